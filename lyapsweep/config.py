@@ -1,0 +1,290 @@
+"""A config is a point: every number that one run needs, checked before anything starts."""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import re
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lyapsweep.cells import CELLS
+from lyapsweep.datasets import DATASETS
+from lyapsweep.forcing import FORCINGS
+from lyapsweep.inits import INITS
+from lyapsweep.measures import MEASURES
+from lyapsweep.readouts import READOUTS
+from lyapsweep.registry import Registry, unknown
+from lyapsweep.windows import Windows
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be: the message names the place, the value and the remedy."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the weights move. `lr` decays geometrically to `lr_end` over `steps` updates (constant where null)."""
+
+    steps: int = 5000
+    lr: float = 1e-3
+    lr_end: float | None = None
+    optimizer: str = "adam"  # adam | radam
+    clip: float | None = None  # largest norm of a member's gradient
+    report_every: int | None = None  # updates between records; null: only first and last
+
+    def __post_init__(self) -> None:
+        need(self.steps >= 0, "training/steps >= 0", self.steps)
+        need(self.lr > 0, "training/lr > 0", self.lr)
+        need(self.lr_end is None or self.lr_end > 0, "training/lr_end > 0", self.lr_end)
+        need(self.clip is None or self.clip > 0, "training/clip > 0", self.clip)
+        need(self.report_every is None or self.report_every > 0, "training/report_every > 0", self.report_every)
+        if self.optimizer not in ("adam", "radam"):
+            raise unknown("optimizer", self.optimizer, ["adam", "radam"], "training/optimizer")
+
+
+@dataclass(frozen=True)
+class Lyapunov:
+    """How exponents are measured: `orbits` runs of `steps` counted steps after `warmup` steps of state and frame."""
+
+    steps: int = 2000
+    warmup: int = 200
+    orbits: int = 4
+    exponents: int | None = None  # the leading k; null: the whole state
+    forced: bool = False  # also the spectrum under the forcing of training
+
+    def __post_init__(self) -> None:
+        need(self.steps >= 1, "lyapunov/steps >= 1", self.steps)
+        need(self.warmup >= 0, "lyapunov/warmup >= 0", self.warmup)
+        need(self.orbits >= 1, "lyapunov/orbits >= 1", self.orbits)
+        need(self.exponents is None or self.exponents >= 1, "lyapunov/exponents >= 1", self.exponents)
+
+
+def need(holds: bool, what: str, value: object) -> None:
+    if not holds:
+        raise ConfigError(f"{what} must hold, but got {value}.")
+
+
+FAMILIES: dict[str, Registry] = {
+    "dataset": DATASETS,
+    "cell": CELLS,
+    "readout": READOUTS,
+    "init": INITS,
+    "forcing": FORCINGS,
+}
+PLAIN: dict[str, type] = {"windows": Windows, "training": Training, "lyapunov": Lyapunov}
+DEFAULTS: dict[str, Any] = {
+    "readout": {"kind": "linear"},
+    "init": {"kind": "uniform"},
+    "forcing": {"kind": "none"},
+    "measures": ["loss", "state_space"],
+    "seed": 0,
+}
+# What members of one pack may differ in; everything else sets a tensor's shape or the length of the work.
+PER_MEMBER = ("seed", "init/", "forcing/", "training/lr", "training/lr_end", "training/clip")
+
+
+@dataclass(frozen=True, eq=False)
+class Config:
+    """A point, complete with every default. Make one with `Config.load` (YAML) or `Config.of` (a mapping).
+
+    Sections are mappings (`config.cell["units"]`) or, where no family stands behind them, dataclasses
+    (`config.training.lr`). Two configs are equal where their `id`s are.
+    """
+
+    sections: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, path: Path | str, changes: Mapping[str, Any] | None = None) -> "Config":
+        """Read YAML and apply `changes` ({"forcing/interval": 8}). Raises `ConfigError` naming file and path."""
+        path = Path(path)
+        if not path.exists():
+            raise ConfigError(f"There is no config at {path}.")
+        try:
+            content = yaml.load(path.read_text(), Loader=Loader)
+        except yaml.YAMLError as error:
+            raise ConfigError(f"{path} is not YAML: {error}") from error
+        if not isinstance(content, dict):
+            raise ConfigError(f"{path} must hold sections such as `cell:`, but holds {type(content).__name__}.")
+        return cls.of(content, place=str(path)).changed(changes or {})
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any], place: str = "") -> "Config":
+        """Check and complete a nested mapping. Raises `ConfigError`, with `place` before the message."""
+        try:
+            return cls(complete(content))
+        except (ValueError, TypeError) as error:
+            text = str(error)
+            raise ConfigError(text if not place or text.startswith(place) else f"{place}: {text}") from error
+
+    def changed(self, changes: Mapping[str, Any]) -> "Config":
+        """This point with some values moved. A new `kind` keeps the settings that the new member also knows."""
+        content = json.loads(json.dumps(self.to_dict()))
+        for path, value in sorted(changes.items(), key=lambda item: not item[0].endswith("/kind")):
+            section, _, key = path.partition("/")
+            if key == "kind" and section in FAMILIES and value != content[section].get("kind"):
+                knobs = FAMILIES[section].knobs(value)
+                content[section] = {k: v for k, v in content[section].items() if k in knobs}
+            put(content, path, value)
+        return Config.of(content)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "sections" or name not in self.sections:
+            raise AttributeError(name)
+        return self.sections[name]
+
+    def settings(self, section: str) -> dict[str, Any]:
+        """A family section without its `kind`: the member's keyword arguments."""
+        return {k: v for k, v in self.sections[section].items() if k != "kind"}
+
+    def to_dict(self) -> dict[str, Any]:
+        return {k: dataclasses.asdict(v) if dataclasses.is_dataclass(v) else v for k, v in self.sections.items()}  # type: ignore[arg-type]
+
+    @cached_property
+    def flat(self) -> dict[str, Any]:
+        """{"forcing/interval": 16, ...}: the one spelling used in YAML paths, Optuna, MLflow and tables."""
+        return flatten(self.to_dict())
+
+    @cached_property
+    def id(self) -> str:
+        """Stable hash of every setting, 12 hexadecimal digits: the trial's key wherever it is known."""
+        return digest(self.flat)
+
+    @cached_property
+    def shape(self) -> str:
+        """Stable hash of what the members of a pack must share."""
+        return digest({k: v for k, v in self.flat.items() if not k.startswith(PER_MEMBER)})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Config) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+
+def complete(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Every section checked against its family or dataclass and filled with defaults."""
+    known = [*FAMILIES, *PLAIN, "measures", "seed"]
+    for section in content:
+        if section not in known:
+            raise missing(section, known)
+    sections: dict[str, Any] = {}
+    for section, family in FAMILIES.items():
+        given = content.get(section, DEFAULTS.get(section))
+        if not isinstance(given, Mapping) or "kind" not in given:
+            raise ConfigError(f"{section} needs a kind; known: {', '.join(family)}.")
+        sections[section] = member(section, family, given)
+    for section, plain in PLAIN.items():
+        given = content.get(section) or {}
+        if not isinstance(given, Mapping):
+            raise ConfigError(f"{section} must be a section of settings, but got {given!r}.")
+        hints, names = typing.get_type_hints(plain), [f.name for f in dataclasses.fields(plain)]
+        for key, value in given.items():
+            if key not in names:
+                raise missing(f"{section}/{key}", [f"{section}/{n}" for n in names])
+            typed(f"{section}/{key}", value, hints[key])
+        sections[section] = plain(**given)
+    sections["measures"] = list(content.get("measures", DEFAULTS["measures"]))
+    for name in sections["measures"]:
+        if name not in MEASURES:
+            raise unknown("measure", name, list(MEASURES), "measures")
+    sections["seed"] = content.get("seed", DEFAULTS["seed"])
+    typed("seed", sections["seed"], int)
+    agree(sections)
+    return sections
+
+
+def member(section: str, family: Registry, given: Mapping[str, Any]) -> dict[str, Any]:
+    """One family section: its kind, and that member's keyword arguments with defaults."""
+    kind = given["kind"]
+    if kind not in family:
+        raise unknown(section, kind, list(family), f"{section}/kind")
+    knobs = family.knobs(kind)
+    hints = typing.get_type_hints(getattr(family[kind], "__init__") if isinstance(family[kind], type) else family[kind])
+    for key, value in given.items():
+        if key == "kind":
+            continue
+        if key not in knobs:
+            raise missing(f"{section}/{key}", [f"{section}/{k}" for k in knobs], f" for {section} '{kind}'")
+        typed(f"{section}/{key}", value, hints.get(key, Any))
+    for key, knob in knobs.items():
+        if knob.default is knob.empty and key not in given:
+            raise ConfigError(f"{section}/{key} is needed by {section} '{kind}'.")
+    return {"kind": kind} | {k: given.get(k, p.default) for k, p in knobs.items()}
+
+
+def agree(sections: Mapping[str, Any]) -> None:
+    """What must hold between sections, found out before any work starts."""
+    forcing = dict(sections["forcing"])
+    FORCINGS[forcing.pop("kind")](**forcing)
+    interval, length = forcing.get("interval"), sections["windows"].length
+    if interval is not None and interval > length:
+        raise ConfigError(
+            f"forcing/interval <= windows/length must hold, but got interval={interval}, length={length}: "
+            f"no step inside a window would be forced. Lengthen windows/length or use forcing: {{kind: none}}."
+        )
+
+
+def missing(path: str, known: list[str], context: str = "") -> ConfigError:
+    near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return ConfigError(f"{path} is not known{context}.{hint} Known: {', '.join(known) or 'no settings'}.")
+
+
+def typed(path: str, value: Any, hint: Any) -> None:
+    """Raise where a value cannot be what the member's annotation says (an int serves as a float, a bool as neither)."""
+    options = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
+    for option in options:
+        plain = typing.get_origin(option) or option
+        if plain is Any or (plain is float and isinstance(value, int | float) and not isinstance(value, bool)):
+            return
+        if isinstance(plain, type) and isinstance(value, plain) and (plain is bool or not isinstance(value, bool)):
+            return
+    wanted = " or ".join("null" if o is type(None) else getattr(o, "__name__", str(o)) for o in options)
+    raise ConfigError(f"{path} must be {wanted}, but got {value!r}.")
+
+
+def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}/")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def put(nested: dict[str, Any], path: str, value: Any) -> None:
+    *parents, leaf = path.split("/")
+    for parent in parents:
+        nested = nested.setdefault(parent, {})
+        if not isinstance(nested, dict):
+            raise ConfigError(f"{path} is not known: {parent} is a value, not a section.")
+    nested[leaf] = value
+
+
+def digest(flat: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(flat, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def parse_value(text: str) -> Any:
+    """The value of `--set path=VALUE`, read as YAML reads it."""
+    return yaml.load(text, Loader=Loader)
+
+
+class Loader(yaml.SafeLoader):
+    """YAML 1.2 floats: `1e-3` is a number, as everybody expects."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"),
+    list("-+0123456789."),
+)

@@ -1,0 +1,38 @@
+"""What a measure may see of a trained network: arrays only, never the network."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything in the units of the standardised series; time leads.
+
+    truth      (time, features)             the held-out series
+    reference  (time, features)             another piece of the truth, as long as `truth` where there is that much:
+                                            a measure's floor is its score with `reference` in place of `generated`
+    generated  (time, features)             a free run of the network on its attractor, as long as `truth`; rows are
+                                            NaN from the step at which the run left the finite numbers
+    forecasts  (starts, horizon, features)  free predictions of 1 ... horizon steps from states inferred at `starts`
+    targets    (starts, horizon, features)  what came then
+    losses     (windows,)                   held-out loss of each test window under the forcing of training
+    gradient_norms (updates,)               norm of the loss gradient at every update so far
+    lags, growth   (lags,)                  mean log || dz_{t+lag} / dz_t || of the free run, nats, at each lag
+    exponent                                the network's own largest exponent, nats per step
+    lambda_max                              the largest exponent of the data's true dynamics, nats per step, or None
+    dt                                      time between samples
+    """
+
+    truth: np.ndarray
+    reference: np.ndarray
+    generated: np.ndarray
+    forecasts: np.ndarray
+    targets: np.ndarray
+    losses: np.ndarray
+    gradient_norms: np.ndarray
+    lags: np.ndarray
+    growth: np.ndarray
+    exponent: float
+    lambda_max: float | None
+    dt: float

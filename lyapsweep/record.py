@@ -1,0 +1,137 @@
+"""What is true of one trial at one step, and the file that holds it (schema: docs/record.md)."""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lyapsweep.config import Config
+from lyapsweep.dynamics.spectrum import Spectrum, strict
+
+SCHEMA = 1
+
+
+class Outcome(StrEnum):
+    """How a trial stands. Divergence is data here, not an exception."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    DIVERGED = "diverged"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+    @property
+    def sentence(self) -> str:
+        return {
+            "running": "Training goes on.",
+            "finished": "Every step was trained.",
+            "diverged": "Loss or gradient left the finite numbers; the network is the last finite one.",
+            "stopped": "A scheduler or a person ended it early; what it had reached is recorded.",
+            "failed": "An error ended it; the record says which.",
+        }[self.value]
+
+    @property
+    def final(self) -> bool:
+        return self is not Outcome.RUNNING
+
+
+class BadRecord(ValueError):
+    """A file that is not a record of a schema that this version reads."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One trial at one step.
+
+    `spectra` by map ("closed loop", "driven", "forced"); `measures` and their `floors` (what an independent sample of
+    the truth scores) by name; `traces` are arrays over training or lag; `weights` the network's own, in final records;
+    `provenance` says seed, versions, seconds, device and, where it failed, the error.
+    """
+
+    config: Config
+    step: int
+    outcome: Outcome
+    spectra: dict[str, Spectrum] = field(default_factory=dict)
+    measures: dict[str, float] = field(default_factory=dict)
+    floors: dict[str, float] = field(default_factory=dict)
+    traces: dict[str, np.ndarray] = field(default_factory=dict)
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def trial(self) -> str:
+        """The trial's key: its configuration's hash, the same on disk, in Ray, Optuna and MLflow."""
+        return self.config.id
+
+    @property
+    def filename(self) -> str:
+        return f"{self.trial}-{self.step:08d}.npz"
+
+    def save(self, folder: Path | str) -> Path:
+        """Write `folder/<trial>-<step>.npz` whole or not at all; the same record written twice is one file."""
+        header = {
+            "schema": SCHEMA,
+            "config": self.config.to_dict(),
+            "step": self.step,
+            "outcome": self.outcome.value,
+            "spectra": {name: s.to_dict() for name, s in self.spectra.items()},
+            "measures": self.measures,
+            "floors": self.floors,
+            "provenance": self.provenance,
+        }
+        arrays = {f"traces/{k}": v for k, v in self.traces.items()} | {f"weights/{k}": v for k, v in self.weights.items()}
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / self.filename
+        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez_compressed(file, header=np.array(json.dumps(strict(header), allow_nan=False)), **arrays)
+            os.replace(temporary, path)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return path
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Record":
+        """Read a record; `BadRecord` where the file is another thing or of a later schema."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                header = json.loads(str(file["header"]))
+                arrays = {k: file[k] for k in file.files if k != "header"}
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise BadRecord(f"{path} is not a lyapsweep record ({error}).") from error
+        if header.get("schema") != SCHEMA:
+            raise BadRecord(f"{path} has record schema {header.get('schema')}; this version reads {SCHEMA}.")
+        part = lambda name: {k.removeprefix(name): v for k, v in arrays.items() if k.startswith(name)}  # noqa: E731
+        return cls(
+            config=Config.of(header["config"]),
+            step=header["step"],
+            outcome=Outcome(header["outcome"]),
+            spectra={name: Spectrum.from_dict(d) for name, d in header["spectra"].items()},
+            measures={k: number(v) for k, v in header["measures"].items()},
+            floors={k: number(v) for k, v in header["floors"].items()},
+            traces=part("traces/"),
+            weights=part("weights/"),
+            provenance=header["provenance"],
+        )
+
+
+def number(value: float | str | None) -> float:
+    """Undo `strict`: null is NaN, "inf" and "-inf" are themselves."""
+    return float("nan") if value is None else float(value)
+
+
+def load_folder(folder: Path | str) -> Iterable[Record]:
+    """Every record below a folder, by name; a half-written or foreign file is an error that names it."""
+    for path in sorted(Path(folder).rglob("*.npz")):
+        yield Record.load(path)

@@ -1,0 +1,43 @@
+"""How one long series is cut into training windows. Not a forcing: a forcing acts inside a window."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Windows of `length` steps, `batch` of them an update, each from a state of its own (`fresh`)."""
+
+    length: int = 200
+    batch: int = 16
+    state: str = "fresh"
+
+    def __post_init__(self) -> None:
+        if self.length < 1 or self.batch < 1:
+            raise ValueError(f"windows/length, windows/batch >= 1 must hold, but got {self.length}, {self.batch}.")
+        if self.state != "fresh":
+            raise ValueError(f"windows/state must be 'fresh', but got {self.state!r}.")
+
+
+def starts(
+    windows: Windows, series_length: int, updates: int, generator: torch.Generator
+) -> Int[Tensor, "updates batch"]:
+    """Random first steps: every window of length + 1 observations inside the series is equally likely."""
+    last = series_length - windows.length - 1
+    if last < 0:
+        raise ValueError(
+            f"windows/length < steps in the training series must hold, but got length={windows.length} for a series of "
+            f"{series_length} steps. Shorten windows/length or give a longer series."
+        )
+    return torch.randint(0, last + 1, (updates, windows.batch), generator=generator)
+
+
+def cut(
+    series: Float[Tensor, "time features"], first: Int[Tensor, "*index"], length: int
+) -> Float[Tensor, "time_plus_one *index features"]:
+    """The windows that begin at `first`, time leading: steps first ... first + length, both ends included."""
+    offsets = torch.arange(length + 1, device=series.device).reshape(-1, *[1] * first.dim())
+    return series[offsets + first]
