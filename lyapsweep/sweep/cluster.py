@@ -13,6 +13,7 @@ from collections.abc import Iterator
 SWITCHES = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new one prints tables even where it is told to be silent
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # resuming reads the records, never Ray's snapshots
@@ -85,9 +86,11 @@ def train(sweep: Sweep, base: Config, searcher: Packs, watch: Watch, jobs: int, 
                 storage_path=scratch,
                 verbose=0,
                 callbacks=[watch],
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
                 failure_config=tune.FailureConfig(max_failures=RETRIES),
             ),
         )
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what fails is in the records, with its traceback
         tuner.fit()
 
 

@@ -73,7 +73,7 @@ class Sweep:
         if self.trials is not None:
             raise SweepError(f"trials={self.trials} says nothing about a grid, which is trained whole. Leave it out.")
         for path, values in (self.grid or {}).items():
-            if isinstance(values, str | Mapping) or not len(values):
+            if not isinstance(values, Sequence) or isinstance(values, str) or not values:
                 raise SweepError(f"grid: '{path}' needs a list of values, but got {values!r}.")
 
     def check_space(self) -> None:

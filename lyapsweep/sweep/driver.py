@@ -192,7 +192,7 @@ class Drive:
         """The atlas, the summary run, and what an ailing tracking server missed."""
         atlas, notes = None, []
         progress = self.progress()
-        self.folder.tell({"seconds": progress.seconds, "outcomes": {o: n for o, n in counts(progress).items() if n}})
+        about = self.folder.tell({"outcomes": counts(progress)})
         if interrupted:
             notes.append(f"Interrupted after {progress.done} of {progress.asked} trials; go on with --resume.")
         else:
@@ -205,7 +205,7 @@ class Drive:
             self.ledger.sync(self.folder.path)
             self.ledger.reconcile()
             files = [file for file in (self.folder.about, atlas) if file]
-            self.ledger.summary(self.about(), files, self.numbers(progress))
+            self.ledger.summary(about, files, self.numbers(progress))
         except Exception as error:
             notes.append(f"MLflow at {self.uri} lacks some results ({error}); resuming the sweep logs them again.")
         best = self.board.best[1].id if self.board.best else None

@@ -8,7 +8,7 @@ results/<name>/records/*.npz    every record, written whole or not at all, befor
 
 import fcntl
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -70,9 +70,11 @@ class Folder:
                 "Go on with --resume, or start anew under another --name."
             )
 
-    def tell(self, about: dict[str, Any]) -> None:
-        """Write sweep.json, keeping what an earlier start put there and this one does not know."""
+    def tell(self, about: Mapping[str, Any]) -> dict[str, Any]:
+        """Add to sweep.json and return all it says. When and how the sweep was first started is kept."""
         before = json.loads(self.about.read_text()) if self.about.exists() else {}
+        told = before | about | {k: before[k] for k in ("started", "command") if k in before}
         part = self.about.with_suffix(".part")
-        part.write_text(json.dumps(before | about, indent=1, default=str))
+        part.write_text(json.dumps(told, indent=1, default=str))
         part.replace(self.about)
+        return told

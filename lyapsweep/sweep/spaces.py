@@ -57,6 +57,8 @@ def point(sweep: Sweep, base: Config, trial: "optuna.Trial") -> Point:
     """What the sweep's space makes of one Optuna trial; `SweepError` where that is no valid config."""
     assert sweep.space is not None
     follows = sweep.space(trial) or {}
+    if not isinstance(follows, Mapping):
+        raise SweepError(f"{sweep.name or 'sweep'}: space must return {{path: value}} or nothing, but got {follows!r}.")
     return Point(applied(sweep, base, {**trial.params, **follows}), dict(trial.params), dict(trial.distributions))
 
 

@@ -59,6 +59,9 @@ class Packs(Searcher):
         self.supply, self.settings = supply, dict(settings)
         self.handed_out: dict[int, list[Config]] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # for the snapshot that Ray writes of its tuner
+
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict, **spec: Any) -> bool:
         return True
 

@@ -41,6 +41,9 @@ class Watch(tune.Callback):
         self.alive: dict[str, Config] = {}
         self.files: dict[str, str] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # for the snapshot that Ray writes of its tuner
+
     def members(self, trial: Any) -> list[Config]:
         return self.searcher.handed_out[trial.config["pack"]]
 
