@@ -80,7 +80,7 @@ def mixture(truth: np.ndarray, generated: np.ndarray) -> float:
 
 
 def log_density(draws: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """log mean_c exp(-||x - c||^2 / (2 variance)), (draws,): the mixture up to its constant, in blocks that stay in cache."""
+    """log mean_c exp(-||x - c||^2 / (2 variance)), (draws,): the mixture up to its constant, block by block."""
     blocks = np.array_split(draws, max(1, len(draws) * len(centres) // 500_000))
     return np.concatenate([log_mean_kernel(block, centres) for block in blocks])
 
