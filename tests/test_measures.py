@@ -104,6 +104,10 @@ def lost(evidence: Evidence, value: float) -> Evidence:
     return replace(evidence, exponent=value, **{f: np.full_like(getattr(evidence, f), value, float) for f in fields})
 
 
+def columns_of(name: str, evidence: Evidence) -> dict[str, float]:
+    return {name: MEASURES[name](evidence)} | MEASURES[name].details(evidence)
+
+
 def badness(measure: Measure, score: float) -> float:
     return score if measure.direction == "minimise" else -score
 
@@ -161,11 +165,10 @@ class TestExam:
         assert single == pytest.approx(MEASURES[name](evidence), rel=0.02, abs=1e-6)
 
     def test_columns_are_scalars_under_its_name(self, name, perfect):
-        columns = MEASURES[name].columns(perfect)
-        assert columns[name] == MEASURES[name](perfect)
+        columns = columns_of(name, perfect)
         assert all(k == name or k.startswith(f"{name}/") for k in columns)
         assert json.dumps(columns, allow_nan=False)
-        assert MEASURES[name].columns(lost(perfect, math.nan)).keys() == columns.keys()
+        assert columns_of(name, lost(perfect, math.nan)).keys() == columns.keys()
 
 
 def test_unknown_measure_is_named_with_its_neighbour():
@@ -248,10 +251,10 @@ def test_mixture_of_single_points_in_closed_form():
 
 
 def test_inside_counts_what_is_in_range(plain):
-    assert MEASURES["state_space"].columns(plain)["state_space/inside"] == 1.0
+    assert columns_of("state_space", plain)["state_space/inside"] == 1.0
     half = plain.generated.copy()
     half[::2] += 100
-    assert MEASURES["state_space"].columns(replace(plain, generated=half))["state_space/inside"] == 0.5
+    assert columns_of("state_space", replace(plain, generated=half))["state_space/inside"] == 0.5
 
 
 # ---- power_spectrum ------------------------------------------------------------------------------------------------
@@ -320,7 +323,7 @@ def test_prediction_time_of_an_exponential_error(plain):
     evidence = replace(plain, targets=targets, forecasts=targets + error)
     crossing = np.log(0.4 / first[:2]) / growth  # 36.9 and 59.9; the third start never crosses within 60 steps
     assert valid_steps(evidence).tolist() == [*np.floor(crossing), 60]
-    columns = MEASURES["prediction_time"].columns(evidence)
+    columns = columns_of("prediction_time", evidence)
     assert columns["prediction_time/samples"] == pytest.approx((36 + 59 + 60) / 3)
     assert columns["prediction_time"] == pytest.approx(columns["prediction_time/samples"] * LAMBDA)
     assert columns["prediction_time/censored"] == pytest.approx(1 / 3)
@@ -328,7 +331,7 @@ def test_prediction_time_of_an_exponential_error(plain):
 
 @pytest.mark.parametrize("unknown", [None, 0.0, -0.1, math.nan])
 def test_prediction_time_without_a_lyapunov_time(plain, unknown):
-    columns = MEASURES["prediction_time"].columns(replace(plain, lambda_max=unknown))
+    columns = columns_of("prediction_time", replace(plain, lambda_max=unknown))
     assert math.isnan(columns["prediction_time"])
     assert columns["prediction_time/samples"] == 60
     assert MEASURES["prediction_time"].floor(replace(plain, lambda_max=unknown)) is None
@@ -345,7 +348,7 @@ def test_divergence_is_the_step_of_leaving(plain):
 
 
 def test_gradients_of_a_known_slope(plain):
-    columns = MEASURES["gradients"].columns(replace(plain, growth=0.3 + 0.05 * plain.lags, exponent=0.02))
+    columns = columns_of("gradients", replace(plain, growth=0.3 + 0.05 * plain.lags, exponent=0.02))
     assert columns["gradients"] == pytest.approx(0.03)
     assert columns["gradients/slope"] == pytest.approx(0.05)
 
@@ -353,15 +356,15 @@ def test_gradients_of_a_known_slope(plain):
 def test_gradients_that_are_cut(plain):
     cut = replace(plain, growth=np.where(plain.lags > 50, -math.inf, plain.growth))
     assert MEASURES["gradients"](cut) == MEASURES["gradients"].worst
-    assert MEASURES["gradients"].columns(cut)["gradients/slope"] == -math.inf
+    assert columns_of("gradients", cut)["gradients/slope"] == -math.inf
     assert math.isnan(MEASURES["gradients"](replace(cut, exponent=-math.inf)))
     assert math.isnan(MEASURES["gradients"](replace(plain, lags=plain.lags[:1], growth=plain.growth[:1])))
 
 
 def test_gradient_norms_count_a_lost_one_as_infinite(plain):
-    columns = MEASURES["gradients"].columns(replace(plain, gradient_norms=np.array([1.0, 3.0, math.nan])))
+    columns = columns_of("gradients", replace(plain, gradient_norms=np.array([1.0, 3.0, math.nan])))
     assert (columns["gradients/norm_median"], columns["gradients/norm_maximum"]) == (3.0, math.inf)
-    columns = MEASURES["gradients"].columns(replace(plain, gradient_norms=np.empty(0)))
+    columns = columns_of("gradients", replace(plain, gradient_norms=np.empty(0)))
     assert math.isnan(columns["gradients/norm_median"])
 
 
