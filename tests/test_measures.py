@@ -171,6 +171,14 @@ class TestExam:
         assert columns_of(name, lost(perfect, math.nan)).keys() == columns.keys()
 
 
+@pytest.mark.parametrize("name", ["state_space", "power_spectrum"])
+def test_floor_is_the_score_of_the_reference(name, plain):
+    floor = MEASURES[name].floor(spoilt(plain, 1.0))
+    assert floor is not None
+    assert floor == MEASURES[name](replace(plain, generated=plain.reference))
+    assert floor > 0
+
+
 def test_unknown_measure_is_named_with_its_neighbour():
     with pytest.raises(UnknownName, match="Did you mean 'state_space'"):
         MEASURES["statespace"]
@@ -212,6 +220,8 @@ def test_sparse_histogram_is_the_dense_one(features, bins):
     chance = np.random.default_rng(1)
     truth, generated = chance.standard_normal((4000, features)), 1.5 * chance.standard_normal((3000, features)) + 0.2
     assert binned(truth, generated, bins) == pytest.approx(dense(truth, generated, bins), rel=1e-12)
+    few = truth[:6]  # so few that the range depends on which standard deviation is meant
+    assert binned(few, generated, bins) == pytest.approx(dense(few, generated, bins), rel=1e-12)
 
 
 def test_state_space_of_a_fixed_point_in_closed_form():
@@ -284,6 +294,10 @@ def test_power_spectrum_cuts_to_the_shorter_and_knows_the_dead(plain):
     assert score(replace(plain, generated=np.full_like(plain.truth, 0.3))) == 1.0
     still = plain.truth.copy()
     still[:, 0] = 0.0
+    assert score(replace(plain, generated=still)) == pytest.approx(1 / 3)
+    still[:, 0] = 1e-9 * plain.truth[:, 0]  # the chatter of rounding has the right spectrum, and is dead
+    assert score(replace(plain, generated=still)) == pytest.approx(1 / 3)
+    still[:, 0] = 0.0
     assert 0 < score(replace(plain, truth=still, generated=plain.reference)) < 0.5
     assert math.isnan(score(replace(plain, truth=np.zeros_like(plain.truth))))
 
@@ -305,6 +319,12 @@ def test_prediction_error_of_an_autoregression(plain):
     assert prediction_error(replace(plain, targets=targets, forecasts=best)) == pytest.approx(
         1 - phi ** (2 * n), rel=0.03
     )
+
+
+def test_prediction_error_looks_at_step_twenty_alone(plain):
+    error = np.zeros_like(plain.targets)
+    error[:, :19], error[:, 19], error[:, 20:] = 5.0, [3.0, 0.0, 0.0], 7.0
+    assert prediction_error(replace(plain, forecasts=plain.targets + error)) == pytest.approx(3.0)
 
 
 def test_prediction_error_needs_its_horizon(plain):
