@@ -85,7 +85,9 @@ class Record:
             "floors": self.floors,
             "provenance": self.provenance,
         }
-        arrays = {f"traces/{k}": v for k, v in self.traces.items()} | {f"weights/{k}": v for k, v in self.weights.items()}
+        arrays = {f"traces/{k}": v for k, v in self.traces.items()} | {
+            f"weights/{k}": v for k, v in self.weights.items()
+        }
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / self.filename

@@ -1,0 +1,16 @@
+"""CELLS: one file is one equation, its tangent and its citation."""
+
+from lyapsweep.cells.cell import AbstractCell
+from lyapsweep.cells.lstm import Lstm
+from lyapsweep.cells.plrnn import Plrnn
+from lyapsweep.cells.shallow_plrnn import ShallowPlrnn
+from lyapsweep.cells.vanilla import Vanilla
+from lyapsweep.registry import Registry
+
+CELLS: Registry[type[AbstractCell]] = Registry(
+    "cell",
+    {"vanilla": Vanilla, "lstm": Lstm, "plrnn": Plrnn, "shallow_plrnn": ShallowPlrnn},
+    given=("inputs", "population"),
+)
+
+__all__ = ["CELLS", "AbstractCell", "Lstm", "Plrnn", "ShallowPlrnn", "Vanilla"]

@@ -1,0 +1,57 @@
+"""What every cell is: a map whose weights carry the population in front, drawn member by member from seeds."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Generator, Tensor, nn
+
+from lyapsweep.maps import AbstractMap
+
+Draw = Callable[[int, int, Generator], Tensor]
+"""A recurrent matrix from (rows, columns, generator): one of `INITS` with its settings."""
+
+
+class AbstractCell(nn.Module, AbstractMap):
+    """A recurrent network's map z' = f(z, x), as a population of networks of one shape.
+
+    The state is one flat row whose first `units` entries are what a read-out sees (an LSTM's h; its c comes after).
+    Weights are (population, out, in), biases (population, out). `inputs` may be 0: an autonomous network.
+    """
+
+    def __init__(self, inputs: int, units: int, population: int, state: int):
+        super().__init__()
+        self.inputs, self.units, self.population, self.state = inputs, units, population, state
+
+    @abstractmethod
+    def draw(self, init: Draw, generator: Generator) -> dict[str, Tensor]:
+        """One member's weights by parameter name, without the population axis, in a fixed order of draws."""
+
+    def build(self, draws: Sequence[tuple[Draw, Generator]]) -> None:
+        """Give each member its weights; `draws` holds one (init, generator) a member."""
+        members = [self.draw(init, generator) for init, generator in draws]
+        for name in members[0]:
+            stacked = torch.stack([m[name] for m in members]).to(torch.get_default_dtype())
+            setattr(self, name, nn.Parameter(stacked))
+
+    def member(self, name: str, p: int) -> Tensor:
+        """One member's slice of a parameter."""
+        return self.get_parameter(name)[p]
+
+
+def affine(
+    z: Float[Tensor, "population batch columns"],
+    W: Float[Tensor, "population rows columns"],
+    b: Float[Tensor, "population rows"],
+) -> Float[Tensor, "population batch rows"]:
+    """z W^T + b for every member: one batched product."""
+    return torch.baddbmm(b.unsqueeze(1), z, W.mT)
+
+
+def carry(
+    V: Float[Tensor, "population batch exponents columns"], W: Float[Tensor, "population rows columns"]
+) -> Float[Tensor, "population batch exponents rows"]:
+    """V W^T for every tangent row of every member: one batched product over the flattened rows."""
+    population, batch, exponents, _ = V.shape
+    return torch.bmm(V.flatten(1, 2), W.mT).view(population, batch, exponents, W.shape[1])

@@ -1,0 +1,47 @@
+"""z' = A z + W relu(z) + h + C x: the piecewise-linear RNN (Durstewitz 2017), the PLRNN of Mikhaeil et al. 2022.
+
+A is diagonal, W has a zero diagonal; both come from one drawn matrix. State: z (units).
+Jacobian: diag(A) + W diag(1[z > 0]).
+"""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from lyapsweep.cells.cell import AbstractCell, Draw, affine, carry
+from lyapsweep.inits import bounded
+from lyapsweep.maps import Inputs, States, Tangents
+
+
+class Plrnn(AbstractCell):
+    """The piecewise-linear RNN z' = A z + W relu(z) + h, A diagonal, W without diagonal (Durstewitz 2017)."""
+
+    A: nn.Parameter
+    W: nn.Parameter
+    h: nn.Parameter
+    C: nn.Parameter
+
+    def __init__(self, inputs: int, population: int, *, units: int = 30):
+        super().__init__(inputs, units, population, state=units)
+        self.register_buffer("off_diagonal", 1 - torch.eye(units), persistent=False)
+
+    def draw(self, init: Draw, generator: Generator) -> dict[str, Tensor]:
+        n, m = self.units, self.inputs
+        whole = init(n, n, generator)
+        return {
+            "A": whole.diagonal().clone(),
+            "W": whole - torch.diag(whole.diagonal()),
+            "h": bounded(n, units=n, generator=generator),
+            "C": bounded(n, m, units=n, generator=generator),
+        }
+
+    def coupling(self) -> Tensor:
+        """W with its diagonal held at zero, whatever an optimizer did to it."""
+        return self.W * self.off_diagonal
+
+    def step(self, z: States, x: Inputs | None = None) -> States:
+        a = torch.addcmul(affine(torch.relu(z), self.coupling(), self.h), self.A.unsqueeze(1), z)
+        return a if x is None else a + x @ self.C.mT
+
+    def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
+        active = (z > 0).to(z.dtype).unsqueeze(2)
+        return self.step(z, x), carry(V * active, self.coupling()) + V * self.A[:, None, None]

@@ -1,0 +1,54 @@
+"""z' = A z + W1 [relu(W2 z + h2) - clipped relu(W2 z)] + h1 + C x: the shallow PLRNN (Hess et al. 2023).
+
+A is diagonal, W1 (units, hidden), W2 (hidden, units); the subtraction (`clipped`) bounds the map where |A| < 1.
+State: z (units). Jacobian: diag(A) + W1 D W2 with D = diag(1[W2 z + h2 > 0] - clipped 1[W2 z > 0]).
+"""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from lyapsweep.cells.cell import AbstractCell, Draw, affine, carry
+from lyapsweep.inits import bounded
+from lyapsweep.maps import Inputs, States, Tangents
+
+
+class ShallowPlrnn(AbstractCell):
+    """The shallow PLRNN z' = A z + W1 relu(W2 z + h2) + h1, plain or clipped (Hess et al. 2023)."""
+
+    A: nn.Parameter
+    W1: nn.Parameter
+    W2: nn.Parameter
+    h1: nn.Parameter
+    h2: nn.Parameter
+    C: nn.Parameter
+
+    def __init__(self, inputs: int, population: int, *, units: int = 20, hidden: int = 100, clipped: bool = False):
+        super().__init__(inputs, units, population, state=units)
+        self.hidden, self.clipped = hidden, clipped
+
+    def draw(self, init: Draw, generator: Generator) -> dict[str, Tensor]:
+        n, m, k = self.units, self.inputs, self.hidden
+        return {
+            "A": init(n, n, generator).diagonal().clone(),
+            "W1": init(n, k, generator),
+            "W2": bounded(k, n, units=n, generator=generator),
+            "h1": torch.zeros(n, dtype=torch.float64),
+            "h2": bounded(k, units=k, generator=generator) if self.clipped else torch.zeros(k, dtype=torch.float64),
+            "C": bounded(n, m, units=n, generator=generator),
+        }
+
+    def step(self, z: States, x: Inputs | None = None) -> States:
+        a = affine(z, self.W2, self.h2)
+        r = torch.relu(a)
+        if self.clipped:
+            r = r - torch.relu(a - self.h2.unsqueeze(1))
+        out = torch.addcmul(affine(r, self.W1, self.h1), self.A.unsqueeze(1), z)
+        return out if x is None else out + x @ self.C.mT
+
+    def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
+        a = affine(z, self.W2, self.h2)
+        slope = (a > 0).to(z.dtype)
+        if self.clipped:
+            slope = slope - (a - self.h2.unsqueeze(1) > 0).to(z.dtype)
+        moved = carry(carry(V, self.W2) * slope.unsqueeze(2), self.W1)
+        return self.step(z, x), moved + V * self.A[:, None, None]

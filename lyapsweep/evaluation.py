@@ -1,0 +1,131 @@
+"""What a population is like at one moment: its spectra, and the evidence that measures read. In double precision."""
+
+import copy
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lyapsweep.config import Config, Lyapunov
+from lyapsweep.datasets.series import Series
+from lyapsweep.dynamics import Spectrum, lyapunov_spectra, tangent_growth
+from lyapsweep.maps import Forced
+from lyapsweep.measures.evidence import Evidence
+from lyapsweep.rollout import Strengths, across_time, forced, free
+from lyapsweep.windows import Windows, cut
+
+BURN_IN = 0.25  # of the generated length, run and thrown away before the free run counts (Hess et al. 2023)
+FORECASTS = 100  # starts, evenly spaced over the test part
+HORIZON_LYAPUNOV_TIMES = 10
+HORIZON_UNKNOWN = 500  # samples, where nobody knows lambda_max
+LAGS = 20
+LONGEST_LAG = 1000
+
+
+@torch.no_grad()
+def evaluate(
+    network: nn.ModuleDict, strengths: Strengths, series: Series, configs: Sequence[Config], norms: Tensor
+) -> list[tuple[dict[str, Spectrum], Evidence]]:
+    """Spectra by map and evidence, one pair a member. `norms` (updates, population) are the gradient norms so far."""
+    network = copy.deepcopy(network).double()
+    cell, readout = network["cell"], network["readout"]
+    cell.dt = series.dt
+    lyapunov, windows = configs[0].lyapunov, configs[0].windows
+    train, test = (
+        torch.as_tensor(part, dtype=torch.float64, device=norms.device) for part in (series.train, series.test)
+    )
+    generated, state = generate(network, test)
+    forecasts, targets = predict(network, test, horizon(series, len(test)))
+    orbit = on_attractor(network, test, lyapunov)
+    spectra = {"closed loop": lyapunov_spectra(cell, orbit, kind="closed loop", **counted(lyapunov, cell.state))}
+    if lyapunov.forced:
+        spectra["forced"] = under_forcing(network, strengths, test, lyapunov)
+    lags = np.unique(np.geomspace(1, LONGEST_LAG, LAGS).astype(int))
+    growth = tangent_growth(cell, orbit, lags.tolist())
+    losses = window_losses(network, strengths, test, windows)
+    return [
+        (
+            mine := {kind: members[p] for kind, members in spectra.items()},
+            Evidence(
+                truth=series.test,
+                reference=series.train[: len(series.test)],
+                generated=generated[:, p].cpu().numpy(),
+                forecasts=forecasts[p].cpu().numpy(),
+                targets=targets.cpu().numpy(),
+                losses=losses[p].cpu().numpy(),
+                gradient_norms=norms[:, p].cpu().numpy(),
+                lags=lags,
+                growth=growth[p],
+                exponent=mine["closed loop"].maximum,
+                lambda_max=series.lambda_max,
+                dt=series.dt,
+            ),
+        )
+        for p in range(len(configs))
+    ]
+
+
+def counted(lyapunov: Lyapunov, state: int) -> dict:
+    k = None if lyapunov.exponents is None else min(lyapunov.exponents, state)
+    return {"steps": lyapunov.steps, "warmup": lyapunov.warmup, "k": k}
+
+
+def horizon(series: Series, available: int) -> int:
+    """How many steps ahead are forecast: ten Lyapunov times of the data where they are known, at most half the test part."""
+    wanted = HORIZON_LYAPUNOV_TIMES / series.lambda_max if series.lambda_max else HORIZON_UNKNOWN
+    return max(1, min(math.ceil(wanted), available // 2))
+
+
+def infer(network: nn.ModuleDict, x: Tensor) -> Tensor:
+    """States (population, rows, state) inferred from observations (rows, features), the same for every member."""
+    readout = network["readout"]
+    return readout.back(x.expand(readout.population, -1, -1))
+
+
+def generate(network: nn.ModuleDict, test: Tensor) -> tuple[Tensor, Tensor]:
+    """One free run as long as the test part, after a burn-in, from its first observation: (time, population, features)."""
+    burn_in = int(BURN_IN * len(test))
+    run, state = free(network["cell"], network["readout"], infer(network, test[:1]), burn_in + len(test))
+    return run[burn_in:, :, 0], state
+
+
+def predict(network: nn.ModuleDict, test: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """Free predictions (population, starts, steps, features) and what came then (starts, steps, features)."""
+    last = len(test) - steps - 1
+    first = torch.linspace(0, last, min(FORECASTS, last + 1), device=test.device).long()
+    run, _ = free(network["cell"], network["readout"], infer(network, test[first]), steps)
+    return run.permute(1, 2, 0, 3), cut(test, first, steps)[1:].transpose(0, 1)
+
+
+def on_attractor(network: nn.ModuleDict, test: Tensor, lyapunov: Lyapunov) -> Tensor:
+    """States (population, orbits, state) after `warmup` free steps from test observations far apart."""
+    first = torch.linspace(0, len(test) - 1, lyapunov.orbits, device=test.device).long()
+    z = infer(network, test[first])
+    for _ in range(lyapunov.warmup):
+        z = network["cell"].step(z)
+    return z
+
+
+def under_forcing(network: nn.ModuleDict, strengths: Strengths, test: Tensor, lyapunov: Lyapunov) -> list[Spectrum]:
+    """The spectrum of the network as it is forced in training, the strengths of one window repeated along the test part."""
+    cell, readout = network["cell"], network["readout"]
+    steps = min(lyapunov.warmup + lyapunov.steps, len(test) // lyapunov.orbits)
+    first = torch.arange(lyapunov.orbits, device=test.device) * steps
+    x = cut(test, first, steps - 1).unsqueeze(1).expand(-1, cell.population, -1, -1)
+    a = strengths[torch.arange(steps) % len(strengths)].double()[:, :, None, None].expand(-1, -1, lyapunov.orbits, 1)
+    inputs = torch.cat((a, across_time(readout.back, x)), dim=-1)
+    warmup = min(lyapunov.warmup, steps // 2)
+    plan = counted(lyapunov, cell.state) | {"steps": steps - warmup, "warmup": warmup}
+    return lyapunov_spectra(Forced(cell, readout.mask), inputs[0, ..., 1:], inputs, kind="forced", **plan)
+
+
+def window_losses(network: nn.ModuleDict, strengths: Strengths, test: Tensor, windows: Windows) -> Tensor:
+    """Mean squared error (population, windows) of every whole test window under the forcing of training."""
+    length = min(windows.length, len(test) - 1)
+    first = torch.arange(0, len(test) - length, length, device=test.device)
+    x = cut(test, first, length).unsqueeze(1).expand(-1, network["cell"].population, -1, -1)
+    return (
+        (forced(network["cell"], network["readout"], x, strengths[:length].double()) - x[1:]).square().mean(dim=(0, 3))
+    )

@@ -1,0 +1,23 @@
+"""Whether the network, left alone, stays where the data are."""
+
+import numpy as np
+
+from lyapsweep.measures.evidence import Evidence
+from lyapsweep.measures.measure import Measure
+
+RANGES = 10.0  # how many ranges of the truth away from its middle still counts as staying
+
+
+def divergence(evidence: Evidence) -> float:
+    """Fraction of the free run before it leaves the finite numbers or ten ranges of the truth.
+
+    min{t : |x_i(t) - c_i| > 10 (max_i - min_i) for some feature i, or not finite} / T, and 1 where there is no such t;
+    c_i is the middle of the truth's range. 1 is best: the run never diverged. Worst: 0.
+    """
+    low, high = evidence.truth.min(axis=0), evidence.truth.max(axis=0)
+    width = np.where(high > low, high - low, 1.0)  # a constant feature: one standard unit
+    stays = (np.abs(evidence.generated - (low + high) / 2) <= RANGES * width).all(axis=1)  # NaN does not stay
+    return 1.0 if stays.all() else float(np.argmin(stays)) / len(stays)
+
+
+DIVERGENCE = Measure("divergence", divergence, "maximise", worst=0.0, unit="run", title="Free run before divergence")

@@ -1,0 +1,61 @@
+"""Whether gradients grow through time at the rate that the network's own Lyapunov exponent says."""
+
+import math
+
+import numpy as np
+
+from lyapsweep.measures.evidence import Evidence
+from lyapsweep.measures.measure import Measure, Undefined
+
+
+def slope(evidence: Evidence) -> float:
+    """Least-squares slope of the mean log ||dz_{t+lag}/dz_t|| against lag, nats per step; -inf where it is cut.
+
+    Raises `Undefined` below two lags.
+    """
+    if evidence.lags.size < 2:
+        raise Undefined("a slope needs two lags")
+    lags, growth = evidence.lags.astype(float), evidence.growth.astype(float)
+    if np.isneginf(growth).any() and not np.isnan(growth).any():
+        return -math.inf  # the Jacobian product became exactly zero: no gradient comes through
+    lags = lags - lags.mean()
+    return float(lags @ (growth - growth.mean()) / (lags @ lags))
+
+
+def gradients(evidence: Evidence) -> float:
+    """Distance between the growth rate of gradients and the network's largest Lyapunov exponent.
+
+    | d/dlag mean_t log ||dz_{t+lag}/dz_t|| - lambda_1 |, nats per step. Backpropagated gradients are products of the
+    Jacobians of the orbit, and their norm grows like exp(lambda_1 lag) (Mikhaeil et al. 2022, theorem 2), so this is
+    zero up to finite lags. Worst: 100. Undefined (NaN) below two lags, and where both rates are -inf.
+    """
+    rate = slope(evidence)
+    if rate == evidence.exponent == -math.inf:
+        raise Undefined("both rates are -inf")
+    return abs(rate - evidence.exponent)
+
+
+def details(evidence: Evidence) -> dict[str, float]:
+    """The slope itself, and the median and largest norm of the loss gradient so far (NaN before the first update)."""
+    try:
+        rate = slope(evidence)
+    except Undefined:
+        rate = math.nan
+    norms = np.where(np.isnan(evidence.gradient_norms), math.inf, evidence.gradient_norms)
+    return {
+        "slope": rate,
+        "norm_median": float(np.median(norms)) if norms.size else math.nan,
+        "norm_maximum": float(norms.max()) if norms.size else math.nan,
+    }
+
+
+GRADIENTS = Measure(
+    "gradients",
+    gradients,
+    "minimise",
+    worst=100.0,
+    unit="nats/step",
+    title="|gradient growth - largest exponent|",
+    details=details,
+    has_floor=False,
+)

@@ -1,0 +1,31 @@
+"""x_hat = B z, without a bias: the observation model of Mikhaeil et al. 2022, section 2.
+
+Back by the pseudo-inverse, z = pinv(B) x (the shortest state that is observed as x); gradients flow through it. The
+whole state is forced: what the read-out does not see (an LSTM's c) becomes zero.
+"""
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.functional import pad
+
+from lyapsweep.inits import bounded
+from lyapsweep.readouts.readout import AbstractReadout
+
+
+class Linear(AbstractReadout):
+    """x_hat = B z, back by pinv(B); forces the whole state (Mikhaeil et al. 2022)."""
+
+    B: nn.Parameter
+
+    def __init__(self, features: int, units: int, state: int, population: int):
+        super().__init__(features, units, state, population)
+        self.register_buffer("mask", torch.ones(state), persistent=False)
+
+    def draw(self, generator: Generator) -> dict[str, Tensor]:
+        return {"B": bounded(self.features, self.units, units=self.units, generator=generator)}
+
+    def forward(self, z: Tensor) -> Tensor:
+        return z[..., : self.units] @ self.B.mT
+
+    def back(self, x: Tensor) -> Tensor:
+        return pad(x @ torch.linalg.pinv(self.B).mT, (0, self.state - self.units))

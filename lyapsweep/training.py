@@ -1,0 +1,104 @@
+"""Gradient descent on a population: members share every tensor and nothing else.
+
+A member whose loss or gradient leaves the finite numbers is frozen with its last finite weights; its neighbours do
+not notice. Learning rate, its schedule and the clip are a member's own.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from lyapsweep.config import Training
+from lyapsweep.rollout import Strengths, forced
+from lyapsweep.windows import Windows, cut, starts
+
+OPTIMIZERS = {"adam": torch.optim.Adam, "radam": torch.optim.RAdam}
+CHUNK = 256  # updates whose windows are drawn at a time
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands: losses and gradient norms (before clipping) of all updates so far, and who is alive."""
+
+    step: int
+    losses: Float[Tensor, "updates population"]
+    gradient_norms: Float[Tensor, "updates population"]
+    alive: Bool[Tensor, " population"]
+    died_at: list[int | None]
+
+
+def train(
+    network: nn.ModuleDict,
+    strengths: Strengths,
+    series: Float[Tensor, "time features"],
+    windows: Windows,
+    plans: Sequence[Training],
+    generators: Sequence[torch.Generator],
+) -> Iterator[Progress]:
+    """Train in place; pause at step 0, at every report and at the end. `plans` and `generators`: one a member.
+
+    L = mean over window steps, windows and features of (x_hat - x)^2, for each member alone.
+    """
+    plan = plans[0]
+    theta, weights = flatten(network)
+    optimizer = OPTIMIZERS[plan.optimizer]([theta], lr=1.0)
+    rate, decay, clip = schedule(plans, theta)
+    losses, norms = (theta.new_full((plan.steps, len(theta)), torch.nan) for _ in range(2))
+    alive, died_at = torch.ones(len(theta), dtype=torch.bool, device=theta.device), [None] * len(theta)
+    for step in range(plan.steps + 1):
+        if step in (0, plan.steps) or (plan.report_every and step % plan.report_every == 0):
+            yield Progress(step, losses[:step], norms[:step], alive.clone(), list(died_at))
+        if step == plan.steps or not alive.any():
+            break
+        if step % CHUNK == 0:
+            first = torch.stack([starts(windows, len(series), CHUNK, g) for g in generators], dim=1).to(series.device)
+        x = cut(series, first[step % CHUNK], windows.length)
+        loss = (forced(network["cell"], network["readout"], x, strengths) - x[1:]).square().mean(dim=(0, 2, 3))
+        gradient = collect(loss, weights)
+        norm = gradient.norm(dim=1)
+        losses[step], norms[step] = loss.detach(), norm
+        fine = loss.isfinite() & norm.isfinite()
+        if not fine[alive].all():
+            died_at = [d if d is not None or fine[p] else step for p, d in enumerate(died_at)]
+        alive = alive & fine
+        move(
+            theta, optimizer, gradient * (clip / norm.clamp(min=1e-30)).clamp(max=1)[:, None], alive, rate * decay**step
+        )
+    if not alive.any():
+        yield Progress(step, losses[:step], norms[:step], alive, list(died_at))
+
+
+def flatten(network: nn.ModuleDict) -> tuple[nn.Parameter, list[nn.Parameter]]:
+    """All weights of a member in one row (population, weights); the network's own parameters become views of it."""
+    weights = [w for w in network.parameters() if w.numel()]
+    theta = nn.Parameter(torch.cat([w.detach().flatten(1) for w in weights], dim=1))
+    for w, part in zip(weights, theta.detach().split([w[0].numel() for w in weights], dim=1)):
+        w.data = part.unflatten(1, w.shape[1:])
+    return theta, weights
+
+
+def collect(loss: Float[Tensor, " population"], weights: list[nn.Parameter]) -> Float[Tensor, "population weights"]:
+    """d loss_p / d theta_p for every member: losses are sums over disjoint networks, so one backward pass serves all."""
+    gradients = torch.autograd.grad(loss.sum(), weights, allow_unused=True)
+    parts = [torch.zeros_like(w) if g is None else g for g, w in zip(gradients, weights)]
+    return torch.cat([g.flatten(1) for g in parts], dim=1)
+
+
+@torch.no_grad()
+def move(theta: nn.Parameter, optimizer, gradient: Tensor, alive: Tensor, rate: Tensor) -> None:
+    """One update with unit learning rate, scaled to each member's own rate; members that are not alive stay put."""
+    before = theta.detach().clone()
+    theta.grad = torch.where(alive[:, None], gradient, 0.0)
+    optimizer.step()
+    theta.copy_(torch.where(alive[:, None], before + rate[:, None] * (theta - before), before))
+
+
+def schedule(plans: Sequence[Training], theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Each member's first rate, its factor per update (lr_end / lr)^(1 / steps), and its largest gradient norm."""
+    rate = theta.new_tensor([p.lr for p in plans])
+    decay = theta.new_tensor([((p.lr_end or p.lr) / p.lr) ** (1 / max(p.steps, 1)) for p in plans])
+    clip = theta.new_tensor([float("inf") if p.clip is None else p.clip for p in plans])
+    return rate, decay, clip

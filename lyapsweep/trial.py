@@ -1,0 +1,149 @@
+"""A trial is a stream of records: one at the initialisation, one at every report, one at the end. No Ray in it."""
+
+import importlib.metadata
+import time
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from lyapsweep import datasets
+from lyapsweep.cells import CELLS
+from lyapsweep.config import Config
+from lyapsweep.datasets.series import Series
+from lyapsweep.dynamics import Spectrum
+from lyapsweep.evaluation import evaluate
+from lyapsweep.forcing import FORCINGS
+from lyapsweep.inits import INITS
+from lyapsweep.measures import MEASURES
+from lyapsweep.measures.evidence import Evidence
+from lyapsweep.readouts import READOUTS
+from lyapsweep.record import Outcome, Record
+from lyapsweep.rollout import Strengths
+from lyapsweep.training import Progress, train
+
+TRACE_POINTS = 500  # at most, of a training curve
+ORBIT_POINTS = 2000  # of true and generated series kept for pictures
+
+
+def run_trial(config: Config, device: str = "cpu") -> Iterator[Record]:
+    """The records of one config."""
+    for records in run_trials([config], device):
+        yield from records
+
+
+def run_trials(configs: Sequence[Config], device: str = "cpu") -> Iterator[list[Record]]:
+    """Train a pack of configs of one shape side by side; yield, at each report, a record for each that still trains.
+
+    A diverged member's final record comes at the report after its end, once. Closing the iterator stops the pack.
+    Raises ValueError where the configs differ in shape, `BadSeries` or `ConfigError` where the data do not fit.
+    """
+    if len({c.shape for c in configs}) != 1:
+        raise ValueError("The configs of a pack must share everything but seed, init, forcing, lr, lr_end and clip.")
+    began, first = time.perf_counter(), configs[0]
+    series = datasets.build(**first.dataset)
+    network = build(configs, series.features).to(device)
+    strengths = force(configs).to(device)
+    values = torch.as_tensor(series.train, dtype=torch.get_default_dtype(), device=device)
+    generators = [torch.Generator().manual_seed(2 * c.seed + 1) for c in configs]
+    finished = [False] * len(configs)
+    for progress in train(network, strengths, values, first.windows, [c.training for c in configs], generators):
+        evidence = evaluate(network, strengths, series, configs, progress.gradient_norms)
+        records = []
+        for p, config in enumerate(configs):
+            if finished[p]:
+                continue
+            outcome = judge(progress, p, config)
+            finished[p] = outcome.final
+            provenance = about(config, series, device, len(configs), time.perf_counter() - began)
+            records.append(note(config, progress, p, outcome, evidence[p], network, provenance))
+        yield records
+
+
+def build(configs: Sequence[Config], features: int) -> nn.ModuleDict:
+    """The population {cell, readout} of a pack, each member drawn from its own seed."""
+    first, population = configs[0], len(configs)
+    cell = CELLS[first.cell["kind"]](inputs=0, population=population, **first.settings("cell"))
+    readout = READOUTS[first.readout["kind"]](features, cell.units, cell.state, population)
+    generators = [torch.Generator().manual_seed(2 * c.seed) for c in configs]
+    cell.build([(draw(c), g) for c, g in zip(configs, generators)])
+    readout.build(generators)
+    return nn.ModuleDict({"cell": cell, "readout": readout})
+
+
+def draw(config: Config):
+    init, knobs = INITS[config.init["kind"]], config.settings("init")
+    return lambda rows, columns, generator: init(rows, columns, generator, **knobs)
+
+
+def force(configs: Sequence[Config]) -> Strengths:
+    """a(t) of every member over one window: (time, population)."""
+    forcings = [FORCINGS[c.forcing["kind"]](**c.settings("forcing")) for c in configs]
+    return torch.stack([f.strengths(configs[0].windows.length) for f in forcings], dim=1)
+
+
+def judge(progress: Progress, p: int, config: Config) -> Outcome:
+    if not progress.alive[p]:
+        return Outcome.DIVERGED
+    return Outcome.FINISHED if progress.step == config.training.steps else Outcome.RUNNING
+
+
+def note(
+    config: Config,
+    progress: Progress,
+    p: int,
+    outcome: Outcome,
+    evidence: tuple[dict[str, Spectrum], Evidence],
+    network: nn.ModuleDict,
+    provenance: dict,
+) -> Record:
+    """One member's record: what was measured, with weights and pictures where the trial ends."""
+    spectra, seen = evidence
+    measures, floors = {}, {}
+    for name in config.measures:
+        measures |= {name: MEASURES[name](seen)} | MEASURES[name].details(seen)
+        floor = MEASURES[name].floor(seen)
+        floors |= {} if floor is None else {name: floor}
+    traces = {
+        "loss": thin(progress.losses[:, p].cpu().numpy()),
+        "gradient_norm": thin(progress.gradient_norms[:, p].cpu().numpy()),
+        "lags": seen.lags,
+        "growth": seen.growth,
+    }
+    weights = {}
+    if outcome.final:
+        traces |= {k: getattr(seen, k)[:ORBIT_POINTS].astype(np.float32) for k in ("truth", "generated")}
+        weights = {name: w[p].detach().cpu().numpy() for name, w in network.named_parameters() if w.numel()}
+    step = progress.died_at[p] if outcome is Outcome.DIVERGED else progress.step
+    return Record(config, step, outcome, spectra, measures, floors, traces, weights, provenance)  # type: ignore[arg-type]
+
+
+def thin(curve: np.ndarray) -> np.ndarray:
+    """Every n-th value of a long curve, first and last included."""
+    return curve[np.unique(np.linspace(0, len(curve) - 1, TRACE_POINTS).astype(int))] if len(curve) else curve
+
+
+def about(config: Config, series: Series, device: str, pack: int, seconds: float) -> dict:
+    data = {
+        "dt": series.dt,
+        "lambda_max": series.lambda_max,
+        "predictability_time": series.predictability_time,
+        "lambda_source": series.lambda_source,
+        "source": series.source,
+    }
+    return {"seed": config.seed, "device": device, "pack": pack, "seconds": seconds, "data": data} | versions()
+
+
+@cache
+def versions() -> dict:
+    """What ran: package versions and, in a git checkout, the commit."""
+    head = Path(__file__).parent.parent / ".git" / "HEAD"
+    commit = ""
+    if head.exists():
+        reference = head.read_text().strip().removeprefix("ref: ")
+        target = head.parent / reference
+        commit = target.read_text().strip() if target.exists() else reference
+    return {"versions": {p: importlib.metadata.version(p) for p in ("torch", "numpy")}, "commit": commit}
