@@ -46,6 +46,11 @@ def step(x: Tensor, at_zero: float) -> Tensor:
     return (x > 0).to(x) + at_zero * (x == 0).to(x)
 
 
+def larger(low: float, x: Any) -> Any:
+    """Python's `max` of a number and a coordinate."""
+    return x.clamp(min=low) if isinstance(x, Tensor) else max(low, x)
+
+
 NUMPY = types.SimpleNamespace(
     **{
         name: either(getattr(torch, name), getattr(np, name))
@@ -70,7 +75,8 @@ def on_torch(member: Any) -> Any:
     plain = getattr(plain, "py_func", plain)
     if not isinstance(plain, types.FunctionType):
         return member
-    copy = types.FunctionType(plain.__code__, {**plain.__globals__, "np": NUMPY}, plain.__name__, plain.__defaults__)
+    names = {**plain.__globals__, "np": NUMPY, "max": larger}
+    copy = types.FunctionType(plain.__code__, names, plain.__name__, plain.__defaults__)
     return staticmethod(copy) if isinstance(member, staticmethod) else copy
 
 
@@ -84,7 +90,7 @@ def equations(name: str, parameters: dict[str, Any]) -> tuple[Callable[[Tensor],
     for base in reversed(getattr(flows(), name).__mro__):
         if base.__module__ == flows().__name__:
             body |= {key: on_torch(member) for key, member in vars(base).items() if not key.startswith("__")}
-    flow = type(name, (), body)()
+    flow: Any = type(name, (), body)()
     vars(flow).update(parameters)
     values = [parameters[key] for key in sorted(parameters)]
     rates = (lambda z: flow.rhs(z, torch.nan)) if "rhs" in body else (lambda z: flow._rhs(*z, torch.nan, *values))
