@@ -12,6 +12,7 @@ from lyapsweep.dynamics.lyapunov import lyapunov_spectra
 from lyapsweep.systems import AbstractSystem
 
 TRANSIENT = 1000  # steps before the training part, to reach the attractor
+ORBITS, STEPS, WARMUP = 256, 1000, 300  # of the tangent vectors that measure an unknown exponent
 GAP = 1000  # steps between the training and the test part, to forget where the first one ended
 
 
@@ -35,7 +36,8 @@ def simulated(
     part is the clean truth, as in Hess et al. 2023. `seed` sets the start and the noise.
 
     `lambda_max` is the literature's where the parameters are the cited ones, else measured from the equations, with its
-    standard error in `notes["lambda_stderr"]`; nats per sample. Raises `BadSeries` where the trajectory diverges.
+    standard error in `notes["lambda_stderr"]`; nats per sample. Raises `BadSeries` where the trajectory diverges or comes to
+    rest.
     """
     if length < 2 or not round(test * length) >= 1 or noise < 0:
         raise BadSeries(
@@ -69,21 +71,24 @@ def trajectory(flow: AbstractSystem, steps: int, generator: torch.Generator, sou
             f"{source}: the trajectory left the finite numbers at step {bad[0]} with dt={flow.dt}. "
             f"Take a smaller dt, or parameters whose orbits stay bounded."
         )
+    if (states[TRANSIENT:].std(axis=0) < 1e-10 * np.abs(states).max()).all():
+        raise BadSeries(f"{source}: the trajectory comes to rest: there is nothing to learn. Take other parameters.")
     return torch.from_numpy(states)
 
 
 def largest_exponent(flow: AbstractSystem, states: Tensor) -> dict[str, Any]:
     """`lambda_max` per sample, where it comes from, and how sure it is: from the literature, else from the equations.
 
-    64 tangent vectors start at points spread over the trajectory and are followed for 1000 steps after 300 of warm-up.
+    Tangent vectors start at points spread over the trajectory. Their time is counted in samples: where `dt` is far finer
+    than the dynamics they see little of the attractor, and the standard error says so.
     """
     if flow.known is not None:
         exponent, error = flow.known.exponents[0] * (flow.dt or 1.0), flow.known.stderr * (flow.dt or 1.0)
         return {"lambda_max": exponent, "lambda_source": flow.known.citation, "notes": {"lambda_stderr": error}}
-    orbits = states[np.linspace(0, len(states) - 1, 64).astype(int)].clone()[None]
-    spectrum = lyapunov_spectra(flow, orbits, steps=1000, warmup=300, k=1)[0]
+    orbits = states[np.linspace(0, len(states) - 1, ORBITS).astype(int)].clone()[None]
+    spectrum = lyapunov_spectra(flow, orbits, steps=STEPS, warmup=WARMUP, k=1)[0]
     return {
         "lambda_max": spectrum.maximum,
-        "lambda_source": "measured from the equations: 64 orbits of 1000 steps",
+        "lambda_source": f"measured from the equations: {ORBITS} orbits of {STEPS} steps",
         "notes": {"lambda_stderr": float(spectrum.stderr[0])},
     }
