@@ -35,6 +35,9 @@ class Registry(Mapping[str, Member], Generic[Member]):
             raise unknown(self.family, name, list(self.members))
         return self.members[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self.members  # Mapping's own asks for a KeyError, which an unknown name does not raise
+
     def __iter__(self) -> Iterator[str]:
         return iter(self.members)
 
