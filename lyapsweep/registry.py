@@ -36,7 +36,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
         return self.members[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self.members  # Mapping's own asks __getitem__ and knows KeyError only
+        return name in self.members  # Mapping's own asks for a KeyError, which an unknown name does not raise
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.members)
