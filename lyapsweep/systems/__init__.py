@@ -1,0 +1,40 @@
+"""The systems we know the truth about: what the exponent engine is proved on and what data are simulated from."""
+
+import difflib
+from typing import Any
+
+from lyapsweep.registry import Registry, UnknownName
+from lyapsweep.systems.dysts_flow import DystsFlow, UnusableFlow
+from lyapsweep.systems.equations import table
+from lyapsweep.systems.henon import Henon
+from lyapsweep.systems.linear import Linear
+from lyapsweep.systems.lorenz63 import Lorenz63
+from lyapsweep.systems.roessler import Roessler
+from lyapsweep.systems.system import AbstractFlow, AbstractSystem, Known
+
+SYSTEMS: Registry = Registry("system", {"linear": Linear, "henon": Henon, "lorenz63": Lorenz63, "roessler": Roessler})
+
+__all__ = ["SYSTEMS", "AbstractFlow", "AbstractSystem", "DystsFlow", "Known", "UnusableFlow", "build", "names"]
+
+
+def names() -> list[str]:
+    """Every name that `build` takes: the systems above, then the flows of dysts (delay equations are none)."""
+    return [*SYSTEMS, *sorted(name for name, entry in table().items() if not entry["delay"])]
+
+
+def build(name: str, dt: float | None = None, **parameters: Any) -> AbstractSystem:
+    """The system of that name, or else the flow of dysts: `build("lorenz63", rho=38.0)`, `build("Halvorsen")`.
+
+    `dt` is the time of one step of a flow, the system's own where None. Raises `UnknownName` where nothing has that
+    name or the system has no such parameter, `UnusableFlow` where dysts has it and it cannot be stepped.
+    """
+    if name in SYSTEMS:
+        settings = parameters if dt is None else {"dt": dt, **parameters}
+        SYSTEMS.check(name, settings)
+        return SYSTEMS[name](**settings)
+    if name in table():
+        return DystsFlow(name, dt, **parameters)
+    near = difflib.get_close_matches(str(name), names(), n=1, cutoff=0.5)
+    hint = f" Did you mean '{near[0]}'?" if near else ""
+    others = len(names()) - len(SYSTEMS)
+    raise UnknownName(f"No system is called '{name}'.{hint} Known: {', '.join(SYSTEMS)}, and {others} flows of dysts.")

@@ -1,0 +1,217 @@
+"""The systems' exam: pushes are derivatives, orbits stay bounded, sums and exponents are the known ones."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from lyapsweep import systems
+from lyapsweep.dynamics.lyapunov import lyapunov_spectra
+from lyapsweep.maps import autodiff_push
+from lyapsweep.registry import UnknownName
+from lyapsweep.systems import SYSTEMS, UnusableFlow, build
+from lyapsweep.systems.equations import flows, table
+
+MATRIX = [[0.9, 0.5, 0.0], [-0.3, 0.8, 0.2], [0.1, 0.0, 0.4]]
+SETTINGS = {"linear": {"matrix": MATRIX}}
+# Polynomial, driven, with vectors among the parameters, an rhs of its own, slices, jumps, `max`, many coordinates.
+FLOWS = [
+    "Halvorsen",
+    "Duffing",
+    "BickleyJet",
+    "Hopfield",
+    "Lorenz96",
+    "FluidTrampoline",
+    "BelousovZhabotinsky",
+    "MacArthur",
+    "DoublePendulum",
+]
+NOT_FLOWS = ["Torus", *(name for name, entry in table().items() if entry["delay"])]
+
+
+def own(name):
+    return build(name, **SETTINGS.get(name, {}))
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def frames(system, batch, k=None):
+    return torch.randn(1, batch, k or system.state, system.state, generator=seeded(9), dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", [*SYSTEMS, *FLOWS])
+def test_push_is_the_derivative_of_the_step(name):
+    system = own(name)
+    z = system.start(3, seeded(0))
+    for _ in range(5):
+        z = system.step(z)
+    V = frames(system, 3, k=2)
+    state, pushed = system.push(z, None, V)
+    expected_state, expected = autodiff_push(system.step, z, None, V)
+    torch.testing.assert_close(state, expected_state, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(pushed, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", [*SYSTEMS, *FLOWS])
+def test_starts_are_seeded_and_of_the_promised_shape(name):
+    system = own(name)
+    z = system.start(4, seeded(3))
+    assert z.shape == (1, 4, system.state)
+    assert z.dtype == torch.float64
+    assert len(system.names) == system.state
+    assert torch.equal(z, system.start(4, seeded(3)))
+    if name != "linear":  # whose only bounded orbit is the origin
+        assert not torch.equal(z, system.start(4, seeded(4)))
+
+
+@pytest.mark.parametrize("name", list(SYSTEMS))
+def test_orbits_stay_bounded(name):
+    system = own(name)
+    z = system.start(64, seeded(1))
+    for _ in range(3000):
+        z = system.step(z)
+    assert z.abs().max() < 100
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_dysts_orbit_observed_is_bounded_and_agrees_with_the_step(name):
+    system = build(name)
+    z = system.start(1, seeded(1))
+    orbit = system.orbit(z, 1000)
+    for t in range(5):
+        z = system.step(z)
+        np.testing.assert_allclose(orbit[t], z[0, 0].numpy(), rtol=1e-9, atol=1e-12)
+    seen = system.observe(torch.from_numpy(orbit)).numpy()
+    mean, std = np.array(table()[name]["mean"]), np.array(table()[name]["std"])
+    assert np.isfinite(orbit).all()
+    assert (np.abs(seen - mean) < 20 * std + 1).all()
+
+
+def agrees_with_dysts(name):
+    system, original = build(name, substeps=1), getattr(flows(), name)()
+    z = system.start(4, seeded(2))
+    rates = system.field(z)[0].numpy()
+    for point, rate in zip(z[0].numpy(), rates):
+        expected = np.asarray(original.rhs(point, 0.0), dtype=float)
+        np.testing.assert_allclose(rate, expected, rtol=1e-12, atol=1e-12 * max(1, np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_dysts_equations_on_tensors_are_dysts_equations(name):
+    agrees_with_dysts(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in table() if name not in NOT_FLOWS])
+def test_every_flow_of_dysts(name):
+    agrees_with_dysts(name)
+    system = build(name)
+    assert np.isfinite(system.orbit(system.start(1, seeded(0)), 2000)).all()
+    test_push_is_the_derivative_of_the_step(name)
+
+
+@pytest.mark.parametrize(("name", "reason"), [("MackeyGlass", "delay equation"), ("Torus", "time beside")])
+def test_what_is_no_autonomous_flow_is_refused_by_name(name, reason):
+    with pytest.raises(UnusableFlow, match=f"^{name}.*{reason}"):
+        build(name)
+
+
+def test_parameters_of_dysts_flows_are_settings():
+    z = torch.tensor([[[1.0, 2.0, 3.0]]])
+    assert build("Lorenz", substeps=1, rho=38.0).field(z)[0, 0, 1] == 38.0 - 3.0 - 2.0
+    with pytest.raises(UnknownName, match="No parameter of Lorenz is called 'roh'. Did you mean 'rho'"):
+        build("Lorenz", roh=38.0)
+
+
+def test_own_lorenz_is_the_lorenz_of_dysts():
+    ours, theirs = build("lorenz63", beta=2.667), build("Lorenz", dt=0.01, substeps=1)
+    z = ours.start(5, seeded(0))
+    torch.testing.assert_close(ours.step(z), theirs.step(z), rtol=1e-13, atol=1e-13)
+    ours, theirs = build("roessler", a=0.2, c=5.7), build("Rossler", dt=0.1, substeps=1)
+    torch.testing.assert_close(ours.step(z), theirs.step(z), rtol=1e-13, atol=1e-13)
+
+
+def test_substeps_approach_the_flow_at_fourth_order():
+    z = build("lorenz63").start(8, seeded(0))
+    exact = build("lorenz63", dt=0.05, substeps=512).step(z)
+    errors = [(build("lorenz63", dt=0.05, substeps=n).step(z) - exact).abs().max() for n in (4, 8)]
+    assert math.log2(errors[0] / errors[1]) == pytest.approx(4, abs=0.3)
+
+
+def test_unknown_names_meet_their_nearest_neighbour():
+    with pytest.raises(UnknownName, match=r"Did you mean 'lorenz63'\? Known: linear, henon.* flows of dysts"):
+        build("lorenz36")
+    with pytest.raises(UnknownName, match="Did you mean 'Halvorsen'"):
+        build("halvorsen")
+    with pytest.raises(UnknownName, match="called 'dt'"):
+        build("henon", dt=0.1)
+    assert set(systems.names()) >= {*SYSTEMS, *FLOWS}
+    assert "MackeyGlass" not in systems.names()
+
+
+@pytest.mark.parametrize("setting", [{"dt": 0.0}, {"dt": -1.0}, {"substeps": 0}])
+def test_flows_need_positive_time(setting):
+    with pytest.raises(ValueError, match=r"Lorenz63: .* must hold, but got"):
+        build("lorenz63", **setting)
+
+
+@pytest.mark.parametrize("matrix", [[[1.0, 2.0]], [1.0, 2.0], [[math.nan]]])
+def test_linear_needs_a_finite_square_matrix(matrix):
+    with pytest.raises(ValueError, match="linear: matrix must be"):
+        build("linear", matrix=matrix)
+
+
+def test_known_belongs_to_the_cited_parameters_only():
+    assert build("lorenz63").known.exponents[0] == 0.9056
+    assert build("lorenz63", rho=38.0).known.exponents[0] == 1.1042
+    assert build("lorenz63", rho=35.0).known is None
+    assert build("lorenz63", rho=35.0).total == -(10 + 1 + 8 / 3)
+    assert build("henon", b=0.2).known is None
+    assert build("henon", b=0.2).total == math.log(0.2)
+    assert build("roessler", c=9.0).known is None
+    assert build("Halvorsen").known is None
+
+
+@pytest.mark.parametrize("name", list(SYSTEMS))
+def test_exponents_sum_to_the_known_total(name):
+    system = own(name)
+    if system.total is None:
+        pytest.skip(f"the volume contraction of {name} is not constant")
+    spectrum = lyapunov_spectra(system, system.start(4, seeded(5)), steps=2000, warmup=200)[0]
+    # A map's determinant is exact; a Runge-Kutta step multiplies volumes by exp(trace dt) up to its own error.
+    relative = 1e-9 if system.dt is None else 1e-4
+    assert spectrum.per_time.sum() == pytest.approx(system.total, rel=relative)
+
+
+def test_linear_exponents_are_the_eigenvalues():
+    system = build("linear", matrix=torch.tensor(MATRIX))
+    spectrum = lyapunov_spectra(system, system.start(4, seeded(0)), steps=3000, warmup=500)[0]
+    np.testing.assert_allclose(spectrum.exponents, np.sort(np.log(np.abs(np.linalg.eigvals(MATRIX))))[::-1], atol=1e-3)
+
+
+def test_henon_exponents():
+    system = build("henon")
+    z = system.start(64, seeded(0))
+    spectrum = lyapunov_spectra(system, z, steps=3000, warmup=100)[0]
+    np.testing.assert_allclose(spectrum.exponents, system.known.exponents, atol=0.005)
+    assert spectrum.sum == pytest.approx(math.log(0.3), abs=1e-9)
+
+
+def test_lorenz63_exponents():
+    system = build("lorenz63")
+    spectrum = lyapunov_spectra(system, system.start(128, seeded(0)), steps=6000, warmup=1000)[0]
+    largest, neutral, smallest = spectrum.per_time
+    assert largest == pytest.approx(0.9056, rel=0.01)
+    assert neutral == pytest.approx(0, abs=0.005)
+    assert smallest == pytest.approx(-14.5723, rel=0.01)
+
+
+@pytest.mark.parametrize(("name", "parameters"), [("lorenz63", {"rho": 38.0}), ("roessler", {})])
+def test_largest_exponents(name, parameters):
+    system = build(name, **parameters)
+    spectrum = lyapunov_spectra(system, system.start(256, seeded(0)), steps=5000, warmup=1000, k=2)[0]
+    assert spectrum.per_time[0] == pytest.approx(system.known.exponents[0], rel=0.02)
+    assert spectrum.per_time[1] == pytest.approx(0, abs=0.01 * system.known.exponents[0] + 0.001)
