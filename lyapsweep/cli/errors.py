@@ -22,7 +22,7 @@ class Problem(click.ClickException):
 
     def __init__(self, message: str, status: Exit = Exit.BAD_INPUT):
         super().__init__(" ".join(message.split()))
-        self.exit_code = int(status)
+        self.exit_code = int(status)  # pyright: ignore[reportAttributeAccessIssue]  # click has one a class
 
 
 class Guarded(click.Group):

@@ -2,11 +2,14 @@
 
 import inspect
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from lyapsweep.cli import options, show
+
+if TYPE_CHECKING:
+    from lyapsweep.registry import Registry
 
 FAMILIES = ("cells", "systems", "datasets", "measures", "inits", "forcings", "readouts")
 
@@ -29,11 +32,19 @@ def command(family: str | None, as_json: bool) -> None:
         print_family(f, every_flow=family is not None)
 
 
-def registry(family: str):
+def registry(family: str) -> "Registry":
     from lyapsweep import cells, datasets, forcing, inits, measures, readouts, systems
 
-    tables = (cells.CELLS, systems.SYSTEMS, datasets.DATASETS, measures.MEASURES, inits.INITS)
-    return dict(zip(FAMILIES, (*tables, forcing.FORCINGS, readouts.READOUTS)))[family]
+    tables: tuple[Registry, ...] = (
+        cells.CELLS,
+        systems.SYSTEMS,
+        datasets.DATASETS,
+        measures.MEASURES,
+        inits.INITS,
+        forcing.FORCINGS,
+        readouts.READOUTS,
+    )
+    return tables[FAMILIES.index(family)]
 
 
 def members(family: str, every_flow: bool) -> list[dict[str, Any]]:

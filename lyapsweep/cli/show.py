@@ -1,11 +1,12 @@
 """How numbers, spectra and places are printed."""
 
+import json
 import math
 import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -123,6 +124,13 @@ def scores(record: "Record") -> list[tuple[str, str]]:
         for name, value in record.measures.items()
         if "/" not in name
     ]
+
+
+def setting(value: Any) -> str:
+    """A value as `--set path=VALUE` takes it: a word as it is, unless it would be read as something else."""
+    from lyapsweep.config import parse_value
+
+    return value if isinstance(value, str) and parse_value(value) == value else json.dumps(value)
 
 
 def viewer(uri: str) -> str:

@@ -18,6 +18,7 @@ from lyapsweep.cli.errors import Exit, Problem
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from lyapsweep.config import Config
     from lyapsweep.record import Record
     from lyapsweep.sweep import Sweep
     from lyapsweep.sweep.driver import Summary
@@ -86,7 +87,7 @@ def preview(sweep: "Sweep", changes: Mapping[str, Any], settings: Mapping[str, A
     if device == "cpu" and sweep.intent == "map":  # as the driver does: no worker shall be idle
         size = min(size, -(-len(configs) // jobs))
     folder = Folder(settings["results"], sweep.name or "sweep")
-    ended = sum(config.id in folder.ended() for config in configs)
+    ended = len(folder.ended().keys() & {config.id for config in configs})
     plan = f"{len(configs)} trials in {len(packs(configs, size, device))} packs of at most {size}"
     show.write(out, [("sweep", sweep.name or ""), ("intent", sweep.intent), ("objective", sweep.objective)])
     show.write(
@@ -143,14 +144,17 @@ class Screen:
         self.latest, self.told = progress, time.monotonic()
 
     def __rich__(self) -> "RenderableType":
-        from rich.console import Group
         from rich.progress_bar import ProgressBar
+        from rich.table import Table
 
         if self.latest is None:
             return "planning ..."
         bar = ProgressBar(total=max(self.latest.asked, 1), completed=self.latest.done, width=60)
         since = time.monotonic() - self.told
-        return Group(counts(self.latest), bar, best(self.latest, self.objective), clock(self.latest, since))
+        grid = Table.grid()
+        for row in (counts(self.latest), bar, best(self.latest, self.objective), clock(self.latest, since)):
+            grid.add_row(row)
+        return grid
 
 
 def counts(progress: "Progress") -> str:
@@ -167,7 +171,11 @@ def best(progress: "Progress", objective: str) -> str:
 
 
 def clock(progress: "Progress", since: float) -> str:
-    left = "" if progress.left is None else f", about {show.duration(max(progress.left - since, 0))} left"
+    left = (
+        ""
+        if progress.left is None or progress.done == progress.asked
+        else f", about {show.duration(max(progress.left - since, 0))} left"
+    )
     return f"{show.duration(progress.seconds + since)} gone{left}"
 
 
@@ -193,14 +201,24 @@ def print_best(summary: "Summary", sweep: "Sweep", out: "Console") -> None:
     """The best trial: its score, its exponent, what sets it apart, and the command that trains it alone."""
     record = next(r for r in last_records(summary.folder) if r.trial == summary.best_trial)
     varied = json.loads((summary.folder / "sweep.json").read_text()).get("varied", [])
-    apart = {path: record.config.flat[path] for path in varied if path in record.config.flat}
+    apart = [(path, show.setting(record.config.flat[path])) for path in varied if path in record.config.flat]
     lines = [(name, text) for name, text in show.scores(record) if name == sweep.objective]
     if spectrum := record.spectra.get("closed loop"):
         lines.append(("lambda_max/step", show.together(spectrum.maximum, float(spectrum.stderr[0]))))
     out.print("\nBest", style="bold")
-    show.write(out, lines + [(path, json.dumps(value)) for path, value in apart.items()])
-    settings = " ".join(f"--set {shlex.quote(f'{path}={json.dumps(value)}')}" for path, value in apart.items())
-    show.write(out, [("again", f"lyapsweep run {shlex.quote(str(sweep.base))} {settings}")])
+    show.write(out, [*lines, *apart, ("alone", command_for(record.config, sweep.base))])
+
+
+def command_for(config: "Config", base: Path | str) -> str:
+    """The command that trains this very config: its differences from the base as `--set`."""
+    from lyapsweep.config import Config
+
+    before = Config.load(base).flat
+    changes = [
+        f"{path}={show.setting(v)}" for path, v in config.flat.items() if path not in before or before[path] != v
+    ]
+    words = ["lyapsweep", "run", str(base), *(word for change in changes for word in ("--set", change))]
+    return shlex.join(words)
 
 
 def last_records(folder: Path) -> Iterator["Record"]:

@@ -1,0 +1,468 @@
+"""The command line as a user meets it: what it prints, what it leaves on disk, and how it ends."""
+
+import json
+import math
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import made_up
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+import lyapsweep
+from lyapsweep import datasets, trial
+from lyapsweep.cli import main, show
+from lyapsweep.cli import sweep as sweep_command
+from lyapsweep.config import Config
+from lyapsweep.record import Outcome, Record
+from lyapsweep.sweep import load
+from lyapsweep.sweep.progress import Progress
+
+TINY = """
+dataset:  {kind: simulated, system: lorenz63, length: 600}
+cell:     {kind: vanilla, units: 4}
+forcing:  {kind: sparse, interval: 5}
+windows:  {length: 20, batch: 4}
+training: {steps: 4, report_every: 2}
+lyapunov: {steps: 20, warmup: 5, orbits: 2}
+measures: [loss, state_space]
+"""
+SWEEP = '''
+"""Which interval?"""
+from lyapsweep.sweep import Sweep
+SWEEP = Sweep(base="tiny.yaml", objective="loss", grid={"cell": [{"kind": "lstm", "units": 3}, {"kind": "vanilla"}],
+                                                         "forcing/interval": [2, 5], "seed": [0, 1]})
+'''
+
+
+@pytest.fixture(autouse=True)
+def double_precision():
+    """Off: networks are trained here as users train them."""
+    torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(Path(lyapsweep.__file__).parent.parent))  # of the commands typed in
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    Path("tiny.yaml").write_text(TINY)
+    Path("ask.py").write_text(SWEEP)
+    return tmp_path
+
+
+def call(*args):
+    return CliRunner().invoke(main, [str(a) for a in args])
+
+
+def ok(*args):
+    result = call(*args)
+    assert result.exit_code == 0, result.stderr
+    return result.stdout
+
+
+def complaint(status, *args):
+    """The one line on stderr of a command that must end with this status."""
+    result = call(*args)
+    assert result.exit_code == status, (result.output, result.exception)
+    assert re.fullmatch(r"Error: .+\n", result.stderr), result.stderr
+    return result.stderr
+
+
+def typed_in(*args, **options):
+    command = [sys.executable, "-u", "-m", "lyapsweep", *map(str, args)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def records(name="tiny"):
+    return [Record.load(file) for file in sorted(Path("results", name, "records").glob("*.npz"))]
+
+
+# Help, version, and a quick start
+
+
+@pytest.mark.parametrize("command", [None, *main.commands])
+def test_help_has_a_sentence_and_an_example_that_parses(command):
+    text = ok(*filter(None, (command, "--help")))
+    examples = re.findall(r"^ +lyapsweep (.+)$", text.partition("Example:")[2], re.MULTILINE)
+    assert examples
+    for example in examples:
+        name, *args = shlex.split(example)
+        assert command in (None, name)
+        main.commands[name].make_context(name, args)
+
+
+def test_version():
+    assert re.search(r"\d+\.\d+", ok("--version"))
+
+
+@pytest.mark.parametrize(("args", "absent"), [("list", "ray mlflow optuna pandas plotly"), ("--help", "torch yaml")])
+def test_little_is_loaded_for_little_work(args, absent):
+    code = f"import sys; from lyapsweep.cli import main; main({args.split()!r}, standalone_mode=False); "
+    code += f"print('loaded:', *(m for m in {absent.split()!r} if m in sys.modules))"
+    out = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert out.splitlines()[-1] == "loaded:"
+
+
+# list
+
+
+def test_list_names_every_member_with_its_settings():
+    listed = json.loads(ok("list", "--json"))
+    assert list(listed) == ["cells", "systems", "datasets", "measures", "inits", "forcings", "readouts"]
+    assert all(member["sentence"] for family in listed.values() for member in family)
+    forcings = {member["name"]: member["knobs"] for member in listed["forcings"]}
+    assert forcings["sparse"] == {"interval": 16}
+    assert {"lorenz63", "Halvorsen"} <= {member["name"] for member in listed["systems"]}
+    simulated = listed["datasets"][0]
+    assert simulated["needed"] == ["system"]
+    assert {m["name"]: m["direction"] for m in listed["measures"]}["prediction_time"] == "maximise"
+
+
+def test_list_of_one_family_is_that_family():
+    text = ok("list", "systems")
+    assert "rho=28.0" in text
+    assert "Halvorsen" in text
+    assert "vanilla" not in text
+    assert "vanilla" in ok("list")
+
+
+# Bad input: status 2 and one line that names place, value and remedy
+
+
+def broken(name, text):
+    Path(name).write_text(textwrap.dedent(text))
+    return name
+
+
+WRONG = {
+    "unknown key": (
+        ["run", "tiny.yaml", "--set", "forcing/intervall=8"],
+        r"forcing/intervall is not known.*interval\?",
+    ),
+    "bad type": (["run", "tiny.yaml", "--set", "cell/units=many"], "cell/units must be int, but got 'many'"),
+    "long interval": (["run", "tiny.yaml", "--set", "forcing/interval=21"], "interval=21, length=20"),
+    "no config": (["run", "none.yaml"], "no config at none.yaml"),
+    "form of --set": (["run", "tiny.yaml", "--set", "foo"], r"--set foo: .* for example --set forcing/interval=8"),
+    "yaml of --set": (["run", "tiny.yaml", "--set", "measures=[loss"], "not YAML"),
+    "name": (["run", "tiny.yaml", "--name", "../up"], r"--name may hold.*'\.\./up'"),
+    "device": (["run", "tiny.yaml", "--device", "gpu9"], "--device gpu9"),
+    "no sweep": (["sweep", "none.py"], "no sweep at none.py.*ask.py"),
+    "trials of a grid": (["sweep", "ask.py", "--trials", "3", "--dry-run"], "trials=3 says nothing about a grid"),
+    "change of a sweep": (["sweep", "ask.py", "--set", "trainin/steps=3", "--dry-run"], "trainin.*training"),
+    "system": (["spectrum", "lorentz63"], "No system is called 'lorentz63'. Did you mean 'lorenz63'"),
+    "parameter": (["spectrum", "lorenz63", "--set", "roh=38"], "roh.*Did you mean 'rho'"),
+    "value": (["spectrum", "lorenz63", "--set", "rho=high"], "rho must be float, but got 'high'"),
+    "value of a flow": (["spectrum", "Halvorsen", "--set", "a=high"], "Halvorsen: a must be"),
+    "dt of a map": (["spectrum", "henon", "--dt", "0.1"], "'dt'"),
+    "dt of a network": (["spectrum", "tiny.yaml", "--dt", "0.1"], "--set dataset/dt=0.1"),
+    "too many": (["spectrum", "henon", "--exponents", "3"], "but got k=3"),
+    "no record": (["spectrum", "none.npz"], "none.npz: No such file"),
+    "family": (["list", "cell"], "No family is called 'cell'. Did you mean 'cells'"),
+    "experiment": (["atlas", "none"], "No records in none or results/none.*mlflow.db"),
+    "store": (["atlas", "none", "--tracking-uri", "sqlite:///none.db"], "no MLflow store at none.db"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_bad_input_is_one_line_that_helps(case):
+    args, message = WRONG[case]
+    assert re.search(message, complaint(2, *args))
+    assert not Path("results").exists()
+
+
+def test_usage_errors_end_with_2_as_well():
+    assert call("run").exit_code == call("spectrum", "henon", "--steps", "0").exit_code == call("rum").exit_code == 2
+
+
+def test_a_bad_cell_in_a_recording_is_named():
+    rows = [f"{t},{math.sin(t)}" for t in range(200)]
+    rows[76] = "76,nan"
+    Path("data.csv").write_text("t,x\n" + "\n".join(rows))
+    text = TINY.replace("{kind: simulated, system: lorenz63, length: 600}", "{kind: recorded, path: data.csv}")
+    assert re.search(r"data.csv: row 78, column 'x' is nan", complaint(2, "run", broken("own.yaml", text)))
+
+
+def test_files_that_are_something_else():
+    np.savez("foreign.npz", a=np.zeros(3))
+    assert "foreign.npz is not a lyapsweep record" in complaint(2, "spectrum", "foreign.npz")
+    assert "is not YAML" in complaint(2, "run", broken("bad.yaml", "cell: {kind: [}\n"))
+    assert re.search(r"line 2: NameError", complaint(2, "sweep", broken("bad.py", "x = 1\nSWEEP = missing\n")))
+
+
+def test_an_error_that_nobody_foresaw_is_one_line_too_and_debug_shows_where(monkeypatch):
+    def burst(**settings):
+        raise RuntimeError("out of luck")
+
+    monkeypatch.setattr(datasets, "build", burst)
+    line = complaint(1, "run", "tiny.yaml", "--no-tracking")
+    assert "RuntimeError: out of luck (not foreseen; --debug shows where)" in line
+    for args in (["--debug", "run", "tiny.yaml"], ["run", "tiny.yaml", "--debug"]):
+        result = call(*args, "--no-tracking")
+        assert result.exit_code == 1
+        assert 'in burst\n    raise RuntimeError("out of luck")' in result.stderr
+
+
+# spectrum
+
+
+def test_henon_as_json():
+    told = json.loads(ok("spectrum", "henon", "--json"))
+    assert {"exponents_per_step", "exponents_per_time", "stderr_per_step", "map", "kaplan_yorke"} <= set(told)
+    assert (told["what"], told["map"], told["dt"]) == ("henon", "system", None)
+    assert told["exponents_per_step"] == pytest.approx([0.4192, -1.6232], abs=0.005)
+    assert told["kaplan_yorke"] == pytest.approx(1.258, abs=0.005)
+    assert json.loads(ok("spectrum", "henon", "--json")) == told
+    other = json.loads(ok("spectrum", "henon", "--json", "--seed", "1", "--steps", "300", "--orbits", "7"))
+    assert (other["steps"], other["orbits"], other["settings"]["seed"]) == (300, 7, 1)
+
+
+def test_a_system_beside_its_literature():
+    text = ok("spectrum", "lorenz63", "--set", "rho=38", "--steps", "200", "--orbits", "64", "--warmup", "300")
+    first = next(line.split() for line in text.splitlines() if line.startswith("1 "))
+    assert first[-1] == "1.1042"
+    assert float(first[3]) == pytest.approx(1.1042, abs=5 * float(first[4]))
+    assert "(exactly -13.67)" in text
+    assert "Mikhaeil et al. 2022" in text
+    assert re.search(r"tau_pred +\S+ steps = \S+ units of time", text)
+
+
+def test_exact_exponents_and_parameters_of_a_linear_map():
+    told = json.loads(ok("spectrum", "linear", "--set", "matrix=[[2, 0], [0, 0]]", "--steps", "20", "--json"))
+    assert told["exponents_per_step"] == [pytest.approx(math.log(2)), "-inf"]
+    assert "rank losses" in ok("spectrum", "linear", "--set", "matrix=[[2, 0], [0, 0]]", "--steps", "20")
+    assert "none: the largest exponent" in ok("spectrum", "linear", "--set", "matrix=[[0.5]]", "--steps", "20")
+
+
+def test_an_orbit_that_escapes_has_no_exponents():
+    assert "henon: the orbit left the finite numbers" in complaint(1, "spectrum", "henon", "--set", "a=5")
+    result = call("spectrum", "henon", "--set", "a=5", "--json")
+    assert json.loads(result.stdout)["exponents_per_step"] == [None, None]
+
+
+def test_a_fresh_network_is_the_one_that_the_config_draws():
+    told = json.loads(ok("spectrum", "tiny.yaml", "--seed", "3", "--set", "cell/units=5", "--json", "--exponents", "2"))
+    config = Config.load("tiny.yaml", {"seed": 3, "cell/units": 5, "lyapunov/exponents": 2})
+    expected = trial.network_spectrum(config)
+    assert told["exponents_per_step"] == expected.exponents.tolist()
+    assert (told["state"], told["map"]) == (5, "closed loop")
+    assert "of the leading 2 of 4" in ok("spectrum", "tiny.yaml", "--exponents", "2")
+
+
+# run
+
+
+def test_a_trial_leaves_records_and_says_what_it_found():
+    text = ok("run", "tiny.yaml", "--no-tracking", "--set", "cell/units=12")
+    made = records()
+    assert [(r.step, r.outcome) for r in made] == [(0, "running"), (2, "running"), (4, "finished")]
+    last, shown = made[-1], [line.split() for line in text.splitlines()]
+    assert made[0].config == Config.load("tiny.yaml", {"cell/units": 12})
+    reports = [line for line in shown if line[:1] in (["0"], ["2"], ["4"])][:3]
+    assert [line[-2] for line in reports] == [show.number(r.measures["loss"]) for r in made]
+    assert show.together(last.spectra["closed loop"].maximum, last.spectra["closed loop"].stderr[0]) in text
+    assert ["state_space", *show.scores(last)[1][1].split()] in shown
+    assert str(Path("results/tiny/records", last.filename)) in text
+    assert ["..."] in shown  # 12 exponents: the first ten and the last
+    assert not Path("results/mlflow.db").exists()
+
+
+def test_the_spectrum_of_a_record_is_its_own():
+    ok("run", "tiny.yaml", "--no-tracking")
+    last = records()[-1]
+    file = Path("results/tiny/records", last.filename)
+    told = json.loads(ok("spectrum", file, "--json"))
+    assert told["exponents_per_step"] == last.spectra["closed loop"].exponents.tolist()
+    assert told["stderr_per_step"] == last.spectra["closed loop"].stderr.tolist()
+    longer = json.loads(ok("spectrum", file, "--json", "--steps", "40"))
+    assert longer["steps"] == 40
+    fresh = json.loads(ok("spectrum", "tiny.yaml", "--json"))
+    assert fresh["exponents_per_step"] != told["exponents_per_step"]
+
+
+def test_a_record_without_weights_tells_what_it_holds_and_no_more():
+    ok("run", "tiny.yaml", "--no-tracking")
+    first = records()[0]
+    file = Path("results/tiny/records", first.filename)
+    told = json.loads(ok("spectrum", file, "--json"))
+    assert told["exponents_per_step"] == first.spectra["closed loop"].exponents.tolist()
+    assert "holds no weights" in complaint(2, "spectrum", file, "--steps", "40")
+    assert "holds trained ones" in complaint(2, "spectrum", file, "--seed", "1")
+
+
+def test_what_is_trained_is_not_trained_again_unless_asked(monkeypatch):
+    trained = []
+    stream = trial.run_trial
+    monkeypatch.setattr(trial, "run_trial", lambda config, device: trained.append(config.id) or stream(config, device))
+    args = ("run", "tiny.yaml", "--no-tracking")
+    first = ok(*args)
+    second = ok(*args)
+    assert len(trained) == 1
+    assert "has been trained before" in second
+    assert second.splitlines()[-3:] == first.splitlines()[-3:]
+    ok(*args, "--set", "seed=1")
+    ok(*args, "--again")
+    assert len(trained) == 3
+    assert len(records()) == 6
+
+
+def test_a_diverged_trial_is_recorded_and_ends_with_1():
+    line = complaint(1, "run", "tiny.yaml", "--no-tracking", "--set", "training/lr=1e30", "--set", "cell/kind=plrnn")
+    assert "Training diverged at step" in line
+    assert [r.outcome for r in records()][-1] is Outcome.DIVERGED
+    again = complaint(1, "run", "tiny.yaml", "--no-tracking", "--set", "training/lr=1e30", "--set", "cell/kind=plrnn")
+    assert again == line
+
+
+def test_an_error_on_the_way_is_recorded(monkeypatch):
+    stream = trial.run_trial
+
+    def breaks(config, device):
+        yield next(stream(config, device))
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(trial, "run_trial", breaks)
+    assert "MemoryError: no room" in complaint(1, "run", "tiny.yaml", "--no-tracking")
+    (only,) = records()
+    assert (only.outcome, only.provenance["error"]) == ("failed", "MemoryError: no room")
+    assert "loss" in only.measures
+    monkeypatch.setattr(trial, "run_trial", stream)
+    ok("run", "tiny.yaml", "--no-tracking")  # a failed trial is no finished one
+    assert [r.outcome for r in records()] == ["running", "running", "finished"]
+
+
+def test_a_dead_tracking_server_is_told_before_any_work():
+    line = complaint(1, "run", "tiny.yaml", "--tracking-uri", "http://127.0.0.1:9")
+    assert "No tracking server answers at http://127.0.0.1:9" in line
+    assert records() == []
+
+
+def test_ctrl_c_keeps_what_was_reached_and_the_atlas_can_be_drawn_from_mlflow():
+    from mlflow import MlflowClient
+
+    process = typed_in("run", "tiny.yaml", "--set", "training/steps=1000000", "--set", "training/report_every=50")
+    for line in process.stdout:
+        if line.split()[:1] == ["100"]:
+            process.send_signal(signal.SIGINT)
+            break
+    out, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    *_, last = records()
+    assert re.fullmatch(rf"Error: Interrupted; .* by step {last.step} is recorded.\n", errors)
+    assert (last.outcome, last.provenance["interrupted"], last.step >= 100) == ("stopped", True, True)
+    uri = f"sqlite:///{Path('results/mlflow.db').resolve()}"
+    assert f"mlflow ui --backend-store-uri {uri}" in out
+    client = MlflowClient(uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
+    assert (run.info.status, run.data.tags["outcome"]) == ("KILLED", "stopped")
+    page = Path(ok("atlas", "tiny", "--tracking-uri", uri, "--output", "page.html").strip())
+    assert last.trial in page.read_text()
+    assert "Did you mean 'tiny'" in complaint(2, "atlas", "tinny")
+
+
+# atlas
+
+
+def test_atlas_of_a_folder_by_path_and_by_name():
+    for record in made_up.records():
+        record.save(Path("results/planted/records"))
+    assert ok("atlas", "planted") == "results/planted/atlas.html\n"
+    assert "shallow_plrnn" in Path("results/planted/atlas.html").read_text()
+    assert ok("atlas", "results/planted", "--output", "other/page.html") == "other/page.html\n"
+    assert Path("other/page.html").exists()
+
+
+# sweep
+
+
+def test_a_dry_run_says_what_would_be_trained_and_leaves_nothing():
+    text = ok("sweep", "ask.py", "--dry-run", "--pack", "2", "--jobs", "1")
+    assert "8 trials in 4 packs of at most 2" in text
+    table = [line.split() for line in text.splitlines()]
+    assert ["cell/kind", "forcing/interval", "seed"] in table
+    assert ["lstm", "2", "0"] in table
+    assert "... and 3 more" in text
+    assert not Path("results").exists()
+
+
+def progress(**changes):
+    still = {"asked": 8, "done": 3, "finished": 1, "failed": 1, "diverged": 1, "stopped": 0, "running": 2}
+    return Progress(**{**still, "best": (0.25, "lstm seed=1"), "seconds": 61.0, "left": 3600.0, **changes})
+
+
+def test_progress_in_words_not_too_often(monkeypatch, capsys):
+    now = [100.0]
+    monkeypatch.setattr(sweep_command.time, "monotonic", lambda: now[0])
+    lines = sweep_command.Lines("loss", show.console())
+    lines(progress())
+    now[0] += 1
+    lines(progress(done=4, finished=2))
+    now[0] += 5
+    lines(progress(done=5, finished=3, best=None, left=None))
+    lines(progress(done=8, finished=6, running=0))
+    assert capsys.readouterr().out.splitlines() == [
+        "3/8 trials (1 finished, 1 diverged, 1 failed, 2 running); best loss 0.25 (lstm seed=1); "
+        "1:01 gone, about 1:00:00 left",
+        "5/8 trials (3 finished, 1 diverged, 1 failed, 2 running); no loss yet; 1:01 gone",
+        "8/8 trials (6 finished, 1 diverged, 1 failed); best loss 0.25 (lstm seed=1); 1:01 gone",
+    ]
+
+
+def test_the_command_that_trains_one_point_alone_trains_that_point():
+    from lyapsweep.sweep.spaces import draw
+
+    sweep = load("ask.py")
+    for point in draw(sweep, base=sweep.config({"training/lr": 1e-5, "training/clip": 2.0})):
+        _, _, file, *args = shlex.split(sweep_command.command_for(point.config, sweep.base))
+        changes = main.commands["run"].make_context("run", [file, *args]).params["changes"]
+        assert Config.load(file, changes).id == point.config.id
+
+
+def test_settings_are_written_as_they_are_read():
+    from lyapsweep.config import parse_value
+
+    for value in ("lstm", "1e-3", "true", "null", "", "a b", 3, 1e-5, True, None, [1, "x"], {"a": [0.5]}):
+        assert parse_value(show.setting(value)) == value
+
+
+@pytest.mark.cluster
+def test_a_sweep_from_start_to_atlas():
+    process = typed_in("sweep", "ask.py", "--jobs", "2", "--set", "forcing/kind=sparse", "--name", "asked")
+    out, errors = process.communicate(timeout=200)
+    assert process.returncode == 0, errors
+    finals = [r for r in records("asked") if r.outcome is Outcome.FINISHED]
+    assert len(finals) == 8
+    best = min(finals, key=lambda r: r.measures["loss"])
+    assert re.search(r"^8/8 trials \(8 finished\); best loss", out, re.MULTILINE)
+    alone = re.search(r"^alone +(.+)$", out, re.MULTILINE)[1]
+    changes = main.commands["run"].make_context("run", shlex.split(alone)[2:]).params["changes"]
+    assert Config.load("tiny.yaml", changes).id == best.trial
+    assert Path(re.search(r"^atlas +(.+)$", out, re.MULTILINE)[1]).is_file()
+    assert f"mlflow ui --backend-store-uri sqlite:///{Path('results/mlflow.db').resolve()}" in out
+    assert "8/8 trials (8 finished)" in ok("sweep", "ask.py", "--name", "asked")  # complete: nothing to train
+
+
+# Numbers
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.018123, 0.00042, "0.01812 ± 0.00042"),
+        (-14.5723, 0.0096, "-14.5723 ± 0.0096"),
+        (2.0, math.nan, "2"),
+        (-math.inf, math.nan, "-inf"),
+        (0.5, 0.0, "0.5 ± 0"),
+        (1.0, 3e-17, "1.00000000 ± 0.00000000"),
+        (-644.0, 39.0, "-644 ± 39"),
+    ],
+)
+def test_a_value_is_shown_to_the_digits_that_its_error_leaves(value, error, text):
+    assert show.together(value, error) == text
