@@ -36,8 +36,9 @@ def simulated(
     part is the clean truth, as in Hess et al. 2023. `seed` sets the start and the noise.
 
     `lambda_max` is the literature's where the parameters are the cited ones, else measured from the equations, with its
-    standard error in `notes["lambda_stderr"]`; nats per sample. Raises `BadSeries` where the trajectory diverges or comes to
-    rest.
+    standard error in `notes["lambda_stderr"]`; nats per sample.
+
+    Raises `BadSeries` where the trajectory diverges or comes to rest, `UnknownName` for a system, parameter or column.
     """
     if length < 2 or not round(test * length) >= 1 or noise < 0:
         raise BadSeries(
@@ -79,8 +80,8 @@ def trajectory(flow: AbstractSystem, steps: int, generator: torch.Generator, sou
 def largest_exponent(flow: AbstractSystem, states: Tensor) -> dict[str, Any]:
     """`lambda_max` per sample, where it comes from, and how sure it is: from the literature, else from the equations.
 
-    Tangent vectors start at points spread over the trajectory. Their time is counted in samples: where `dt` is far finer
-    than the dynamics they see little of the attractor, and the standard error says so.
+    Tangent vectors start at points spread over the trajectory. Their time is counted in samples: where `dt` is far
+    finer than the dynamics they see little of the attractor, and the standard error says so.
     """
     if flow.known is not None:
         exponent, error = flow.known.exponents[0] * (flow.dt or 1.0), flow.known.stderr * (flow.dt or 1.0)
