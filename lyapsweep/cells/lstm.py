@@ -34,19 +34,19 @@ class Lstm(AbstractCell):
         a = affine(h, self.W, self.b)
         if x is not None:
             a = a + x @ self.U.mT
-        n = self.units
-        s = torch.sigmoid(a)
-        return s[..., :n], s[..., n : 2 * n], torch.tanh(a[..., 2 * n : 3 * n]), s[..., 3 * n :]
+        i, f, g, o = a.split(self.units, dim=-1)
+        return i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
 
     def step(self, z: States, x: Inputs | None = None) -> States:
-        i, f, g, o = self.gates(z[..., : self.units], x)
-        c = torch.addcmul(i * g, f, z[..., self.units :])
+        h, c = z.split(self.units, dim=-1)  # a split is one concatenation on the way back, slices would be two sums
+        i, f, g, o = self.gates(h, x)
+        c = torch.addcmul(i * g, f, c)
         return torch.cat((o * torch.tanh(c), c), dim=-1)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         """dc' = f dc + c f(1-f) df + g i(1-i) di + i(1-g^2) dg;  dh' = o(1-tanh^2 c') dc' + tanh(c') o(1-o) do."""
         n = self.units
-        h, c = z[..., :n], z[..., n:]
+        h, c = z.split(n, dim=-1)
         i, f, g, o = self.gates(h, x)
         c1 = torch.addcmul(i * g, f, c)
         t = torch.tanh(c1)

@@ -52,6 +52,7 @@ def lyapunov_spectra(
         if t >= warmup:
             logs[(t - warmup) * blocks // steps] += stretch
             lost += (stretch == -torch.inf).sum(dim=(1, 2))
+    logs[:, ~z.isfinite().flatten(1).all(dim=1)] = torch.nan  # tangents of an orbit at infinity say nothing
     counts = np.bincount(np.arange(steps) * blocks // steps, minlength=blocks)
     rates = (logs / torch.as_tensor(counts, dtype=z.dtype, device=z.device)[:, None, None, None]).cpu().numpy()
     settings = {"warmup": warmup, "seed": seed, "method": "qr"}

@@ -35,7 +35,7 @@ def gradients(evidence: Evidence) -> float:
     return abs(rate - evidence.exponent)
 
 
-def details(evidence: Evidence) -> dict[str, float]:
+def further(evidence: Evidence) -> dict[str, float]:
     """The slope itself, and the median and largest norm of the loss gradient so far (NaN before the first update)."""
     try:
         rate = slope(evidence)
@@ -56,6 +56,6 @@ GRADIENTS = Measure(
     worst=100.0,
     unit="nats/step",
     title="|gradient growth - largest exponent|",
-    details=details,
+    further=further,
     has_floor=False,
 )

@@ -19,8 +19,8 @@ class Measure:
     """A score of a trained network, safe to optimise.
 
     `function` maps `Evidence` to a float in `unit`; `title` is what an axis says. `worst` is finite and no score is
-    worse than it. `details` gives further numbers of the same kind, which are columns and never objectives. A measure
-    that does not look at the generated series or at the forecasts has no floor (`has_floor` false).
+    worse than it. `further` gives other numbers worth a column, which are never objectives. A measure that does not
+    look at the generated series or at the forecasts has no floor (`has_floor` false).
     """
 
     name: str
@@ -29,7 +29,7 @@ class Measure:
     worst: float
     unit: str
     title: str
-    details: Callable[[Evidence], dict[str, float]] | None = None
+    further: Callable[[Evidence], dict[str, float]] | None = None
     has_floor: bool = True
 
     def __post_init__(self) -> None:
@@ -68,8 +68,8 @@ class Measure:
         score = self(replace(evidence, generated=evidence.reference, forecasts=evidence.targets))
         return None if math.isnan(score) else score
 
-    def columns(self, evidence: Evidence) -> dict[str, float]:
-        """The score and its details by the names of their columns: {"gradients": ..., "gradients/slope": ...}."""
+    def details(self, evidence: Evidence) -> dict[str, float]:
+        """Further numbers by the names of their columns ({"gradients/slope": ...}); NaN and infinities are kept."""
         with np.errstate(all="ignore"):
-            details = self.details(evidence) if self.details else {}
-        return {self.name: self(evidence)} | {f"{self.name}/{k}": float(v) for k, v in details.items()}
+            further = self.further(evidence) if self.further else {}
+        return {f"{self.name}/{name}": float(value) for name, value in further.items()}

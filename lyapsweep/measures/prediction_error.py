@@ -30,11 +30,11 @@ def persistence(series: np.ndarray, steps: int = STEPS) -> float:
     return float(np.mean((series[steps:].astype(float) - series[:-steps]) ** 2))
 
 
-def details(evidence: Evidence) -> dict[str, float]:
+def further(evidence: Evidence) -> dict[str, float]:
     """What persistence scores on the truth: a network above it has learnt nothing about n steps."""
     return {"persistence": persistence(evidence.truth)}
 
 
 PREDICTION_ERROR = Measure(
-    "prediction_error", prediction_error, "minimise", 1e6, "std²", f"PE({STEPS})", details=details
+    "prediction_error", prediction_error, "minimise", 1e6, "std²", f"PE({STEPS})", further=further
 )

@@ -35,7 +35,7 @@ def valid_steps(evidence: Evidence, threshold: float = THRESHOLD) -> np.ndarray:
     return np.where(valid.all(axis=1), horizon, valid.argmin(axis=1))
 
 
-def details(evidence: Evidence) -> dict[str, float]:
+def further(evidence: Evidence) -> dict[str, float]:
     """The same time in samples, and the fraction of starts whose forecast outlived its horizon."""
     try:
         steps = valid_steps(evidence)
@@ -51,5 +51,5 @@ PREDICTION_TIME = Measure(
     worst=0.0,
     unit="Lyapunov times",
     title="Valid prediction time",
-    details=details,
+    further=further,
 )

@@ -80,7 +80,7 @@ def mixture(truth: np.ndarray, generated: np.ndarray) -> float:
 
 
 def log_density(draws: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """log mean_c exp(-||x - c||^2 / (2 variance)), (draws,): the mixture up to its constant, in blocks that stay in cache."""
+    """log mean_c exp(-||x - c||^2 / (2 variance)), (draws,): the mixture up to its constant, block by block."""
     blocks = np.array_split(draws, max(1, len(draws) * len(centres) // 500_000))
     return np.concatenate([log_mean_kernel(block, centres) for block in blocks])
 
@@ -92,10 +92,10 @@ def log_mean_kernel(draws: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return largest + np.log(np.exp(logs, out=logs).mean(axis=1))
 
 
-def details(evidence: Evidence) -> dict[str, float]:
+def further(evidence: Evidence) -> dict[str, float]:
     """Fraction of the generated points within the truth's range (with its margin) in every feature."""
     low, high = bounds(evidence.truth.astype(float))
     return {"inside": float(((evidence.generated >= low) & (evidence.generated < high)).all(axis=1).mean())}
 
 
-STATE_SPACE = Measure("state_space", state_space, "minimise", 1000.0, "nats", "D_stsp", details=details)
+STATE_SPACE = Measure("state_space", state_space, "minimise", 1000.0, "nats", "D_stsp", further=further)

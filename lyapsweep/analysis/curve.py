@@ -1,0 +1,233 @@
+"""How does one number change along one swept setting? One curve a group, the seeds around it, the lost trials above."""
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from lyapsweep.analysis import ink
+from lyapsweep.analysis.axis import Places, places, wide
+from lyapsweep.analysis.finding import (
+    Direction,
+    Judged,
+    digits,
+    direction,
+    judged,
+    label,
+    numbers,
+    require,
+    scored,
+)
+from lyapsweep.table import Table
+
+
+class Finding(NamedTuple):
+    """A value against an axis. Arrays (groups, points) unless said otherwise; NaN where a group has no trial.
+
+    `median` counts lost trials as the worst (so it is infinite where half of them were lost); `mean`, `low` and
+    `high` are of the trials that finished. `spread` says what low and high are: "range" or "quartiles".
+    """
+
+    axis: str
+    column: str
+    direction: Direction
+    groups: tuple[str, ...]
+    points: np.ndarray  # (points,)
+    labels: tuple[str, ...]
+    median: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    count: np.ndarray  # trials that ended, the lost among them
+    lost: np.ndarray
+    seed_group: np.ndarray  # (finished trials,)
+    seed_point: np.ndarray
+    seed_value: np.ndarray
+    spread: str
+    floor: float  # median floor of the measure, NaN where it has none
+    verticals: tuple[tuple[str, float], ...]  # what is known on the axis, such as the predictability time
+    horizontals: tuple[tuple[str, float], ...]
+    log_axis: bool
+    log_value: bool
+
+
+def find(table: Table, axis: str, column: str, group: str = "cell/kind") -> Finding:
+    """Summarise `column` at every place of `axis` for each value of `group`.
+
+    Raises `UnknownName` for a column that is not there, `TooFew` with less than two places on the axis, `ValueError`
+    where the axis does not hold numbers.
+    """
+    trials = judged(table, column)
+    where = places(trials.table.column(axis))
+    if not where.numeric:
+        raise ValueError(f"table: axis '{axis}' must hold numbers for a curve; '{where.labels[0]}' is none.")
+    require(len(where.centres), 2, f"values of {axis}")
+    of = trials.table.column(group).astype(str).to_numpy()
+    groups = tuple(dict.fromkeys(of))
+    cells = [[summarise(trials, (of == g) & (where.index == i)) for i in range(len(where.centres))] for g in groups]
+    median, mean, low, high, count, lost, quartiles = np.moveaxis(np.array(cells, float), -1, 0)
+    shown = np.isfinite(trials.values) & (where.index >= 0)
+    floor = floor_of(table, column)
+    return Finding(
+        axis=axis,
+        column=column,
+        direction=direction(table, column),
+        groups=groups,
+        points=where.centres,
+        labels=where.labels,
+        median=median,
+        mean=mean,
+        low=low,
+        high=high,
+        count=count,
+        lost=lost,
+        seed_group=np.array([groups.index(g) for g in of[shown]], int),
+        seed_point=seed_points(trials, axis, where)[shown],
+        seed_value=trials.values[shown],
+        spread="quartiles" if quartiles.any() else "range",
+        floor=floor,
+        verticals=known_on(table, axis),
+        horizontals=known_of(table, column),
+        log_axis=where.log,
+        log_value=wide(trials.values) and not column.startswith("spectra/"),
+    )
+
+
+def summarise(trials: Judged, rows: np.ndarray) -> tuple[float, ...]:
+    """(median, mean, low, high, count, lost, quartiles?) of some trials; quartiles from eight finished trials on."""
+    values = trials.values[rows]
+    values = values[~np.isnan(values)]
+    finite = values[np.isfinite(values)]
+    with np.errstate(invalid="ignore"):
+        median = float(np.median(values)) if values.size else np.nan
+    if not finite.size:
+        return median, np.nan, np.nan, np.nan, int(rows.sum()), int(trials.lost[rows].sum()), False
+    ends = (25, 75) if finite.size >= 8 else (0, 100)
+    low, high = np.percentile(finite, ends)
+    return median, finite.mean(), low, high, int(rows.sum()), int(trials.lost[rows].sum()), finite.size >= 8
+
+
+def seed_points(trials: Judged, axis: str, where: Places) -> np.ndarray:
+    """Where each trial lies on the axis: its own value, binned or not."""
+    return numbers(trials.table, axis) if where.numeric else where.centres[where.index]
+
+
+def floor_of(table: Table, column: str) -> float:
+    """Median floor of a measure: what an independent sample of the truth scores."""
+    floors = column.replace("measures/", "floors/", 1)
+    if not scored(column) or floors not in table.frame:
+        return np.nan
+    values = numbers(table.finals, floors)
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if values.size else np.nan
+
+
+def known_on(table: Table, axis: str) -> tuple[tuple[str, float], ...]:
+    """The predictability time ln 2 / lambda_max of the data where the axis is a forcing interval (in steps)."""
+    if axis != "forcing/interval":
+        return ()
+    return tuple((f"ln 2 / λ_max = {digits(v)} steps", v) for v in distinct(table, "data/predictability_time"))
+
+
+def known_of(table: Table, column: str) -> tuple[tuple[str, float], ...]:
+    """The data's own largest exponent where the column is a network's."""
+    if not (column.startswith("spectra/") and column.endswith("/maximum")):
+        return ()
+    return tuple((f"λ_max of the data = {digits(v)}", v) for v in distinct(table, "data/lambda_max"))
+
+
+def distinct(table: Table, column: str, most: int = 3) -> list[float]:
+    """The different finite values of a column; none where there are more than a figure can name."""
+    if column not in table.frame:
+        return []
+    values = numbers(table, column)
+    unique = sorted({float(f"{v:.6g}") for v in values[np.isfinite(values)]})
+    return unique if len(unique) <= most else []
+
+
+def draw(finding: Finding) -> go.Figure:
+    """Medians with their spread, every seed as a dot, lost trials as crosses in a strip above."""
+    fig = ink.figure(460)
+    for g, name in enumerate(finding.groups):
+        draw_group(fig, finding, g, ink.plain(name))
+    for text, x in finding.verticals:
+        ink.mark_x(fig, x, text, finding.log_axis)
+    for text, y in finding.horizontals:
+        ink.mark_y(fig, y, text, finding.log_value)
+    if np.isfinite(finding.floor) and not (finding.log_value and finding.floor <= 0):
+        ink.mark_y(fig, finding.floor, f"floor {digits(finding.floor)}", finding.log_value)
+    ticks = {"tickvals": finding.points, "ticktext": finding.labels} if len(finding.points) <= 12 else {}
+    ticks = ticks if len(finding.points) == len(set(finding.seed_point)) else {}
+    fig.update_xaxes(title=ink.plain(finding.axis), type="log" if finding.log_axis else "linear", **ticks)
+    top = 0.88 if finding.lost.any() else 1
+    fig.update_layout(
+        yaxis={"title": ink.plain(label(finding.column)), "type": "log" if finding.log_value else "linear", "domain": [0, top]},
+    )
+    if finding.log_value:
+        fig.update_yaxes(exponentformat="power", dtick=1, minor={"ticks": "outside", "ticklen": 2})
+    if finding.lost.any():
+        draw_lost(fig, finding)
+    return fig
+
+
+def draw_group(fig: go.Figure, finding: Finding, g: int, name: str) -> None:
+    colour, seeds = ink.colour(g), finding.seed_group == g
+    median, shown = finding.median[g], np.isfinite(finding.median[g])
+    fig.add_scatter(
+        x=finding.seed_point[seeds],
+        y=finding.seed_value[seeds],
+        mode="markers",
+        marker={"color": colour, "size": 5, "opacity": 0.45, "symbol": ink.symbol(g)},
+        legendgroup=name,
+        showlegend=False,
+        hovertemplate=f"{name}, one trial<br>%{{x}}: %{{y:.3g}}<extra></extra>",
+    )
+    fig.add_scatter(
+        x=finding.points[shown],
+        y=median[shown],
+        error_y={
+            "array": np.maximum(finding.high[g] - median, 0)[shown],
+            "arrayminus": np.maximum(median - finding.low[g], 0)[shown],
+            "symmetric": False,
+            "thickness": 1.2,
+            "width": 3,
+        },
+        mode="lines+markers",
+        name=name,
+        legendgroup=name,
+        line={"color": colour, "width": 2, "dash": ink.dash(g)},
+        marker={"color": colour, "size": 8, "symbol": ink.symbol(g)},
+        customdata=np.stack([finding.count[g], finding.low[g], finding.high[g], finding.lost[g]], 1)[shown],
+        hovertemplate=f"{name}<br>%{{x}}: median %{{y:.3g}}<br>%{{customdata[1]:.3g}} to %{{customdata[2]:.3g}}, "
+        "n = %{customdata[0]:.0f}, lost %{customdata[3]:.0f}<extra></extra>",
+    )
+
+
+def draw_lost(fig: go.Figure, finding: Finding) -> None:
+    """A strip above the plot: one row a group, a cross where trials were lost, their number beside it."""
+    g, i = np.nonzero(finding.lost)
+    fig.add_scatter(
+        x=finding.points[i],
+        y=g,
+        yaxis="y2",
+        mode="markers+text",
+        marker={"symbol": "x-thin", "size": 8, "line": {"width": 2, "color": [ink.colour(k) for k in g]}},
+        text=[f"{digits(finding.lost[a, b])}/{digits(finding.count[a, b])}" for a, b in zip(g, i, strict=True)],
+        textposition="middle right",
+        textfont={"size": 10.5},
+        cliponaxis=False,
+        showlegend=False,
+        hovertemplate="%{text} lost<extra></extra>",
+    )
+    rows = len(finding.groups)
+    fig.update_layout(
+        yaxis2={
+            "domain": [0.91, 1],
+            "range": [rows - 0.5, -0.5],
+            "tickvals": [(rows - 1) / 2],
+            "ticktext": ["lost"],
+            "showgrid": False,
+            "zeroline": False,
+            "showline": False,
+        }
+    )

@@ -1,0 +1,74 @@
+"""How findings are painted: colours that everybody can tell apart, one layout, lines with their names on them."""
+
+import html
+import math
+
+import plotly.graph_objects as go
+
+# Okabe and Ito (2008), Color Universal Design: distinct under every common colour vision deficiency.
+GROUPS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down", "pentagon")
+DASHES = ("solid", "dash", "dot")
+SCALE = "Viridis"  # perceptually uniform
+DIVERGING = ((0.0, "#0072B2"), (0.5, "#F7F7F7"), (1.0, "#D55E00"))
+GREY, RULE = "#6b6b6b", "#e6e6e6"
+FONT = {"family": "system-ui, -apple-system, 'Segoe UI', Helvetica, Arial, sans-serif", "size": 13, "color": "#222"}
+
+
+def colour(i: int) -> str:
+    return GROUPS[i % len(GROUPS)]
+
+
+def symbol(i: int) -> str:
+    return SYMBOLS[i % len(SYMBOLS)]
+
+
+def dash(i: int) -> str:
+    """Solid until the colours are used up."""
+    return DASHES[i // len(GROUPS) % len(DASHES)]
+
+
+def plain(text: object) -> str:
+    """Text that a figure shows as it is: plotly would read tags in it."""
+    return html.escape(str(text), quote=False)
+
+
+def figure(height: int = 420) -> go.Figure:
+    """An empty figure in the house layout; its width is the page's."""
+    return laid(go.Figure(), height)
+
+
+def laid(fig: go.Figure, height: int) -> go.Figure:
+    """The house layout: white, thin rules, legend above the plot so that a narrow page keeps its width."""
+    fig.update_layout(
+        template="none",
+        height=height,
+        font=FONT,
+        margin={"l": 64, "r": 16, "t": 48, "b": 56},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "xanchor": "left"},
+        hovermode="closest",
+        paper_bgcolor="white",
+        plot_bgcolor="white",
+    )
+    axis = {"showline": True, "linecolor": "#444", "ticks": "outside", "tickcolor": "#444", "ticklen": 4}
+    fig.update_xaxes(**axis, gridcolor=RULE, zeroline=False, automargin=True)
+    fig.update_yaxes(**axis, gridcolor=RULE, zeroline=False, automargin=True)
+    return fig
+
+
+def mark_x(fig: go.Figure, x: float, text: str, log: bool) -> None:
+    """A dashed vertical line with its name beside it (annotations on logarithmic axes count in decades)."""
+    fig.add_shape(type="line", x0=x, x1=x, y0=0, y1=1, yref="y domain", line={"color": GREY, "width": 1.2, "dash": "dash"})
+    note(fig, text, x=math.log10(x) if log else x, y=1, yref="y domain", xanchor="left", yanchor="top", xshift=3)
+
+
+def mark_y(fig: go.Figure, y: float, text: str, log: bool) -> None:
+    """A dotted horizontal line with its name at its right end."""
+    fig.add_shape(type="line", x0=0, x1=1, y0=y, y1=y, xref="x domain", line={"color": GREY, "width": 1.2, "dash": "dot"})
+    note(fig, text, x=1, y=math.log10(y) if log else y, xref="x domain", xanchor="right", yanchor="bottom")
+
+
+def note(fig: go.Figure, text: str, **where: object) -> None:
+    """Small grey words inside the plot, legible over lines."""
+    font = {"size": 11.5, "color": GREY}
+    fig.add_annotation(text=plain(text), showarrow=False, font=font, bgcolor="rgba(255,255,255,0.8)", **where)

@@ -1,0 +1,162 @@
+"""What do whole spectra look like in good and in bad trials? Exponent against index, one line a trial."""
+
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
+
+from lyapsweep.analysis import ink
+from lyapsweep.analysis.axis import wide
+from lyapsweep.analysis.curve import distinct
+from lyapsweep.analysis.finding import Direction, digits, direction, judged, label, require
+from lyapsweep.registry import unknown
+from lyapsweep.table import Table
+
+TRUTH = "system"
+
+
+class Finding(NamedTuple):
+    """`exponents` (trials, k) with NaN past a spectrum's end and -inf for annihilated directions; `values` (trials,).
+
+    `unit` is "nats per unit time" where the data say how long a step is, else "nats per step". `truth` are the
+    exponents of the data's own dynamics in the same unit, as many as are known. `shade` (trials,) in [0, 1] is where a
+    value lies between the worst (0) and the best (1) finite one, NaN where the trial was lost.
+    """
+
+    map: str
+    column: str
+    direction: Direction
+    trials: tuple[str, ...]
+    exponents: np.ndarray
+    values: np.ndarray
+    shade: np.ndarray
+    truth: np.ndarray
+    unit: str
+    log_value: bool
+
+
+def find(table: Table, column: str, map: str = "closed loop") -> Finding:
+    """Spectra of the trials that ended, with the measure `column` as their colour.
+
+    Raises `UnknownName` for a map or column that is not there, `TooFew` where no trial has both.
+    """
+    if map not in table.spectra:
+        raise unknown("map with a spectrum", map, list(table.spectra), "table")
+    trials = judged(table, column)
+    spectra = trials.table.spectra[map]
+    rows = ~np.isnan(spectra).all(1) & ~np.isnan(trials.values)
+    require(int(rows.sum()), 1, f"trials with a spectrum and a value of {column}")
+    step = times(trials.table)
+    timed = bool(np.isfinite(step[rows]).all())
+    step = np.where(np.isfinite(step), step, 1.0) if timed else np.ones(len(step))
+    values = trials.values[rows]
+    log_value = wide(values)
+    return Finding(
+        map=map,
+        column=column,
+        direction=direction(table, column),
+        trials=tuple(trials.table.frame["trial"].astype(str)[rows]),
+        exponents=spectra[rows] / step[rows, None],
+        values=values,
+        shade=shades(values, direction(table, column), log_value),
+        truth=truth_of(table, timed),
+        unit="nats per unit time" if timed else "nats per step",
+        log_value=log_value,
+    )
+
+
+def times(table: Table) -> np.ndarray:
+    """The time that one step takes, a row each; NaN where the data have no time."""
+    if "data/dt" not in table.frame:
+        return np.full(len(table), np.nan)
+    return table.frame["data/dt"].astype(float).to_numpy()
+
+
+def truth_of(table: Table, timed: bool) -> np.ndarray:
+    """A spectrum of the system itself where a record holds one, else the data's largest exponent, else nothing.
+
+    A table of several data sets has no one truth.
+    """
+    steps = distinct(table, "data/dt", most=1) if timed else [1.0]
+    if len(steps) != 1 or len(distinct(table, "data/lambda_max")) > 1:
+        return np.empty(0)
+    if TRUTH in table.spectra:
+        known = table.spectra[TRUTH]
+        known = known[~np.isnan(known).all(1)]
+        if len(known):
+            return known[-1][~np.isnan(known[-1])] / steps[0]
+    return np.array(distinct(table, "data/lambda_max", most=1)) / steps[0]
+
+
+def shades(values: np.ndarray, better: Direction, log: bool) -> np.ndarray:
+    finite = np.isfinite(values)
+    scaled = np.log(np.where(finite, values, 1.0)) if log else np.where(finite, values, 0.0)
+    low, high = (scaled[finite].min(), scaled[finite].max()) if finite.any() else (0.0, 1.0)
+    share = (scaled - low) / (high - low) if high > low else np.full(len(values), 0.5)
+    return np.where(finite, 1 - share if better == "minimise" else share, np.nan)
+
+
+def draw(finding: Finding) -> go.Figure:
+    """One line a trial, the better the lighter and the later painted; lost trials grey, the truth black."""
+    fig = ink.figure(440)
+    index = np.arange(1, finding.exponents.shape[1] + 1)
+    for i in np.argsort(np.nan_to_num(finding.shade, nan=-1.0)):
+        lost = np.isnan(finding.shade[i])
+        tint = "#c8c8c8" if lost else sample_colorscale(ink.SCALE, [0.95 * float(finding.shade[i])])[0]
+        fig.add_scatter(
+            x=index,
+            y=np.where(np.isfinite(finding.exponents[i]), finding.exponents[i], np.nan),
+            mode="lines+markers",
+            line={"width": 1.2, "color": tint},
+            marker={"size": 3.5, "color": tint},
+            showlegend=False,
+            hovertemplate=f"trial {ink.plain(finding.trials[i])}, {'lost' if lost else digits(finding.values[i])}"
+            "<br>exponent %{x}: %{y:.3g}<extra></extra>",
+        )
+    if finding.truth.size:
+        fig.add_scatter(
+            x=index[: len(finding.truth)] if len(finding.truth) <= len(index) else np.arange(1, len(finding.truth) + 1),
+            y=finding.truth,
+            mode="lines+markers",
+            name="the data's own dynamics",
+            line={"color": "black", "width": 2, "dash": "dot"},
+            marker={"symbol": "star-diamond", "size": 11, "color": "black", "line": {"color": "white", "width": 1}},
+        )
+    draw_scale(fig, finding)
+    fig.add_hline(y=0, line={"color": "#444", "width": 1})
+    fig.update_xaxes(title="index of the exponent", tickformat="d")
+    fig.update_yaxes(title=f"exponents, {ink.plain(finding.map)} ({finding.unit})")
+    return fig
+
+
+def draw_scale(fig: go.Figure, finding: Finding) -> None:
+    """The colour bar: an invisible point that carries the scale in the measure's own numbers."""
+    finite = finding.values[np.isfinite(finding.values)]
+    if not finite.size or finite.min() == finite.max():
+        return
+    shown = np.linspace(0, 1, 5)
+    low, high = finite.min(), finite.max()
+    ticks = low * (high / low) ** shown if finding.log_value else low + (high - low) * shown
+    good_low = finding.direction == "minimise"
+    fig.add_scatter(
+        x=[None],
+        y=[None],
+        mode="markers",
+        showlegend=False,
+        hoverinfo="skip",
+        marker={
+            "color": [0.0],
+            "cmin": 0,
+            "cmax": 1,
+            "colorscale": ink.SCALE,
+            "reversescale": good_low,
+            "showscale": True,
+            "colorbar": {
+                "title": {"text": ink.plain(label(finding.column)), "side": "right"},
+                "tickvals": shown,
+                "ticktext": [digits(t) for t in ticks],
+                "thickness": 14,
+            },
+        },
+    )

@@ -1,0 +1,162 @@
+"""Many records as one table: what every analysis reads, whether the records came from a folder or from a tracker."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lyapsweep.dynamics.spectrum import Spectrum
+from lyapsweep.record import Record, load_folder
+from lyapsweep.registry import unknown
+
+KEYS = ("trial", "step", "outcome", "final", "seconds")
+MEASURED = ("measures/", "floors/", "spectra/", "data/", "provenance/")
+
+
+class BadTable(ValueError):
+    """A folder or a description that no table can be made of."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One row a record, in the order of trial and step.
+
+    `frame` has the columns trial, step, outcome, final (the record that a trial ended with, or its latest where it
+    still runs), seconds; every path of the configuration (forcing/interval, cell/kind, ...; lists as JSON text);
+    measures/<name> and floors/<name>; spectra/<map>/maximum, sum, mean, kaplan_yorke, entropy_rate, positive (nats
+    per step); data/<key> (what is known of the data); provenance/<key> (seed, commit, error, ...; nested ones as JSON
+    text). `spectra` and `spectra_stderr` hold a (rows, k) array for each map, NaN where a row has no such exponent:
+    nats per step, largest first, and -inf stays -inf. `traces` holds the arrays of each row. `about` says what the
+    sweep was: name, question, intent ("map" | "hunt"), objective, direction, varied, trials (asked for), command,
+    started, versions; any of it may be missing.
+    """
+
+    frame: pd.DataFrame
+    spectra: dict[str, np.ndarray] = field(default_factory=dict)
+    spectra_stderr: dict[str, np.ndarray] = field(default_factory=dict)
+    traces: list[dict[str, np.ndarray]] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Iterable[Record], about: Mapping[str, Any] | None = None) -> "Table":
+        """The table of these records, whatever order they come in; of two with one trial and step the later counts."""
+        kept = {(r.trial, r.step): r for r in records}
+        rows = [kept[key] for key in sorted(kept)]
+        last = {r.trial: r.step for r in sorted(rows, key=lambda r: (r.outcome.final, r.step))}
+        frame = pd.DataFrame([row(r, final=r.step == last[r.trial]) for r in rows])
+        if not len(frame):
+            frame = pd.DataFrame(columns=list(KEYS))
+        maps = list(dict.fromkeys(name for r in rows for name in r.spectra))
+        return cls(
+            frame=frame,
+            spectra={m: padded([exponents(r.spectra.get(m)) for r in rows]) for m in maps},
+            spectra_stderr={m: padded([errors(r.spectra.get(m)) for r in rows]) for m in maps},
+            traces=[dict(r.traces) for r in rows],
+            about=dict(about or {}),
+        )
+
+    @classmethod
+    def read(cls, folder: Path | str) -> "Table":
+        """Every record below `folder`, and `sweep.json` in it as `about` where there is one.
+
+        Raises `BadTable` where there is no such folder or `sweep.json` is no JSON object, `BadRecord` where a file is
+        no record.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise BadTable(f"There is no folder {folder}: name the folder that a sweep wrote its records to.")
+        return cls.of(load_folder(folder), described(folder / "sweep.json"))
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def column(self, name: str) -> pd.Series:
+        """One column; an unknown name is an error that knows the nearest one."""
+        if name not in self.frame:
+            raise unknown("column", name, [str(c) for c in self.frame.columns], "table")
+        return self.frame[name]
+
+    def take(self, rows: np.ndarray) -> "Table":
+        """The rows of a mask or of a list of positions, as a table."""
+        positions = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, int)
+        return Table(
+            frame=self.frame.iloc[positions].reset_index(drop=True),
+            spectra={m: values[positions] for m, values in self.spectra.items()},
+            spectra_stderr={m: values[positions] for m, values in self.spectra_stderr.items()},
+            traces=[self.traces[i] for i in positions] if self.traces else [],
+            about=self.about,
+        )
+
+    @property
+    def finals(self) -> "Table":
+        """The last record of every trial; of a trial that still runs, the latest."""
+        return self.take(self.frame["final"].to_numpy(bool))
+
+    @property
+    def settings(self) -> list[str]:
+        """The columns that are paths of the configuration."""
+        return [str(c) for c in self.frame.columns if c not in KEYS and not str(c).startswith(MEASURED)]
+
+    @property
+    def varied(self) -> list[str]:
+        """What the sweep varied, as columns: `about`'s list (a section stands for those of its settings that take
+        more than one value), or else every setting that takes more than one value."""
+        moving = [c for c in self.settings if self.frame[c].nunique() > 1]
+        named = self.about.get("varied")
+        if not named:
+            return moving
+        columns = [[p] if p in self.frame else [c for c in moving if c.startswith(f"{p}/")] for p in named]
+        return list(dict.fromkeys(c for part in columns for c in part))
+
+
+def row(record: Record, final: bool) -> dict[str, Any]:
+    """The scalars of one record under the names of their columns."""
+    provenance = dict(record.provenance)
+    data, seconds = provenance.pop("data", None) or {}, provenance.pop("seconds", None)
+    cells: dict[str, Any] = {
+        "trial": record.trial,
+        "step": record.step,
+        "outcome": record.outcome.value,
+        "final": final,
+        "seconds": np.nan if seconds is None else float(seconds),
+    }
+    cells |= {path: json.dumps(v) if isinstance(v, list | tuple) else v for path, v in record.config.flat.items()}
+    cells |= {f"measures/{name}": float(v) for name, v in record.measures.items()}
+    cells |= {f"floors/{name}": float(v) for name, v in record.floors.items()}
+    for name, spectrum in record.spectra.items():
+        cells |= {f"spectra/{name}/{statistic}": v for statistic, v in spectrum.summary().items()}
+    cells |= {f"data/{k}": v for k, v in data.items() if not isinstance(v, list | dict)}
+    return cells | {f"provenance/{k}": json.dumps(v) if isinstance(v, dict | list) else v for k, v in provenance.items()}
+
+
+def exponents(spectrum: Spectrum | None) -> np.ndarray:
+    return np.empty(0) if spectrum is None else np.asarray(spectrum.exponents, float)
+
+
+def errors(spectrum: Spectrum | None) -> np.ndarray:
+    return np.empty(0) if spectrum is None else np.asarray(spectrum.stderr, float)
+
+
+def padded(rows: list[np.ndarray]) -> np.ndarray:
+    """Rows of unequal length as one (rows, longest) array, NaN where a row has ended."""
+    filled = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
+    for i, values in enumerate(rows):
+        filled[i, : len(values)] = values
+    return filled
+
+
+def described(path: Path) -> dict[str, Any]:
+    """What `sweep.json` says; nothing where there is none."""
+    if not path.exists():
+        return {}
+    try:
+        about = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise BadTable(f"{path} is not JSON: {error}.") from error
+    if not isinstance(about, dict):
+        raise BadTable(f"{path} must hold an object such as {{\"name\": ...}}, but holds {type(about).__name__}.")
+    return about
