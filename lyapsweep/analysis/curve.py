@@ -47,26 +47,27 @@ class Finding(NamedTuple):
     floor: float  # median floor of the measure, NaN where it has none
     verticals: tuple[tuple[str, float], ...]  # what is known on the axis, such as the predictability time
     horizontals: tuple[tuple[str, float], ...]
+    numeric: bool
+    binned: bool
     log_axis: bool
     log_value: bool
 
 
 def find(table: Table, axis: str, column: str, group: str = "cell/kind") -> Finding:
-    """Summarise `column` at every place of `axis` for each value of `group`.
+    """Summarise `column` at every place of `axis`, numbers or names, for each value of `group`.
 
-    Raises `UnknownName` for a column that is not there, `TooFew` with less than two places on the axis, `ValueError`
-    where the axis does not hold numbers.
+    Raises `UnknownName` for a column that is not there, `TooFew` with less than two places on the axis or without a
+    single finite value.
     """
     trials = judged(table, column)
     where = places(trials.table.column(axis))
-    if not where.numeric:
-        raise ValueError(f"table: axis '{axis}' must hold numbers for a curve; '{where.labels[0]}' is none.")
     require(len(where.centres), 2, f"values of {axis}")
     of = trials.table.column(group).astype(str).to_numpy()
     groups = tuple(dict.fromkeys(of))
     cells = [[summarise(trials, (of == g) & (where.index == i)) for i in range(len(where.centres))] for g in groups]
     median, mean, low, high, count, lost, quartiles = np.moveaxis(np.array(cells, float), -1, 0)
     shown = np.isfinite(trials.values) & (where.index >= 0)
+    require(int(shown.sum()), 1, f"trials with a finite {column}")
     floor = floor_of(table, column)
     return Finding(
         axis=axis,
@@ -88,6 +89,8 @@ def find(table: Table, axis: str, column: str, group: str = "cell/kind") -> Find
         floor=floor,
         verticals=known_on(table, axis),
         horizontals=known_of(table, column),
+        numeric=where.numeric,
+        binned=where.binned,
         log_axis=where.log,
         log_value=wide(trials.values) and not column.startswith("spectra/"),
     )
@@ -156,8 +159,8 @@ def draw(finding: Finding) -> go.Figure:
         ink.mark_y(fig, y, text, finding.log_value)
     if np.isfinite(finding.floor) and not (finding.log_value and finding.floor <= 0):
         ink.mark_y(fig, finding.floor, f"floor {digits(finding.floor)}", finding.log_value)
-    ticks = {"tickvals": finding.points, "ticktext": finding.labels} if len(finding.points) <= 12 else {}
-    ticks = ticks if len(finding.points) == len(set(finding.seed_point)) else {}
+    named = not finding.numeric or (len(finding.points) <= 12 and not finding.binned)
+    ticks = {"tickvals": finding.points, "ticktext": [ink.plain(t) for t in finding.labels]} if named else {}
     fig.update_xaxes(title=ink.plain(finding.axis), type="log" if finding.log_axis else "linear", **ticks)
     top = 0.88 if finding.lost.any() else 1
     fig.update_layout(
@@ -196,7 +199,7 @@ def draw_group(fig: go.Figure, finding: Finding, g: int, name: str) -> None:
             "thickness": 1.2,
             "width": 3,
         },
-        mode="lines+markers",
+        mode="lines+markers" if finding.numeric else "markers",
         name=name,
         legendgroup=name,
         line={"color": colour, "width": 2, "dash": ink.dash(g)},
