@@ -207,7 +207,7 @@ def member(section: str, family: Registry, given: Mapping[str, Any]) -> dict[str
     if kind not in family:
         raise unknown(section, kind, list(family), f"{section}/kind")
     knobs = family.knobs(kind)
-    hints = typing.get_type_hints(getattr(family[kind], "__init__") if isinstance(family[kind], type) else family[kind])
+    hints = typing.get_type_hints(family[kind].__init__ if isinstance(family[kind], type) else family[kind])
     for key, value in given.items():
         if key == "kind":
             continue

@@ -29,21 +29,15 @@ def evaluate(
     network: nn.ModuleDict, strengths: Strengths, series: Series, configs: Sequence[Config], norms: Tensor
 ) -> list[tuple[dict[str, Spectrum], Evidence]]:
     """Spectra by map and evidence, one pair a member. `norms` (updates, population) are the gradient norms so far."""
-    network = copy.deepcopy(network).double()
-    cell, readout = network["cell"], network["readout"]
-    cell.dt = series.dt
+    network, test = in_double(network, series)
     lyapunov, windows = configs[0].lyapunov, configs[0].windows
-    train, test = (
-        torch.as_tensor(part, dtype=torch.float64, device=norms.device) for part in (series.train, series.test)
-    )
-    generated, state = generate(network, test)
+    generated = generate(network, test)
     forecasts, targets = predict(network, test, horizon(series, len(test)))
-    orbit = on_attractor(network, test, lyapunov)
-    spectra = {"closed loop": lyapunov_spectra(cell, orbit, kind="closed loop", **counted(lyapunov, cell.state))}
+    spectra = {"closed loop": closed_loop(network, series, lyapunov)}
     if lyapunov.forced:
         spectra["forced"] = under_forcing(network, strengths, test, lyapunov)
     lags = np.unique(np.geomspace(1, LONGEST_LAG, LAGS).astype(int))
-    growth = tangent_growth(cell, orbit, lags.tolist())
+    growth = tangent_growth(network["cell"], on_attractor(network, test, lyapunov), lags.tolist())
     losses = window_losses(network, strengths, test, windows)
     return [
         (
@@ -67,6 +61,21 @@ def evaluate(
     ]
 
 
+@torch.no_grad()
+def closed_loop(network: nn.ModuleDict, series: Series, lyapunov: Lyapunov) -> list[Spectrum]:
+    """The spectrum of each member running freely, in double precision, from states inferred from the test part."""
+    network, test = in_double(network, series)
+    z = on_attractor(network, test, lyapunov)
+    return lyapunov_spectra(network["cell"], z, kind="closed loop", **counted(lyapunov, z.shape[-1]))
+
+
+def in_double(network: nn.ModuleDict, series: Series) -> tuple[nn.ModuleDict, Tensor]:
+    """A double-precision copy of the network, with the data's time step, and the test part beside it."""
+    network = copy.deepcopy(network).double()
+    network["cell"].dt = series.dt
+    return network, torch.as_tensor(series.test, dtype=torch.float64, device=next(network.parameters()).device)
+
+
 def counted(lyapunov: Lyapunov, state: int) -> dict:
     k = None if lyapunov.exponents is None else min(lyapunov.exponents, state)
     return {"steps": lyapunov.steps, "warmup": lyapunov.warmup, "k": k}
@@ -84,11 +93,11 @@ def infer(network: nn.ModuleDict, x: Tensor) -> Tensor:
     return readout.back(x.expand(readout.population, -1, -1))
 
 
-def generate(network: nn.ModuleDict, test: Tensor) -> tuple[Tensor, Tensor]:
+def generate(network: nn.ModuleDict, test: Tensor) -> Tensor:
     """One free run as long as the test part, after a burn-in, from its first observation: (time, population, features)."""
     burn_in = int(BURN_IN * len(test))
-    run, state = free(network["cell"], network["readout"], infer(network, test[:1]), burn_in + len(test))
-    return run[burn_in:, :, 0], state
+    run, _ = free(network["cell"], network["readout"], infer(network, test[:1]), burn_in + len(test))
+    return run[burn_in:, :, 0]
 
 
 def predict(network: nn.ModuleDict, test: Tensor, steps: int) -> tuple[Tensor, Tensor]:

@@ -130,7 +130,9 @@ def row(record: Record, final: bool) -> dict[str, Any]:
     for name, spectrum in record.spectra.items():
         cells |= {f"spectra/{name}/{statistic}": v for statistic, v in spectrum.summary().items()}
     cells |= {f"data/{k}": v for k, v in data.items() if not isinstance(v, list | dict)}
-    return cells | {f"provenance/{k}": json.dumps(v) if isinstance(v, dict | list) else v for k, v in provenance.items()}
+    return cells | {
+        f"provenance/{k}": json.dumps(v) if isinstance(v, dict | list) else v for k, v in provenance.items()
+    }
 
 
 def exponents(spectrum: Spectrum | None) -> np.ndarray:
@@ -158,5 +160,5 @@ def described(path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         raise BadTable(f"{path} is not JSON: {error}.") from error
     if not isinstance(about, dict):
-        raise BadTable(f"{path} must hold an object such as {{\"name\": ...}}, but holds {type(about).__name__}.")
+        raise BadTable(f'{path} must hold an object such as {{"name": ...}}, but holds {type(about).__name__}.')
     return about

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from lyapsweep.cells import CELLS
 from lyapsweep.config import Config
 from lyapsweep.datasets.series import Series
 from lyapsweep.dynamics import Spectrum
-from lyapsweep.evaluation import evaluate
+from lyapsweep.evaluation import closed_loop, evaluate
 from lyapsweep.forcing import FORCINGS
 from lyapsweep.inits import INITS
 from lyapsweep.measures import MEASURES
@@ -61,6 +61,34 @@ def run_trials(configs: Sequence[Config], device: str = "cpu") -> Iterator[list[
             provenance = about(config, series, device, len(configs), time.perf_counter() - began)
             records.append(note(config, progress, p, outcome, evidence[p], network, provenance))
         yield records
+
+
+def network_spectrum(config: Config, weights: Mapping[str, np.ndarray] | None = None) -> Spectrum:
+    """The closed-loop spectrum of one network: as `config` draws it, or with a final record's `weights`.
+
+    Raises ValueError where weights are missing, of another shape or not finite.
+    """
+    series = datasets.build(**config.dataset)
+    network = build([config], series.features)
+    if weights is not None:
+        load(network, weights)
+    return closed_loop(network, series, config.lyapunov)[0]
+
+
+def load(network: nn.ModuleDict, weights: Mapping[str, np.ndarray]) -> None:
+    """Give the one member of a network the weights of a record."""
+    for name, parameter in network.named_parameters():
+        if not parameter.numel():
+            continue
+        if name not in weights:
+            raise ValueError(f"The weights hold no '{name}'; they hold {', '.join(weights) or 'nothing'}.")
+        if weights[name].shape != parameter.shape[1:]:
+            raise ValueError(
+                f"{name} must be {tuple(parameter.shape[1:])}, but the weights hold {weights[name].shape}."
+            )
+        if not np.isfinite(weights[name]).all():
+            raise ValueError(f"{name} holds values that are not finite.")
+        parameter.data.copy_(torch.as_tensor(weights[name]))
 
 
 def build(configs: Sequence[Config], features: int) -> nn.ModuleDict:

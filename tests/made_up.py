@@ -82,7 +82,9 @@ def record(cell: str, interval: int, seed: int, outcome: Outcome = Outcome.FINIS
 
 def failed(cell: str, interval: int, seed: int, error: str) -> Record:
     """What is known of a trial that an error ended: its configuration and the error."""
-    return Record(config(cell, interval, seed), 0, Outcome.FAILED, provenance={"error": error, "seconds": 0.5, "pack": 2})
+    return Record(
+        config(cell, interval, seed), 0, Outcome.FAILED, provenance={"error": error, "seconds": 0.5, "pack": 2}
+    )
 
 
 def records(error: str = "RuntimeError: <script>alert(1)</script> out of memory") -> list[Record]:

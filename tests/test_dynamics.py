@@ -151,7 +151,9 @@ def test_forced_exponents():
     cell.requires_grad_(False)
     for a, expected in ((1.0, -np.inf), (0.25, math.log(0.9 * 0.75))):
         inputs = torch.cat((torch.full((60, 1, 1, 1), a), torch.zeros(60, 1, 1, 4)), dim=-1)
-        spectrum = lyapunov_spectra(Forced(cell, torch.ones(4)), torch.ones(1, 1, 4), inputs, steps=60, kind="forced")[0]
+        spectrum = lyapunov_spectra(Forced(cell, torch.ones(4)), torch.ones(1, 1, 4), inputs, steps=60, kind="forced")[
+            0
+        ]
         np.testing.assert_allclose(spectrum.exponents, expected, atol=1e-12)
         assert spectrum.rank_losses == (0 if a < 1 else 240)
         assert spectrum.map == "forced"
@@ -179,7 +181,12 @@ def settle_once(cell):
 
 def test_an_orbit_that_leaves_the_numbers_is_nan_and_spares_its_neighbour():
     cell = CELLS["plrnn"](inputs=0, population=2, units=3)
-    cell.build([(lambda r, c, g: 1e30 * torch.eye(r), torch.Generator()), (lambda r, c, g: 0.5 * torch.eye(r), torch.Generator())])
+    cell.build(
+        [
+            (lambda r, c, g: 1e30 * torch.eye(r), torch.Generator()),
+            (lambda r, c, g: 0.5 * torch.eye(r), torch.Generator()),
+        ]
+    )
     gone, fine = lyapunov_spectra(cell.requires_grad_(False), torch.ones(2, 2, 3), steps=40)
     assert not gone.finite
     assert math.isnan(gone.kaplan_yorke)

@@ -6,8 +6,8 @@ import torch
 
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome, Record
-from lyapsweep.trial import build, force, run_trial, run_trials
 from lyapsweep.training import train
+from lyapsweep.trial import build, force, network_spectrum, run_trial, run_trials
 
 TINY = {
     "dataset": {"kind": "simulated", "system": "lorenz63", "length": 600, "dt": 0.02},
@@ -16,7 +16,15 @@ TINY = {
     "windows": {"length": 20, "batch": 4},
     "training": {"steps": 6, "lr": 0.01, "report_every": 3},
     "lyapunov": {"steps": 20, "warmup": 10, "orbits": 2},
-    "measures": ["loss", "divergence", "gradients", "state_space", "power_spectrum", "prediction_error", "prediction_time"],
+    "measures": [
+        "loss",
+        "divergence",
+        "gradients",
+        "state_space",
+        "power_spectrum",
+        "prediction_error",
+        "prediction_time",
+    ],
 }
 
 
@@ -41,7 +49,13 @@ def weights(network, p):
 @pytest.mark.parametrize("kind", ["vanilla", "lstm", "plrnn", "shallow_plrnn"])
 def test_alone_and_in_a_pack_of_64_agree(kind):
     configs = [
-        tiny(cell__kind=kind, seed=s, forcing__interval=1 + s % 7, training__lr=0.001 * (1 + s % 5), training__clip=0.5 + s)
+        tiny(
+            cell__kind=kind,
+            seed=s,
+            forcing__interval=1 + s % 7,
+            training__lr=0.001 * (1 + s % 5),
+            training__clip=0.5 + s,
+        )
         for s in range(64)
     ]
     together, pack = trained(configs)
@@ -152,3 +166,26 @@ def test_packs_of_different_shapes_are_refused():
 def test_windows_longer_than_the_series():
     with pytest.raises(ValueError, match="windows/length < steps in the training series"):
         list(run_trial(tiny(windows__length=700)))
+
+
+def test_the_spectrum_of_a_record_comes_back_from_its_weights():
+    first, *_, final = run_trial(tiny())
+    again = network_spectrum(final.config, final.weights)
+    np.testing.assert_array_equal(again.exponents, final.spectra["closed loop"].exponents)
+    assert again.dt == 0.02
+    np.testing.assert_array_equal(network_spectrum(first.config).exponents, first.spectra["closed loop"].exponents)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (lambda w: w.pop("cell.W"), "hold no 'cell.W'"),
+        (lambda w: w.update({"cell.W": np.zeros((2, 2))}), r"must be \(6, 6\)"),
+        (lambda w: w["cell.W"].fill(np.nan), "not finite"),
+    ],
+)
+def test_weights_that_do_not_fit(spoil, text):
+    weights = {"cell.W": np.zeros((6, 6)), "cell.b": np.zeros(6), "readout.B": np.zeros((3, 6))}
+    spoil(weights)
+    with pytest.raises(ValueError, match=text):
+        network_spectrum(tiny(), weights)

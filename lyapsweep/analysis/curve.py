@@ -161,7 +161,11 @@ def draw(finding: Finding) -> go.Figure:
     fig.update_xaxes(title=ink.plain(finding.axis), type="log" if finding.log_axis else "linear", **ticks)
     top = 0.88 if finding.lost.any() else 1
     fig.update_layout(
-        yaxis={"title": ink.plain(label(finding.column)), "type": "log" if finding.log_value else "linear", "domain": [0, top]},
+        yaxis={
+            "title": ink.plain(label(finding.column)),
+            "type": "log" if finding.log_value else "linear",
+            "domain": [0, top],
+        },
     )
     if finding.log_value:
         fig.update_yaxes(exponentformat="power", dtick=1, minor={"ticks": "outside", "ticklen": 2})

@@ -72,7 +72,9 @@ def draw(finding: Finding) -> go.Figure:
     x, y = [ink.plain(t) for t in finding.x_labels], [ink.plain(t) for t in finding.y_labels]
     dead = np.isnan(finding.median) & (finding.lost > 0)
     grey = [[0, "#d0d0d0"], [1, "#d0d0d0"]]
-    fig.add_heatmap(x=x, y=y, z=np.where(dead, 1.0, np.nan), colorscale=grey, showscale=False, hoverinfo="skip", xgap=1, ygap=1)
+    fig.add_heatmap(
+        x=x, y=y, z=np.where(dead, 1.0, np.nan), colorscale=grey, showscale=False, hoverinfo="skip", xgap=1, ygap=1
+    )
     z = np.log10(finding.median) if finding.log_value else finding.median
     fig.add_heatmap(
         x=x,
@@ -82,7 +84,11 @@ def draw(finding: Finding) -> go.Figure:
         hovertemplate="%{x}, %{y}: median %{customdata[0]:.3g}<br>n = %{customdata[1]:.0f}, lost %{customdata[2]:.0f}<extra></extra>",
         colorscale=ink.SCALE,
         reversescale=finding.direction == "minimise",
-        colorbar={"title": {"text": ink.plain(label(finding.column)), "side": "right"}, "thickness": 14, **decades(finding)},
+        colorbar={
+            "title": {"text": ink.plain(label(finding.column)), "side": "right"},
+            "thickness": 14,
+            **decades(finding),
+        },
         xgap=1,
         ygap=1,
     )

@@ -58,13 +58,17 @@ def laid(fig: go.Figure, height: int) -> go.Figure:
 
 def mark_x(fig: go.Figure, x: float, text: str, log: bool) -> None:
     """A dashed vertical line with its name beside it (annotations on logarithmic axes count in decades)."""
-    fig.add_shape(type="line", x0=x, x1=x, y0=0, y1=1, yref="y domain", line={"color": GREY, "width": 1.2, "dash": "dash"})
+    fig.add_shape(
+        type="line", x0=x, x1=x, y0=0, y1=1, yref="y domain", line={"color": GREY, "width": 1.2, "dash": "dash"}
+    )
     note(fig, text, x=math.log10(x) if log else x, y=1, yref="y domain", xanchor="left", yanchor="top", xshift=3)
 
 
 def mark_y(fig: go.Figure, y: float, text: str, log: bool) -> None:
     """A dotted horizontal line with its name at its right end."""
-    fig.add_shape(type="line", x0=0, x1=1, y0=y, y1=y, xref="x domain", line={"color": GREY, "width": 1.2, "dash": "dot"})
+    fig.add_shape(
+        type="line", x0=0, x1=1, y0=y, y1=y, xref="x domain", line={"color": GREY, "width": 1.2, "dash": "dot"}
+    )
     note(fig, text, x=1, y=math.log10(y) if log else y, xref="x domain", xanchor="right", yanchor="bottom")
 
 
