@@ -1,0 +1,121 @@
+"""Ray: a cluster to train on, and the Tuner that feeds packs to it."""
+
+import contextlib
+import logging
+import math
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator
+
+import ray
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+
+from lyapsweep.config import Config
+from lyapsweep.sweep.definition import Sweep, SweepError
+from lyapsweep.sweep.supply import Packs
+from lyapsweep.sweep.trainable import Pack
+from lyapsweep.sweep.watch import Watch
+
+SWITCHES = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a data set's relative path means on a worker what it means here
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new one prints tables even where it is told to be silent
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # resuming reads the records, never Ray's snapshots
+}
+RETRIES = 2  # of a pack whose worker was lost
+OBJECT_STORE = 128 * 1024**2  # bytes; results are small, and a laptop's memory is not ours
+
+
+@contextlib.contextmanager
+def cluster(address: str | None, jobs: int | None) -> Iterator[None]:
+    """A Ray to work on: the one that this process has, the one at `address` (or RAY_ADDRESS), or one for the sweep."""
+    for switch, setting in SWITCHES.items():
+        os.environ.setdefault(switch, setting)
+    if ray.is_initialized():
+        yield
+        return
+    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
+    address = address or os.environ.get("RAY_ADDRESS")
+    try:
+        if address:
+            ray.init(address=address, runtime_env={"env_vars": SWITCHES}, **quiet)
+        else:
+            ray.init(address="local", num_cpus=jobs, object_store_memory=OBJECT_STORE, **quiet)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise SweepError(f"Ray cannot be reached at {address or 'this machine'}: {error}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()  # which ends every worker of this driver at once
+
+
+def slots(jobs: int | None, gpus: float) -> int:
+    """How many packs can train at a time."""
+    resources = ray.cluster_resources()
+    room = resources.get("GPU", 0.0) / gpus if gpus else resources.get("CPU", 1.0)
+    if room < 1:
+        raise SweepError(f"A pack asks for {gpus} GPUs, but Ray has {resources.get('GPU', 0):g}. Ask for less.")
+    return min(jobs or math.floor(room), math.floor(room))
+
+
+def train(sweep: Sweep, base: Config, searcher: Packs, watch: Watch, jobs: int, gpus: float) -> None:
+    """Feed packs to Ray until the searcher has no more. Raises `Interrupted` where a signal asked for an end."""
+    mode = "min" if sweep.direction == "minimise" else "max"
+    with tempfile.TemporaryDirectory() as scratch:
+        tuner = tune.Tuner(
+            tune.with_resources(Pack, {"cpu": 1, "gpu": gpus}),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=scheduler(sweep, base),
+                metric="objective",
+                mode=mode,
+                num_samples=-1,
+                max_concurrent_trials=jobs,
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: trial.trial_id,
+            ),
+            run_config=tune.RunConfig(
+                name=sweep.name,
+                storage_path=scratch,
+                verbose=0,
+                callbacks=[watch],
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+                failure_config=tune.FailureConfig(max_failures=RETRIES),
+            ),
+        )
+        logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what fails is in the records, with its traceback
+        tuner.fit()
+
+
+def scheduler(sweep: Sweep, base: Config) -> TrialScheduler:
+    """A map is trained to its end. A hunt halves successively: at each rung the best third goes on (ASHA)."""
+    if sweep.intent == "map":
+        return FIFOScheduler()
+    steps, every = base.training.steps, base.training.report_every or base.training.steps
+    grace = min(max(every, steps // 9), steps)
+    return ASHAScheduler(time_attr="step", max_t=steps, grace_period=grace, reduction_factor=3)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; a second signal acts as it always does."""
+    stop, before = threading.Event(), {}
+
+    def ask(number: int, frame: object) -> None:
+        stop.set()
+        for other, handler in before.items():
+            signal.signal(other, handler)
+
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            before[number] = signal.signal(number, ask)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

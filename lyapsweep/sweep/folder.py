@@ -1,0 +1,82 @@
+"""The results folder of a sweep: the truth about which trials have ended.
+
+results/<name>/records/*.npz    every record, written whole or not at all, before anything else hears of it
+               sweep.json       what was asked, with which command and versions
+               optuna.journal   the Optuna study
+               atlas.html       the report
+"""
+
+import fcntl
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from lyapsweep.record import BadRecord, Outcome, Record
+from lyapsweep.sweep.definition import SweepError
+from lyapsweep.tracking import ABOUT, ATLAS, RECORDS, interrupted
+
+
+class Folder:
+    """`results/<name>`, held by one driver at a time until `release`."""
+
+    def __init__(self, results: Path | str, name: str):
+        self.path = Path(results).resolve() / name
+        self.name = name
+        self.records, self.about, self.atlas = self.path / RECORDS, self.path / ABOUT, self.path / ATLAS
+        self.journal = self.path / "optuna.journal"
+        self.lock: IO[str] | None = None
+
+    def hold(self) -> None:
+        """Refuse a second driver on the same folder; the lock ends with the process, however it ends."""
+        self.records.mkdir(parents=True, exist_ok=True)
+        self.lock = (self.path / ".lock").open("w")
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise SweepError(
+                f"{self.path}: another process runs this sweep. Wait for it, or use another name."
+            ) from None
+
+    def release(self) -> None:
+        if self.lock:
+            self.lock.close()
+
+    def ended(self) -> dict[str, Record]:
+        """The last record of every trial that needs no more work: not interrupted, not failed, not half-way."""
+        last: dict[str, Path] = {}
+        for file in sorted(self.records.glob("*.npz")):
+            last[file.name.partition("-")[0]] = file
+        ended = {}
+        for trial, file in last.items():
+            try:
+                record = Record.load(file)
+            except BadRecord as error:
+                raise SweepError(f"{error} Remove it and resume.") from error
+            if record.outcome.final and record.outcome is not Outcome.FAILED and not interrupted(record):
+                ended[trial] = record
+        return ended
+
+    def check(self, ended: Collection[str], planned: Collection[str] | None, resume: bool) -> None:
+        """Nothing is overwritten: going on in a used folder must be meant, and must be the same sweep."""
+        used = any(self.records.glob("*.npz"))
+        if planned is not None and (strange := [trial for trial in ended if trial not in planned]):
+            raise SweepError(
+                f"{self.path} holds {len(strange)} trials that are not points of this sweep (such as {strange[0]}): "
+                "the sweep, its base config or its seed changed. Give this one another --name."
+            )
+        complete = planned is not None and all(trial in ended for trial in planned)
+        if used and not resume and not complete:
+            raise SweepError(
+                f"{self.path} already holds records ({len(ended)} trials have ended). "
+                "Go on with --resume, or start anew under another --name."
+            )
+
+    def tell(self, about: Mapping[str, Any]) -> dict[str, Any]:
+        """Add to sweep.json and return all it says. When and how the sweep was first started is kept."""
+        before: dict[str, Any] = json.loads(self.about.read_text()) if self.about.exists() else {}
+        told = before | dict(about) | {k: before[k] for k in ("started", "command") if k in before}
+        part = self.about.with_suffix(".part")
+        part.write_text(json.dumps(told, indent=1, default=str))
+        part.replace(self.about)
+        return told

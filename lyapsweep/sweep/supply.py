@@ -1,0 +1,84 @@
+"""Which pack comes next: from a plan, or asked of Optuna as the sweep goes; and Ray's view of that."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from ray.tune.search import Searcher
+
+from lyapsweep.config import Config
+from lyapsweep.sweep.definition import Sweep
+from lyapsweep.sweep.journal import Journal
+from lyapsweep.sweep.packing import packs
+from lyapsweep.sweep.spaces import TRIES, Point, point
+
+
+def planned(points: Sequence[Point], size: int, device: str, journal: Journal) -> Iterator[list[Config]]:
+    """The packs of points that are known beforehand."""
+    by_key = {p.config.id: p for p in points}
+    for pack in packs([p.config for p in points], size, device):
+        for config in pack:
+            journal.enter(by_key[config.id])
+        yield pack
+
+
+def hunted(
+    sweep: Sweep, base: Config, wanted: int, lost: Sequence[Mapping[str, Any]], size: int, device: str, journal: Journal
+) -> Iterator[list[Config]]:
+    """Packs of `wanted` distinct points that the sampler chooses, after those whose parameters were `lost`.
+
+    Members that must not share a pack form several. Ends early where the sampler finds no new point.
+    """
+    queue = list(lost)
+    seen = set(journal.told)
+    while wanted > 0:
+        fresh: list[Config] = []
+        for _ in range(TRIES * size):
+            if len(fresh) == min(size, wanted):
+                break
+            if queue:
+                journal.study.enqueue_trial(dict(queue.pop(0)))
+            config = journal.ask(partial(point, sweep, base)).config
+            if config.id not in seen:
+                seen.add(config.id)
+                fresh.append(config)
+        if not fresh:
+            return
+        wanted -= len(fresh)
+        yield from packs(fresh, size, device)
+
+
+class Packs(Searcher):
+    """Hands Ray one pack a suggestion, with the settings that every pack gets.
+
+    What comes of a pack is told by `Watch`, member by member. No state is kept for Ray to restore: a resumed sweep is
+    planned anew from the records.
+    """
+
+    def __init__(self, supply: Iterator[list[Config]], settings: Mapping[str, Any]):
+        super().__init__()
+        self.supply, self.settings = supply, dict(settings)
+        self.handed_out: dict[int, list[Config]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # for the snapshot that Ray writes of its tuner
+
+    def set_search_properties(self, metric: str | None, mode: str | None, config: dict, **spec: Any) -> bool:
+        return True
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        pack = next(self.supply, None)
+        if pack is None:
+            return self.FINISHED
+        number = len(self.handed_out)
+        self.handed_out[number] = pack
+        return {"pack": number, "configs": [c.to_dict() for c in pack], **self.settings}
+
+    def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
+        pass
+
+    def save(self, checkpoint_path: str) -> None:
+        open(checkpoint_path, "wb").close()
+
+    def restore(self, checkpoint_path: str) -> None:
+        raise NotImplementedError("A sweep is resumed from its records, not from Ray's snapshots.")

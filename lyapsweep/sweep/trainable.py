@@ -1,0 +1,111 @@
+"""What runs on a worker: one pack, one report a step. Imports neither Optuna nor MLflow."""
+
+import traceback
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from ray import tune
+
+from lyapsweep.config import Config
+from lyapsweep.measures import MEASURES
+from lyapsweep.record import Outcome, Record
+from lyapsweep.trial import run_trials, versions
+
+
+class Pack(tune.Trainable):
+    """Pulls the records of a pack, saves them, and tells the driver of each member: outcome, step, value and file."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self.reset_config(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """The next pack in the same process, which has imported everything already."""
+        torch.set_num_threads(new_config["threads"])
+        self.configs = [Config.of(c) for c in new_config["configs"]]
+        self.records, self.objective = Path(new_config["records"]), new_config["objective"]
+        self.stream = outlast(self.configs, new_config["device"])
+        self.left = {c.id for c in self.configs}
+        return True
+
+    def step(self) -> dict[str, Any]:
+        """Train to the next report. The pack's own objective is its best member's, never NaN: a scheduler sorts it."""
+        members = {}
+        for record in next(self.stream, []):
+            file = record.save(self.records)
+            value = record.measures.get(self.objective, float("nan"))
+            members[record.trial] = {
+                "outcome": record.outcome.value,
+                "step": record.step,
+                "value": value,
+                "file": file.name,
+            }
+            if record.outcome.final:
+                self.left.discard(record.trial)
+        measure = MEASURES[self.objective]
+        values = [m["value"] for m in members.values() if m["value"] == m["value"]] or [measure.worst]
+        return {
+            "objective": min(values) if measure.direction == "minimise" else max(values),
+            "step": max((m["step"] for m in members.values()), default=0),
+            "members": members,
+            "done": not self.left,
+        }
+
+    def cleanup(self) -> None:
+        self.stream.close()
+
+
+def outlast(configs: Sequence[Config], device: str) -> Generator[list[Record], None, None]:
+    """`run_trials`, with errors as records.
+
+    An error in a pack of several is no one's yet: the unfinished members are halved and tried again until the one
+    that causes it is alone. Each then starts from step 0, with the numbers it had before.
+    """
+    left = {c.id: c for c in configs}
+    last: dict[str, Record] = {}
+    try:
+        for records in run_trials(configs, device):
+            for record in records:
+                last[record.trial] = record
+                if record.outcome.final:
+                    left.pop(record.trial, None)
+            yield records
+        if left:
+            raise RuntimeError(f"Training ended without a final record of {', '.join(left)}.")
+    except Exception as error:
+        rest = list(left.values())
+        if len(configs) == 1:
+            yield [failed(c, last.get(c.id), error) for c in rest]
+            return
+        half = (len(rest) + 1) // 2
+        for part in (rest[:half], rest[half:]):
+            if part:
+                yield from outlast(part, device)
+
+
+def failed(config: Config, last: Record | None, error: BaseException) -> Record:
+    """The final record of a trial that an error ended: what it had measured, and the error with its traceback."""
+    told = {
+        "error": f"{type(error).__name__}: {error}",
+        "traceback": "".join(traceback.format_exception(error)),
+        "seed": config.seed,
+    }
+    if last is None:
+        return Record(config, 0, Outcome.FAILED, provenance=told | versions())
+    return ended(last, Outcome.FAILED, told)
+
+
+def ended(last: Record, outcome: Outcome, told: dict[str, Any]) -> Record:
+    """`last` as the trial's final record, ended from outside."""
+    return Record(
+        last.config,
+        last.step,
+        outcome,
+        last.spectra,
+        last.measures,
+        last.floors,
+        last.traces,
+        last.weights,
+        last.provenance | told,
+    )
