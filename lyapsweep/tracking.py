@@ -5,6 +5,7 @@ blank). A run is found by its tag `trial_key`, never by an id that a retry would
 start plus the training step, so that a record written twice changes nothing. Scalars are for looking at; the record's
 own file, logged byte for byte, is the truth that `read` reads.
 """
+# ruff: noqa: E402 (MLflow reads switches while it is imported)
 
 import json
 import logging

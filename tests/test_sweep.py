@@ -14,7 +14,6 @@ from pathlib import Path
 import optuna
 import pytest
 from mlflow import MlflowClient
-from optuna.trial import TrialState
 
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.record import Outcome, Record
@@ -91,7 +90,7 @@ def test_missing_files_are_named(tmp_path):
     with pytest.raises(SweepError, match="There is no sweep at"):
         load(tmp_path / "none.py")
     text = "from lyapsweep.sweep import Sweep\nSWEEP = Sweep(base='none.yaml', objective='loss', grid={'seed': [0]})\n"
-    with pytest.raises(ConfigError, match="no config none.yaml"):
+    with pytest.raises(ConfigError, match=r"no config none\.yaml"):
         load(written(tmp_path, text))
 
 
@@ -104,7 +103,9 @@ def test_what_a_base_config_must_have(base):
 
 
 def test_importing_sweeps_loads_neither_optuna_nor_mlflow_nor_ray_and_workers_only_ray():
-    code = "import sys, lyapsweep.sweep{}; print([m for m in ('ray', 'optuna', 'mlflow', 'plotly') if m in sys.modules])"
+    code = (
+        "import sys, lyapsweep.sweep{}; print([m for m in ('ray', 'optuna', 'mlflow', 'plotly') if m in sys.modules])"
+    )
     seen = [subprocess.check_output([sys.executable, "-c", code.format(m)], text=True) for m in ("", ".trainable")]
     assert [s.strip() for s in seen] == ["[]", "['ray']"]
 
@@ -149,8 +150,15 @@ def test_what_a_dead_driver_left_is_failed_and_told(base, tmp_path):
     dead.enter(points[0])
     dead.study.enqueue_trial({"seed": 1})
     assert states(tmp_path) == ["RUNNING", "WAITING"]
-    assert {"seed": 0} in journal(tmp_path).reconcile()
+    assert journal(tmp_path).reconcile({}) == [{"seed": 0}]
     assert states(tmp_path) == ["FAIL", "FAIL"]
+
+
+def test_what_a_dead_driver_had_saved_but_not_told_is_told(base, tmp_path):
+    (point,) = spaces.draw(Sweep(base=base, objective="loss", grid={"seed": [0]}))
+    journal(tmp_path).enter(point)
+    assert journal(tmp_path).reconcile({point.config.id: (Outcome.FINISHED, 0.5)}) == []
+    assert states(tmp_path) == ["COMPLETE"]
 
 
 def lr_space(trial):
@@ -177,8 +185,7 @@ def test_a_resumed_hunt_first_trains_what_was_lost_and_then_new_points(base, tmp
     begun = [pack[0] for pack in hunted(sweep, sweep.config(), 4, [], 1, "cpu", first)]
     first.tell(begun[0].id, Outcome.FINISHED, 0.5)
     second = journal(tmp_path, "hunt")
-    lost = second.reconcile()
-    second.told[begun[0].id] = (Outcome.FINISHED, 0.5)
+    lost = second.reconcile({begun[0].id: (Outcome.FINISHED, 0.5)})
     again = [pack[0] for pack in hunted(sweep, sweep.config(), 5, lost, 1, "cpu", second)]
     assert [c.id for c in again[:3]] == [c.id for c in begun[1:]]
     assert len({c.id for c in begun} | {c.id for c in again}) == 6
@@ -223,7 +230,14 @@ def saved(folder, config, step, outcome, **provenance):
 
 def test_what_needs_no_more_work(base, tmp_path):
     folder, configs = Folder(tmp_path, "a"), [Config.load(base, {"seed": s}) for s in range(6)]
-    ends = [("finished", {}), ("diverged", {}), ("failed", {}), ("running", {}), ("stopped", {}), ("stopped", {"interrupted": True})]
+    ends = [
+        ("finished", {}),
+        ("diverged", {}),
+        ("failed", {}),
+        ("running", {}),
+        ("stopped", {}),
+        ("stopped", {"interrupted": True}),
+    ]
     for config, (outcome, told) in zip(configs, ends):
         saved(folder, config, 0, Outcome.RUNNING)
         saved(folder, config, 2, Outcome(outcome), **told)
@@ -285,18 +299,18 @@ from lyapsweep.sweep import load
 from lyapsweep.sweep.driver import run
 
 def listen(progress):
-    print("PROGRESS", progress.done, flush=True)
+    print("PROGRESS", progress.done, progress.running, flush=True)
 
-summary = run(load(sys.argv[1]), results=sys.argv[2], jobs=2, pack=1, resume="--resume" in sys.argv, listen=listen)
+summary = run(load(sys.argv[1]), results=sys.argv[2], jobs=1, pack=1, resume="--resume" in sys.argv, listen=listen)
 print("SUMMARY", summary.interrupted, summary.progress.finished, summary.message, flush=True)
 """
 
 
 def slow_sweep(folder: Path) -> Path:
-    """Four trials of a few seconds each, one after another on two workers."""
-    (folder / "tiny.yaml").write_text(TINY.replace("steps: 4, report_every: 2", "steps: 3000, report_every: 300"))
-    text = "from lyapsweep.sweep import Sweep\nSWEEP = Sweep(base='tiny.yaml', objective='loss', grid={'seed': [0, 1, 2, 3, 4]})\n"
-    return written(folder, text)
+    """Three trials of a second or more each, one after another."""
+    (folder / "tiny.yaml").write_text(TINY.replace("steps: 4, report_every: 2", "steps: 1500, report_every: 300"))
+    text = "SWEEP = Sweep(base='tiny.yaml', objective='loss', grid={'seed': [0, 1, 2]})"
+    return written(folder, f"from lyapsweep.sweep import Sweep\n{text}\n")
 
 
 def start(folder: Path, sweep: Path, *flags: str) -> subprocess.Popen:
@@ -309,12 +323,13 @@ def start(folder: Path, sweep: Path, *flags: str) -> subprocess.Popen:
     )
 
 
-def wait_for_first_end(process: subprocess.Popen) -> None:
+def wait_for_second(process: subprocess.Popen) -> None:
+    """Until one trial has ended and the next one trains."""
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith("PROGRESS") and int(line.split()[1]) >= 1:
+        if line.startswith("PROGRESS 1 1"):
             return
-    raise AssertionError("the sweep ended before its first trial did")
+    raise AssertionError("no trial was seen to run after the first had ended")
 
 
 def runs_of(results: Path, name: str) -> list:
@@ -334,13 +349,13 @@ def last_outcomes(folder: Path) -> dict[int, str]:
 
 def check_resumed(folder: Path, sweep: Path) -> None:
     output, _ = start(folder, sweep, "--resume").communicate(timeout=120)
-    assert "SUMMARY False 5" in output, output
+    assert "SUMMARY False 3" in output, output
     results = folder / "results"
-    assert last_outcomes(results / "question") == dict.fromkeys(range(5), "finished")
+    assert last_outcomes(results / "question") == dict.fromkeys(range(3), "finished")
     runs = runs_of(results, "question")
-    assert len(runs) == 5
+    assert len(runs) == 3
     assert {r.info.status for r in runs} == {"FINISHED"}
-    assert collections.Counter(states(results / "question", "question"))["COMPLETE"] == 5
+    assert collections.Counter(states(results / "question", "question"))["COMPLETE"] == 3
     assert "RUNNING" not in states(results / "question", "question")
     assert (results / "question" / "atlas.html").exists()
     attempts = {r.data.tags["attempt"] for r in runs}
@@ -351,11 +366,11 @@ def check_resumed(folder: Path, sweep: Path) -> None:
 def test_ctrl_c_ends_within_seconds_and_a_resume_finishes(tmp_path):
     sweep = slow_sweep(tmp_path)
     process = start(tmp_path, sweep)
-    wait_for_first_end(process)
+    wait_for_second(process)
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 30  # a few seconds, on a machine with nothing else to do
     assert "SUMMARY True" in output, output
     assert "--resume" in output
     assert "Traceback" not in output
@@ -373,7 +388,7 @@ def test_ctrl_c_ends_within_seconds_and_a_resume_finishes(tmp_path):
 def test_a_killed_driver_is_resumed(tmp_path):
     sweep = slow_sweep(tmp_path)
     process = start(tmp_path, sweep)
-    wait_for_first_end(process)
+    wait_for_second(process)
     process.kill()
     process.wait()
     assert "RUNNING" in states(tmp_path / "results" / "question", "question")
@@ -390,7 +405,9 @@ def finished(tmp_path_factory):
     grid = {"windows/length": [20, 500], "cell/units": [3, 4], "seed": [0, 1]}
     sweep = Sweep(base=folder / "tiny.yaml", objective="loss", grid=grid, name="six", question="Does it run?")
     told = []
-    summary = run(sweep, results=folder, jobs=2, pack=2, tracking_uri=f"sqlite:///{folder / 'mlflow.db'}", listen=told.append)
+    summary = run(
+        sweep, results=folder, jobs=2, pack=2, tracking_uri=f"sqlite:///{folder / 'mlflow.db'}", listen=told.append
+    )
     return sweep, summary, told
 
 
@@ -399,7 +416,7 @@ def test_a_sweep_end_to_end(finished):
     from lyapsweep import tracking
     from lyapsweep.table import Table
 
-    sweep, summary, told = finished
+    _, summary, told = finished
     assert (summary.progress.asked, summary.progress.finished, summary.progress.failed) == (8, 4, 4)
     assert not summary.interrupted
     assert summary.atlas == summary.folder / "atlas.html"

@@ -4,6 +4,7 @@ import math
 import socket
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,7 @@ def test_the_artifact_is_the_record_byte_for_byte(ledger, tmp_path):
     (run,) = ledger.all_runs()
     for file in (tmp_path / "records").glob("*.npz"):
         copy = ledger.client.download_artifacts(run.info.run_id, f"records/{file.name}")
-        assert open(copy, "rb").read() == file.read_bytes()
+        assert Path(copy).read_bytes() == file.read_bytes()
 
 
 def test_writing_twice_changes_nothing(ledger, uri, tmp_path):
@@ -198,7 +199,9 @@ def test_the_summary_is_one_flat_run_however_often_it_is_written(ledger, tmp_pat
     file = tmp_path / "atlas.html"
     file.write_text("<p>atlas</p>")
     for trials in (2, 3):
-        ledger.summary({"question": "Why?", "intent": "map", "trials": trials}, [file], {"best/loss": 0.1, "x": -math.inf})
+        ledger.summary(
+            {"question": "Why?", "intent": "map", "trials": trials}, [file], {"best/loss": 0.1, "x": -math.inf}
+        )
     (run,) = ledger.all_runs()
     assert run.info.run_name == f"summary of {ledger.name}"
     assert run.data.tags["mlflow.note.content"] == "Why?"

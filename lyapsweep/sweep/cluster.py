@@ -9,18 +9,6 @@ import tempfile
 import threading
 from collections.abc import Iterator
 
-# Before the import: Ray reads these once. Relative paths of data sets must mean on a worker what they mean here.
-SWITCHES = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_CHDIR_TO_TRIAL_DIR": "0",
-    "RAY_AIR_NEW_OUTPUT": "0",  # the new one prints tables even where it is told to be silent
-    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # resuming reads the records, never Ray's snapshots
-}
-for switch, setting in SWITCHES.items():
-    os.environ.setdefault(switch, setting)
-
 import ray
 from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
@@ -31,6 +19,14 @@ from lyapsweep.sweep.supply import Packs
 from lyapsweep.sweep.trainable import Pack
 from lyapsweep.sweep.watch import Watch
 
+SWITCHES = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_CHDIR_TO_TRIAL_DIR": "0",  # a data set's relative path means on a worker what it means here
+    "RAY_AIR_NEW_OUTPUT": "0",  # the new one prints tables even where it is told to be silent
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # resuming reads the records, never Ray's snapshots
+}
 RETRIES = 2  # of a pack whose worker was lost
 OBJECT_STORE = 128 * 1024**2  # bytes; results are small, and a laptop's memory is not ours
 
@@ -38,6 +34,8 @@ OBJECT_STORE = 128 * 1024**2  # bytes; results are small, and a laptop's memory 
 @contextlib.contextmanager
 def cluster(address: str | None, jobs: int | None) -> Iterator[None]:
     """A Ray to work on: the one that this process has, the one at `address` (or RAY_ADDRESS), or one for the sweep."""
+    for switch, setting in SWITCHES.items():
+        os.environ.setdefault(switch, setting)
     if ray.is_initialized():
         yield
         return

@@ -124,9 +124,7 @@ def load(path: Path | str) -> Sweep:
         found = "defines none" if sweep is None else f"has a {type(sweep).__name__}"
         raise SweepError(f"{path} needs SWEEP = Sweep(...), but {found}.")
     question = sweep.question or (module.__doc__ or "").strip() or None
-    return dataclasses.replace(
-        sweep, base=locate(sweep.base, path), name=sweep.name or path.stem, question=question
-    )
+    return dataclasses.replace(sweep, base=locate(sweep.base, path), name=sweep.name or path.stem, question=question)
 
 
 def line_of(error: Exception, path: Path) -> int | str:

@@ -121,10 +121,8 @@ class Drive:
         self.ledger.reconcile()
         self.ledger.varied, self.ledger.labels = self.varied, {"intent": sweep.intent, "objective": sweep.objective}
         self.journal = Journal(self.folder.journal, name, sweep.direction, sweep.intent, self.seed)
-        self.lost = self.journal.reconcile()
-        self.journal.told |= {
-            key: (r.outcome, r.measures.get(sweep.objective, math.nan)) for key, r in self.ended.items()
-        }
+        values = {key: r.measures.get(sweep.objective, math.nan) for key, r in self.ended.items()}
+        self.lost = self.journal.reconcile({key: (r.outcome, values[key]) for key, r in self.ended.items()})
         self.folder.tell(self.about())
 
     def about(self) -> dict[str, Any]:
@@ -156,8 +154,15 @@ class Drive:
                 slots_, device = slots(jobs, gpus), "cuda" if gpus else "cpu"
                 searcher = self.searcher(slots_, device)
                 watch = Watch(
-                    searcher, self.board, self.journal, scribe, self.folder, self.tell, stop,
-                    self.sweep.objective, reports=self.sweep.intent == "hunt",
+                    searcher,
+                    self.board,
+                    self.journal,
+                    scribe,
+                    self.folder,
+                    self.tell,
+                    stop,
+                    self.sweep.objective,
+                    reports=self.sweep.intent == "hunt",
                 )
                 train(self.sweep, self.base, searcher, watch, slots_, gpus)
         except (Interrupted, KeyboardInterrupt):

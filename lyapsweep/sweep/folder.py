@@ -34,7 +34,9 @@ class Folder:
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            raise SweepError(f"{self.path}: another process runs this sweep. Wait for it, or use another name.") from None
+            raise SweepError(
+                f"{self.path}: another process runs this sweep. Wait for it, or use another name."
+            ) from None
 
     def release(self) -> None:
         if self.lock:
@@ -72,8 +74,8 @@ class Folder:
 
     def tell(self, about: Mapping[str, Any]) -> dict[str, Any]:
         """Add to sweep.json and return all it says. When and how the sweep was first started is kept."""
-        before = json.loads(self.about.read_text()) if self.about.exists() else {}
-        told = before | about | {k: before[k] for k in ("started", "command") if k in before}
+        before: dict[str, Any] = json.loads(self.about.read_text()) if self.about.exists() else {}
+        told = before | dict(about) | {k: before[k] for k in ("started", "command") if k in before}
         part = self.about.with_suffix(".part")
         part.write_text(json.dumps(told, indent=1, default=str))
         part.replace(self.about)

@@ -6,7 +6,7 @@ is ever left RUNNING. The records are the truth; a journal that lags behind them
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,14 +40,20 @@ class Journal:
         self.open: dict[str, list[Trial]] = {}
         self.told: dict[str, tuple[Outcome, float]] = {}
 
-    def reconcile(self) -> list[dict[str, Any]]:
-        """Trials that a dead driver left RUNNING or WAITING become FAIL; their parameters come back."""
-        lost = []
+    def reconcile(self, ended: Mapping[str, tuple[Outcome, float]]) -> list[dict[str, Any]]:
+        """Close what a dead driver left RUNNING or WAITING; the parameters of what must be trained again come back.
+
+        A trial whose last record is on disk (`ended`: key -> outcome, value) is told so, every other one is a FAIL.
+        """
         while self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            self.study.ask()  # which takes the waiting one
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            lost.append(dict(trial.params))
-            self.study.tell(trial.number, state=TrialState.FAIL)
+            self.study.tell(self.study.ask(), state=TrialState.FAIL)  # which takes the waiting one
+        lost = []
+        for left in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            key = left.user_attrs.get("trial_key", "")
+            self.study.tell(left.number, **verdict(*ended.get(key, (Outcome.FAILED, math.nan))))
+            if key not in ended:
+                lost.append(dict(left.params))
+        self.told = dict(ended)
         return lost
 
     def enter(self, point: Point) -> None:
@@ -83,11 +89,7 @@ class Journal:
         for trial in self.open.pop(key, []):
             try:
                 trial.set_user_attr("outcome", outcome.value)
-                if outcome is Outcome.FINISHED and math.isfinite(value):
-                    self.study.tell(trial, value)
-                else:
-                    stopped = outcome is Outcome.STOPPED
-                    self.study.tell(trial, state=TrialState.PRUNED if stopped else TrialState.FAIL)
+                self.study.tell(trial, **verdict(outcome, value))
             except UpdateFinishedTrialError:
                 pass  # a restarted worker reports again what was told before it died
 
@@ -95,6 +97,13 @@ class Journal:
         """Nothing is left RUNNING."""
         for key in list(self.open):
             self.tell(key, Outcome.FAILED, math.nan)
+
+
+def verdict(outcome: Outcome, value: float) -> dict[str, Any]:
+    """What Optuna is told of a trial's end."""
+    if outcome is Outcome.FINISHED and math.isfinite(value):
+        return {"values": value}
+    return {"state": TrialState.PRUNED if outcome is Outcome.STOPPED else TrialState.FAIL}
 
 
 def hunting(seed: int) -> BaseSampler:

@@ -46,7 +46,7 @@ class Board:
 
     def known(self, ended: dict[str, Record], objective: str) -> None:
         """Trials that an earlier driver brought to their end."""
-        for key, record in ended.items():
+        for record in ended.values():
             self.note(record.config, record.outcome, record.measures.get(objective, math.nan), 1.0)
         self.before, self.first = len(ended), None
 

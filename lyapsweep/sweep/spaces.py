@@ -80,7 +80,9 @@ def draw(sweep: Sweep, n: int | None = None, seed: int = 0, base: Config | None 
     come back where the space holds fewer.
     """
     base = base or sweep.config()
-    stream = on_grid(sweep, base) if sweep.grid is not None else sobol(sweep, base, seed, TRIES * (n or sweep.trials or 1))
+    stream = (
+        on_grid(sweep, base) if sweep.grid is not None else sobol(sweep, base, seed, TRIES * (n or sweep.trials or 1))
+    )
     wanted = n if n is not None else (sweep.trials if sweep.grid is None else None)
     distinct: dict[str, Point] = {}
     for drawn in with_seeds(stream, sweep.seeds):

@@ -29,14 +29,15 @@ def hunted(
 
     Members that must not share a pack form several. Ends early where the sampler finds no new point.
     """
-    for params in lost:
-        journal.study.enqueue_trial(dict(params))
+    queue = list(lost)
     seen = set(journal.told)
     while wanted > 0:
         fresh: list[Config] = []
         for _ in range(TRIES * size):
             if len(fresh) == min(size, wanted):
                 break
+            if queue:
+                journal.study.enqueue_trial(dict(queue.pop(0)))
             config = journal.ask(partial(point, sweep, base)).config
             if config.id not in seen:
                 seen.add(config.id)

@@ -1,7 +1,7 @@
 """What runs on a worker: one pack, one report a step. Imports neither Optuna nor MLflow."""
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,10 @@ class Pack(tune.Trainable):
             file = record.save(self.records)
             value = record.measures.get(self.objective, float("nan"))
             members[record.trial] = {
-                "outcome": record.outcome.value, "step": record.step, "value": value, "file": file.name
+                "outcome": record.outcome.value,
+                "step": record.step,
+                "value": value,
+                "file": file.name,
             }
             if record.outcome.final:
                 self.left.discard(record.trial)
@@ -53,7 +56,7 @@ class Pack(tune.Trainable):
         self.stream.close()
 
 
-def outlast(configs: Sequence[Config], device: str) -> Iterator[list[Record]]:
+def outlast(configs: Sequence[Config], device: str) -> Generator[list[Record], None, None]:
     """`run_trials`, with errors as records.
 
     An error in a pack of several is no one's yet: the unfinished members are halved and tried again until the one
@@ -96,6 +99,13 @@ def failed(config: Config, last: Record | None, error: BaseException) -> Record:
 def ended(last: Record, outcome: Outcome, told: dict[str, Any]) -> Record:
     """`last` as the trial's final record, ended from outside."""
     return Record(
-        last.config, last.step, outcome, last.spectra, last.measures, last.floors, last.traces, last.weights,
+        last.config,
+        last.step,
+        outcome,
+        last.spectra,
+        last.measures,
+        last.floors,
+        last.traces,
+        last.weights,
         last.provenance | told,
     )
