@@ -1,6 +1,7 @@
 """The systems' exam: pushes are derivatives, orbits stay bounded, sums and exponents are the known ones."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from lyapsweep.dynamics.lyapunov import lyapunov_spectra
 from lyapsweep.maps import autodiff_push
 from lyapsweep.registry import UnknownName
 from lyapsweep.systems import SYSTEMS, UnusableFlow, build
-from lyapsweep.systems.equations import flows, table
+from lyapsweep.systems.equations import flows, on_torch, table
 
 MATRIX = [[0.9, 0.5, 0.0], [-0.3, 0.8, 0.2], [0.1, 0.0, 0.4]]
 SETTINGS = {"linear": {"matrix": MATRIX}}
@@ -76,6 +77,7 @@ def test_orbits_stay_bounded(name):
     assert z.abs().max() < 100
 
 
+@pytest.mark.filterwarnings("error")  # numpy's warnings where it meets a tensor: an equation left on numpy
 @pytest.mark.parametrize("name", FLOWS)
 def test_dysts_orbit_observed_is_bounded_and_agrees_with_the_step(name):
     system = build(name)
@@ -110,6 +112,7 @@ def test_every_flow_of_dysts(name):
     agrees_with_dysts(name)
     system = build(name)
     assert np.isfinite(system.orbit(system.start(1, seeded(0)), 2000)).all()
+    assert system.observe(system.start(2, seeded(0)).requires_grad_()).requires_grad  # numpy would have refused
     test_push_is_the_derivative_of_the_step(name)
 
 
@@ -122,7 +125,7 @@ def test_what_is_no_autonomous_flow_is_refused_by_name(name, reason):
 def test_parameters_of_dysts_flows_are_settings():
     z = torch.tensor([[[1.0, 2.0, 3.0]]])
     assert build("Lorenz", substeps=1, rho=38.0).field(z)[0, 0, 1] == 38.0 - 3.0 - 2.0
-    with pytest.raises(UnknownName, match="No parameter of Lorenz is called 'roh'. Did you mean 'rho'"):
+    with pytest.raises(UnknownName, match=r"No parameter of Lorenz is called 'roh'. Did you mean 'rho'"):
         build("Lorenz", roh=38.0)
 
 
@@ -134,6 +137,21 @@ def test_own_lorenz_is_the_lorenz_of_dysts():
     torch.testing.assert_close(ours.step(z), theirs.step(z), rtol=1e-13, atol=1e-13)
 
 
+@pytest.mark.parametrize("name", ["Lorenz", "Hopfield", "DoublePendulum"])
+def test_substeps_are_chosen_so_that_more_would_change_nothing(name):
+    flow, finer = build(name), build(name)
+    assert flow.substeps < 64
+    finer.substeps = 8 * flow.substeps
+    z = torch.from_numpy(flow.orbit(flow.start(1, seeded(0)), 300))[None]
+    assert ((flow.step(z) - finer.step(z)).abs() / flow.spread).max() < 1e-5
+
+
+def test_functions_compiled_by_numba_are_undone():
+    compiled = staticmethod(SimpleNamespace(py_func=flows().Duffing._rhs))
+    rates = on_torch(compiled).__func__(torch.ones(2), torch.ones(2), torch.zeros(2), 0.0, 1.0, -1.0, 0.1, 0.35, 1.4)
+    torch.testing.assert_close(rates[1], torch.full((2,), 0.25))
+
+
 def test_substeps_approach_the_flow_at_fourth_order():
     z = build("lorenz63").start(8, seeded(0))
     exact = build("lorenz63", dt=0.05, substeps=512).step(z)
@@ -143,7 +161,7 @@ def test_substeps_approach_the_flow_at_fourth_order():
 
 def test_unknown_names_meet_their_nearest_neighbour():
     with pytest.raises(UnknownName, match=r"Did you mean 'lorenz63'\? Known: linear, henon.* flows of dysts"):
-        build("lorenz36")
+        build("lorens63")
     with pytest.raises(UnknownName, match="Did you mean 'Halvorsen'"):
         build("halvorsen")
     with pytest.raises(UnknownName, match="called 'dt'"):

@@ -33,8 +33,8 @@ class File:
         if len(bad):
             i, j = bad[0]
             raise BadSeries(
-                f"{self.path}: row {rows[i]}, column '{self.names[columns[j]]}' is {values[i, j]}, and so missing or "
-                f"infinite are {len(bad)} cells in all. Fill them, leave the column out or skip the rows before."
+                f"{self.path}: {len(bad)} cells are missing or infinite, the first at row {rows[i]}, "
+                f"column '{self.names[columns[j]]}' ({values[i, j]}). Fill them, choose other columns or skip rows."
             )
         return values
 

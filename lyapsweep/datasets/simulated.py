@@ -13,6 +13,7 @@ from lyapsweep.systems import AbstractSystem
 
 TRANSIENT = 1000  # steps before the training part, to reach the attractor
 ORBITS, STEPS, WARMUP = 256, 1000, 300  # of the tangent vectors that measure an unknown exponent
+KICK, APART = 1e-3, 2000  # standard deviations, and steps to grow from there to the size of the attractor
 GAP = 1000  # steps between the training and the test part, to forget where the first one ended
 
 
@@ -36,8 +37,9 @@ def simulated(
     part is the clean truth, as in Hess et al. 2023. `seed` sets the start and the noise.
 
     `lambda_max` is the literature's where the parameters are the cited ones, else measured from the equations, with its
-    standard error in `notes["lambda_stderr"]`; nats per sample. Raises `BadSeries` where the trajectory diverges or comes to
-    rest.
+    standard error in `notes["lambda_stderr"]`; nats per sample.
+
+    Raises `BadSeries` where the trajectory diverges or comes to rest, `UnknownName` for a system, parameter or column.
     """
     if length < 2 or not round(test * length) >= 1 or noise < 0:
         raise BadSeries(
@@ -79,14 +81,21 @@ def trajectory(flow: AbstractSystem, steps: int, generator: torch.Generator, sou
 def largest_exponent(flow: AbstractSystem, states: Tensor) -> dict[str, Any]:
     """`lambda_max` per sample, where it comes from, and how sure it is: from the literature, else from the equations.
 
-    Tangent vectors start at points spread over the trajectory. Their time is counted in samples: where `dt` is far finer
-    than the dynamics they see little of the attractor, and the standard error says so.
+    Orbits start at points spread over the trajectory, are kicked off it and left to themselves, or they would all
+    measure the same stretch of one orbit and the standard error would be far too small. Their time is counted in
+    samples: where `dt` is far finer than the dynamics, they stay near each other and see little of the attractor.
     """
     if flow.known is not None:
         exponent, error = flow.known.exponents[0] * (flow.dt or 1.0), flow.known.stderr * (flow.dt or 1.0)
         return {"lambda_max": exponent, "lambda_source": flow.known.citation, "notes": {"lambda_stderr": error}}
-    orbits = states[np.linspace(0, len(states) - 1, ORBITS).astype(int)].clone()[None]
+    orbits = states[np.linspace(0, len(states) - 1, ORBITS).astype(int)][None]
+    kicks = torch.randn(orbits.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    orbits = orbits + KICK * states.std(dim=0) * kicks
+    for _ in range(APART):
+        orbits = flow.step(orbits)
     spectrum = lyapunov_spectra(flow, orbits, steps=STEPS, warmup=WARMUP, k=1)[0]
+    if not spectrum.finite:
+        return {"lambda_source": "unknown: an orbit near the trajectory diverges"}
     return {
         "lambda_max": spectrum.maximum,
         "lambda_source": f"measured from the equations: {ORBITS} orbits of {STEPS} steps",

@@ -9,10 +9,14 @@ from lyapsweep.systems.equations import table
 from lyapsweep.systems.henon import Henon
 from lyapsweep.systems.linear import Linear
 from lyapsweep.systems.lorenz63 import Lorenz63
+from lyapsweep.systems.lorenz96 import Lorenz96
 from lyapsweep.systems.roessler import Roessler
 from lyapsweep.systems.system import AbstractFlow, AbstractSystem, Known
 
-SYSTEMS: Registry = Registry("system", {"linear": Linear, "henon": Henon, "lorenz63": Lorenz63, "roessler": Roessler})
+SYSTEMS: Registry = Registry(
+    "system",
+    {"linear": Linear, "henon": Henon, "lorenz63": Lorenz63, "roessler": Roessler, "lorenz96": Lorenz96},
+)
 
 __all__ = ["SYSTEMS", "AbstractFlow", "AbstractSystem", "DystsFlow", "Known", "UnusableFlow", "build", "names"]
 

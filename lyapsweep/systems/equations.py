@@ -71,7 +71,9 @@ NUMPY = types.SimpleNamespace(
 
 def on_torch(member: Any) -> Any:
     """A function of a dysts class, numba undone, with `NUMPY` for its `np`; anything else as it is."""
-    plain = member.__func__ if isinstance(member, staticmethod) else member
+    plain = member
+    while isinstance(plain, staticmethod):  # some are wrapped twice
+        plain = plain.__func__
     plain = getattr(plain, "py_func", plain)
     if not isinstance(plain, types.FunctionType):
         return member

@@ -1,0 +1,225 @@
+"""The parts of the page, each a function of the view. A part that has too little to show says so."""
+
+import json
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from lyapsweep.analysis import correlation, curve, heatmap, orbit, spectra
+from lyapsweep.analysis.finding import TooFew, digits, label, numbers
+from lyapsweep.atlas import page, verdict
+from lyapsweep.atlas.view import View, is_numeric
+from lyapsweep.registry import UnknownName
+
+SAID = (TooFew, UnknownName, correlation.Hunted)  # what an analysis may answer instead of a finding
+INTENTS = {
+    "map": "a map: the trials fill the space evenly and nobody was stopped early",
+    "hunt": "a hunt: the sampler went where it found success and the scheduler stopped the rest",
+}
+
+
+def sections(view: View) -> Iterator[str]:
+    """Every part in order; one that cannot be made is replaced by the sentence that says why."""
+    parts: list[tuple[str, Callable[[View], str]]] = [
+        ("", title),
+        ("Verdict", judgement),
+        ("Best configuration", best),
+        ("The objective across the sweep", curves),
+        ("The largest exponent across the sweep", exponent),
+        ("Two settings at a time", planes),
+        ("Lyapunov spectra", whole_spectra),
+        ("True and generated orbit", orbits),
+        ("Which statistic of the spectrum goes with which measure", correlations),
+        ("Outcomes", outcomes),
+        ("All trials", trials),
+        ("Provenance", provenance),
+    ]
+    for name, part in parts:
+        try:
+            content = part(view)
+        except SAID as reason:
+            content = page.note(reason)
+        if content:
+            yield page.section(name, content) if name else content
+
+
+def title(view: View) -> str:
+    about = view.table.about
+    name = str(about.get("name") or "Sweep").replace("_", " ")
+    asked, ended = about.get("trials"), len(view.finals)
+    facts = [f"{ended} trials" if asked in (None, ended) else f"{ended} of {asked} trials"]
+    facts += [INTENTS.get(str(about.get("intent")), "")]
+    kicker = page.text(" · ".join(f for f in facts if f))
+    question, _, rest = str(about.get("question") or "").strip().partition("\n\n")
+    said = f'<div class="question">{page.paragraphs(question)}</div>{page.paragraphs(rest)}' if question else ""
+    return f'<header><h1>{page.text(name[:1].upper() + name[1:])}</h1><p class="kicker">{kicker}</p>{said}</header>'
+
+
+def judgement(view: View) -> str:
+    first, *rest = verdict.sentences(view)
+    items = "".join(f"<li>{page.prose(s)}</li>" for s in rest)
+    return f'<div class="verdict"><p>{page.prose(first)}</p><ul>{items}</ul></div>'
+
+
+def best(view: View) -> str:
+    if view.best is None:
+        return page.note("No trial finished with a finite objective.")
+    row = view.finals.frame.iloc[view.best]
+    settings = [(c, shown(row[c])) for c in view.table.varied if row[c] == row[c] and row[c] is not None]
+    scores = [(label(c), row[c], row.get(c.replace("measures/", "floors/", 1))) for c in view.measures]
+    return "\n".join(
+        [
+            f"<p>{page.prose(f'Trial {row.trial}, the finished one with the best {label(view.objective)}.')}</p>",
+            '<div class="pair"><div>' + page.table(["setting", "value"], settings) + "</div>",
+            "<div>" + page.table(["measure", "value", "floor"], scores) + "</div></div>",
+            largest(view),
+        ]
+    )
+
+
+def largest(view: View) -> str:
+    """The largest exponent of the best trial, with its standard error, per step and per unit time."""
+    if view.map is None or view.best is None:
+        return ""
+    value, error = (s[view.map][view.best, 0] for s in (view.finals.spectra, view.finals.spectra_stderr))
+    dt, truth = (view.finals.frame.get(f"data/{k}") for k in ("dt", "lambda_max"))
+    words = f"Its largest exponent ({view.map}) is {digits(value)} ± {digits(error)} nats per step"
+    step = float(dt.iloc[view.best]) if dt is not None and dt.iloc[view.best] else np.nan
+    if np.isfinite(step):
+        words += f", {digits(value / step)} ± {digits(error / step)} nats per unit time"
+    known = truth.iloc[view.best] if truth is not None else None
+    if known is not None and np.isfinite(known):
+        words += f"; that of the data is {digits(known)} nats per step"
+    return f"<p>{page.text(words)}.</p>"
+
+
+def caption(found: curve.Finding) -> str:
+    spread = (
+        "bars reach from quartile to quartile" if found.spread == "quartiles" else "bars reach from lowest to highest"
+    )
+    words = f"Medians over the trials at each place; {spread}, dots are single trials."
+    if found.binned:
+        words += " The axis is binned."
+    if found.column.startswith("measures/") and found.lost.any():
+        words += " Lost trials count as the worst in medians; their share is written above the plot."
+    return words
+
+
+def curves(view: View) -> str:
+    """The objective against every numeric setting, the main one first."""
+    found = [view.main, *(curve.find(view.table, axis, view.objective, view.group) for axis in view.axes[1:4])]
+    return "\n".join(page.figure(curve.draw(f), caption(f)) for f in found)
+
+
+def exponent(view: View) -> str:
+    if view.map is None or not view.axes:
+        return ""
+    found = curve.find(view.table, view.axes[0], f"spectra/{view.map}/maximum", view.group)
+    return page.figure(curve.draw(found), f"{caption(found)} Nats per step, {view.map}; lost trials are left out.")
+
+
+def planes(view: View) -> str:
+    """The main axis against every other numeric setting."""
+    numeric = [a for a in view.axes if is_numeric(view.finals.column(a))]
+    found = [heatmap.find(view.table, numeric[0], other, view.objective) for other in numeric[1:4]]
+    words = (
+        "Median over everything else, lighter is better; where half of the trials or more were lost the place is grey."
+    )
+    return "\n".join(page.figure(heatmap.draw(f), words, "34rem") for f in found)
+
+
+def whole_spectra(view: View) -> str:
+    if view.map is None:
+        return page.note("No trial has a spectrum.")
+    found = spectra.find(view.table, view.objective, view.map)
+    below = int(np.isneginf(found.exponents).sum())
+    words = "One line a trial, lighter is better; lost trials are grey."
+    words += f" {below} exponents are −∞ (directions that the map annihilates) and are not drawn." if below else ""
+    return page.figure(spectra.draw(found), words)
+
+
+def orbits(view: View) -> str:
+    if view.best is None:
+        return ""
+    found = orbit.find(view.table, str(view.finals.frame["trial"].iloc[view.best]))
+    truth, generated = (page.chart(orbit.draw(found, which)) for which in orbit.SERIES)
+    pair = f"<div><h3>data, held out</h3>{truth}</div><div><h3>network, running freely</h3>{generated}</div>"
+    words = f"The best trial's first {len(found.truth)} points, standardised, both in the frame of the data."
+    words += f" {found.escaped} generated points lie outside it." if found.escaped else ""
+    return f'<figure><div class="pair">{pair}</div><figcaption>{page.prose(words)}</figcaption></figure>'
+
+
+def correlations(view: View) -> str:
+    found = correlation.find(view.table, view.measures)
+    words = (
+        "Spearman's ρ over the trials that ended, lost ones at the worst rank; bold where the 95 % bootstrap interval "
+        f"({found.resamples} resamples of trials) excludes 0. "
+        "Groups are pooled: a correlation may be one between groups."
+    )
+    heads = ["statistic", "measure", "ρ", "from", "to", "q", "n", "lost"]
+    columns = (map(label, found.statistics), map(label, found.measures), found.rho, found.low, found.high, found.q)
+    rows = [[*r[:2], *map(float, r[2:])] for r in zip(*columns, found.n, found.lost, strict=True)]
+    least = f"{18 + 5 * len(set(found.measures))}rem"
+    told = "Interval of 95 % from/to; q is p adjusted for all pairs (Benjamini and Hochberg)."
+    return page.figure(correlation.draw(found), words, least) + page.table(heads, rows, sortable=True) + page.note(told)
+
+
+def outcomes(view: View) -> str:
+    rows = [[name, n] for name, n in view.counts().items()]
+    parts = [page.table(["outcome", "trials"], rows)]
+    frame = view.finals.frame
+    if "provenance/error" in frame:
+        errors = frame["provenance/error"].dropna().astype(str).value_counts()
+        parts.append(page.table(["error", "trials"], [[error, int(n)] for error, n in errors.items()]))
+    return "".join(parts)
+
+
+def trials(view: View) -> str:
+    """Every trial, best first; a click on a head sorts."""
+    frame, varied = view.finals.frame, view.table.varied
+    exponents = [f"spectra/{view.map}/{s}" for s in ("maximum", "kaplan_yorke")] if view.map else []
+    columns = ["trial", "outcome", *varied, *view.measures, *exponents, "step", "seconds"]
+    values = numbers(view.finals, view.objective) if view.measures else np.zeros(len(frame))
+    ranked = np.where(np.isnan(values), np.inf, -values if view.measures and view.maximised else values)
+    order = np.lexsort((ranked, (frame["outcome"] != "finished").to_numpy()))
+    rows = [[plain(frame[c].iloc[i]) for c in columns] for i in order]
+    first = 0 if view.measures and view.best is not None else None
+    return page.table([label(c) for c in columns], rows, sortable=True, best=first)
+
+
+def plain(value: object) -> object:
+    """A Python value for a numpy one."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def provenance(view: View) -> str:
+    about, frame = view.table.about, view.finals.frame
+    parts = [f"<pre>{page.text(about['command'])}</pre>"] if about.get("command") else []
+    packs = frame["provenance/pack"].fillna(1).astype(float) if "provenance/pack" in frame else 1.0
+    facts: list[tuple[str, object]] = [(k, v) for k, v in about.items() if k not in ("command", "question", "name")]
+    facts += [("seconds of compute, all trials", float(np.nansum(frame["seconds"].astype(float) / packs)))]
+    names = [
+        "seed",
+        "data/source",
+        "data/lambda_source",
+        "provenance/commit",
+        "provenance/device",
+        "provenance/versions",
+    ]
+    for name in names:
+        if name in frame:
+            seen = sorted(frame[name].dropna().unique().tolist(), key=str)
+            facts.append((name.removeprefix("provenance/"), seen))
+    return "".join(parts) + page.table(["what", "value"], [(k, shown(v)) for k, v in facts])
+
+
+def shown(value: object) -> str:
+    """Any value as words: numbers to three digits, up to twelve members of a list, a mapping as `key value`."""
+    value = plain(value)
+    if isinstance(value, str) and value.startswith("{"):  # a nested provenance entry, which the table keeps as JSON
+        value = json.loads(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {shown(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(shown, value[:12])) + (f" and {len(value) - 12} more" if len(value) > 12 else "")
+    return digits(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

@@ -1,0 +1,95 @@
+"""What the page shows of a table: the objective, the axes, the groups, the best trial."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from lyapsweep.analysis import curve
+from lyapsweep.analysis.finding import TooFew, direction, numbers
+from lyapsweep.table import Table, moves
+
+MAIN_AXIS, MAIN_GROUP, MAIN_MAP = "forcing/interval", "cell/kind", "closed loop"
+
+
+@dataclass(frozen=True)
+class View:
+    """A table as the page sees it. Everything is derived; nothing is chosen by hand."""
+
+    table: Table
+
+    @cached_property
+    def finals(self) -> Table:
+        return self.table.finals
+
+    @cached_property
+    def measures(self) -> list[str]:
+        """Columns of measures proper: their details (measures/gradients/slope) are left to the table."""
+        return [c for c in map(str, self.table.frame.columns) if c.startswith("measures/") and c.count("/") == 1]
+
+    @cached_property
+    def objective(self) -> str:
+        """The column that the sweep is judged by: its objective, else the first measure."""
+        named = str(self.table.about.get("objective") or "").removeprefix("measures/")
+        if f"measures/{named}" in self.table.frame:
+            return f"measures/{named}"
+        if not self.measures:
+            raise TooFew("No trial has a measure yet.")
+        return self.measures[0]
+
+    @property
+    def maximised(self) -> bool:
+        return direction(self.table, self.objective) == "maximise"
+
+    @cached_property
+    def moving(self) -> list[str]:
+        """What was varied and takes more than one value, without seeds and without what the group alone decides."""
+        frame = self.finals.frame
+        columns = [c for c in self.table.varied if moves(frame[c]) and c.rpartition("/")[2] != "seed"]
+        kinds = frame[MAIN_GROUP].astype(str) if MAIN_GROUP in columns else None
+        tied = lambda c: kinds is not None and frame[c].groupby(kinds).nunique().max() <= 1  # noqa: E731
+        return [c for c in columns if c == MAIN_GROUP or not tied(c)]
+
+    @cached_property
+    def axes(self) -> list[str]:
+        """Numeric settings, the forcing interval first; where there are none, the first setting that moves."""
+        numeric = [c for c in self.moving if is_numeric(self.finals.column(c))]
+        numeric.sort(key=lambda c: c != MAIN_AXIS)
+        return numeric or self.moving[:1]
+
+    @cached_property
+    def group(self) -> str:
+        """The setting whose values are the curves of a figure."""
+        names = [c for c in self.moving if not is_numeric(self.finals.column(c)) and c not in self.axes]
+        return MAIN_GROUP if MAIN_GROUP in names or not names else names[0]
+
+    @cached_property
+    def map(self) -> str | None:
+        """The map whose spectrum is shown: the free-running network where it was measured."""
+        return MAIN_MAP if MAIN_MAP in self.table.spectra else next(iter(self.table.spectra), None)
+
+    @cached_property
+    def main(self) -> curve.Finding:
+        """The objective against the main axis; `TooFew` where the sweep has none."""
+        if not self.axes:
+            raise TooFew("No setting takes more than one value, so there is nothing to compare.")
+        return curve.find(self.table, self.axes[0], self.objective, self.group)
+
+    @cached_property
+    def best(self) -> int | None:
+        """The row, among the finals, of the finished trial with the best objective; None where none has a value."""
+        values = numbers(self.finals, self.objective)
+        good = (self.finals.frame["outcome"] == "finished").to_numpy(bool) & np.isfinite(values)
+        if not good.any():
+            return None
+        ranked = np.where(good, values, -np.inf if self.maximised else np.inf)
+        return int(ranked.argmax() if self.maximised else ranked.argmin())
+
+    def counts(self) -> dict[str, int]:
+        """Trials by outcome."""
+        return {str(k): int(n) for k, n in self.finals.frame["outcome"].value_counts().items()}
+
+
+def is_numeric(values: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)
