@@ -5,7 +5,6 @@ blank). A run is found by its tag `trial_key`, never by an id that a retry would
 start plus the training step, so that a record written twice changes nothing. Scalars are for looking at; the record's
 own file, logged byte for byte, is the truth that `read` reads.
 """
-# ruff: noqa: E402 (MLflow reads switches while it is imported)
 
 import json
 import logging
@@ -20,6 +19,7 @@ from typing import Any
 
 # Before the import: telemetry reads its switch there, and the stock settings retry a dead server for minutes.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
