@@ -1,5 +1,6 @@
 """The command line as a user meets it: what it prints, what it leaves on disk, and how it ends."""
 
+import contextlib
 import json
 import math
 import re
@@ -9,17 +10,20 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import made_up
 import numpy as np
 import pytest
 import torch
+import yaml
 from click.testing import CliRunner
 
 import lyapsweep
 from lyapsweep import datasets, trial
 from lyapsweep.cli import main, show
 from lyapsweep.cli import sweep as sweep_command
+from lyapsweep.cli.errors import Problem
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome, Record
 from lyapsweep.sweep import load
@@ -187,7 +191,8 @@ def test_a_bad_cell_in_a_recording_is_named():
     rows[76] = "76,nan"
     Path("data.csv").write_text("t,x\n" + "\n".join(rows))
     text = TINY.replace("{kind: simulated, system: lorenz63, length: 600}", "{kind: recorded, path: data.csv}")
-    assert re.search(r"data.csv: row 78, column 'x' is nan", complaint(2, "run", broken("own.yaml", text)))
+    assert re.search(r"data.csv: .*row 78, column 'x'", complaint(2, "run", broken("own.yaml", text)))
+    assert not Path("results").exists()
 
 
 def test_files_that_are_something_else():
@@ -423,6 +428,40 @@ def test_the_command_that_trains_one_point_alone_trains_that_point():
         _, _, file, *args = shlex.split(sweep_command.command_for(point.config, sweep.base))
         changes = main.commands["run"].make_context("run", [file, *args]).params["changes"]
         assert Config.load(file, changes).id == point.config.id
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "message"),
+    [
+        ({}, 1, "1 of 42 trials failed, the first with RuntimeError: .*out of memory. --resume tries them again"),
+        ({"interrupted": True, "message": "Go on with --resume."}, 130, "Go on with --resume."),
+        ({"failed": 0, "message": "The atlas could not be drawn."}, 1, "The atlas could not be drawn."),
+        ({"failed": 0}, None, None),
+    ],
+)
+def test_how_a_sweep_ends(tmp_path, capsys, ending, status, message):
+    made = made_up.records()
+    for record in made:
+        record.save(tmp_path / "records")
+    (tmp_path / "sweep.json").write_text(json.dumps({"varied": ["cell/kind", "forcing/interval", "seed"]}))
+    best = min((r for r in made if r.outcome is Outcome.FINISHED), key=lambda r: r.measures["loss"])
+    Path("tiny.yaml").write_text(yaml.safe_dump(made_up.config().to_dict()))
+    summary = SimpleNamespace(
+        folder=tmp_path,
+        tracking_uri="http://server:5000",
+        best_trial=best.trial,
+        atlas=None,
+        interrupted=ending.get("interrupted", False),
+        message=ending.get("message", ""),
+        progress=progress(asked=42, failed=ending.get("failed", 1)),
+    )
+    with contextlib.nullcontext() if status is None else pytest.raises(Problem, match=message) as problem:
+        sweep_command.conclude(summary, load("ask.py"), show.console())
+    assert status is None or problem.value.exit_code == status
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["MLflow", "http://server:5000"] in shown
+    assert ["loss", show.number(best.measures["loss"])] in shown
+    assert ["forcing/interval", str(best.config.forcing["interval"])] in shown
 
 
 def test_settings_are_written_as_they_are_read():

@@ -52,6 +52,7 @@ def command(
 
     Exit status 1 where training diverges. Ctrl-C keeps what was reached.
     """
+    from lyapsweep import datasets
     from lyapsweep.config import Config
 
     options.one_thread()
@@ -60,6 +61,7 @@ def command(
     folder, out = results / (name or config.stem), show.console()
     record, uri = None if again else trained(folder, point), None
     if record is None:
+        datasets.build(**point.dataset)  # made once a process: bad data are found before anything is written
         logbook = None if no_tracking else Logbook(folder, tracking_uri)
         record, uri = train(point, device, folder, logbook, out), logbook and logbook.uri
     else:

@@ -130,7 +130,7 @@ def load(path: Path | str) -> Sweep:
 def line_of(error: Exception, path: Path) -> int | str:
     if isinstance(error, SyntaxError) and error.lineno:
         return error.lineno
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename) == path]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == path.resolve()]
     return frames[-1].lineno or "?" if frames else "?"
 
 
