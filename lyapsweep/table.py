@@ -49,7 +49,7 @@ class Table:
         last = {r.trial: r.step for r in sorted(rows, key=lambda r: (r.outcome.final, r.step))}
         frame = pd.DataFrame([row(r, final=r.step == last[r.trial]) for r in rows])
         if not len(frame):
-            frame = pd.DataFrame(columns=list(KEYS))
+            frame = pd.DataFrame({name: [] for name in KEYS})
         maps = list(dict.fromkeys(name for r in rows for name in r.spectra))
         return cls(
             frame=frame,
@@ -78,7 +78,9 @@ class Table:
         """One column; an unknown name is an error that knows the nearest one."""
         if name not in self.frame:
             raise unknown("column", name, [str(c) for c in self.frame.columns], "table")
-        return self.frame[name]
+        column = self.frame[name]
+        assert isinstance(column, pd.Series), f"two columns are called {name}"
+        return column
 
     def take(self, rows: np.ndarray) -> "Table":
         """The rows of a mask or of a list of positions, as a table."""
@@ -105,12 +107,17 @@ class Table:
     def varied(self) -> list[str]:
         """What the sweep varied, as columns: `about`'s list (a section stands for those of its settings that take
         more than one value), or else every setting that takes more than one value."""
-        moving = [c for c in self.settings if self.frame[c].nunique() > 1]
+        moving = [c for c in self.settings if moves(self.frame[c])]
         named = self.about.get("varied")
         if not named:
             return moving
         columns = [[p] if p in self.frame else [c for c in moving if c.startswith(f"{p}/")] for p in named]
         return list(dict.fromkeys(c for part in columns for c in part))
+
+
+def moves(values: Any) -> bool:
+    """Whether a column holds more than one value, gaps aside."""
+    return len(pd.unique(values.dropna())) > 1
 
 
 def row(record: Record, final: bool) -> dict[str, Any]:

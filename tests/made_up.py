@@ -50,7 +50,7 @@ def spectrum(cell: str, interval: int, rng: np.random.Generator, dt: float | Non
 
 def orbit(points: int, noise: float, rng: np.random.Generator) -> np.ndarray:
     """Lorenz-63 by Euler steps, standardised: (points, 3)."""
-    z, path = rng.normal(size=3) + (0, 0, 25), []
+    z, path = rng.normal(size=3) + np.array([0, 0, 25]), []
     for _ in range(points + 500):
         x, y, w = z
         z = z + DT * np.array([10 * (y - x), x * (28 - w) - y, x * y - 8 / 3 * w])

@@ -92,14 +92,14 @@ def arranged(rows: list[tuple], resamples: int, hunted: bool) -> Finding:
 def spearman(x: np.ndarray, y: np.ndarray, resamples: int, seed: int) -> tuple[float, float, float, float]:
     """(rho, low, high, p); resamples in which a variable is constant have no rank correlation and are left out."""
     rx, ry = stats.rankdata(x), stats.rankdata(y)
-    rho, p = stats.pearsonr(rx, ry)
+    whole = stats.pearsonr(rx, ry)
     rows = np.random.default_rng(seed).integers(len(x), size=(resamples, len(x)))
     bx, by = (stats.rankdata(r[rows], axis=1) for r in (rx, ry))
     bx, by = bx - bx.mean(1, keepdims=True), by - by.mean(1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         boot = (bx * by).sum(1) / np.sqrt((bx**2).sum(1) * (by**2).sum(1))
     low, high = np.nanpercentile(boot, (2.5, 97.5))
-    return float(rho), float(low), float(high), float(p)
+    return float(whole.statistic), float(low), float(high), float(whole.pvalue)
 
 
 def draw(finding: Finding) -> go.Figure:
@@ -112,7 +112,7 @@ def draw(finding: Finding) -> go.Figure:
         rho[where] = finding.rho[k]
         firm = finding.low[k] > 0 or finding.high[k] < 0
         text[where] = f"<b>{digits(finding.rho[k])}</b>" if firm else digits(finding.rho[k])
-    fig = ink.figure(max(300, 150 + 30 * len(statistics)))
+    fig = ink.figure(max(300, 150 + 30 * len(statistics)), legend=False)
     fig.add_heatmap(
         x=[ink.plain(label(m)) for m in measures],
         y=[ink.plain(label(s)) for s in statistics],

@@ -63,7 +63,7 @@ def find(table: Table, axis: str, column: str, group: str = "cell/kind") -> Find
     where = places(trials.table.column(axis))
     require(len(where.centres), 2, f"values of {axis}")
     of = trials.table.column(group).astype(str).to_numpy()
-    groups = tuple(dict.fromkeys(of))
+    groups = tuple(sorted(set(of)))
     cells = [[summarise(trials, (of == g) & (where.index == i)) for i in range(len(where.centres))] for g in groups]
     median, mean, low, high, count, lost, quartiles = np.moveaxis(np.array(cells, float), -1, 0)
     shown = np.isfinite(trials.values) & (where.index >= 0)
@@ -154,14 +154,16 @@ def draw(finding: Finding) -> go.Figure:
     for g, name in enumerate(finding.groups):
         draw_group(fig, finding, g, ink.plain(name))
     for text, x in finding.verticals:
-        ink.mark_x(fig, x, text, finding.log_axis)
+        ink.mark_x(fig, x, text, finding.log_axis, left=along(finding, x) > 0.5)
     for text, y in finding.horizontals:
         ink.mark_y(fig, y, text, finding.log_value)
     if np.isfinite(finding.floor) and not (finding.log_value and finding.floor <= 0):
         ink.mark_y(fig, finding.floor, f"floor {digits(finding.floor)}", finding.log_value)
     named = not finding.numeric or (len(finding.points) <= 12 and not finding.binned)
     ticks = {"tickvals": finding.points, "ticktext": [ink.plain(t) for t in finding.labels]} if named else {}
-    fig.update_xaxes(title=ink.plain(finding.axis), type="log" if finding.log_axis else "linear", **ticks)
+    fig.update_xaxes(
+        autotickangles=[0, 90], title=ink.plain(finding.axis), type="log" if finding.log_axis else "linear", **ticks
+    )
     top = 0.88 if finding.lost.any() else 1
     fig.update_layout(
         yaxis={
@@ -171,10 +173,17 @@ def draw(finding: Finding) -> go.Figure:
         },
     )
     if finding.log_value:
-        fig.update_yaxes(exponentformat="power", dtick=1, minor={"ticks": "outside", "ticklen": 2})
+        fig.update_yaxes(exponentformat="none", dtick=1, minor={"ticks": "outside", "ticklen": 2})
     if finding.lost.any():
         draw_lost(fig, finding)
     return fig
+
+
+def along(finding: Finding, x: float) -> float:
+    """Where on the axis a value lies: 0 at the first point, 1 at the last."""
+    scale = np.log if finding.log_axis else np.asarray
+    first, last = scale(finding.points[0]), scale(finding.points[-1])
+    return float((scale(x) - first) / (last - first))
 
 
 def draw_group(fig: go.Figure, finding: Finding, g: int, name: str) -> None:
@@ -218,7 +227,7 @@ def draw_lost(fig: go.Figure, finding: Finding) -> None:
         y=g,
         yaxis="y2",
         mode="markers+text",
-        marker={"symbol": "x-thin", "size": 8, "line": {"width": 2, "color": [ink.colour(k) for k in g]}},
+        marker={"symbol": "x-thin", "size": 8, "line": {"width": 2, "color": [ink.colour(int(k)) for k in g]}},
         text=[f"{digits(finding.lost[a, b])}/{digits(finding.count[a, b])}" for a, b in zip(g, i, strict=True)],
         textposition="middle right",
         textfont={"size": 10.5},

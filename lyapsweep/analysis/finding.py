@@ -22,7 +22,7 @@ STATISTICS = {
     "maximum": "λ₁",
     "sum": "Σ λ",
     "mean": "mean λ",
-    "kaplan_yorke": "Kaplan-Yorke dimension",
+    "kaplan_yorke": "D_KY",
     "entropy_rate": "entropy rate",
     "positive": "positive exponents",
 }
@@ -80,7 +80,7 @@ def direction(table: Table, column: str) -> Direction:
 
 def require(have: int, need: int, what: str) -> None:
     if have < need:
-        raise TooFew(f"{need} {what} are needed, but there {'is' if have == 1 else 'are'} {have}.")
+        raise TooFew(f"Too few {what}: there {'is' if have == 1 else 'are'} {have}, and {need} must be.")
 
 
 def label(column: str) -> str:
@@ -102,8 +102,8 @@ def digits(value: float) -> str:
         return "–" if math.isnan(value) else ("∞" if value > 0 else "−∞")
     if value == round(value) and abs(value) < 1e6:
         return f"{value:.0f}".replace("-", "−")
-    if not 1e-3 <= abs(value) < 1e6:
+    if not 1e-4 <= abs(value) < 1e6:
         mantissa, _, exponent = f"{value:.2e}".partition("e")
         return f"{mantissa}e{int(exponent)}".replace("-", "−")
-    places = max(0, 2 - math.floor(math.log10(abs(value))))
-    return f"{round(value, 2 - math.floor(math.log10(abs(value)))):.{places}f}".replace("-", "−")
+    rounded = float(f"{value:.2e}")
+    return f"{rounded:.{max(0, 2 - math.floor(math.log10(abs(rounded))))}f}".replace("-", "−")

@@ -68,7 +68,7 @@ def find(table: Table, x: str, y: str, column: str) -> Finding:
 
 def draw(finding: Finding) -> go.Figure:
     """Colour is the median (dark is worse); white has no trial; grey with a cross lost half of its trials or more."""
-    fig = ink.figure(max(320, 120 + 34 * len(finding.y_labels)))
+    fig = ink.figure(max(320, 120 + 34 * len(finding.y_labels)), legend=False)
     x, y = [ink.plain(t) for t in finding.x_labels], [ink.plain(t) for t in finding.y_labels]
     dead = np.isnan(finding.median) & (finding.lost > 0)
     grey = [[0, "#d0d0d0"], [1, "#d0d0d0"]]
@@ -81,7 +81,8 @@ def draw(finding: Finding) -> go.Figure:
         y=y,
         z=z,
         customdata=np.stack([finding.median, finding.count, finding.lost], -1),
-        hovertemplate="%{x}, %{y}: median %{customdata[0]:.3g}<br>n = %{customdata[1]:.0f}, lost %{customdata[2]:.0f}<extra></extra>",
+        hovertemplate="%{x}, %{y}: median %{customdata[0]:.3g}<br>"
+        "n = %{customdata[1]:.0f}, lost %{customdata[2]:.0f}<extra></extra>",
         colorscale=ink.SCALE,
         reversescale=finding.direction == "minimise",
         colorbar={
@@ -93,7 +94,7 @@ def draw(finding: Finding) -> go.Figure:
         ygap=1,
     )
     for a, b in zip(*np.nonzero(finding.lost), strict=True):
-        text = f"× {digits(finding.lost[a, b])}/{digits(finding.count[a, b])}"
+        text = f"× {finding.lost[a, b]:.0f}/{finding.count[a, b]:.0f}"
         ink.note(fig, text, x=x[b], y=y[a])
     fig.update_xaxes(title=ink.plain(finding.x), type="category", showgrid=False)
     fig.update_yaxes(title=ink.plain(finding.y), type="category", showgrid=False)

@@ -2,6 +2,7 @@
 
 import html
 import math
+import re
 
 import plotly.graph_objects as go
 
@@ -29,39 +30,51 @@ def dash(i: int) -> str:
 
 
 def plain(text: object) -> str:
-    """Text that a figure shows as it is: plotly would read tags in it."""
-    return html.escape(str(text), quote=False)
+    """Text that a figure shows as it is: plotly would read tags in it. Our own symbols get their subscripts."""
+    return subscripts(html.escape(str(text), quote=False))
 
 
-def figure(height: int = 420) -> go.Figure:
-    """An empty figure in the house layout; its width is the page's."""
-    return laid(go.Figure(), height)
+def subscripts(escaped: str) -> str:
+    """D_stsp, D_H, D_KY and λ_max as they are printed in papers; no other word is touched."""
+    return re.sub(r"\b(D_stsp|D_H|D_KY|λ_max)\b", lambda m: m[0].replace("_", "<sub>") + "</sub>", escaped)
 
 
-def laid(fig: go.Figure, height: int) -> go.Figure:
-    """The house layout: white, thin rules, legend above the plot so that a narrow page keeps its width."""
+def figure(height: int = 420, legend: bool = True) -> go.Figure:
+    """An empty figure in the house layout: white, thin rules, as wide as the page.
+
+    The legend stands above the plot so that a narrow page keeps its width.
+    """
+    fig = go.Figure()
     fig.update_layout(
         template="none",
         height=height,
         font=FONT,
-        margin={"l": 64, "r": 16, "t": 48, "b": 56},
+        margin={"l": 64, "r": 16, "t": 48 if legend else 12, "b": 60},
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "xanchor": "left"},
         hovermode="closest",
         paper_bgcolor="white",
         plot_bgcolor="white",
     )
-    axis = {"showline": True, "linecolor": "#444", "ticks": "outside", "tickcolor": "#444", "ticklen": 4}
+    axis = {
+        "title": {"font": {"size": 13}},
+        "showline": True,
+        "linecolor": "#444",
+        "ticks": "outside",
+        "tickcolor": "#444",
+        "ticklen": 4,
+    }
     fig.update_xaxes(**axis, gridcolor=RULE, zeroline=False, automargin=True)
     fig.update_yaxes(**axis, gridcolor=RULE, zeroline=False, automargin=True)
     return fig
 
 
-def mark_x(fig: go.Figure, x: float, text: str, log: bool) -> None:
+def mark_x(fig: go.Figure, x: float, text: str, log: bool, left: bool = False) -> None:
     """A dashed vertical line with its name beside it (annotations on logarithmic axes count in decades)."""
+    side = {"xanchor": "right", "xshift": -3} if left else {"xanchor": "left", "xshift": 3}
     fig.add_shape(
         type="line", x0=x, x1=x, y0=0, y1=1, yref="y domain", line={"color": GREY, "width": 1.2, "dash": "dash"}
     )
-    note(fig, text, x=math.log10(x) if log else x, y=1, yref="y domain", xanchor="left", yanchor="top", xshift=3)
+    note(fig, text, x=math.log10(x) if log else x, y=1, yref="y domain", yanchor="top", **side)
 
 
 def mark_y(fig: go.Figure, y: float, text: str, log: bool) -> None:

@@ -11,6 +11,8 @@ from lyapsweep.registry import unknown
 from lyapsweep.table import Table
 
 POINTS = 2000
+Series = Literal["truth", "generated"]
+SERIES: tuple[Series, Series] = ("truth", "generated")
 
 
 class Finding(NamedTuple):
@@ -48,17 +50,21 @@ def find(table: Table, trial: str) -> Finding:
     return Finding(trial, truth, generated, low, high, int((~inside).sum()))
 
 
-def draw(finding: Finding, which: Literal["truth", "generated"] = "generated") -> go.Figure:
+def draw(finding: Finding, which: Series = "generated") -> go.Figure:
     """One of the two orbits, in the frame of the truth, so that the pair can be compared by eye."""
     orbit, tint = (finding.truth, "#000000") if which == "truth" else (finding.generated, ink.GROUPS[1])
-    fig = ink.figure(360)
+    fig = ink.figure(380, legend=False)
     line = {"color": tint, "width": 1.1}
     ranges = [[float(a), float(b)] for a, b in zip(finding.low, finding.high, strict=True)]
     common = {"mode": "lines", "showlegend": False, "hoverinfo": "skip"}
     if orbit.shape[1] == 3:
+        small = {"tickfont": {"size": 10}, "nticks": 4}
         fig.add_scatter3d(x=orbit[:, 0], y=orbit[:, 1], z=orbit[:, 2], line=line | {"width": 2}, **common)
-        axes = {f"{n}axis": {"range": r, "title": f"x{k}"} for n, r, k in zip("xyz", ranges, "₁₂₃", strict=True)}
-        eye = {"eye": {"x": 1.5, "y": -1.5, "z": 0.6}}
+        axes = {
+            f"{n}axis": {"range": r, "title": {"text": f"x{k}", "font": {"size": 12}}} | small
+            for n, r, k in zip("xyz", ranges, "₁₂₃", strict=True)
+        }
+        eye = {"eye": {"x": 1.5, "y": -1.5, "z": 0.6}, "center": {"x": 0, "y": 0, "z": -0.12}}
         fig.update_layout(scene=axes | {"aspectmode": "cube", "camera": eye}, margin={"l": 0, "r": 0, "t": 4, "b": 4})
     elif orbit.shape[1] == 1:
         fig.add_scatter(x=np.arange(len(orbit)), y=orbit[:, 0], line=line, **common)

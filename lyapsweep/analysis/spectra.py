@@ -103,7 +103,8 @@ def draw(finding: Finding) -> go.Figure:
     index = np.arange(1, finding.exponents.shape[1] + 1)
     for i in np.argsort(np.nan_to_num(finding.shade, nan=-1.0)):
         lost = np.isnan(finding.shade[i])
-        tint = "#c8c8c8" if lost else sample_colorscale(ink.SCALE, [0.95 * float(finding.shade[i])])[0]
+        score = "lost" if lost else digits(float(finding.values[i]))
+        tint = "#c8c8c8" if lost else sample_colorscale(ink.SCALE, [0.92 * float(finding.shade[i])])[0]
         fig.add_scatter(
             x=index,
             y=np.where(np.isfinite(finding.exponents[i]), finding.exponents[i], np.nan),
@@ -111,12 +112,12 @@ def draw(finding: Finding) -> go.Figure:
             line={"width": 1.2, "color": tint},
             marker={"size": 3.5, "color": tint},
             showlegend=False,
-            hovertemplate=f"trial {ink.plain(finding.trials[i])}, {'lost' if lost else digits(finding.values[i])}"
+            hovertemplate=f"trial {ink.plain(finding.trials[i])}, {score}"
             "<br>exponent %{x}: %{y:.3g}<extra></extra>",
         )
     if finding.truth.size:
         fig.add_scatter(
-            x=index[: len(finding.truth)] if len(finding.truth) <= len(index) else np.arange(1, len(finding.truth) + 1),
+            x=np.arange(1, len(finding.truth) + 1),
             y=finding.truth,
             mode="lines+markers",
             name="the data's own dynamics",
@@ -125,9 +126,13 @@ def draw(finding: Finding) -> go.Figure:
         )
     draw_scale(fig, finding)
     fig.add_hline(y=0, line={"color": "#444", "width": 1})
-    fig.update_xaxes(title="index of the exponent", tickformat="d")
-    fig.update_yaxes(title=f"exponents, {ink.plain(finding.map)} ({finding.unit})")
+    fig.update_xaxes(title="index of the exponent", tickformat="d", range=[0.4, longest(finding) + 0.6])
+    fig.update_yaxes(title=f"λᵢ, {ink.plain(finding.map)} ({finding.unit})")
     return fig
+
+
+def longest(finding: Finding) -> int:
+    return max(finding.exponents.shape[1], len(finding.truth))
 
 
 def draw_scale(fig: go.Figure, finding: Finding) -> None:

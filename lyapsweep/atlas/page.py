@@ -8,10 +8,12 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from lyapsweep.analysis.finding import digits
+from lyapsweep.analysis.ink import subscripts
 
 STYLE = """
 :root { --ink: #1c1c1c; --soft: #5c5c5c; --rule: #d9d9d9; --accent: #0072B2; }
 * { box-sizing: border-box; }
+sub { line-height: 0; }
 body { margin: 0; background: #fff; color: var(--ink); font: 17px/1.55 Charter, "Bitstream Charter", "Iowan Old Style",
   "Palatino Linotype", Georgia, serif; -webkit-text-size-adjust: 100%; }
 main { max-width: 62rem; margin: 0 auto; padding: 2.5rem 1.5rem 4rem; }
@@ -25,27 +27,28 @@ p { max-width: 44rem; margin: .5rem 0; overflow-wrap: break-word; }
 .verdict p:first-child { font-size: 1.15rem; }
 .verdict li { max-width: 43rem; }
 .note { color: var(--soft); font-style: italic; }
-figure { margin: 1rem 0 1.4rem; }
-figcaption { color: var(--soft); font-size: .82rem; line-height: 1.45; max-width: 48rem; }
-figcaption b { color: var(--ink); }
-.pair { display: flex; flex-wrap: wrap; gap: 1rem; }
-.pair > div { flex: 1 1 20rem; min-width: 0; }
+figure { margin: 1rem 0 1.4rem; overflow: hidden; }
+figcaption { color: var(--soft); font-size: .82rem; line-height: 1.45; max-width: 48rem; margin-top: .4rem; }
+figure .scroll { margin: 0; overflow-y: hidden; }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 1rem; }
+.pair > div { min-width: 0; }
 .pair h3 { font-size: .95rem; margin: 0; text-align: center; font-weight: normal; }
 .scroll { overflow-x: auto; margin: .8rem 0; }
 table { border-collapse: collapse; font-size: .82rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .28rem .9rem .28rem 0; text-align: left; white-space: nowrap; vertical-align: top; }
+th, td { padding: .28rem .8rem .28rem 0; text-align: left; white-space: nowrap; vertical-align: top; }
 td.long { white-space: normal; min-width: 14rem; overflow-wrap: anywhere; }
 td.n, th.n { text-align: right; }
 thead th { border-top: 1.5px solid #333; border-bottom: 1px solid #333; font-weight: 600; }
 tbody tr:last-child td { border-bottom: 1.5px solid #333; }
-table.sortable thead th { cursor: pointer; user-select: none; }
+table.sortable thead th { white-space: normal; vertical-align: bottom; cursor: pointer; user-select: none; }
 table.sortable thead th[aria-sort]::after { content: " \\25B2"; font-size: .7em; color: var(--accent); }
 table.sortable thead th[aria-sort="descending"]::after { content: " \\25BC"; }
 tr.best td { font-weight: 600; }
 .tall { max-height: 34rem; overflow: auto; }
 .tall thead th { position: sticky; top: 0; background: #fff; }
 pre { background: #f6f6f6; padding: .7rem .9rem; overflow-x: auto; font-size: .85rem; }
-@media (max-width: 600px) { body { font-size: 16px; } main { padding: 1.4rem .9rem 3rem; } h1 { font-size: 1.5rem; }
+@media (max-width: 600px) { .pair { grid-template-columns: 1fr; } body { font-size: 16px; }
+  main { padding: 1.4rem .9rem 3rem; } h1 { font-size: 1.5rem; }
   .verdict { padding-left: .7rem; } .verdict ul { padding-left: 1.1rem; } }
 @media print { .tall { max-height: none; } }
 """
@@ -105,18 +108,23 @@ def text(value: object) -> str:
     return html.escape(str(value))
 
 
+def prose(value: object) -> str:
+    """Text to be read: our own symbols with their subscripts, and paths that may break after a slash."""
+    return subscripts(text(value).replace("/", "/<wbr>"))
+
+
 def section(title: str, *parts: str) -> str:
-    return f"<section>\n<h2>{text(title)}</h2>\n" + "\n".join(parts) + "\n</section>"
+    return f"<section>\n<h2>{prose(title)}</h2>\n" + "\n".join(parts) + "\n</section>"
 
 
 def paragraphs(words: str) -> str:
     """Blank lines part paragraphs, as in a docstring."""
     parts = [" ".join(p.split()) for p in words.strip().split("\n\n")]
-    return "\n".join(f"<p>{text(p)}</p>" for p in parts if p)
+    return "\n".join(f"<p>{prose(p)}</p>" for p in parts if p)
 
 
 def note(words: object) -> str:
-    return f'<p class="note">{text(words)}</p>'
+    return f'<p class="note">{prose(words)}</p>'
 
 
 def chart(fig: go.Figure) -> str:
@@ -125,8 +133,10 @@ def chart(fig: go.Figure) -> str:
     return fig.to_html(full_html=False, include_plotlyjs=False, config=settings, default_width="100%")
 
 
-def figure(fig: go.Figure, caption: str) -> str:
-    return f"<figure>\n{chart(fig)}\n<figcaption>{text(caption)}</figcaption>\n</figure>"
+def figure(fig: go.Figure, caption: str, least: str = "0") -> str:
+    """A figure over its caption; one that needs `least` of width scrolls sideways on a narrower page."""
+    inner = f'<div class="scroll"><div style="min-width: {least}">{chart(fig)}</div></div>'
+    return f"<figure>\n{inner}\n<figcaption>{prose(caption)}</figcaption>\n</figure>"
 
 
 def cell(value: object, kind: str = "td") -> str:
@@ -137,10 +147,12 @@ def cell(value: object, kind: str = "td") -> str:
         exact = repr(float(value)).replace("inf", "Infinity")
         return f'<{kind} class="n" data-v="{exact}">{digits(value)}</{kind}>'
     long = ' class="long"' if len(str(value)) > 40 else ""
-    return f'<{kind}{long} data-v="{text(value)}">{text(value)}</{kind}>'
+    return f'<{kind}{long} data-v="{text(value)}">{prose(value)}</{kind}>'
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[object]], sortable: bool = False, best: int | None = None) -> str:
+def table(
+    heads: Sequence[str], rows: Sequence[Sequence[object]], sortable: bool = False, best: int | None = None
+) -> str:
     """An HTML table; `best` is the row set in bold. Its heads are aligned as its first row is."""
     first = rows[0] if rows else [""] * len(heads)
     head = "".join(cell(h, "th").replace(" data-v", f"{right(v)} data-v") for h, v in zip(heads, first, strict=True))
@@ -152,4 +164,6 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]], sortable: bool
 
 
 def right(value: object) -> str:
-    return ' class="n"' if isinstance(value, int | float) and not isinstance(value, bool) else ""
+    """A head stands right where its column holds numbers or gaps."""
+    number = value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    return ' class="n"' if number else ""

@@ -1,7 +1,6 @@
 """Write a sweep as one page of HTML that needs nothing but a browser."""
 
 import os
-import tempfile
 from pathlib import Path
 
 from lyapsweep.atlas import page
@@ -14,14 +13,12 @@ def write(table: Table, path: Path | str) -> Path:
     """Write the page, whole or not at all, and return where it is. Its folder is made where there is none."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(render(table))
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        part.write_text(render(table), encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     return path
 
 

@@ -1,5 +1,6 @@
 """The parts of the page, each a function of the view. A part that has too little to show says so."""
 
+import json
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -44,31 +45,31 @@ def sections(view: View) -> Iterator[str]:
 
 def title(view: View) -> str:
     about = view.table.about
-    name = str(about.get("name") or "Sweep")
+    name = str(about.get("name") or "Sweep").replace("_", " ")
     asked, ended = about.get("trials"), len(view.finals)
     facts = [f"{ended} trials" if asked in (None, ended) else f"{ended} of {asked} trials"]
     facts += [INTENTS.get(str(about.get("intent")), "")]
+    kicker = page.text(" · ".join(f for f in facts if f))
     question, _, rest = str(about.get("question") or "").strip().partition("\n\n")
-    asked_html = f'<div class="question">{page.paragraphs(question)}</div>{page.paragraphs(rest)}' if question else ""
-    kicker = " · ".join(f for f in facts if f)
-    return f'<header><h1>{page.text(name.replace("_", " "))}</h1><p class="kicker">{page.text(kicker)}</p>{asked_html}</header>'
+    said = f'<div class="question">{page.paragraphs(question)}</div>{page.paragraphs(rest)}' if question else ""
+    return f'<header><h1>{page.text(name[:1].upper() + name[1:])}</h1><p class="kicker">{kicker}</p>{said}</header>'
 
 
 def judgement(view: View) -> str:
     first, *rest = verdict.sentences(view)
-    items = "".join(f"<li>{page.text(s)}</li>" for s in rest)
-    return f'<div class="verdict"><p>{page.text(first)}</p><ul>{items}</ul></div>'
+    items = "".join(f"<li>{page.prose(s)}</li>" for s in rest)
+    return f'<div class="verdict"><p>{page.prose(first)}</p><ul>{items}</ul></div>'
 
 
 def best(view: View) -> str:
     if view.best is None:
         return page.note("No trial finished with a finite objective.")
     row = view.finals.frame.iloc[view.best]
-    settings = [(c, row[c]) for c in view.table.varied if row[c] == row[c] and row[c] is not None]
+    settings = [(c, shown(row[c])) for c in view.table.varied if row[c] == row[c] and row[c] is not None]
     scores = [(label(c), row[c], row.get(c.replace("measures/", "floors/", 1))) for c in view.measures]
     return "\n".join(
         [
-            f"<p>Trial {page.text(row['trial'])}: the finished trial with the best objective.</p>",
+            f"<p>{page.prose(f'Trial {row.trial}, the finished one with the best {label(view.objective)}.')}</p>",
             '<div class="pair"><div>' + page.table(["setting", "value"], settings) + "</div>",
             "<div>" + page.table(["measure", "value", "floor"], scores) + "</div></div>",
             largest(view),
@@ -93,7 +94,9 @@ def largest(view: View) -> str:
 
 
 def caption(found: curve.Finding) -> str:
-    spread = "bars reach from quartile to quartile" if found.spread == "quartiles" else "bars reach from lowest to highest"
+    spread = (
+        "bars reach from quartile to quartile" if found.spread == "quartiles" else "bars reach from lowest to highest"
+    )
     words = f"Medians over the trials at each place; {spread}, dots are single trials."
     if found.binned:
         words += " The axis is binned."
@@ -104,7 +107,6 @@ def caption(found: curve.Finding) -> str:
 
 def curves(view: View) -> str:
     """The objective against every numeric setting, the main one first."""
-    view.main
     found = [view.main, *(curve.find(view.table, axis, view.objective, view.group) for axis in view.axes[1:4])]
     return "\n".join(page.figure(curve.draw(f), caption(f)) for f in found)
 
@@ -118,10 +120,12 @@ def exponent(view: View) -> str:
 
 def planes(view: View) -> str:
     """The main axis against every other numeric setting."""
-    numeric = [a for a in view.axes if is_numeric(view.finals.frame[a])]
+    numeric = [a for a in view.axes if is_numeric(view.finals.column(a))]
     found = [heatmap.find(view.table, numeric[0], other, view.objective) for other in numeric[1:4]]
-    words = "Median over everything else, lighter is better; where half of the trials or more were lost the place is grey."
-    return "\n".join(page.figure(heatmap.draw(f), words) for f in found)
+    words = (
+        "Median over everything else, lighter is better; where half of the trials or more were lost the place is grey."
+    )
+    return "\n".join(page.figure(heatmap.draw(f), words, "34rem") for f in found)
 
 
 def whole_spectra(view: View) -> str:
@@ -138,26 +142,26 @@ def orbits(view: View) -> str:
     if view.best is None:
         return ""
     found = orbit.find(view.table, str(view.finals.frame["trial"].iloc[view.best]))
-    pair = "".join(
-        f"<div><h3>{words}</h3>{page.chart(orbit.draw(found, which))}</div>"
-        for which, words in (("truth", "data, held out"), ("generated", "network, running freely"))
-    )
+    truth, generated = (page.chart(orbit.draw(found, which)) for which in orbit.SERIES)
+    pair = f"<div><h3>data, held out</h3>{truth}</div><div><h3>network, running freely</h3>{generated}</div>"
     words = f"The best trial's first {len(found.truth)} points, standardised, both in the frame of the data."
     words += f" {found.escaped} generated points lie outside it." if found.escaped else ""
-    return f'<figure><div class="pair">{pair}</div><figcaption>{page.text(words)}</figcaption></figure>'
+    return f'<figure><div class="pair">{pair}</div><figcaption>{page.prose(words)}</figcaption></figure>'
 
 
 def correlations(view: View) -> str:
     found = correlation.find(view.table, view.measures)
     words = (
         "Spearman's ρ over the trials that ended, lost ones at the worst rank; bold where the 95 % bootstrap interval "
-        f"({found.resamples} resamples of trials) excludes 0. Groups are pooled: a correlation may be one between groups."
+        f"({found.resamples} resamples of trials) excludes 0. "
+        "Groups are pooled: a correlation may be one between groups."
     )
     heads = ["statistic", "measure", "ρ", "from", "to", "q", "n", "lost"]
     columns = (map(label, found.statistics), map(label, found.measures), found.rho, found.low, found.high, found.q)
     rows = [[*r[:2], *map(float, r[2:])] for r in zip(*columns, found.n, found.lost, strict=True)]
+    least = f"{18 + 5 * len(set(found.measures))}rem"
     told = "Interval of 95 % from/to; q is p adjusted for all pairs (Benjamini and Hochberg)."
-    return page.figure(correlation.draw(found), words) + page.table(heads, rows, sortable=True) + page.note(told)
+    return page.figure(correlation.draw(found), words, least) + page.table(heads, rows, sortable=True) + page.note(told)
 
 
 def outcomes(view: View) -> str:
@@ -176,8 +180,7 @@ def trials(view: View) -> str:
     exponents = [f"spectra/{view.map}/{s}" for s in ("maximum", "kaplan_yorke")] if view.map else []
     columns = ["trial", "outcome", *varied, *view.measures, *exponents, "step", "seconds"]
     values = numbers(view.finals, view.objective) if view.measures else np.zeros(len(frame))
-    worst = np.inf
-    ranked = np.where(np.isnan(values), worst, -values if view.measures and view.maximised else values)
+    ranked = np.where(np.isnan(values), np.inf, -values if view.measures and view.maximised else values)
     order = np.lexsort((ranked, (frame["outcome"] != "finished").to_numpy()))
     rows = [[plain(frame[c].iloc[i]) for c in columns] for i in order]
     first = 0 if view.measures and view.best is not None else None
@@ -195,15 +198,28 @@ def provenance(view: View) -> str:
     packs = frame["provenance/pack"].fillna(1).astype(float) if "provenance/pack" in frame else 1.0
     facts: list[tuple[str, object]] = [(k, v) for k, v in about.items() if k not in ("command", "question", "name")]
     facts += [("seconds of compute, all trials", float(np.nansum(frame["seconds"].astype(float) / packs)))]
-    names = ["seed", "data/source", "data/lambda_source", "provenance/commit", "provenance/device", "provenance/versions"]
+    names = [
+        "seed",
+        "data/source",
+        "data/lambda_source",
+        "provenance/commit",
+        "provenance/device",
+        "provenance/versions",
+    ]
     for name in names:
         if name in frame:
             seen = sorted(frame[name].dropna().unique().tolist(), key=str)
-            facts.append((name.removeprefix("provenance/"), listed(seen)))
-    return "".join(parts) + page.table(["what", "value"], [(k, listed(v) if isinstance(v, list) else v) for k, v in facts])
+            facts.append((name.removeprefix("provenance/"), seen))
+    return "".join(parts) + page.table(["what", "value"], [(k, shown(v)) for k, v in facts])
 
 
-def listed(values: list) -> str:
-    """Up to twelve values in a row."""
-    words = ", ".join(map(str, values[:12]))
-    return words + (f" and {len(values) - 12} more" if len(values) > 12 else "")
+def shown(value: object) -> str:
+    """Any value as words: numbers to three digits, up to twelve members of a list, a mapping as `key value`."""
+    value = plain(value)
+    if isinstance(value, str) and value.startswith("{"):  # a nested provenance entry, which the table keeps as JSON
+        value = json.loads(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {shown(v)}" for k, v in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(shown, value[:12])) + (f" and {len(value) - 12} more" if len(value) > 12 else "")
+    return digits(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

@@ -36,7 +36,8 @@ def headline(found: Finding, g: int, i: int) -> str:
     trials = "a single trial" if found.count[g, i] == 1 else f"{what} {spread} over {digits(found.count[g, i])} trials"
     if np.isfinite(found.floor) and found.floor > 0 and found.direction == "minimise":
         trials += f"; {digits(found.median[g, i] / found.floor)} times the floor of {digits(found.floor)}"
-    where = f"{found.groups[g]} at {found.axis} {found.labels[i]}"
+    alone = found.groups[g] == found.labels[i]  # the axis is the group
+    where = f"{found.axis} {found.labels[i]}" if alone else f"{found.groups[g]} at {found.axis} {found.labels[i]}"
     return f"The {most} {label(found.column)} is that of {where}: median {digits(found.median[g, i])} ({trials})."
 
 
@@ -56,22 +57,22 @@ def neighbours(found: Finding, g: int, i: int) -> str:
     at = int(np.flatnonzero(there == i)[0])
     beside = [int(there[k]) for k in (at - 1, at + 1) if 0 <= k < len(there)]
     ends = [int(k) for k in (there[0], there[-1]) if k not in (*beside, i)]
-    parts = [f"the neighbours: {listed(found, g, i, beside)}"] if beside else []
-    parts += [f"the ends: {listed(found, g, i, ends)}"] if ends else []
+    parts = [f"next to it {listed(found, g, i, beside)}"] if beside else []
+    parts += [f"at the ends {listed(found, g, i, ends)}"] if ends else []
     edge = " The best place is an end of the axis: the optimum may lie beyond it." if i in (there[0], there[-1]) else ""
-    return f"For {found.groups[g]}, {'; '.join(parts)}.{edge}" if parts else ""
+    return f"Of {found.groups[g]} the medians are {'; '.join(parts)}.{edge}" if parts else ""
 
 
 def listed(found: Finding, g: int, i: int, places: list[int]) -> str:
-    return ", ".join(f"{compared(found, g, i, k)} at {found.labels[k]}" for k in places)
+    return " and ".join(compared(found, g, i, k) for k in places)
 
 
 def compared(found: Finding, g: int, i: int, k: int) -> str:
     """One median beside the best: as a ratio where both are positive, as itself otherwise."""
-    value, best = found.median[g, k], found.median[g, i]
+    value, best, where = found.median[g, k], found.median[g, i], f"at {found.labels[k]}"
     if not np.isfinite(value):
-        return f"{digits(found.lost[g, k])} of {digits(found.count[g, k])} trials lost"
-    return f"{digits(value)} ({digits(value / best)} times)" if value > 0 and best > 0 else digits(value)
+        return f"none {where} ({digits(found.lost[g, k])} of {digits(found.count[g, k])} trials lost)"
+    return f"{digits(value)} {where}" + (f" ({digits(value / best)} times)" if value > 0 and best > 0 else "")
 
 
 def seeds(found: Finding, g: int, i: int) -> str:
@@ -93,12 +94,13 @@ def others(found: Finding, g: int) -> str:
         if k == g:
             continue
         if not finite.any():
-            parts.append(f"{name} nowhere (at least half of its trials lost everywhere)")
+            parts.append(f"{name} nowhere (half of its trials or more lost everywhere)")
             continue
         ranked = np.where(finite, found.median[k], -np.inf if up else np.inf)
         i = int(ranked.argmax() if up else ranked.argmin())
-        parts.append(f"{name} at {found.labels[i]} ({digits(found.median[k, i])})")
-    return f"The other groups are best elsewhere or here: {'; '.join(parts)}." if parts else ""
+        where = name if name == found.labels[i] else f"{name} at {found.labels[i]}"
+        parts.append(f"{where} ({digits(found.median[k, i])})")
+    return f"The best of the others: {', '.join(parts)}." if parts else ""
 
 
 def losses(view: View) -> str:

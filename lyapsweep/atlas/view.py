@@ -8,7 +8,7 @@ import pandas as pd
 
 from lyapsweep.analysis import curve
 from lyapsweep.analysis.finding import TooFew, direction, numbers
-from lyapsweep.table import Table
+from lyapsweep.table import Table, moves
 
 MAIN_AXIS, MAIN_GROUP, MAIN_MAP = "forcing/interval", "cell/kind", "closed loop"
 
@@ -46,7 +46,7 @@ class View:
     def moving(self) -> list[str]:
         """What was varied and takes more than one value, without seeds and without what the group alone decides."""
         frame = self.finals.frame
-        columns = [c for c in self.table.varied if frame[c].nunique() > 1 and c.rpartition("/")[2] != "seed"]
+        columns = [c for c in self.table.varied if moves(frame[c]) and c.rpartition("/")[2] != "seed"]
         kinds = frame[MAIN_GROUP].astype(str) if MAIN_GROUP in columns else None
         tied = lambda c: kinds is not None and frame[c].groupby(kinds).nunique().max() <= 1  # noqa: E731
         return [c for c in columns if c == MAIN_GROUP or not tied(c)]
@@ -54,14 +54,14 @@ class View:
     @cached_property
     def axes(self) -> list[str]:
         """Numeric settings, the forcing interval first; where there are none, the first setting that moves."""
-        numeric = [c for c in self.moving if is_numeric(self.finals.frame[c])]
+        numeric = [c for c in self.moving if is_numeric(self.finals.column(c))]
         numeric.sort(key=lambda c: c != MAIN_AXIS)
         return numeric or self.moving[:1]
 
     @cached_property
     def group(self) -> str:
         """The setting whose values are the curves of a figure."""
-        names = [c for c in self.moving if not is_numeric(self.finals.frame[c]) and c not in self.axes]
+        names = [c for c in self.moving if not is_numeric(self.finals.column(c)) and c not in self.axes]
         return MAIN_GROUP if MAIN_GROUP in names or not names else names[0]
 
     @cached_property

@@ -1,0 +1,25 @@
+"""The command line: parses, calls, prints. Whatever a command does lives below; it is imported when it is run."""
+
+import click
+
+from lyapsweep import __version__
+from lyapsweep.cli import atlas, families, options, run, spectrum, sweep
+from lyapsweep.cli.errors import Guarded
+
+EPILOG = """\b
+Example:
+  lyapsweep run configs/lorenz63.yaml
+
+Exit status: 0 done, 1 the work or some trials failed, 2 bad input, 130 interrupted.
+"""
+
+
+@click.group(cls=Guarded, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="lyapsweep")
+@options.debug
+def main() -> None:
+    """Hyperparameter sweeps of recurrent networks in which every trial logs its Lyapunov spectrum."""
+
+
+for module in (run, sweep, atlas, spectrum, families):
+    main.add_command(module.command)

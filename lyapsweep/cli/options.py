@@ -1,0 +1,76 @@
+"""Options that several commands take, and what must be set before they work."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lyapsweep.cli.errors import DEBUG, Problem
+
+
+def read_changes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
+    """{path: value} of `--set path=value`, values read as YAML reads them; the last of two for one path counts."""
+    if not given:
+        return {}
+    import yaml
+
+    from lyapsweep.config import parse_value
+
+    changes = {}
+    for text in given:
+        path, equals, value = text.partition("=")
+        if not path or not equals:
+            raise Problem(f"--set {text}: write --set path=value, for example --set forcing/interval=8.")
+        try:
+            changes[path.strip()] = parse_value(value)
+        except yaml.YAMLError as error:
+            raise Problem(f"--set {text}: the value is not YAML ({error}). Lists are written [1, 2].") from error
+    return changes
+
+
+def plain_name(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    if name is not None and not re.fullmatch(r"[\w-][\w.-]*", name):
+        raise Problem(f"--name may hold letters, digits, '_', '-' and '.', but got '{name}'.")
+    return name
+
+
+def note_debug(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        ctx.meta[DEBUG] = True
+
+
+def example(*lines: str) -> str:
+    """The end of a command's help."""
+    return "\n".join(["\b", "Example:", *(f"  {line}" for line in lines)])
+
+
+def changes(what: str) -> Callable[..., Any]:
+    return click.option("--set", "changes", multiple=True, metavar="PATH=VALUE", callback=read_changes, help=what)
+
+
+debug = click.option(
+    "--debug", is_flag=True, expose_value=False, callback=note_debug, help="Show the traceback of an error."
+)
+results = click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="results",
+    show_default=True,
+    help="Folder that holds the folders of all experiments.",
+)
+name = click.option("--name", callback=plain_name, help="Name of the experiment.  [default: the file's name]")
+tracking_uri = click.option(
+    "--tracking-uri", help="MLflow server or store.  [default: MLFLOW_TRACKING_URI, else mlflow.db in --results]"
+)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def one_thread() -> None:
+    """Small matrices are slower on several threads; whoever sets OMP_NUM_THREADS knows better."""
+    if "OMP_NUM_THREADS" not in os.environ:
+        import torch
+
+        torch.set_num_threads(1)

@@ -1,0 +1,130 @@
+"""How numbers, spectra and places are printed."""
+
+import math
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from lyapsweep.dynamics import Spectrum
+    from lyapsweep.record import Record
+
+WIDTH = 120  # where nothing says how wide the output is
+MOST_DECIMALS = 8
+
+
+def console() -> Console:
+    """Plain text: nothing that looks like markup is markup."""
+    fixed = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(markup=False, highlight=False, emoji=False, width=WIDTH if fixed else None)
+
+
+def number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def with_error(value: float, error: float) -> tuple[str, str]:
+    """A value and its standard error to the two digits of the error that mean something."""
+    if not (math.isfinite(value) and math.isfinite(error) and error > 0):
+        return number(value), "" if math.isnan(error) else number(error)
+    decimals = min(max(0, 1 - math.floor(math.log10(error))), MOST_DECIMALS)
+    return f"{value:.{decimals}f}", f"{error:.{decimals}f}"
+
+
+def together(value: float, error: float) -> str:
+    """`0.0181 ± 0.0004`."""
+    return " ± ".join(part for part in with_error(value, error) if part)
+
+
+def duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def chaotic(spectrum: "Spectrum") -> bool:
+    """Whether the largest exponent is above zero by more than two standard errors."""
+    return spectrum.maximum > 2 * (0.0 if math.isnan(spectrum.stderr[0]) else spectrum.stderr[0])
+
+
+def exponents(spectrum: "Spectrum", literature: Sequence[float] = (), most: int | None = None) -> Table:
+    """One row an exponent: per step and, where the map has a time, per unit time; at most `most` rows."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    timed = spectrum.dt is not None
+    headings = ["i", "per step", "std. error", *(["per unit time", "std. error"] if timed else [])]
+    for heading in headings + (["literature"] if literature else []):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for i, values in enumerate(zip(spectrum.exponents, spectrum.stderr, spectrum.per_time, spectrum.stderr_per_time)):
+        if most is not None and i == most < len(spectrum.exponents) - 1:
+            table.add_row("...")
+            last = with_error(spectrum.exponents[-1], spectrum.stderr[-1])
+            over = with_error(spectrum.per_time[-1], spectrum.stderr_per_time[-1]) if timed else ()
+            table.add_row(str(len(spectrum.exponents)), *last, *over)
+            break
+        cells = [*with_error(values[0], values[1]), *(with_error(values[2], values[3]) if timed else ())]
+        known = [f"{literature[i]:.6g}"] if i < len(literature) else []
+        table.add_row(str(i + 1), *cells, *known)
+    return table
+
+
+def readings(spectrum: "Spectrum", exact_sum: float | None = None) -> list[tuple[str, str]]:
+    """What is read off a spectrum, in words: (what, how much)."""
+    per, unit = 1 / (spectrum.dt or 1.0), "per unit time" if spectrum.dt else "per step"
+    kept = len(spectrum.exponents)
+    total = f"{number(spectrum.sum * per)} {unit}" + (f" (exactly {number(exact_sum)})" if exact_sum else "")
+    if not spectrum.complete:
+        total += f", of the leading {kept} of {spectrum.state}"
+    lines = [
+        (
+            "map",
+            f"{spectrum.map}, {kept} of {spectrum.state} exponents" + (f", dt = {spectrum.dt:g}" if per != 1 else ""),
+        ),
+        ("orbits", f"{spectrum.orbits} of {spectrum.steps} steps, after {spectrum.settings.get('warmup', 0)}"),
+        ("sum", total),
+        ("Kaplan-Yorke dimension", unless_nan(spectrum.kaplan_yorke, "unknown: more exponents are needed")),
+        ("entropy rate", f"{unless_nan(spectrum.entropy_rate * per)} {unit} (sum of the positive exponents)"),
+        ("tau_pred", prediction(spectrum)),
+    ]
+    if spectrum.rank_losses:
+        lines.append(("rank losses", f"{spectrum.rank_losses} tangent vectors met a singular Jacobian: -inf"))
+    return lines
+
+
+def unless_nan(value: float, otherwise: str = "unknown") -> str:
+    return otherwise if math.isnan(value) else number(value)
+
+
+def prediction(spectrum: "Spectrum") -> str:
+    if not spectrum.finite:
+        return "unknown: the orbit left the finite numbers"
+    if not chaotic(spectrum):
+        return "none: the largest exponent is not above zero by two standard errors"
+    time = f" = {number(spectrum.predictability_time * spectrum.dt)} units of time" if spectrum.dt else ""
+    return f"{number(spectrum.predictability_time)} steps{time} (ln 2 / lambda_1)"
+
+
+def write(out: Console, lines: Iterable[tuple[str, str]]) -> None:
+    """Lines of `what  how much`; long ones are not broken, so that paths and commands can be copied."""
+    lines = list(lines)
+    width = max((len(what) for what, _ in lines), default=0)
+    for what, text in lines:
+        out.print(f"{what:<{width}}  {text}", soft_wrap=True)
+
+
+def scores(record: "Record") -> list[tuple[str, str]]:
+    """The measures, each with its floor: what an independent sample of the truth scores."""
+    return [
+        (name, number(value) + (f"  (floor {number(record.floors[name])})" if name in record.floors else ""))
+        for name, value in record.measures.items()
+        if "/" not in name
+    ]
+
+
+def viewer(uri: str) -> str:
+    """What to do to see an MLflow store."""
+    return uri if uri.startswith(("http://", "https://")) else f"mlflow ui --backend-store-uri {shlex.quote(uri)}"

@@ -1,0 +1,212 @@
+"""`lyapsweep sweep`: many trials."""
+
+import contextlib
+import json
+import os
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lyapsweep.cli import options, show
+from lyapsweep.cli.errors import Exit, Problem
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from lyapsweep.record import Record
+    from lyapsweep.sweep import Sweep
+    from lyapsweep.sweep.driver import Summary
+    from lyapsweep.sweep.progress import Progress
+
+PLAIN_EVERY = 5.0  # seconds between lines where the output is no terminal
+FIRST = 5  # configs that a dry run shows
+COUNT = click.IntRange(min=1)
+
+
+@click.command(
+    "sweep",
+    short_help="Train many networks.",
+    epilog=options.example("lyapsweep sweep sweeps/forcing_interval.py --dry-run"),
+)
+@click.argument("sweep", type=click.Path(path_type=Path))
+@options.changes("A setting other than the base config's, such as training/steps=100; may be repeated.")
+@click.option("--trials", type=COUNT, help="Points to train.  [default: the sweep's own number]")
+@options.results
+@options.name
+@click.option("--resume", is_flag=True, help="Go on where an earlier start ended.")
+@click.option("--pack", type=COUNT, help="Members trained side by side in one process, at most.")
+@click.option("--jobs", type=COUNT, help="Packs trained at a time.  [default: as many as there are CPUs]")
+@click.option("--gpus", type=click.FloatRange(min=0), default=0.0, help="GPUs a pack; a fraction shares one.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws from a space.")
+@click.option("--address", help="A running Ray cluster.  [default: RAY_ADDRESS, else this machine]")
+@options.tracking_uri
+@click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")
+@options.debug
+def command(sweep: Path, name: str | None, dry_run: bool, changes: dict[str, Any], **settings: Any) -> None:
+    """Train every point of a sweep file, each with its Lyapunov spectrum, and draw the atlas of what was found.
+
+    Ctrl-C ends it within seconds, ready for --resume. Exit status 1 where trials failed; divergence is a result.
+    """
+    from lyapsweep.sweep import load
+
+    options.one_thread()
+    region, out = load(sweep), show.console()
+    if name is not None:
+        region = replace(region, name=name)
+    if dry_run:
+        preview(region, changes, settings, out)
+        return
+    from lyapsweep.sweep import driver
+
+    with display(region.objective, out) as listen:
+        summary = driver.run(region, changes=changes, listen=listen, **settings)
+    conclude(summary, region, out)
+
+
+def preview(sweep: "Sweep", changes: Mapping[str, Any], settings: Mapping[str, Any], out: "Console") -> None:
+    """How many trials, in how many packs, and what tells the first of them apart."""
+    from rich.table import Table
+
+    from lyapsweep.sweep.driver import PACK
+    from lyapsweep.sweep.folder import Folder
+    from lyapsweep.sweep.packing import packs
+    from lyapsweep.sweep.spaces import draw, varied
+
+    if settings["trials"]:
+        sweep = replace(sweep, trials=settings["trials"])
+    base = sweep.config(changes)
+    configs = [p.config for p in draw(sweep, None, settings["seed"], base)]
+    size = settings["pack"] or sweep.pack or PACK[sweep.intent]
+    device, jobs = "cuda" if settings["gpus"] else "cpu", settings["jobs"] or os.cpu_count() or 1
+    if device == "cpu" and sweep.intent == "map":  # as the driver does: no worker shall be idle
+        size = min(size, -(-len(configs) // jobs))
+    folder = Folder(settings["results"], sweep.name or "sweep")
+    ended = sum(config.id in folder.ended() for config in configs)
+    plan = f"{len(configs)} trials in {len(packs(configs, size, device))} packs of at most {size}"
+    show.write(out, [("sweep", sweep.name or ""), ("intent", sweep.intent), ("objective", sweep.objective)])
+    show.write(
+        out, [("plan", plan + (f", {ended} of them trained already" if ended else "")), ("into", str(folder.path))]
+    )
+    paths = varied(configs)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for path in paths:
+        table.add_column(path)
+    for config in configs[:FIRST]:
+        table.add_row(*(str(config.flat.get(path, "")) for path in paths))
+    out.print()
+    out.print(table)
+    if len(configs) > FIRST:
+        out.print(f"... and {len(configs) - FIRST} more" + (" (a hunt draws its own)" * (sweep.intent == "hunt")))
+
+
+@contextlib.contextmanager
+def display(objective: str, out: "Console") -> Iterator[Callable[["Progress"], None]]:
+    """A listener that draws a live bar on a terminal, and elsewhere prints a line every few seconds."""
+    if not out.is_terminal:
+        yield Lines(objective, out)
+        return
+    from rich.live import Live
+
+    screen = Screen(objective)
+    with Live(screen, console=out, refresh_per_second=4):
+        yield screen
+
+
+class Lines:
+    """Plain lines, never more often than every PLAIN_EVERY seconds; the last state is always printed."""
+
+    def __init__(self, objective: str, out: "Console"):
+        self.objective, self.out = objective, out
+        self.printed, self.text = -PLAIN_EVERY, ""
+
+    def __call__(self, progress: "Progress") -> None:
+        text, now = counts(progress), time.monotonic()
+        complete = progress.done == progress.asked and progress.done > 0
+        if text != self.text and (complete or now - self.printed >= PLAIN_EVERY):
+            self.printed, self.text = now, text
+            line = f"{text}; {best(progress, self.objective)}; {clock(progress, 0.0)}"
+            self.out.print(line, soft_wrap=True)
+
+
+class Screen:
+    """The latest Progress as rich draws it, with a clock that runs between events."""
+
+    def __init__(self, objective: str):
+        self.objective, self.latest, self.told = objective, None, 0.0
+
+    def __call__(self, progress: "Progress") -> None:
+        self.latest, self.told = progress, time.monotonic()
+
+    def __rich__(self) -> "RenderableType":
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+
+        if self.latest is None:
+            return "planning ..."
+        bar = ProgressBar(total=max(self.latest.asked, 1), completed=self.latest.done, width=60)
+        since = time.monotonic() - self.told
+        return Group(counts(self.latest), bar, best(self.latest, self.objective), clock(self.latest, since))
+
+
+def counts(progress: "Progress") -> str:
+    kinds = ("finished", "diverged", "failed", "stopped", "running")
+    parts = [f"{n} {kind}" for kind in kinds if (n := getattr(progress, kind))]
+    return f"{progress.done}/{progress.asked} trials" + (f" ({', '.join(parts)})" if parts else "")
+
+
+def best(progress: "Progress", objective: str) -> str:
+    if progress.best is None:
+        return f"no {objective} yet"
+    value, trial = progress.best
+    return f"best {objective} {show.number(value)} ({trial})"
+
+
+def clock(progress: "Progress", since: float) -> str:
+    left = "" if progress.left is None else f", about {show.duration(max(progress.left - since, 0))} left"
+    return f"{show.duration(progress.seconds + since)} gone{left}"
+
+
+def conclude(summary: "Summary", sweep: "Sweep", out: "Console") -> None:
+    """What came of it and where it is; an exit status other than 0 where that is not all that was asked."""
+    if summary.best_trial:
+        print_best(summary, sweep, out)
+    places = [("records", str(summary.folder)), ("MLflow", show.viewer(summary.tracking_uri))]
+    out.print()
+    show.write(out, ([("atlas", str(summary.atlas))] if summary.atlas else []) + places)
+    if summary.interrupted:
+        raise Problem(summary.message, Exit.INTERRUPTED)
+    if summary.progress.failed:
+        errors = [str(r.provenance.get("error")) for r in last_records(summary.folder) if r.outcome == "failed"]
+        why = f", the first with {errors[0]}" if errors else ""
+        failed = f"{summary.progress.failed} of {summary.progress.asked} trials failed{why}."
+        raise Problem(f"{failed} --resume tries them again. {summary.message}", Exit.FAILED)
+    if summary.message:
+        raise Problem(summary.message, Exit.FAILED)
+
+
+def print_best(summary: "Summary", sweep: "Sweep", out: "Console") -> None:
+    """The best trial: its score, its exponent, what sets it apart, and the command that trains it alone."""
+    record = next(r for r in last_records(summary.folder) if r.trial == summary.best_trial)
+    varied = json.loads((summary.folder / "sweep.json").read_text()).get("varied", [])
+    apart = {path: record.config.flat[path] for path in varied if path in record.config.flat}
+    lines = [(name, text) for name, text in show.scores(record) if name == sweep.objective]
+    if spectrum := record.spectra.get("closed loop"):
+        lines.append(("lambda_max/step", show.together(spectrum.maximum, float(spectrum.stderr[0]))))
+    out.print("\nBest", style="bold")
+    show.write(out, lines + [(path, json.dumps(value)) for path, value in apart.items()])
+    settings = " ".join(f"--set {shlex.quote(f'{path}={json.dumps(value)}')}" for path, value in apart.items())
+    show.write(out, [("again", f"lyapsweep run {shlex.quote(str(sweep.base))} {settings}")])
+
+
+def last_records(folder: Path) -> Iterator["Record"]:
+    """The last record of every trial."""
+    from lyapsweep.record import Record
+
+    files = {file.name.partition("-")[0]: file for file in sorted((folder / "records").glob("*.npz"))}
+    for file in files.values():
+        yield Record.load(file)

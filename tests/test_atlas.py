@@ -1,0 +1,164 @@
+"""The page: whole in one file, right in what it says, safe with what it is given, useful when there is little."""
+
+import html
+import re
+from dataclasses import replace
+
+import made_up
+import numpy as np
+import pytest
+
+from lyapsweep.atlas import page, report, verdict
+from lyapsweep.atlas.view import View
+from lyapsweep.record import Outcome
+from lyapsweep.table import Table
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return report.write(made_up.table(), tmp_path_factory.mktemp("atlas") / "new" / "atlas.html").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def body(written):
+    return written[written.index("<body>") :]
+
+
+def words(document: str) -> str:
+    """The page as it is read: no scripts, no tags."""
+    document = re.sub(r"<script.*?</script>", "", document, flags=re.DOTALL)
+    return html.unescape(re.sub(r"<[^>]+>", "", document))
+
+
+def test_nothing_is_fetched_and_plotly_is_inside_once(written):
+    ours = re.sub(r"/\*\*\s+\* plotly\.js v.*?</script>", "", written, count=1, flags=re.DOTALL)
+    assert len(ours) < len(written) / 2
+    assert not re.search(r"""(src|href|action|data)\s*=\s*["']?\s*(https?:)?//""", ours, re.IGNORECASE)
+    assert not re.search(
+        r"@import|url\(|<script[^>]+src|<link[^>]+stylesheet|fetch\(|XMLHttpRequest|http://|https://", ours
+    )
+    assert written.count("* plotly.js v") == 1
+
+
+def test_every_section_is_there_with_a_drawn_figure(body):
+    heads = re.findall(r"<h2>(.*?)</h2>", body)
+    for wanted in ("Verdict", "Best configuration", "Lyapunov spectra", "True and generated orbit", "All trials"):
+        assert wanted in heads
+    assert body.count("Plotly.newPlot(") == 6  # objective, exponent, spectra, two orbits, correlation
+
+
+def test_the_verdict_names_the_planted_best_with_its_numbers(body):
+    said = words(body)
+    assert re.search(
+        r"lowest Dstsp \(nats\) is that of shallow_plrnn at forcing/interval 80: median 0\.\d+ \(range", said
+    )
+    assert "1.05 times the predictability time of the data, ln 2 / λmax = 76.5 steps" in said
+    assert "2 of 42 trials were lost (1 diverged, 1 failed)" in said
+
+
+def test_the_verdict_says_where_seeds_cannot_tell_and_where_the_best_is_an_end():
+    table = made_up.table()
+    frame = table.frame.copy()
+    cell = (frame["cell/kind"] == "shallow_plrnn").to_numpy()
+    for interval, scores in ((160, (0.05, 0.30)), (200, (0.04, 0.2))):
+        frame.loc[cell & (frame["forcing/interval"] == interval), "measures/state_space"] = scores
+    said = " ".join(verdict.sentences(View(replace(table, frame=frame))))
+    assert "at forcing/interval 200" in said
+    assert "the optimum may lie beyond it" in said
+    assert "overlaps that at" in said
+    assert "these trials do not tell them apart" in said
+
+
+def test_what_users_write_is_shown_and_not_run(tmp_path):
+    evil = "<img src=x onerror=alert(1)>&\"'"
+    table = made_up.table(name=evil, question=evil, command=evil)
+    frame = table.frame.copy()
+    frame["cell/kind"] = frame["cell/kind"].replace("lstm", "</script><script>alert(2)</script>")
+    text = report.write(replace(table, frame=frame), tmp_path / "a.html").read_text("utf-8")
+    body = text[text.index("<body>") :]
+    assert "<img" not in text
+    assert "<script>alert" not in text
+    assert html.escape(evil) in body
+    assert "</script><script>" not in body
+    assert "alert(2)" in words(body)
+    assert "alert(1)" in words(body)  # the failed trial's error, too
+
+
+def test_the_table_of_trials_is_complete_best_first_and_sorts_by_exact_numbers(body):
+    rows = body[body.index("All trials") :].split("<tbody>")[1].split("</tbody>")[0]
+    assert rows.count("<tr") == 42
+    frame = made_up.table().finals.frame
+    best = frame["measures/state_space"].where(frame["outcome"] == "finished").idxmin()
+    assert frame["trial"][best] in rows.split("</tr>")[0]
+    assert f'data-v="{float(frame["measures/state_space"][best])!r}"' in rows.split("</tr>")[0]
+
+
+def test_the_best_configuration_gives_the_exponent_with_its_error_in_both_units(body):
+    table = made_up.table().finals
+    row = View(made_up.table()).best
+    first = table.spectra["closed loop"][row, 0]
+    said = words(body)
+    assert re.search(
+        rf"{first:.5f}\d* ± 0\.000400 nats per step, {first / made_up.DT:.3f} ± 0\.0400 nats per unit time", said
+    )
+
+
+def test_compute_is_counted_once_a_pack(body):
+    assert re.search(r"seconds of compute, all trials\s*256", words(body))  # 41 x 12.5 / 2 + 0.5 / 2
+
+
+def test_a_hunt_is_called_one_and_gets_no_correlation(tmp_path):
+    text = words(report.write(made_up.table(intent="hunt"), tmp_path / "a.html").read_text("utf-8"))
+    assert "not a region" in text
+    assert "biased toward success" in text
+    assert "bootstrap interval" not in text
+
+
+def test_two_numeric_settings_get_a_plane():
+    table = made_up.table(varied=["cell", "forcing/interval", "training/lr", "seed"])
+    table.frame["training/lr"] = np.where(table.frame["seed"] == 0, 1e-3, 1e-2)
+    assert View(table).axes == ["forcing/interval", "training/lr"]
+    assert "Two settings at a time" in report.render(table)
+
+
+def test_settings_that_only_follow_the_cell_are_no_axes():
+    assert View(made_up.table()).axes == ["forcing/interval"]
+    assert View(made_up.table()).group == "cell/kind"
+
+
+@pytest.mark.parametrize(
+    ("records", "said"),
+    [
+        ([], "There are no records yet"),
+        ([made_up.failed("lstm", 80, 0, "no memory")], "no memory"),
+        ([made_up.record("lstm", 80, 0)], "No setting takes more than one value"),
+        ([made_up.record("lstm", x, 0, Outcome.DIVERGED) for x in (5, 80)], "Too few trials with a finite"),
+        ([made_up.record("lstm", x, 0, Outcome.RUNNING) for x in (5, 80)], "running"),
+        ([made_up.record(c, 80, 0) for c in made_up.CELLS], "is that of"),
+    ],
+)
+def test_little_to_show_is_said_and_no_error(records, said):
+    text = report.render(Table.of(records))
+    assert said in words(text)
+    assert "Traceback" not in text
+
+
+def test_only_names_vary_and_the_verdict_ranks_them():
+    table = Table.of([made_up.record(c, 80, s) for c in made_up.CELLS for s in (0, 1)], {"objective": "state_space"})
+    assert View(table).axes == ["cell/kind"]
+    first, *rest = verdict.sentences(View(table))
+    assert "is that of cell/kind shallow_plrnn: median" in first
+    assert re.match(r"The best of the others: lstm \(0\.\d+\), vanilla \(0\.\d+\)\.", rest[0])
+
+
+def test_a_page_is_replaced_whole(tmp_path):
+    path = report.write(Table.of([]), tmp_path / "atlas.html")
+    report.write(made_up.table(), path)
+    assert [p.name for p in tmp_path.iterdir()] == ["atlas.html"]
+
+
+def test_numbers_in_tables_sort_by_value():
+    assert page.cell(-0.00012345) == '<td class="n" data-v="-0.00012345">−0.000123</td>'
+    assert page.cell(float("-inf")) == '<td class="n" data-v="-Infinity">−∞</td>'
+    assert page.cell(float("nan")) == '<td class="n" data-v="">–</td>'
+    assert page.cell("<b>") == '<td data-v="&lt;b&gt;">&lt;b&gt;</td>'
