@@ -33,7 +33,7 @@ class Progress:
 def train(
     network: nn.ModuleDict,
     strengths: Strengths,
-    series: Float[Tensor, "time features"],
+    series: Float[Tensor, "samples features"],
     windows: Windows,
     plans: Sequence[Training],
     generators: Sequence[torch.Generator],

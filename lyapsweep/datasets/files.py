@@ -27,7 +27,7 @@ class File:
             values = cells.astype(np.float64)
         except (ValueError, TypeError):
             values = np.array(
-                [[self.number(cell, rows[i], columns[j]) for j, cell in enumerate(row)] for i, row in enumerate(cells)]
+                [[self.number(cell, int(row), c) for c, cell in zip(columns, line)] for row, line in zip(rows, cells)]
             )
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):

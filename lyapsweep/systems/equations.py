@@ -41,12 +41,12 @@ def smallest(x: Tensor, axis: int | None = None) -> Tensor:
     return x.min() if axis is None else x.amin(axis)
 
 
-def step(x: Tensor, at_zero: float) -> Tensor:
+def step(x: Tensor, at_zero: float | int) -> Tensor:
     """numpy's heaviside; torch's own has no forward-mode derivative."""
     return (x > 0).to(x) + at_zero * (x == 0).to(x)
 
 
-def larger(low: float, x: Any) -> Any:
+def larger(low: float | int, x: Any) -> Any:
     """Python's `max` of a number and a coordinate."""
     return x.clamp(min=low) if isinstance(x, Tensor) else max(low, x)
 

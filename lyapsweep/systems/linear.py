@@ -1,6 +1,7 @@
 """The linear map: the one system whose every exponent is known exactly."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ class Linear(AbstractSystem):
     every A has; the tangents do not depend on the state. A singular A has exponents of -inf.
     """
 
-    def __init__(self, matrix: Sequence[Sequence[float]] | Tensor):
+    def __init__(self, matrix: Sequence[Any] | Tensor):
         self.matrix = torch.as_tensor(matrix, dtype=torch.float64)
         if self.matrix.dim() != 2 or self.matrix.shape[0] != self.matrix.shape[1] or not len(self.matrix):
             raise ValueError(f"linear: matrix must be square, (state, state), but is {tuple(self.matrix.shape)}.")
