@@ -201,6 +201,10 @@ class Drive:
         if interrupted:
             notes.append(f"Interrupted after {progress.done} of {progress.asked} trials; go on with --resume.")
         else:
+            if progress.done < progress.asked:
+                notes.append(
+                    f"Only {progress.done} of {progress.asked} trials: the space holds no more distinct points."
+                )
             try:
                 atlas = report.write(Table.read(self.folder.path), self.folder.atlas)
             except Exception as error:  # a picture that fails must not hide the results it would have shown
