@@ -138,7 +138,10 @@ def test_heatmap_finds_the_planted_place_and_tells_lost_from_bad_and_from_empty(
     assert (found.count[at("lstm", 5)], found.lost[at("lstm", 5)]) == (2, 1)
     assert np.isnan(found.median[at("lstm", 5)])
     assert np.isnan(found.median[at("lstm", 40)])
-    grey = np.array(heatmap.draw(found).data[0].z)
+    figure = heatmap.draw(found)
+    crosses = {(int(note.y), int(note.x)) for note in figure.layout.annotations}
+    assert crosses == {at("lstm", 5), at("vanilla", 200)}
+    grey = np.array(figure.data[0].z)
     assert grey[at("lstm", 5)] == 1
     assert np.isnan(grey[at("lstm", 40)])
 
@@ -215,6 +218,16 @@ def test_spectra_are_per_unit_time_with_the_truth_beside_them_and_better_is_ligh
     assert first[record.trial] == pytest.approx(record.spectra["closed loop"].per_time[0])
     timeless = replace(table, frame=table.frame.drop(columns="data/dt"))
     assert spectra.find(timeless, SCORE).unit == "nats per step"
+
+
+def test_strong_contraction_bends_the_axis_and_its_ticks_say_the_exponents(table):
+    found = spectra.find(table, SCORE)
+    assert np.isinf(found.linear)
+    far = found._replace(exponents=np.array([[0.9, -1.0, -500.0, -np.inf]]), truth=np.array([0.9]), linear=0.1)
+    assert spectra.linear_below(far.exponents, far.truth) == pytest.approx(0.1)
+    axis = spectra.draw(far._replace(trials=("a",), values=np.ones(1), shade=np.full(1, 0.5))).layout.yaxis
+    assert list(axis.ticktext) == ["−100", "−10", "−1", "−0.100", "0", "0.100"]
+    assert axis.tickvals[0] == pytest.approx(-np.log10(1001))
 
 
 def test_an_unknown_map_is_named(table):

@@ -114,6 +114,16 @@ def test_a_hunt_is_called_one_and_gets_no_correlation(tmp_path):
     assert "bootstrap interval" not in text
 
 
+def test_strong_contraction_is_drawn_on_a_bent_axis_and_annihilated_directions_are_counted():
+    table = made_up.table()
+    spectra = table.spectra["closed loop"].copy()
+    spectra[:, 10:] *= 100
+    spectra[0, 15] = -np.inf
+    said = words(report.render(replace(table, spectra={"closed loop": spectra})))
+    assert "The axis is linear up to ±0.100 and logarithmic beyond" in said
+    assert "1 exponents are −∞" in said
+
+
 def test_two_numeric_settings_get_a_plane():
     table = made_up.table(varied=["cell", "forcing/interval", "training/lr", "seed"])
     table.frame["training/lr"] = np.where(table.frame["seed"] == 0, 1e-3, 1e-2)

@@ -26,7 +26,7 @@ def places(values: pd.Series, most: int = MOST) -> Places:
     """One place a distinct value; of more than `most` numbers, `BINS` equal bins of the axis, empty ones left out."""
     numeric = pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)
     if not numeric:
-        index, names = pd.factorize(values)
+        index, names = pd.factorize(values.astype("string"), sort=True)
         return Places(np.arange(len(names), dtype=float), tuple(map(str, names)), index, False, False, False)
     x = values.to_numpy(float)
     known = np.isfinite(x)
@@ -34,7 +34,7 @@ def places(values: pd.Series, most: int = MOST) -> Places:
     log = log_spaced(distinct)
     if len(distinct) <= most:
         index = np.where(known, np.searchsorted(distinct, x), -1)
-        return Places(distinct, tuple(map(digits, distinct)), index, True, log, False)
+        return Places(distinct, tuple(f"{v:.6g}" for v in distinct), index, True, log, False)
     scaled = np.log(np.where(known, x, 1.0)) if log else np.where(known, x, 0.0)
     return binned(scaled, known, log)
 

@@ -92,14 +92,14 @@ def arranged(rows: list[tuple], resamples: int, hunted: bool) -> Finding:
 def spearman(x: np.ndarray, y: np.ndarray, resamples: int, seed: int) -> tuple[float, float, float, float]:
     """(rho, low, high, p); resamples in which a variable is constant have no rank correlation and are left out."""
     rx, ry = stats.rankdata(x), stats.rankdata(y)
-    whole = stats.pearsonr(rx, ry)
+    rho, p = np.asarray(stats.pearsonr(rx, ry), float)
     rows = np.random.default_rng(seed).integers(len(x), size=(resamples, len(x)))
     bx, by = (stats.rankdata(r[rows], axis=1) for r in (rx, ry))
     bx, by = bx - bx.mean(1, keepdims=True), by - by.mean(1, keepdims=True)
     with np.errstate(invalid="ignore", divide="ignore"):
         boot = (bx * by).sum(1) / np.sqrt((bx**2).sum(1) * (by**2).sum(1))
     low, high = np.nanpercentile(boot, (2.5, 97.5))
-    return float(whole.statistic), float(low), float(high), float(whole.pvalue)
+    return float(rho), float(low), float(high), float(p)
 
 
 def draw(finding: Finding) -> go.Figure:
@@ -112,7 +112,7 @@ def draw(finding: Finding) -> go.Figure:
         rho[where] = finding.rho[k]
         firm = finding.low[k] > 0 or finding.high[k] < 0
         text[where] = f"<b>{digits(finding.rho[k])}</b>" if firm else digits(finding.rho[k])
-    fig = ink.figure(max(300, 150 + 30 * len(statistics)), legend=False)
+    fig = ink.figure(230 + 30 * len(statistics), legend=False)
     fig.add_heatmap(
         x=[ink.plain(label(m)) for m in measures],
         y=[ink.plain(label(s)) for s in statistics],
@@ -125,7 +125,7 @@ def draw(finding: Finding) -> go.Figure:
         zmax=1,
         xgap=1,
         ygap=1,
-        colorbar={"title": {"text": "Spearman's ρ", "side": "right"}, "thickness": 14},
+        colorbar={"title": {"text": "ρ"}, "thickness": 14},
         hovertemplate="%{y} with %{x}: ρ = %{z:.2f}<extra></extra>",
     )
     fig.update_xaxes(type="category", showgrid=False, tickangle=-35)

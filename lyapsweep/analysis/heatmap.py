@@ -69,7 +69,7 @@ def find(table: Table, x: str, y: str, column: str) -> Finding:
 def draw(finding: Finding) -> go.Figure:
     """Colour is the median (dark is worse); white has no trial; grey with a cross lost half of its trials or more."""
     fig = ink.figure(max(320, 120 + 34 * len(finding.y_labels)), legend=False)
-    x, y = [ink.plain(t) for t in finding.x_labels], [ink.plain(t) for t in finding.y_labels]
+    x, y = np.arange(len(finding.x_labels)), np.arange(len(finding.y_labels))  # places, evenly spaced
     dead = np.isnan(finding.median) & (finding.lost > 0)
     grey = [[0, "#d0d0d0"], [1, "#d0d0d0"]]
     fig.add_heatmap(
@@ -81,7 +81,7 @@ def draw(finding: Finding) -> go.Figure:
         y=y,
         z=z,
         customdata=np.stack([finding.median, finding.count, finding.lost], -1),
-        hovertemplate="%{x}, %{y}: median %{customdata[0]:.3g}<br>"
+        hovertemplate="median %{customdata[0]:.3g}<br>"
         "n = %{customdata[1]:.0f}, lost %{customdata[2]:.0f}<extra></extra>",
         colorscale=ink.SCALE,
         reversescale=finding.direction == "minimise",
@@ -95,9 +95,10 @@ def draw(finding: Finding) -> go.Figure:
     )
     for a, b in zip(*np.nonzero(finding.lost), strict=True):
         text = f"× {finding.lost[a, b]:.0f}/{finding.count[a, b]:.0f}"
-        ink.note(fig, text, x=x[b], y=y[a])
-    fig.update_xaxes(title=ink.plain(finding.x), type="category", showgrid=False)
-    fig.update_yaxes(title=ink.plain(finding.y), type="category", showgrid=False)
+        ink.note(fig, text, x=int(b), y=int(a))
+    names = [[ink.plain(t) for t in labels] for labels in (finding.x_labels, finding.y_labels)]
+    fig.update_xaxes(title=ink.plain(finding.x), tickvals=x, ticktext=names[0], showgrid=False)
+    fig.update_yaxes(title=ink.plain(finding.y), tickvals=y, ticktext=names[1], showgrid=False)
     return fig
 
 

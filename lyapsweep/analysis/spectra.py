@@ -1,6 +1,6 @@
 """What do whole spectra look like in good and in bad trials? Exponent against index, one line a trial."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -21,7 +21,9 @@ class Finding(NamedTuple):
 
     `unit` is "nats per unit time" where the data say how long a step is, else "nats per step". `truth` are the
     exponents of the data's own dynamics in the same unit, as many as are known. `shade` (trials,) in [0, 1] is where a
-    value lies between the worst (0) and the best (1) finite one, NaN where the trial was lost.
+    value lies between the worst (0) and the best (1) finite one, NaN where the trial was lost. `linear` is the size of
+    exponents below which the axis is linear and beyond which it is logarithmic, inf where it is linear throughout:
+    strongly contracting directions would otherwise flatten everything near zero.
     """
 
     map: str
@@ -34,6 +36,7 @@ class Finding(NamedTuple):
     truth: np.ndarray
     unit: str
     log_value: bool
+    linear: float
 
 
 def find(table: Table, column: str, map: str = "closed loop") -> Finding:
@@ -50,20 +53,37 @@ def find(table: Table, column: str, map: str = "closed loop") -> Finding:
     step = times(trials.table)
     timed = bool(np.isfinite(step[rows]).all())
     step = np.where(np.isfinite(step), step, 1.0) if timed else np.ones(len(step))
-    values = trials.values[rows]
+    values, exponents, truth = trials.values[rows], spectra[rows] / step[rows, None], truth_of(table, timed)
     log_value = wide(values)
     return Finding(
         map=map,
         column=column,
         direction=direction(table, column),
         trials=tuple(trials.table.frame["trial"].astype(str)[rows]),
-        exponents=spectra[rows] / step[rows, None],
+        exponents=exponents,
         values=values,
         shade=shades(values, direction(table, column), log_value),
-        truth=truth_of(table, timed),
+        truth=truth,
         unit="nats per unit time" if timed else "nats per step",
         log_value=log_value,
+        linear=linear_below(exponents, truth),
     )
+
+
+def linear_below(exponents: np.ndarray, truth: np.ndarray, most: float = 50.0) -> float:
+    """The power of ten at the typical leading exponent where the others reach more than `most` times that far."""
+    leading = np.abs(truth[:1] if truth.size else exponents[:, 0])
+    leading = leading[np.isfinite(leading) & (leading > 0)]
+    far = np.abs(exponents[np.isfinite(exponents)])
+    if not leading.size or not far.size or far.max() <= most * np.median(leading):
+        return np.inf
+    return float(10.0 ** np.floor(np.log10(np.median(leading))))
+
+
+def bent(values: np.ndarray, linear: float) -> np.ndarray:
+    """sign(v) log10(1 + |v| / linear): linear near zero, logarithmic far from it; the identity where linear is inf."""
+    values = np.where(np.isfinite(values), values, np.nan)
+    return values if np.isinf(linear) else np.sign(values) * np.log10(1 + np.abs(values) / linear)
 
 
 def times(table: Table) -> np.ndarray:
@@ -107,18 +127,19 @@ def draw(finding: Finding) -> go.Figure:
         tint = "#c8c8c8" if lost else sample_colorscale(ink.SCALE, [0.92 * float(finding.shade[i])])[0]
         fig.add_scatter(
             x=index,
-            y=np.where(np.isfinite(finding.exponents[i]), finding.exponents[i], np.nan),
+            y=bent(finding.exponents[i], finding.linear),
+            customdata=finding.exponents[i],
             mode="lines+markers",
             line={"width": 1.2, "color": tint},
             marker={"size": 3.5, "color": tint},
             showlegend=False,
             hovertemplate=f"trial {ink.plain(finding.trials[i])}, {score}"
-            "<br>exponent %{x}: %{y:.3g}<extra></extra>",
+            "<br>exponent %{x}: %{customdata:.3g}<extra></extra>",
         )
     if finding.truth.size:
         fig.add_scatter(
             x=np.arange(1, len(finding.truth) + 1),
-            y=finding.truth,
+            y=bent(finding.truth, finding.linear),
             mode="lines+markers",
             name="the data's own dynamics",
             line={"color": "black", "width": 2, "dash": "dot"},
@@ -127,8 +148,20 @@ def draw(finding: Finding) -> go.Figure:
     draw_scale(fig, finding)
     fig.add_hline(y=0, line={"color": "#444", "width": 1})
     fig.update_xaxes(title="index of the exponent", tickformat="d", range=[0.4, longest(finding) + 0.6])
-    fig.update_yaxes(title=f"λᵢ, {ink.plain(finding.map)} ({finding.unit})")
+    fig.update_yaxes(title=f"λᵢ, {ink.plain(finding.map)} ({finding.unit})", **decades(finding))
     return fig
+
+
+def decades(finding: Finding) -> dict[str, Any]:
+    """Ticks of a bent axis: zero and powers of ten on either side as far as the exponents reach."""
+    if np.isinf(finding.linear):
+        return {}
+    drawn = np.append(finding.exponents, finding.truth)
+    finite = drawn[np.isfinite(drawn)]
+    powers = finding.linear * 10.0 ** np.arange(8)
+    below, above = powers[powers <= -finite.min()], powers[powers <= finite.max()]
+    ticks = np.concatenate([-below[::-1], [0.0], above])
+    return {"tickvals": bent(ticks, finding.linear), "ticktext": [digits(t) for t in ticks]}
 
 
 def longest(finding: Finding) -> int:

@@ -65,7 +65,7 @@ def best(view: View) -> str:
     if view.best is None:
         return page.note("No trial finished with a finite objective.")
     row = view.finals.frame.iloc[view.best]
-    settings = [(c, shown(row[c])) for c in view.table.varied if row[c] == row[c] and row[c] is not None]
+    settings = [(c, setting(row[c])) for c in view.table.varied if row[c] == row[c] and row[c] is not None]
     scores = [(label(c), row[c], row.get(c.replace("measures/", "floors/", 1))) for c in view.measures]
     return "\n".join(
         [
@@ -75,6 +75,11 @@ def best(view: View) -> str:
             largest(view),
         ]
     )
+
+
+def setting(value: object) -> str:
+    """A setting as it was set."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def largest(view: View) -> str:
@@ -134,6 +139,8 @@ def whole_spectra(view: View) -> str:
     found = spectra.find(view.table, view.objective, view.map)
     below = int(np.isneginf(found.exponents).sum())
     words = "One line a trial, lighter is better; lost trials are grey."
+    if np.isfinite(found.linear):
+        words += f" The axis is linear up to ±{digits(found.linear)} and logarithmic beyond."
     words += f" {below} exponents are −∞ (directions that the map annihilates) and are not drawn." if below else ""
     return page.figure(spectra.draw(found), words)
 
@@ -178,7 +185,8 @@ def trials(view: View) -> str:
     """Every trial, best first; a click on a head sorts."""
     frame, varied = view.finals.frame, view.table.varied
     exponents = [f"spectra/{view.map}/{s}" for s in ("maximum", "kaplan_yorke")] if view.map else []
-    columns = ["trial", "outcome", *varied, *view.measures, *exponents, "step", "seconds"]
+    measures = sorted(view.measures, key=lambda c: c != view.objective)
+    columns = ["trial", "outcome", *varied, *measures, *exponents, "step", "seconds"]
     values = numbers(view.finals, view.objective) if view.measures else np.zeros(len(frame))
     ranked = np.where(np.isnan(values), np.inf, -values if view.measures and view.maximised else values)
     order = np.lexsort((ranked, (frame["outcome"] != "finished").to_numpy()))

@@ -60,7 +60,7 @@ def neighbours(found: Finding, g: int, i: int) -> str:
     parts = [f"next to it {listed(found, g, i, beside)}"] if beside else []
     parts += [f"at the ends {listed(found, g, i, ends)}"] if ends else []
     edge = " The best place is an end of the axis: the optimum may lie beyond it." if i in (there[0], there[-1]) else ""
-    return f"Of {found.groups[g]} the medians are {'; '.join(parts)}.{edge}" if parts else ""
+    return f"Medians of {found.groups[g]}: {'; '.join(parts)}.{edge}" if parts else ""
 
 
 def listed(found: Finding, g: int, i: int, places: list[int]) -> str:
