@@ -480,12 +480,14 @@ def test_a_hunt_stops_what_is_worse_and_says_so(tmp_path):
 
 def workers_of(driver: int) -> list[int]:
     """The processes below a driver that train packs."""
-    table = [line.split(None, 2) for line in subprocess.check_output(["ps", "-eo", "pid,ppid,args"], text=True).split("\n")]
+    table = [
+        line.split(None, 2) for line in subprocess.check_output(["ps", "-eo", "pid,ppid,args"], text=True).split("\n")
+    ]
     rows = [(int(pid), int(parent), args) for pid, parent, args in (row for row in table[1:] if len(row) == 3)]
     below = {driver}
     while more := {pid for pid, parent, _ in rows if parent in below} - below:
         below |= more
-    return [pid for pid, _, args in rows if pid in below and args.startswith("ray::Pack")]
+    return [pid for pid, _, args in rows if pid in below and args.startswith(("ray::Pack", "ray::ResourceTrainable"))]
 
 
 @pytest.mark.cluster
