@@ -427,8 +427,9 @@ def test_a_sweep_end_to_end(finished):
     assert here.about == there.about
     finals = here.frame[here.frame["final"]]
     assert len(finals) == 8
-    assert set(finals.loc[finals["outcome"] == "finished", "provenance/pack"]) == {2}  # they did train side by side
-    best = finals.loc[finals["measures/loss"].idxmin()]
+    trained = finals[finals["outcome"] == "finished"]
+    assert set(trained["provenance/pack"]) == {2}  # they did train side by side
+    best = trained.loc[trained["measures/loss"].idxmin()]
     assert (best["trial"], best["measures/loss"]) == (summary.best_trial, summary.progress.best[0])
     runs = runs_of(summary.folder.parent, "eight")
     assert collections.Counter(r.info.status for r in runs) == {"FINISHED": 4, "FAILED": 4}
@@ -475,3 +476,34 @@ def test_a_hunt_stops_what_is_worse_and_says_so(tmp_path):
     assert len(stopped) == told.stopped
     assert {r.provenance["stopped_by"] for r in stopped} == {"scheduler"}
     assert json.loads((summary.folder / "sweep.json").read_text())["intent"] == "hunt"
+
+
+def workers_of(driver: int) -> list[int]:
+    """The processes below a driver that train packs."""
+    table = [
+        line.split(None, 2) for line in subprocess.check_output(["ps", "-eo", "pid,ppid,args"], text=True).split("\n")
+    ]
+    rows = [(int(pid), int(parent), args) for pid, parent, args in (row for row in table[1:] if len(row) == 3)]
+    below = {driver}
+    while more := {pid for pid, parent, _ in rows if parent in below} - below:
+        below |= more
+    return [pid for pid, _, args in rows if pid in below and args.startswith(("ray::Pack", "ray::ResourceTrainable"))]
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("moment", ["PROGRESS 1 0", "PROGRESS 1 1"])
+def test_a_worker_that_is_killed_costs_no_trial(tmp_path, moment):
+    """Between two packs, where Ray itself would forget the next one, and inside a pack."""
+    sweep = slow_sweep(tmp_path)
+    process = start(tmp_path, sweep)
+    assert process.stdout is not None
+    seen = next(line for line in process.stdout if line.startswith(moment))
+    workers = workers_of(process.pid)
+    assert workers, seen
+    for worker in workers:
+        os.kill(worker, signal.SIGKILL)
+    output, _ = process.communicate(timeout=120)
+    assert "SUMMARY False 3" in output, output
+    assert last_outcomes(tmp_path / "results" / "question") == dict.fromkeys(range(3), "finished")
+    assert {r.info.status for r in runs_of(tmp_path / "results", "question")} == {"FINISHED"}
+    assert "RUNNING" not in states(tmp_path / "results" / "question", "question")

@@ -27,7 +27,6 @@ SWITCHES = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # resuming reads the records, never Ray's snapshots
 }
-RETRIES = 2  # of a pack whose worker was lost
 OBJECT_STORE = 128 * 1024**2  # bytes; results are small, and a laptop's memory is not ours
 
 
@@ -85,7 +84,7 @@ def train(sweep: Sweep, base: Config, searcher: Packs, watch: Watch, jobs: int, 
                 verbose=0,
                 callbacks=[watch],
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-                failure_config=tune.FailureConfig(max_failures=RETRIES),
+                failure_config=tune.FailureConfig(max_failures=0),  # `Packs` retries
             ),
         )
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what fails is in the records, with its traceback

@@ -79,11 +79,12 @@ def run(
     """
     changed = {"trials": trials or sweep.trials, "pack": pack or sweep.pack, "name": sweep.name or "sweep"}
     sweep = dataclasses.replace(sweep, **changed)
+    base = sweep.config(changes)
     folder = Folder(results, changed["name"])
     folder.hold()
     try:
         with interruptible() as stop:
-            drive = Drive(sweep, sweep.config(changes), folder, tracking_uri or tracking.store(results), seed, listen)
+            drive = Drive(sweep, base, folder, tracking_uri or tracking.store(results), seed, listen)
             drive.plan(resume)
             drive.open_books()
             interrupted = drive.work(jobs, gpus, address, stop)
@@ -151,8 +152,8 @@ class Drive:
         scribe, watch, interrupted = Scribe(self.ledger), None, False
         try:
             with cluster(address, jobs):
-                slots_, device = slots(jobs, gpus), "cuda" if gpus else "cpu"
-                searcher = self.searcher(slots_, device)
+                at_once, device = slots(jobs, gpus), "cuda" if gpus else "cpu"
+                searcher = self.searcher(at_once, device)
                 watch = Watch(
                     searcher,
                     self.board,
@@ -164,7 +165,7 @@ class Drive:
                     self.sweep.objective,
                     reports=self.sweep.intent == "hunt",
                 )
-                train(self.sweep, self.base, searcher, watch, slots_, gpus)
+                train(self.sweep, self.base, searcher, watch, at_once, gpus)
         except (Interrupted, KeyboardInterrupt):
             interrupted = True
         finally:
@@ -201,6 +202,10 @@ class Drive:
         if interrupted:
             notes.append(f"Interrupted after {progress.done} of {progress.asked} trials; go on with --resume.")
         else:
+            if progress.done < progress.asked:
+                notes.append(
+                    f"Only {progress.done} of {progress.asked} trials: the space holds no more distinct points."
+                )
             try:
                 atlas = report.write(Table.read(self.folder.path), self.folder.atlas)
             except Exception as error:  # a picture that fails must not hide the results it would have shown

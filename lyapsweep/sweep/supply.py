@@ -1,5 +1,6 @@
 """Which pack comes next: from a plan, or asked of Optuna as the sweep goes; and Ray's view of that."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,6 +12,8 @@ from lyapsweep.sweep.definition import Sweep
 from lyapsweep.sweep.journal import Journal
 from lyapsweep.sweep.packing import packs
 from lyapsweep.sweep.spaces import TRIES, Point, point
+
+RETRIES = 2  # of a pack whose worker was lost
 
 
 def planned(points: Sequence[Point], size: int, device: str, journal: Journal) -> Iterator[list[Config]]:
@@ -51,28 +54,45 @@ def hunted(
 class Packs(Searcher):
     """Hands Ray one pack a suggestion, with the settings that every pack gets.
 
-    What comes of a pack is told by `Watch`, member by member. No state is kept for Ray to restore: a resumed sweep is
-    planned anew from the records.
+    What comes of a pack is told by `Watch`, member by member, which also says that it is over (`close`) or must be
+    handed out again (`retry`). Ray's own retries are not used: they forget a pack whose worker is lost between two
+    packs. No state is kept for Ray to restore: a resumed sweep is planned anew from the records.
     """
 
     def __init__(self, supply: Iterator[list[Config]], settings: Mapping[str, Any]):
         super().__init__()
         self.supply, self.settings = supply, dict(settings)
         self.handed_out: dict[int, list[Config]] = {}
+        self.out: set[int] = set()
+        self.again: list[int] = []
+        self.losses: Counter[int] = Counter()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {}  # for the snapshot that Ray writes of its tuner
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if self.again:
+            number = self.again.pop(0)
+        else:
+            pack = next(self.supply, None)
+            if pack is None:  # a pack that is out may yet have to be handed out again
+                return None if self.out else self.FINISHED
+            number = len(self.handed_out)
+            self.handed_out[number] = pack
+        self.out.add(number)
+        return {"pack": number, "configs": [c.to_dict() for c in self.handed_out[number]], **self.settings}
+
+    def close(self, number: int) -> None:
+        self.out.discard(number)
+
+    def retry(self, number: int, left: list[Config]) -> bool:
+        """Hand out what is left of a pack whose worker was lost; False where that happened too often."""
+        self.losses[number] += 1
+        if self.losses[number] > RETRIES:
+            return False
+        self.handed_out[number] = left
+        self.again.append(number)
+        return True
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict, **spec: Any) -> bool:
         return True
-
-    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        pack = next(self.supply, None)
-        if pack is None:
-            return self.FINISHED
-        number = len(self.handed_out)
-        self.handed_out[number] = pack
-        return {"pack": number, "configs": [c.to_dict() for c in pack], **self.settings}
 
     def on_trial_complete(self, trial_id: str, result: dict | None = None, error: bool = False) -> None:
         pass
@@ -82,3 +102,6 @@ class Packs(Searcher):
 
     def restore(self, checkpoint_path: str) -> None:
         raise NotImplementedError("A sweep is resumed from its records, not from Ray's snapshots.")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # for the snapshot that Ray writes of its tuner

@@ -13,7 +13,7 @@ from lyapsweep.sweep.folder import Folder
 from lyapsweep.sweep.journal import Journal
 from lyapsweep.sweep.progress import Board
 from lyapsweep.sweep.scribe import Scribe
-from lyapsweep.sweep.supply import Packs
+from lyapsweep.sweep.supply import RETRIES, Packs
 from lyapsweep.sweep.trainable import ended
 
 
@@ -52,11 +52,10 @@ class Watch(tune.Callback):
             raise Interrupted
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        for config in self.members(trial):
-            if not self.board.outcomes.get(config.id, Outcome.RUNNING).final:
-                self.alive[config.id] = config
-                self.board.note(config, Outcome.RUNNING, math.nan, 0.0)
-                self.scribe.begin(config)
+        for config in self.left(trial):
+            self.alive[config.id] = config
+            self.board.note(config, Outcome.RUNNING, math.nan, 0.0)
+            self.scribe.begin(config)
         self.tell("")
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
@@ -70,17 +69,23 @@ class Watch(tune.Callback):
         self.tell("")
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        self.end(self.members(trial), Outcome.STOPPED, {"stopped_by": "scheduler"})
+        self.end(self.left(trial), Outcome.STOPPED, {"stopped_by": "scheduler"})
+        self.searcher.close(trial.config["pack"])
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        error = trial.get_error()
-        self.end(self.members(trial), Outcome.FAILED, {"error": f"The worker was lost: {error or 'no reason given'}"})
+        left = self.left(trial)
+        if left and self.searcher.retry(trial.config["pack"], left):
+            return
+        self.end(left, Outcome.FAILED, {"error": f"The worker was lost {RETRIES + 1} times: {trial.get_error()}"})
+        self.searcher.close(trial.config["pack"])
+
+    def left(self, trial: Any) -> list[Config]:
+        """Members of a pack whose end is not known yet."""
+        return [c for c in self.members(trial) if not self.board.outcomes.get(c.id, Outcome.RUNNING).final]
 
     def end(self, configs: Iterable[Config], outcome: Outcome, told: dict[str, Any]) -> None:
-        """The end, from outside, of every given member that still trains: as a record, and to all who follow it."""
+        """The end, from outside, of members that still train: as a record, and to all who follow it."""
         for config in configs:
-            if config.id not in self.alive:
-                continue
             file = self.folder.records / self.files[config.id] if config.id in self.files else None
             last = Record.load(file) if file else Record(config, 0, Outcome.RUNNING, provenance={"seed": config.seed})
             if file or not told.get("interrupted"):  # an interrupted trial without a record leaves no trace
