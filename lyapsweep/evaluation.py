@@ -82,7 +82,7 @@ def counted(lyapunov: Lyapunov, state: int) -> dict:
 
 
 def horizon(series: Series, available: int) -> int:
-    """How many steps ahead are forecast: ten Lyapunov times of the data where they are known, at most half the test part."""
+    """Steps forecast ahead: ten Lyapunov times of the data where they are known, at most half the test part."""
     wanted = HORIZON_LYAPUNOV_TIMES / series.lambda_max if series.lambda_max else HORIZON_UNKNOWN
     return max(1, min(math.ceil(wanted), available // 2))
 
@@ -94,7 +94,7 @@ def infer(network: nn.ModuleDict, x: Tensor) -> Tensor:
 
 
 def generate(network: nn.ModuleDict, test: Tensor) -> Tensor:
-    """One free run as long as the test part, after a burn-in, from its first observation: (time, population, features)."""
+    """A free run as long as the test part, after a burn-in, from its first value: (time, population, features)."""
     burn_in = int(BURN_IN * len(test))
     run, _ = free(network["cell"], network["readout"], infer(network, test[:1]), burn_in + len(test))
     return run[burn_in:, :, 0]
@@ -118,7 +118,7 @@ def on_attractor(network: nn.ModuleDict, test: Tensor, lyapunov: Lyapunov) -> Te
 
 
 def under_forcing(network: nn.ModuleDict, strengths: Strengths, test: Tensor, lyapunov: Lyapunov) -> list[Spectrum]:
-    """The spectrum of the network as it is forced in training, the strengths of one window repeated along the test part."""
+    """The spectrum under the forcing of training, the strengths of one window repeated along the test part."""
     cell, readout = network["cell"], network["readout"]
     steps = min(lyapunov.warmup + lyapunov.steps, len(test) // lyapunov.orbits)
     first = torch.arange(lyapunov.orbits, device=test.device) * steps

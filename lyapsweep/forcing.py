@@ -48,7 +48,7 @@ class Sparse(AbstractForcing):
 
 
 class Generalised(AbstractForcing):
-    """a = `alpha` at every step: the state leaks toward the data, Jacobians shrink by (1 - alpha) (Hess et al. 2023)."""
+    """a = `alpha` at every step: the state leaks to the data, Jacobians shrink by (1 - alpha) (Hess et al. 2023)."""
 
     def __init__(self, *, alpha: float = 0.1):
         if not 0 <= alpha <= 1:

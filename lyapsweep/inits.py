@@ -28,7 +28,7 @@ def uniform(rows: int, columns: int, generator: Generator, *, bound: float | Non
 
 
 def orthogonal(rows: int, columns: int, generator: Generator, *, gain: float = 1.0) -> Matrix:
-    """gain x a Haar-random (semi-)orthogonal matrix: every exponent of the linear map is log(gain) (Saxe et al. 2014)."""
+    """gain x a Haar-random (semi-)orthogonal matrix: the linear map's exponents are log(gain) (Saxe et al. 2014)."""
     tall = torch.randn(max(rows, columns), min(rows, columns), generator=generator, dtype=torch.float64)
     q, r = torch.linalg.qr(tall)
     q = q * r.diagonal().sign()
@@ -36,7 +36,7 @@ def orthogonal(rows: int, columns: int, generator: Generator, *, gain: float = 1
 
 
 def near_identity(rows: int, columns: int, generator: Generator, *, scale: float = 0.1) -> Matrix:
-    """I + N(0, scale^2 / columns), without the I where the matrix is not square: the map starts close to standing still.
+    """I + N(0, scale^2 / columns), without the I where the matrix is not square: the map starts near standing still.
 
     What a flow sampled at a small time step asks of a network: one step moves the state a little.
     """

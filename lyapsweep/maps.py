@@ -19,7 +19,7 @@ Tangents = Float[Tensor, "population batch exponents state"]
 class AbstractMap(ABC):
     """z_{t+1} = f(z_t, x_t), with V_{t+1} = V_t (Df)^T for tangent vectors in the rows of V.
 
-    `population` and `state` are sizes; `dt` is the time that one step takes, None where steps are all the time there is.
+    `population` and `state` are sizes; `dt` is the time that one step takes, None where steps are all there is.
     """
 
     population: int

@@ -81,7 +81,7 @@ def flatten(network: nn.ModuleDict) -> tuple[nn.Parameter, list[nn.Parameter]]:
 
 
 def collect(loss: Float[Tensor, " population"], weights: list[nn.Parameter]) -> Float[Tensor, "population weights"]:
-    """d loss_p / d theta_p for every member: losses are sums over disjoint networks, so one backward pass serves all."""
+    """d loss_p / d theta_p for every member: they share no weight, so one backward pass of the sum serves all."""
     gradients = torch.autograd.grad(loss.sum(), weights, allow_unused=True)
     parts = [torch.zeros_like(w) if g is None else g for g, w in zip(gradients, weights)]
     return torch.cat([g.flatten(1) for g in parts], dim=1)

@@ -45,6 +45,7 @@ def run_trials(configs: Sequence[Config], device: str = "cpu") -> Iterator[list[
         raise ValueError("The configs of a pack must share everything but seed, init, forcing, lr, lr_end and clip.")
     began, first = time.perf_counter(), configs[0]
     series = datasets.build(**first.dataset)
+    first.windows.fit(len(series.train))
     network = build(configs, series.features).to(device)
     strengths = force(configs).to(device)
     values = torch.as_tensor(series.train, dtype=torch.get_default_dtype(), device=device)

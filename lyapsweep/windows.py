@@ -21,18 +21,21 @@ class Windows:
         if self.state != "fresh":
             raise ValueError(f"windows/state must be 'fresh', but got {self.state!r}.")
 
+    def fit(self, series_length: int) -> None:
+        """Raise ValueError where a series of so many steps holds no window."""
+        if series_length < self.length + 1:
+            raise ValueError(
+                f"windows/length < steps in the training series must hold, but got length={self.length} for a series "
+                f"of {series_length} steps. Shorten windows/length or give a longer series."
+            )
+
 
 def starts(
     windows: Windows, series_length: int, updates: int, generator: torch.Generator
 ) -> Int[Tensor, "updates batch"]:
     """Random first steps: every window of length + 1 observations inside the series is equally likely."""
-    last = series_length - windows.length - 1
-    if last < 0:
-        raise ValueError(
-            f"windows/length < steps in the training series must hold, but got length={windows.length} for a series of "
-            f"{series_length} steps. Shorten windows/length or give a longer series."
-        )
-    return torch.randint(0, last + 1, (updates, windows.batch), generator=generator)
+    windows.fit(series_length)
+    return torch.randint(0, series_length - windows.length, (updates, windows.batch), generator=generator)
 
 
 def cut(

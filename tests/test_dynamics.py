@@ -145,7 +145,7 @@ def test_leading_exponents_are_those_of_the_whole():
 
 
 def test_forced_exponents():
-    """Full forcing annihilates every tangent; leak alpha shifts every exponent of a linear network by log(1 - alpha)."""
+    """Full forcing annihilates every tangent; a leak alpha shifts a linear network's exponents by log(1 - alpha)."""
     cell = CELLS["plrnn"](inputs=0, population=1, units=4)
     cell.build([(lambda r, c, g: 0.9 * torch.eye(r), torch.Generator())])
     cell.requires_grad_(False)

@@ -28,11 +28,11 @@ def lyapunov_spectra(
     """The leading k exponents (all where k is None) of every member of a population, in nats per step.
 
     Tangent rows V are pushed, V <- V Df(z_t, x_t)^T, and re-orthonormalised at each step, V^T = Q R;
-    lambda_i = mean over steps and orbits of log |R_ii|, after `warmup` steps that align state and frame uncounted.
+    lambda_i = mean over steps and orbits of log |R_ii|, after `warmup` steps that align state and frame, uncounted.
     The order of factors is Df(z_T) ... Df(z_1); the frame starts at random (`seed`), the same for every member.
 
-    z (population, batch, state): one orbit a batch row. `inputs`, where the map is driven or forced, leads with time and
-    must hold warmup + steps rows. The standard error is over BLOCKS blocks of steps of each orbit. Exponents are -inf
+    z (population, batch, state): one orbit a batch row. `inputs`, where the map is driven or forced, leads with time
+    and must hold warmup + steps rows. The standard error is over BLOCKS blocks of steps of each orbit. Exponents are -inf
     where a singular Jacobian annihilates a tangent vector, NaN for a member whose orbit left the finite numbers.
 
     Raises ValueError where k is not in 1 ... state, or inputs are too short.
@@ -84,7 +84,7 @@ def collect(
     settings: dict[str, Any],
 ) -> Spectrum:
     """Mean and standard error over blocks and orbits, largest exponent first."""
-    blocks, orbits, k = rates.shape
+    _, orbits, k = rates.shape
     samples = rates.reshape(-1, k)
     weights = np.repeat(counts / counts.sum() / orbits, orbits)
     with np.errstate(invalid="ignore"):
