@@ -32,8 +32,8 @@ def lyapunov_spectra(
     The order of factors is Df(z_T) ... Df(z_1); the frame starts at random (`seed`), the same for every member.
 
     z (population, batch, state): one orbit a batch row. `inputs`, where the map is driven or forced, leads with time
-    and must hold warmup + steps rows. The standard error is over BLOCKS blocks of steps of each orbit. Exponents are -inf
-    where a singular Jacobian annihilates a tangent vector, NaN for a member whose orbit left the finite numbers.
+    and must hold warmup + steps rows. The standard error is over BLOCKS blocks of steps of each orbit. Exponents are
+    -inf where a singular Jacobian annihilates a tangent vector, NaN for a member whose orbit left the finite numbers.
 
     Raises ValueError where k is not in 1 ... state, or inputs are too short.
     """
