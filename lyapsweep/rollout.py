@@ -44,11 +44,7 @@ def segmented(cell: AbstractCell, readout: AbstractReadout, x: Observations, cut
     steps, population, batch, _ = (len(x) - 1, *x.shape[1:])
     lengths = [after - before for before, after in zip(cuts, [*cuts[1:], steps])]
     z = across_time(readout.back, x[cuts]).transpose(0, 1).flatten(1, 2)
-    states = []
-    for _ in range(max(lengths)):
-        z = cell.step(z)
-        states.append(z)
-    seen = across_time(readout, torch.stack(states)).unflatten(2, (len(cuts), batch))
+    seen = across_time(readout, cell.unroll(z, max(lengths))).unflatten(2, (len(cuts), batch))
     if steps == len(cuts) * lengths[0]:
         return seen.permute(2, 0, 1, 3, 4).reshape(steps, population, batch, -1)
     order = [j * len(cuts) + i for i, length in enumerate(lengths) for j in range(length)]
@@ -59,11 +55,8 @@ def free(
     cell: AbstractCell, readout: AbstractReadout, z: Float[Tensor, "population batch state"], steps: int
 ) -> tuple[Predictions, Float[Tensor, "population batch state"]]:
     """Observations of a free run of `steps` steps from z, and the state that it ends in."""
-    states = []
-    for _ in range(steps):
-        z = cell.step(z)
-        states.append(z)
-    return across_time(readout, torch.stack(states)), z
+    states = cell.unroll(z, steps)
+    return across_time(readout, states), states[-1]
 
 
 def shared_cuts(readout: AbstractReadout, a: Strengths) -> list[int] | None:

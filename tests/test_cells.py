@@ -86,6 +86,24 @@ def test_finite_after_a_thousand_steps(kind, knobs):
     assert z.shape[-1] == cell.state >= cell.units
 
 
+@exam
+def test_unrolling_is_stepping_and_back_is_autodiff(kind, knobs):
+    """Backpropagation through time as the cell writes it is autograd's through its steps, for states and weights."""
+    cell = make(kind, knobs).requires_grad_(True)
+    z = some(cell)[0].requires_grad_(True)
+    inputs = [z, *(w for w in cell.parameters() if w.numel())]
+    g = torch.randn(7, *z.shape, generator=torch.Generator().manual_seed(1))
+    states, after = [], z
+    for _ in range(7):
+        after = cell.step(after)
+        states.append(after)
+    unrolled = cell.unroll(z, 7)
+    torch.testing.assert_close(unrolled, torch.stack(states), atol=1e-12, rtol=0)
+    expected = torch.autograd.grad(torch.stack(states), inputs, g, materialize_grads=True)
+    for got, want in zip(torch.autograd.grad(unrolled, inputs, g, materialize_grads=True), expected):
+        torch.testing.assert_close(got, want, atol=1e-11, rtol=1e-9)
+
+
 def test_lstm_is_torchs_lstm():
     cell = make("lstm", {"units": 4}, seeds=(3,), inputs=2)
     theirs = torch.nn.LSTMCell(2, 4)

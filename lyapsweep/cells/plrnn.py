@@ -7,7 +7,7 @@ Jacobian: diag(A) + W diag(1[z > 0]).
 import torch
 from torch import Generator, Tensor, nn
 
-from lyapsweep.cells.cell import AbstractCell, Draw, affine, carry
+from lyapsweep.cells.cell import AbstractCell, Draw, Gradients, affine, backwards, carry, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, States, Tangents
 
@@ -41,6 +41,28 @@ class Plrnn(AbstractCell):
     def step(self, z: States, x: Inputs | None = None) -> States:
         a = torch.addcmul(affine(torch.relu(z), self.coupling(), self.h), self.A.unsqueeze(1), z)
         return a if x is None else a + x @ self.C.mT
+
+    @torch.no_grad()
+    def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+        states, active = (z.new_empty(steps, *z.shape) for _ in range(2))
+        h, W, A = self.h.unsqueeze(1), self.coupling().mT, self.A.unsqueeze(1)
+        before = z
+        for after, r in zip(states.unbind(), active.unbind()):
+            torch.clamp(before, min=0, out=r)
+            before = torch.baddbmm(h, r, W, out=after).addcmul_(A, before)
+        return states, (z, states, active)
+
+    def back(self, kept: tuple[Tensor, ...], g: Tensor) -> Gradients:
+        start, states, active = kept
+        errors, open_ = torch.empty_like(g), (active > 0).to(g.dtype)
+        W, A = self.coupling(), self.A.unsqueeze(1)
+        after = torch.zeros_like(start)
+        for e, gate, direct in backwards(errors, open_, g):
+            torch.add(after, direct, out=e)
+            torch.bmm(e, W, out=after).mul_(gate).addcmul_(e, A)
+        before = torch.cat((start.unsqueeze(0), states[:-1]))
+        found = {"A": (errors * before).sum(dim=(0, 2)), "W": total(errors, active) * self.off_diagonal}
+        return after, found | {"h": errors.sum(dim=(0, 2))}
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         active = (z > 0).to(z.dtype).unsqueeze(2)
