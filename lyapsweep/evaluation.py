@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lyapsweep.config import Config, Lyapunov
 from lyapsweep.datasets.series import Series
 from lyapsweep.dynamics import Spectrum, lyapunov_spectra, tangent_growth
 from lyapsweep.maps import Forced
 from lyapsweep.measures.evidence import Evidence
-from lyapsweep.rollout import Strengths, across_time, forced, free
+from lyapsweep.rollout import Network, Strengths, across_time, forced, free
 from lyapsweep.windows import Windows, cut
 
 BURN_IN = 0.25  # of the generated length, run and thrown away before the free run counts (Hess et al. 2023)
@@ -26,7 +26,7 @@ LONGEST_LAG = 1000
 
 @torch.no_grad()
 def evaluate(
-    network: nn.ModuleDict, strengths: Strengths, series: Series, configs: Sequence[Config], norms: Tensor
+    network: Network, strengths: Strengths, series: Series, configs: Sequence[Config], norms: Tensor
 ) -> list[tuple[dict[str, Spectrum], Evidence]]:
     """Spectra by map and evidence, one pair a member. `norms` (updates, population) are the gradient norms so far."""
     network, test = in_double(network, series)
@@ -37,7 +37,7 @@ def evaluate(
     if lyapunov.forced:
         spectra["forced"] = under_forcing(network, strengths, test, lyapunov)
     lags = np.unique(np.geomspace(1, LONGEST_LAG, LAGS).astype(int))
-    growth = tangent_growth(network["cell"], on_attractor(network, test, lyapunov), lags.tolist())
+    growth = tangent_growth(network.cell, on_attractor(network, test, lyapunov), lags.tolist())
     losses = window_losses(network, strengths, test, windows)
     return [
         (
@@ -62,17 +62,17 @@ def evaluate(
 
 
 @torch.no_grad()
-def closed_loop(network: nn.ModuleDict, series: Series, lyapunov: Lyapunov) -> list[Spectrum]:
+def closed_loop(network: Network, series: Series, lyapunov: Lyapunov) -> list[Spectrum]:
     """The spectrum of each member running freely, in double precision, from states inferred from the test part."""
     network, test = in_double(network, series)
     z = on_attractor(network, test, lyapunov)
-    return lyapunov_spectra(network["cell"], z, kind="closed loop", **counted(lyapunov, z.shape[-1]))
+    return lyapunov_spectra(network.cell, z, kind="closed loop", **counted(lyapunov, z.shape[-1]))
 
 
-def in_double(network: nn.ModuleDict, series: Series) -> tuple[nn.ModuleDict, Tensor]:
+def in_double(network: Network, series: Series) -> tuple[Network, Tensor]:
     """A double-precision copy of the network, with the data's time step, and the test part beside it."""
     network = copy.deepcopy(network).double()
-    network["cell"].dt = series.dt
+    network.cell.dt = series.dt
     return network, torch.as_tensor(series.test, dtype=torch.float64, device=next(network.parameters()).device)
 
 
@@ -87,39 +87,39 @@ def horizon(series: Series, available: int) -> int:
     return max(1, min(math.ceil(wanted), available // 2))
 
 
-def infer(network: nn.ModuleDict, x: Tensor) -> Tensor:
+def infer(network: Network, x: Tensor) -> Tensor:
     """States (population, rows, state) inferred from observations (rows, features), the same for every member."""
-    readout = network["readout"]
+    readout = network.readout
     return readout.back(x.expand(readout.population, -1, -1))
 
 
-def generate(network: nn.ModuleDict, test: Tensor) -> Tensor:
+def generate(network: Network, test: Tensor) -> Tensor:
     """A free run as long as the test part, after a burn-in, from its first value: (time, population, features)."""
     burn_in = int(BURN_IN * len(test))
-    run, _ = free(network["cell"], network["readout"], infer(network, test[:1]), burn_in + len(test))
+    run, _ = free(network.cell, network.readout, infer(network, test[:1]), burn_in + len(test))
     return run[burn_in:, :, 0]
 
 
-def predict(network: nn.ModuleDict, test: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+def predict(network: Network, test: Tensor, steps: int) -> tuple[Tensor, Tensor]:
     """Free predictions (population, starts, steps, features) and what came then (starts, steps, features)."""
     last = len(test) - steps - 1
     first = torch.linspace(0, last, min(FORECASTS, last + 1), device=test.device).long()
-    run, _ = free(network["cell"], network["readout"], infer(network, test[first]), steps)
+    run, _ = free(network.cell, network.readout, infer(network, test[first]), steps)
     return run.permute(1, 2, 0, 3), cut(test, first, steps)[1:].transpose(0, 1)
 
 
-def on_attractor(network: nn.ModuleDict, test: Tensor, lyapunov: Lyapunov) -> Tensor:
+def on_attractor(network: Network, test: Tensor, lyapunov: Lyapunov) -> Tensor:
     """States (population, orbits, state) after `warmup` free steps from test observations far apart."""
     first = torch.linspace(0, len(test) - 1, lyapunov.orbits, device=test.device).long()
     z = infer(network, test[first])
     for _ in range(lyapunov.warmup):
-        z = network["cell"].step(z)
+        z = network.cell.step(z)
     return z
 
 
-def under_forcing(network: nn.ModuleDict, strengths: Strengths, test: Tensor, lyapunov: Lyapunov) -> list[Spectrum]:
+def under_forcing(network: Network, strengths: Strengths, test: Tensor, lyapunov: Lyapunov) -> list[Spectrum]:
     """The spectrum under the forcing of training, the strengths of one window repeated along the test part."""
-    cell, readout = network["cell"], network["readout"]
+    cell, readout = network.cell, network.readout
     steps = min(lyapunov.warmup + lyapunov.steps, len(test) // lyapunov.orbits)
     first = torch.arange(lyapunov.orbits, device=test.device) * steps
     x = cut(test, first, steps - 1).unsqueeze(1).expand(-1, cell.population, -1, -1)
@@ -130,11 +130,9 @@ def under_forcing(network: nn.ModuleDict, strengths: Strengths, test: Tensor, ly
     return lyapunov_spectra(Forced(cell, readout.mask), inputs[0, ..., 1:], inputs, kind="forced", **plan)
 
 
-def window_losses(network: nn.ModuleDict, strengths: Strengths, test: Tensor, windows: Windows) -> Tensor:
+def window_losses(network: Network, strengths: Strengths, test: Tensor, windows: Windows) -> Tensor:
     """Mean squared error (population, windows) of every whole test window under the forcing of training."""
     length = min(windows.length, len(test) - 1)
     first = torch.arange(0, len(test) - length, length, device=test.device)
-    x = cut(test, first, length).unsqueeze(1).expand(-1, network["cell"].population, -1, -1)
-    return (
-        (forced(network["cell"], network["readout"], x, strengths[:length].double()) - x[1:]).square().mean(dim=(0, 3))
-    )
+    x = cut(test, first, length).unsqueeze(1).expand(-1, network.cell.population, -1, -1)
+    return (forced(network.cell, network.readout, x, strengths[:length].double()) - x[1:]).square().mean(dim=(0, 3))

@@ -85,16 +85,16 @@ class Record:
             "floors": self.floors,
             "provenance": self.provenance,
         }
-        arrays = {f"traces/{k}": v for k, v in self.traces.items()} | {
-            f"weights/{k}": v for k, v in self.weights.items()
-        }
+        arrays: dict[str, Any] = {"header": np.array(json.dumps(strict(header), allow_nan=False))}
+        arrays |= {f"traces/{k}": v for k, v in self.traces.items()}
+        arrays |= {f"weights/{k}": v for k, v in self.weights.items()}
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / self.filename
         handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
         try:
             with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(file, header=np.array(json.dumps(strict(header), allow_nan=False)), **arrays)
+                np.savez_compressed(file, **arrays)
             os.replace(temporary, path)
         except BaseException:
             Path(temporary).unlink(missing_ok=True)

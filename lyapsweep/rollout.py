@@ -6,7 +6,7 @@ each member is forced at each step (see `forcing`); x_hat_{t+1} = g(f(z_t)) is c
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from lyapsweep.cells import AbstractCell
 from lyapsweep.readouts import AbstractReadout
@@ -14,6 +14,14 @@ from lyapsweep.readouts import AbstractReadout
 Observations = Float[Tensor, "time_plus_one population batch features"]
 Predictions = Float[Tensor, "time population batch features"]
 Strengths = Float[Tensor, "time population"]
+
+
+class Network(nn.Module):
+    """A population of recurrent networks: a cell, and the read-out of its states."""
+
+    def __init__(self, cell: AbstractCell, readout: AbstractReadout):
+        super().__init__()
+        self.cell, self.readout = cell, readout
 
 
 def forced(cell: AbstractCell, readout: AbstractReadout, x: Observations, a: Strengths) -> Predictions:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lyapsweep.config import Training
-from lyapsweep.rollout import Strengths, forced
+from lyapsweep.rollout import Network, Strengths, forced
 from lyapsweep.windows import Windows, cut, starts
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "radam": torch.optim.RAdam}
@@ -31,7 +31,7 @@ class Progress:
 
 
 def train(
-    network: nn.ModuleDict,
+    network: Network,
     strengths: Strengths,
     series: Float[Tensor, "samples features"],
     windows: Windows,
@@ -56,7 +56,7 @@ def train(
         if step % CHUNK == 0:
             first = torch.stack([starts(windows, len(series), CHUNK, g) for g in generators], dim=1).to(series.device)
         x = cut(series, first[step % CHUNK], windows.length)
-        loss = (forced(network["cell"], network["readout"], x, strengths) - x[1:]).square().mean(dim=(0, 2, 3))
+        loss = (forced(network.cell, network.readout, x, strengths) - x[1:]).square().mean(dim=(0, 2, 3))
         gradient = collect(loss, weights)
         norm = gradient.norm(dim=1)
         losses[step], norms[step] = loss.detach(), norm
@@ -71,7 +71,7 @@ def train(
         yield Progress(step, losses[:step], norms[:step], alive, list(died_at))
 
 
-def flatten(network: nn.ModuleDict) -> tuple[nn.Parameter, list[nn.Parameter]]:
+def flatten(network: Network) -> tuple[nn.Parameter, list[nn.Parameter]]:
     """All weights of a member in one row (population, weights); the network's own parameters become views of it."""
     weights = [w for w in network.parameters() if w.numel()]
     theta = nn.Parameter(torch.cat([w.detach().flatten(1) for w in weights], dim=1))

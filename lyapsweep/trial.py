@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from lyapsweep import datasets
 from lyapsweep.cells import CELLS
@@ -22,7 +21,7 @@ from lyapsweep.measures import MEASURES
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.readouts import READOUTS
 from lyapsweep.record import Outcome, Record
-from lyapsweep.rollout import Strengths
+from lyapsweep.rollout import Network, Strengths
 from lyapsweep.training import Progress, train
 
 TRACE_POINTS = 500  # at most, of a training curve
@@ -76,7 +75,7 @@ def network_spectrum(config: Config, weights: Mapping[str, np.ndarray] | None = 
     return closed_loop(network, series, config.lyapunov)[0]
 
 
-def load(network: nn.ModuleDict, weights: Mapping[str, np.ndarray]) -> None:
+def load(network: Network, weights: Mapping[str, np.ndarray]) -> None:
     """Give the one member of a network the weights of a record."""
     for name, parameter in network.named_parameters():
         if not parameter.numel():
@@ -92,7 +91,7 @@ def load(network: nn.ModuleDict, weights: Mapping[str, np.ndarray]) -> None:
         parameter.data.copy_(torch.as_tensor(weights[name]))
 
 
-def build(configs: Sequence[Config], features: int) -> nn.ModuleDict:
+def build(configs: Sequence[Config], features: int) -> Network:
     """The population {cell, readout} of a pack, each member drawn from its own seed."""
     first, population = configs[0], len(configs)
     cell = CELLS[first.cell["kind"]](inputs=0, population=population, **first.settings("cell"))
@@ -100,7 +99,7 @@ def build(configs: Sequence[Config], features: int) -> nn.ModuleDict:
     generators = [torch.Generator().manual_seed(2 * c.seed) for c in configs]
     cell.build([(draw(c), g) for c, g in zip(configs, generators)])
     readout.build(generators)
-    return nn.ModuleDict({"cell": cell, "readout": readout})
+    return Network(cell, readout)
 
 
 def draw(config: Config):
@@ -126,7 +125,7 @@ def note(
     p: int,
     outcome: Outcome,
     evidence: tuple[dict[str, Spectrum], Evidence],
-    network: nn.ModuleDict,
+    network: Network,
     provenance: dict,
 ) -> Record:
     """One member's record: what was measured, with weights and pictures where the trial ends."""

@@ -19,6 +19,7 @@ class Plrnn(AbstractCell):
     W: nn.Parameter
     h: nn.Parameter
     C: nn.Parameter
+    off_diagonal: Tensor
 
     def __init__(self, inputs: int, population: int, *, units: int = 30):
         super().__init__(inputs, units, population, state=units)
