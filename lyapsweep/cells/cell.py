@@ -61,7 +61,7 @@ Gradients = tuple[Tensor, dict[str, Tensor]]
 
 
 class Unrolled(torch.autograd.Function):
-    """A cell's own `ahead` and `back` as one node of the graph: a tenth of autograd's nodes and none of its overhead."""
+    """A cell's own `ahead` and `back` as one node of the graph, where autograd would make dozens a step."""
 
     @staticmethod
     def forward(ctx: Any, cell: AbstractCell, steps: int, z: Tensor, *weights: Tensor) -> Tensor:
@@ -75,6 +75,13 @@ class Unrolled(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> Any:
         start, found = ctx.cell.back(ctx.saved_tensors, g)
         return None, None, start, *(found.get(name) for name, _ in ctx.cell.named_parameters())
+
+
+def along(z: States, steps: int) -> Float[Tensor, "steps_plus_one population batch state"]:
+    """Room for z and the states after 1 ... steps steps, z written into it."""
+    states = z.new_empty(steps + 1, *z.shape)
+    states[0] = z
+    return states
 
 
 def backwards(*sequences: Float[Tensor, "steps ..."]) -> Iterator[tuple[Tensor, ...]]:

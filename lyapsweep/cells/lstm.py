@@ -7,7 +7,7 @@ State: z = [h, c], 2 x units: the Jacobian and the spectrum are those of the pai
 import torch
 from torch import Generator, Tensor, nn
 
-from lyapsweep.cells.cell import AbstractCell, Draw, Gradients, affine, backwards, carry, total
+from lyapsweep.cells.cell import AbstractCell, Draw, Gradients, affine, along, backwards, carry, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, States, Tangents
 
@@ -46,28 +46,35 @@ class Lstm(AbstractCell):
     @torch.no_grad()
     def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
         n = self.units
-        states, gates = z.new_empty(steps, *z.shape), z.new_empty(steps, *z.shape[:2], 4 * n)
-        squashed = torch.empty_like(states[..., :n])
+        states, gates = along(z, steps), z.new_empty(steps, *z.shape[:2], 4 * n)
+        squashed = torch.empty_like(states[1:, ..., :n])
         b, W = self.b.unsqueeze(1), self.W.mT
         h, c = z.split(n, dim=-1)
-        views = (states[..., :n], states[..., n:], gates, gates[..., : 2 * n], *gates.split(n, dim=-1), squashed)
+        views = (
+            states[1:, ..., :n],
+            states[1:, ..., n:],
+            gates,
+            gates[..., : 2 * n],
+            *gates.split(n, dim=-1),
+            squashed,
+        )
         for h1, c1, a, i_and_f, i, f, g, o, t in zip(*(v.unbind() for v in views)):
             torch.baddbmm(b, h, W, out=a)
             i_and_f.sigmoid_(), g.tanh_(), o.sigmoid_()
             c = torch.mul(f, c, out=c1).addcmul_(i, g)
             h = torch.mul(o, torch.tanh(c, out=t), out=h1)
-        return states, (z, states, gates, squashed)
+        return states[1:], (states, gates, squashed)
 
     def back(self, kept: tuple[Tensor, ...], g: Tensor) -> Gradients:
-        start, states, gates, t = kept
+        states, gates, t = kept
         n = self.units
-        before = torch.cat((start.unsqueeze(0), states[:-1]))
+        before = states[:-1]
         i, f, c_gate, o = gates.split(n, dim=-1)
         slopes = torch.stack((c_gate * i * (1 - i), before[..., n:] * f * (1 - f), i * (1 - c_gate * c_gate)), dim=-2)
         by_h, through = t * o * (1 - o), o * (1 - t * t)  # of o in h', and of c' in h'
         errors = torch.empty_like(gates)
         split = errors.unflatten(-1, (4, n))
-        gh, gc = torch.zeros_like(start[..., :n]), torch.zeros_like(start[..., n:])
+        gh, gc = torch.zeros_like(states[0][..., :n]), torch.zeros_like(states[0][..., n:])
         views = (errors, split[..., :3, :], split[..., 3, :], slopes, by_h, through, f, g[..., :n], g[..., n:])
         for e, e_ifg, e_o, slope, h_slope, c_slope, forget, direct_h, direct_c in backwards(*views):
             gh.add_(direct_h)

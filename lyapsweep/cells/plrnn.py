@@ -7,7 +7,7 @@ Jacobian: diag(A) + W diag(1[z > 0]).
 import torch
 from torch import Generator, Tensor, nn
 
-from lyapsweep.cells.cell import AbstractCell, Draw, Gradients, affine, backwards, carry, total
+from lyapsweep.cells.cell import AbstractCell, Draw, Gradients, affine, along, backwards, carry, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, States, Tangents
 
@@ -45,23 +45,24 @@ class Plrnn(AbstractCell):
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-        states, active = (z.new_empty(steps, *z.shape) for _ in range(2))
+        states = along(z, steps)
+        active = torch.empty_like(states[1:])
         h, W, A = self.h.unsqueeze(1), self.coupling().mT, self.A.unsqueeze(1)
         before = z
-        for after, r in zip(states.unbind(), active.unbind()):
+        for after, r in zip(states[1:].unbind(), active.unbind()):
             torch.clamp(before, min=0, out=r)
             before = torch.baddbmm(h, r, W, out=after).addcmul_(A, before)
-        return states, (z, states, active)
+        return states[1:], (states, active)
 
     def back(self, kept: tuple[Tensor, ...], g: Tensor) -> Gradients:
-        start, states, active = kept
+        states, active = kept
         errors, open_ = torch.empty_like(g), (active > 0).to(g.dtype)
         W, A = self.coupling(), self.A.unsqueeze(1)
-        after = torch.zeros_like(start)
+        after = torch.zeros_like(states[0])
         for e, gate, direct in backwards(errors, open_, g):
             torch.add(after, direct, out=e)
             torch.bmm(e, W, out=after).mul_(gate).addcmul_(e, A)
-        before = torch.cat((start.unsqueeze(0), states[:-1]))
+        before = states[:-1]
         found = {"A": (errors * before).sum(dim=(0, 2)), "W": total(errors, active) * self.off_diagonal}
         return after, found | {"h": errors.sum(dim=(0, 2))}
 

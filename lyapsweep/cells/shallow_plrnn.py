@@ -7,7 +7,7 @@ State: z (units). Jacobian: diag(A) + W1 D W2 with D = diag(1[W2 z + h2 > 0] - c
 import torch
 from torch import Generator, Tensor, nn
 
-from lyapsweep.cells.cell import AbstractCell, Draw, Gradients, affine, backwards, carry, total
+from lyapsweep.cells.cell import AbstractCell, Draw, Gradients, affine, along, backwards, carry, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, States, Tangents
 
@@ -47,28 +47,28 @@ class ShallowPlrnn(AbstractCell):
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-        states, hidden = z.new_empty(steps, *z.shape), z.new_empty(steps, *z.shape[:2], self.hidden)
+        states, hidden = along(z, steps), z.new_empty(steps, *z.shape[:2], self.hidden)
         h1, h2, A = self.h1.unsqueeze(1), self.h2.unsqueeze(1), self.A.unsqueeze(1)
         before = z
-        for after, a in zip(states.unbind(), hidden.unbind()):
+        for after, a in zip(states[1:].unbind(), hidden.unbind()):
             r = torch.baddbmm(h2, before, self.W2.mT, out=a).relu()
             if self.clipped:
                 r -= (a - h2).relu()
             before = torch.baddbmm(h1, r, self.W1.mT, out=after).addcmul_(A, before)
-        return states, (z, states, hidden)
+        return states[1:], (states, hidden)
 
     def back(self, kept: tuple[Tensor, ...], g: Tensor) -> Gradients:
-        start, states, a = kept
+        states, a = kept
         h2, A = self.h2[:, None], self.A.unsqueeze(1)
         first = (a > 0).to(g.dtype)
         slopes = first - (a - h2 > 0).to(g.dtype) if self.clipped else first
         r = a.relu() - (a - h2).relu() if self.clipped else a.relu()
-        outer, inner, after = torch.empty_like(g), torch.empty_like(a), torch.zeros_like(start)
+        outer, inner, after = torch.empty_like(g), torch.empty_like(a), torch.zeros_like(states[0])
         for e, d, slope, direct in backwards(outer, inner, slopes, g):
             torch.add(after, direct, out=e)
             torch.bmm(e, self.W1, out=d)
             torch.bmm(d * slope, self.W2, out=after).addcmul_(e, A)
-        before = torch.cat((start.unsqueeze(0), states[:-1]))
+        before = states[:-1]
         return after, {
             "A": (outer * before).sum(dim=(0, 2)),
             "W1": total(outer, r),

@@ -6,7 +6,7 @@ State: h (units). Jacobian: diag(1 - h'^2) W.
 import torch
 from torch import Generator, Tensor, nn, tanh
 
-from lyapsweep.cells.cell import AbstractCell, Draw, Gradients, affine, backwards, carry, total
+from lyapsweep.cells.cell import AbstractCell, Draw, Gradients, affine, along, backwards, carry, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, States, Tangents
 
@@ -35,22 +35,21 @@ class Vanilla(AbstractCell):
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-        states = z.new_empty(steps, *z.shape)
+        states = along(z, steps)
         b, W = self.b.unsqueeze(1), self.W.mT
         h = z
-        for after in states.unbind():
+        for after in states[1:].unbind():
             h = torch.baddbmm(b, h, W, out=after).tanh_()
-        return states, (z, states)
+        return states[1:], (states,)
 
     def back(self, kept: tuple[Tensor, ...], g: Tensor) -> Gradients:
-        start, states = kept
-        errors, slopes = torch.empty_like(g), 1 - states * states
-        after = torch.zeros_like(start)
+        (states,) = kept
+        errors, slopes = torch.empty_like(g), 1 - states[1:] * states[1:]
+        after = torch.zeros_like(states[0])
         for e, slope, direct in backwards(errors, slopes, g):
             torch.mul(after.add_(direct), slope, out=e)
             torch.bmm(e, self.W, out=after)
-        before = torch.cat((start.unsqueeze(0), states[:-1]))
-        return after, {"W": total(errors, before), "b": errors.sum(dim=(0, 2))}
+        return after, {"W": total(errors, states[:-1]), "b": errors.sum(dim=(0, 2))}
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         h = self.step(z, x)

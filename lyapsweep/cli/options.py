@@ -1,6 +1,5 @@
 """Options that several commands take, and what must be set before they work."""
 
-import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -66,11 +65,3 @@ tracking_uri = click.option(
     "--tracking-uri", help="MLflow server or store.  [default: MLFLOW_TRACKING_URI, else mlflow.db in --results]"
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-
-
-def one_thread() -> None:
-    """Small matrices are slower on several threads; whoever sets OMP_NUM_THREADS knows better."""
-    if "OMP_NUM_THREADS" not in os.environ:
-        import torch
-
-        torch.set_num_threads(1)

@@ -13,6 +13,7 @@ import click
 
 from lyapsweep.cli import options, show
 from lyapsweep.cli.errors import Exit, Problem
+from lyapsweep.process import small_networks
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -55,7 +56,7 @@ def command(
     from lyapsweep import datasets
     from lyapsweep.config import Config
 
-    options.one_thread()
+    small_networks()
     check_device(device)
     point = Config.load(config, changes)
     folder, out = results / (name or config.stem), show.console()

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from lyapsweep.cli import options, show
 from lyapsweep.cli.errors import Exit, Problem
+from lyapsweep.process import small_networks
 
 if TYPE_CHECKING:
     from lyapsweep.config import Config
@@ -65,7 +66,7 @@ def command(
     WHAT is a system (`lyapsweep list systems`), a YAML config (its network as initialised) or a record file (its
     network as trained).
     """
-    options.one_thread()
+    small_networks()
     plan = {"steps": steps, "warmup": warmup, "orbits": orbits, "exponents": exponents}
     plan = {k: v for k, v in plan.items() if v is not None}
     suffix = Path(what).suffix.lower()

@@ -14,6 +14,7 @@ import click
 
 from lyapsweep.cli import options, show
 from lyapsweep.cli.errors import Exit, Problem
+from lyapsweep.process import small_networks
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -55,7 +56,7 @@ def command(sweep: Path, name: str | None, dry_run: bool, changes: dict[str, Any
     """
     from lyapsweep.sweep import load
 
-    options.one_thread()
+    small_networks()
     region, out = load(sweep), show.console()
     if name is not None:
         region = replace(region, name=name)

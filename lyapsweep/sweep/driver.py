@@ -185,7 +185,7 @@ class Drive:
             supply = planned(left, size, device, self.journal)
         else:
             supply = hunted(sweep, self.base, self.todo, self.lost, size, device, self.journal)
-        settings = {"records": str(self.folder.records), "objective": sweep.objective, "device": device, "threads": 1}
+        settings = {"records": str(self.folder.records), "objective": sweep.objective, "device": device}
         return Packs(supply, settings)
 
     def tell(self, message: str) -> None:

@@ -5,11 +5,11 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from ray import tune
 
 from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
+from lyapsweep.process import small_networks
 from lyapsweep.record import Outcome, Record
 from lyapsweep.trial import run_trials, versions
 
@@ -22,7 +22,7 @@ class Pack(tune.Trainable):
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """The next pack in the same process, which has imported everything already."""
-        torch.set_num_threads(new_config["threads"])
+        small_networks()
         self.configs = [Config.of(c) for c in new_config["configs"]]
         self.records, self.objective = Path(new_config["records"]), new_config["objective"]
         self.stream = outlast(self.configs, new_config["device"])
