@@ -16,7 +16,8 @@ from lyapsweep.measures.evidence import Evidence
 from lyapsweep.rollout import Network, Strengths, across_time, forced, free
 from lyapsweep.windows import Windows, cut
 
-BURN_IN = 0.25  # of the generated length, run and thrown away before the free run counts (Hess et al. 2023)
+ORBITS = 5  # free runs: where a network has two attractors, a single run would score one of them
+BURN_IN = 0.25  # of a run's length, thrown away before it counts (Hess et al. 2023)
 FORECASTS = 100  # starts, evenly spaced over the test part
 HORIZON_LYAPUNOV_TIMES = 10
 HORIZON_UNKNOWN = 500  # samples, where nobody knows lambda_max
@@ -45,7 +46,8 @@ def evaluate(
             Evidence(
                 truth=series.test,
                 reference=series.train[: len(series.test)],
-                generated=generated[:, p].cpu().numpy(),
+                orbits=ORBITS,
+                generated=generated[p].cpu().numpy(),
                 forecasts=forecasts[p].cpu().numpy(),
                 targets=targets.cpu().numpy(),
                 losses=losses[p].cpu().numpy(),
@@ -94,10 +96,15 @@ def infer(network: Network, x: Tensor) -> Tensor:
 
 
 def generate(network: Network, test: Tensor) -> Tensor:
-    """A free run as long as the test part, after a burn-in, from its first value: (time, population, features)."""
-    burn_in = int(BURN_IN * len(test))
-    run, _ = free(network.cell, network.readout, infer(network, test[:1]), burn_in + len(test))
-    return run[burn_in:, :, 0]
+    """ORBITS free runs one after the other, together as long as the test part: (population, time, features).
+
+    Each starts at a test observation, far from the others, and counts after its burn-in.
+    """
+    length = len(test) // ORBITS
+    burn_in = int(BURN_IN * length)
+    starts = infer(network, test[torch.arange(ORBITS, device=test.device) * length])
+    run, _ = free(network.cell, network.readout, starts, burn_in + length)
+    return run[burn_in:].permute(1, 2, 0, 3).flatten(1, 2)
 
 
 def predict(network: Network, test: Tensor, steps: int) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ SWEEP = Sweep(
     grid={
         "cell": [
             {"kind": "vanilla", "units": 30},
-            {"kind": "lstm", "units": 30},
+            {"kind": "lstm", "units": 20},
             {"kind": "plrnn", "units": 30},
         ],
         "forcing/interval": [5, 8, 12, 16, 25, 51, 64],

@@ -426,3 +426,16 @@ def test_halves_of_the_papers_files(file, score, value, plain):
     series = np.load(DATA / f"{file}.npy").astype(float)
     halves = replace(plain, truth=series[:50_000], generated=series[50_000:])
     assert MEASURES[score](halves) == pytest.approx(value, abs=1e-6)
+
+
+def test_several_runs_are_scored_together(plain):
+    """Pooled points, spectra averaged over pieces, divergence as the mean over runs."""
+    five = replace(plain, orbits=5)
+    assert MEASURES["state_space"](five) == MEASURES["state_space"](plain)
+    assert MEASURES["power_spectrum"](five) == pytest.approx(0.0, abs=1e-9)
+    lost = plain.generated.copy()
+    lost[len(lost) // 5 :: 1][: len(lost) // 5] = np.nan  # the second of five runs, from its first step
+    assert MEASURES["divergence"](replace(five, generated=lost)) == pytest.approx(0.8)
+    still = plain.generated.copy()
+    still[: len(still) // 5] = still[0]
+    assert 0 < MEASURES["power_spectrum"](replace(five, generated=still)) < 0.5

@@ -9,15 +9,17 @@ RANGES = 10.0  # how many ranges of the truth away from its middle still counts 
 
 
 def divergence(evidence: Evidence) -> float:
-    """Fraction of the free run before it leaves the finite numbers or ten ranges of the truth.
+    """Fraction of a free run before it leaves the finite numbers or ten ranges of the truth, mean over the runs.
 
     min{t : |x_i(t) - c_i| > 10 (max_i - min_i) for some feature i, or not finite} / T, and 1 where there is no such t;
-    c_i is the middle of the truth's range. 1 is best: the run never diverged. Worst: 0.
+    c_i is the middle of the truth's range. 1 is best: no run ever diverged. Worst: 0.
     """
     low, high = evidence.truth.min(axis=0), evidence.truth.max(axis=0)
     width = np.where(high > low, high - low, 1.0)  # a constant feature: one standard unit
     stays = (np.abs(evidence.generated - (low + high) / 2) <= RANGES * width).all(axis=1)  # NaN does not stay
-    return 1.0 if stays.all() else float(np.argmin(stays)) / len(stays)
+    length = len(stays) // evidence.orbits
+    runs = stays[: length * evidence.orbits].reshape(evidence.orbits, length)
+    return float(np.where(runs.all(axis=1), 1.0, runs.argmin(axis=1) / runs.shape[1]).mean())
 
 
 DIVERGENCE = Measure("divergence", divergence, "maximise", worst=0.0, unit="run", title="Free run before divergence")

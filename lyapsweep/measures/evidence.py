@@ -12,8 +12,9 @@ class Evidence:
     truth      (time, features)             the held-out series
     reference  (time, features)             another piece of the truth, as long as `truth` where there is that much:
                                             a measure's floor is its score with `reference` in place of `generated`
-    generated  (time, features)             a free run of the network on its attractor, as long as `truth`; rows are
-                                            NaN from the step at which the run left the finite numbers
+    generated  (time, features)             free runs of the network on its attractor, `orbits` of one length, one after
+                                            the other, together as long as `truth`; rows are NaN or infinite from the
+                                            step at which a run left the finite numbers
     forecasts  (starts, horizon, features)  free predictions of 1 ... horizon steps from states inferred at `starts`
     targets    (starts, horizon, features)  what came then
     losses     (windows,)                   held-out loss of each test window under the forcing of training
@@ -36,3 +37,4 @@ class Evidence:
     exponent: float
     lambda_max: float | None
     dt: float
+    orbits: int = 1

@@ -6,7 +6,7 @@ from scipy.ndimage import gaussian_filter1d
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.measures.measure import Measure, Undefined
 
-SIGMA = 20.0  # frequency bins
+SIGMA = 20.0  # frequency bins of the whole series
 CONSTANT = 1e-6  # of the truth's standard deviation: below it, single precision sees a constant
 
 
@@ -14,8 +14,10 @@ def power_spectrum(evidence: Evidence) -> float:
     """D_H = mean_i sqrt(1 - sum_k sqrt(P_ik Q_ik)), the Hellinger distance of power spectra, between 0 and 1.
 
     GTF convention (Hess et al. 2023): of the whole series, z-scored, |rfft|^2 smoothed over frequency by a Gaussian of
-    20 bins and normalised to sum 1, feature by feature. Both series are cut to the shorter one; the width of 20 bins
-    depends on their length, so scores of different lengths are not comparable. Features that are constant in the truth
+    20 bins and normalised to sum 1, feature by feature. Where the generated series is several runs, both series are cut
+    into as many pieces, whose powers are averaged (Bartlett 1948) and smoothed over the same band of frequencies. Both
+    are cut to the shorter one; that band depends on their length, so scores of different lengths are not comparable.
+    Features that are constant in the truth
     are left out (undefined where all are); one that is constant in the generated series alone scores 1. Worst: 1.
     """
     length = min(len(evidence.truth), len(evidence.generated))
@@ -24,15 +26,17 @@ def power_spectrum(evidence: Evidence) -> float:
     if not varies.any():
         raise Undefined("the truth is constant")
     truth, generated = truth[:, varies], generated[:, varies]
-    distances = hellinger(spectra(truth), spectra(generated))
+    distances = hellinger(spectra(truth, evidence.orbits), spectra(generated, evidence.orbits))
     dead = generated.std(axis=0) <= CONSTANT * truth.std(axis=0)
     return float(np.where(dead, 1.0, distances).mean())
 
 
-def spectra(series: np.ndarray) -> np.ndarray:
-    """Smoothed power spectra that sum to 1: (time, features) -> (features, time // 2 + 1)."""
-    scored = ((series - series.mean(axis=0)) / series.std(axis=0)).T
-    power = gaussian_filter1d(np.abs(np.fft.rfft(scored)) ** 2, SIGMA, mode="reflect", truncate=4.0)
+def spectra(series: np.ndarray, pieces: int = 1) -> np.ndarray:
+    """Smoothed power spectra that sum to 1, mean over pieces: (time, features) -> (features, frequencies)."""
+    scored = (series - series.mean(axis=0)) / series.std(axis=0)
+    cut = scored[: len(scored) // pieces * pieces].reshape(pieces, -1, scored.shape[1])
+    raw = (np.abs(np.fft.rfft(cut, axis=1)) ** 2).mean(axis=0).T
+    power = gaussian_filter1d(raw, SIGMA / pieces, mode="reflect", truncate=4.0)
     return power / power.sum(axis=1, keepdims=True)
 
 
