@@ -15,8 +15,8 @@ SWEEP = Sweep(
     grid={
         "cell": [
             {"kind": "vanilla", "units": 30},
-            {"kind": "lstm", "units": 20},
             {"kind": "plrnn", "units": 30},
+            {"kind": "shallow_plrnn", "units": 20, "hidden": 40},
         ],
         "forcing/interval": [5, 8, 12, 16, 25, 51, 64],
     },
