@@ -7,12 +7,13 @@ State: z = [h, c], 2 x units: the Jacobian and the spectrum are those of the pai
 import torch
 from torch import Generator, Tensor, nn
 
-from lyapsweep.cells.cell import AbstractCell, Draw, Gradients, affine, along, backwards, carry, total
+from lyapsweep.cells.cell import Draw, affine, carry
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, States, Tangents
 
 
-class Lstm(AbstractCell):
+class Lstm(AbstractUnrolledCell):
     """The LSTM on its full state [h, c], gates in torch's order i, f, g, o (Hochreiter and Schmidhuber 1997)."""
 
     W: nn.Parameter

@@ -7,12 +7,13 @@ Jacobian: diag(A) + W diag(1[z > 0]).
 import torch
 from torch import Generator, Tensor, nn
 
-from lyapsweep.cells.cell import AbstractCell, Draw, Gradients, affine, along, backwards, carry, total
+from lyapsweep.cells.cell import Draw, affine, carry
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, States, Tangents
 
 
-class Plrnn(AbstractCell):
+class Plrnn(AbstractUnrolledCell):
     """The piecewise-linear RNN z' = A z + W relu(z) + h, A diagonal, W without diagonal (Durstewitz 2017)."""
 
     A: nn.Parameter

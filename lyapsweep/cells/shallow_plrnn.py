@@ -7,12 +7,13 @@ State: z (units). Jacobian: diag(A) + W1 D W2 with D = diag(1[W2 z + h2 > 0] - c
 import torch
 from torch import Generator, Tensor, nn
 
-from lyapsweep.cells.cell import AbstractCell, Draw, Gradients, affine, along, backwards, carry, total
+from lyapsweep.cells.cell import Draw, affine, carry
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, States, Tangents
 
 
-class ShallowPlrnn(AbstractCell):
+class ShallowPlrnn(AbstractUnrolledCell):
     """The shallow PLRNN z' = A z + W1 relu(W2 z + h2) + h1, plain or clipped (Hess et al. 2023)."""
 
     A: nn.Parameter

@@ -6,12 +6,13 @@ State: h (units). Jacobian: diag(1 - h'^2) W.
 import torch
 from torch import Generator, Tensor, nn, tanh
 
-from lyapsweep.cells.cell import AbstractCell, Draw, Gradients, affine, along, backwards, carry, total
+from lyapsweep.cells.cell import Draw, affine, carry
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, States, Tangents
 
 
-class Vanilla(AbstractCell):
+class Vanilla(AbstractUnrolledCell):
     """The tanh network h' = tanh(W h + U x + b) (Elman 1990)."""
 
     W: nn.Parameter

@@ -1,0 +1,82 @@
+"""Many undriven steps at once, and backpropagation through them written out.
+
+Autograd makes dozens of nodes a step and pays for each; on small networks that is most of the training time. A cell
+that writes its own way back is one node, whatever the number of steps. A cell that does not is stepped by autograd.
+"""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lyapsweep.cells.cell import AbstractCell
+from lyapsweep.maps import States
+
+Steps = Float[Tensor, "steps population batch state"]
+Gradients = tuple[Tensor, dict[str, Tensor]]
+"""dL/dz_0 (population, batch, state), and dL/dw by parameter name, absent where a weight played no part."""
+
+
+class AbstractUnrolledCell(AbstractCell):
+    """A cell that knows its own way back through time."""
+
+    @abstractmethod
+    def ahead(self, z: States, steps: int) -> tuple[Steps, tuple[Tensor, ...]]:
+        """The states after 1 ... steps undriven steps, without a graph, and what `back` wants to know of the way."""
+
+    @abstractmethod
+    def back(self, kept: tuple[Tensor, ...], g: Steps) -> Gradients:
+        """Backpropagation through time: from dL/dz_t, the direct part at every step, to dL/dz_0 and dL/dw.
+
+        g_{t-1} = dL/dz_{t-1} + g_t Df(z_{t-1}); what each step tells the weights is kept and summed in one product.
+        """
+
+
+def unroll(cell: AbstractCell, z: States, steps: int) -> Steps:
+    """The states after 1 ... steps undriven steps from z, differentiable in z and in the weights."""
+    if isinstance(cell, AbstractUnrolledCell):
+        return Unrolled.apply(cell, steps, z, *cell.parameters())  # type: ignore[no-any-return]
+    states = []
+    for _ in range(steps):
+        z = cell.step(z)
+        states.append(z)
+    return torch.stack(states)
+
+
+class Unrolled(torch.autograd.Function):
+    """A cell's own `ahead` and `back` as one node of the graph."""
+
+    @staticmethod
+    def forward(ctx: Any, cell: AbstractUnrolledCell, steps: int, z: Tensor, *weights: Tensor) -> Tensor:
+        states, kept = cell.ahead(z.detach(), steps)
+        ctx.cell = cell
+        ctx.save_for_backward(*kept)
+        return states
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, g: Tensor) -> Any:
+        start, found = ctx.cell.back(ctx.saved_tensors, g)
+        return None, None, start, *(found.get(name) for name, _ in ctx.cell.named_parameters())
+
+
+def along(z: States, steps: int) -> Float[Tensor, "steps_plus_one population batch state"]:
+    """Room for z and the states after 1 ... steps steps, z written into it."""
+    states = z.new_empty(steps + 1, *z.shape)
+    states[0] = z
+    return states
+
+
+def backwards(*sequences: Float[Tensor, "steps ..."]) -> Iterator[tuple[Tensor, ...]]:
+    """The steps of several sequences side by side, the last one first."""
+    return zip(*(s.unbind()[::-1] for s in sequences))
+
+
+def total(
+    errors: Float[Tensor, "steps population batch rows"], given: Float[Tensor, "steps population batch columns"]
+) -> Float[Tensor, "population rows columns"]:
+    """sum_t errors_t^T given_t: what all steps together tell a matrix, as one product."""
+    return torch.bmm(errors.transpose(0, 1).flatten(1, 2).mT, given.transpose(0, 1).flatten(1, 2))

@@ -1,0 +1,14 @@
+"""Does the LSTM need sparse forcing as the other cells do?
+
+The question of forcing_interval.py, asked of the LSTM alone: it costs as much as the three cells there together.
+"""
+
+from lyapsweep.sweep import Sweep
+
+SWEEP = Sweep(
+    base="configs/lorenz63.yaml",
+    objective="state_space",
+    intent="map",
+    grid={"cell": [{"kind": "lstm", "units": 20}], "forcing/interval": [5, 8, 12, 16, 25, 51, 64]},
+    seeds=3,
+)
