@@ -125,12 +125,16 @@ def on_attractor(network: Network, test: Tensor, lyapunov: Lyapunov) -> Tensor:
 
 
 def under_forcing(network: Network, strengths: Strengths, test: Tensor, lyapunov: Lyapunov) -> list[Spectrum]:
-    """The spectrum under the forcing of training, the strengths of one window repeated along the test part."""
+    """The spectrum under the forcing of training, repeated along the test part without the start of each window.
+
+    A window's first state comes from the data whatever the forcing; counted again and again it would cut every chain.
+    """
     cell, readout = network.cell, network.readout
     steps = min(lyapunov.warmup + lyapunov.steps, len(test) // lyapunov.orbits)
     first = torch.arange(lyapunov.orbits, device=test.device) * steps
     x = cut(test, first, steps - 1).unsqueeze(1).expand(-1, cell.population, -1, -1)
-    a = strengths[torch.arange(steps) % len(strengths)].double()[:, :, None, None].expand(-1, -1, lyapunov.orbits, 1)
+    inside = strengths[1:] if len(strengths) > 1 else strengths
+    a = inside[torch.arange(steps) % len(inside)].double()[:, :, None, None].expand(-1, -1, lyapunov.orbits, 1)
     inputs = torch.cat((a, across_time(readout.back, x)), dim=-1)
     warmup = min(lyapunov.warmup, steps // 2)
     plan = counted(lyapunov, cell.state) | {"steps": steps - warmup, "warmup": warmup}

@@ -19,5 +19,6 @@ def small_networks() -> None:
         torch.set_num_threads(1)
     if sys.platform.startswith("linux"):
         mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
-        for option, size in (MMAP_THRESHOLD, TRIM_THRESHOLD) if mallopt else ():
-            mallopt(option, size)
+        if mallopt is not None:
+            mallopt(*MMAP_THRESHOLD)
+            mallopt(*TRIM_THRESHOLD)

@@ -61,7 +61,9 @@ class Lstm(AbstractUnrolledCell):
         )
         for h1, c1, a, i_and_f, i, f, g, o, t in zip(*(v.unbind() for v in views)):
             torch.baddbmm(b, h, W, out=a)
-            i_and_f.sigmoid_(), g.tanh_(), o.sigmoid_()
+            i_and_f.sigmoid_()
+            g.tanh_()
+            o.sigmoid_()
             c = torch.mul(f, c, out=c1).addcmul_(i, g)
             h = torch.mul(o, torch.tanh(c, out=t), out=h1)
         return states[1:], (states, gates, squashed)

@@ -128,7 +128,8 @@ class Drive:
 
     def about(self) -> dict[str, Any]:
         """What sweep.json says: all that a reader of the results must know of the question."""
-        command = [Path(sys.argv[0]).name, *sys.argv[1:]]
+        program = Path(sys.argv[0]).name
+        command = ["lyapsweep" if program == "__main__.py" else program, *sys.argv[1:]]
         packages = ("lyapsweep", "torch", "numpy", "ray", "optuna", "mlflow")
         return {
             "name": self.folder.name,
