@@ -4,8 +4,10 @@ import json
 import math
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -134,5 +136,9 @@ def setting(value: Any) -> str:
 
 
 def viewer(uri: str) -> str:
-    """What to do to see an MLflow store."""
-    return uri if uri.startswith(("http://", "https://")) else f"mlflow ui --backend-store-uri {shlex.quote(uri)}"
+    """What to do to see an MLflow store: its address, or a command that works where this one did."""
+    if uri.startswith(("http://", "https://")):
+        return uri
+    beside = Path(sys.executable).with_name("mlflow")
+    program = "mlflow" if shutil.which("mlflow") or not beside.exists() else shlex.quote(str(beside))
+    return f"{program} ui --backend-store-uri {shlex.quote(uri)}"
