@@ -101,6 +101,7 @@ class Drive:
     ):
         self.sweep, self.base, self.folder, self.uri, self.seed = sweep, base, folder, uri, seed
         self.listen = listen or (lambda progress: None)
+        self.cut_short = 0  # trials that a signal ended and a resumed sweep runs again
 
     def plan(self, resume: bool) -> None:
         """Which points there are, which of them have ended, and whether that fits the folder."""
@@ -171,6 +172,7 @@ class Drive:
             interrupted = True
         finally:
             if watch:
+                self.cut_short = len(watch.alive)
                 watch.end(list(watch.alive.values()), Outcome.STOPPED, {"interrupted": True})
             self.journal.close()
             scribe.close()
@@ -201,7 +203,8 @@ class Drive:
         progress = self.progress()
         about = self.folder.tell({"outcomes": counts(progress)})
         if interrupted:
-            notes.append(f"Interrupted after {progress.done} of {progress.asked} trials; go on with --resume.")
+            ended = progress.done - self.cut_short
+            notes.append(f"Interrupted after {ended} of {progress.asked} trials; go on with --resume.")
         else:
             if progress.done < progress.asked:
                 notes.append(
