@@ -35,10 +35,6 @@ class AbstractCell(nn.Module, AbstractMap):
             stacked = torch.stack([m[name] for m in members]).to(torch.get_default_dtype())
             setattr(self, name, nn.Parameter(stacked))
 
-    def member(self, name: str, p: int) -> Tensor:
-        """One member's slice of a parameter."""
-        return self.get_parameter(name)[p]
-
 
 def affine(
     z: Float[Tensor, "population batch columns"],
