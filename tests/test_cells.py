@@ -47,6 +47,26 @@ def test_push_is_autodiff(kind, knobs, inputs):
 
 
 @exam
+@pytest.mark.parametrize("inputs", [0, 2])
+def test_jacobian_and_its_determinant_are_those_of_the_push(kind, knobs, inputs):
+    cell = make(kind, knobs, inputs=inputs)
+    z, x, _ = some(cell)
+    J = cell.jacobian(z, x)
+    unit = torch.eye(cell.state).expand(*z.shape[:2], -1, -1)
+    torch.testing.assert_close(J.mT, autodiff_push(cell.step, z, x, unit)[1], atol=1e-12, rtol=0)
+    torch.testing.assert_close(cell.log_det(z, x), torch.linalg.slogdet(J)[1], atol=1e-9, rtol=1e-9)
+
+
+@exam
+def test_drive_is_the_derivative_by_the_inputs(kind, knobs):
+    cell = make(kind, knobs, inputs=2)
+    z, x, _ = some(cell)
+    X = torch.randn(3, 3, 5, 2, generator=torch.Generator().manual_seed(4))
+    expected = autodiff_push(lambda driven, _: cell.step(z, driven), x, None, X)[1]
+    torch.testing.assert_close(cell.drive(z, x, X), expected, atol=1e-12, rtol=0)
+
+
+@exam
 @pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
 def test_push_under_forcing_is_autodiff(kind, knobs, strength):
     cell = make(kind, knobs)

@@ -104,6 +104,7 @@ def test_push_through_a_stack_is_autodiff(make, layers, driven):
     x = torch.randn(1, 5, 3, generator=g) if driven else None
     for got, want in zip(map.push(z, x, V), autodiff_push(map.step, z, x, V)):
         torch.testing.assert_close(got, want, atol=1e-13, rtol=0)
+    torch.testing.assert_close(V @ map.jacobian(z, x).mT, map.push(z, x, V)[1], atol=1e-13, rtol=0)
 
 
 def test_layers_of_different_cells_make_a_stack():

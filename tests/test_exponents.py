@@ -11,6 +11,7 @@ import lyapsweep
 from lyapsweep import lyapunov_spectrum
 from lyapsweep.cells import CELLS, from_torch
 from lyapsweep.dynamics import lyapunov_spectra
+from lyapsweep.dynamics.lyapunov import random_frame
 from lyapsweep.inits import gaussian
 from lyapsweep.maps import AbstractMap, Forced
 from lyapsweep.systems import build
@@ -31,9 +32,9 @@ def drawn(kind, inputs=2, units=6, gain=1.0, seed=0):
     return cell.requires_grad_(False)
 
 
-def by_hand(step, state, series, warmup):
+def by_hand(step, frame, series, warmup):
     """QR at every step with dense Jacobians by autodiff: step(z, x) of one state; sorted nats per step."""
-    z, Q, logs = torch.zeros(state), torch.linalg.qr(noise(state, state, seed=5))[0], torch.zeros(state)
+    z, Q, logs = torch.zeros(len(frame)), frame, torch.zeros(len(frame))
     for t, x in enumerate(series):
         Q, R = torch.linalg.qr(torch.func.jacrev(step)(z, x) @ Q)
         z = step(z, x)
@@ -45,29 +46,33 @@ def by_hand(step, state, series, warmup):
 @pytest.mark.parametrize("make", [nn.RNN, nn.LSTM, nn.GRU], ids=lambda make: make.__name__)
 @pytest.mark.parametrize("layers", [1, 2])
 def test_spectrum_of_a_torch_module_is_qr_of_its_autodiff_jacobians(make, layers):
-    """The module itself is stepped and differentiated, with no word of ours in between."""
-    module = seeded(make, 2, 4, layers)
-    with torch.no_grad():
-        for name, w in module.named_parameters():
-            w.mul_(2.5 if "weight_hh" in name else 1.0)  # bring exponents apart
-    module.requires_grad_(False)
-    pair = make is nn.LSTM
+    """The module itself is stepped and differentiated, with no word of ours in between but the first frame."""
+    module = seeded(make, 2, 4, layers).requires_grad_(False)
+    parts = 2 if make is nn.LSTM else 1
 
-    def step(z, x):  # torch's state is [h of all layers] and, for an LSTM, [c of all layers]
-        h = (
-            tuple(part.unflatten(0, (layers, 4)) for part in z.split(layers * 4))
-            if pair
-            else z.unflatten(0, (layers, 4))
-        )
-        _, after = module(x.unsqueeze(0), h)
-        return torch.cat([part.flatten() for part in after]) if pair else after.flatten()
+    def step(z, x):  # torch's state: [h of all layers] and, for an LSTM, [c of all layers]; ours: [h, c] of each layer
+        h = z.unflatten(0, (layers, parts, 4)).unbind(1)
+        _, after = module(x.unsqueeze(0), h if parts == 2 else h[0])
+        return torch.stack(after if parts == 2 else (after,), dim=1).flatten()
 
-    series = noise(400, 2)
-    spectrum = lyapunov_spectrum(module, series, warmup=100)
-    expected = by_hand(step, spectrum.state, series, 100)
-    assert (spectrum.map, spectrum.steps, spectrum.state) == ("driven", 300, layers * 4 * (2 if pair else 1))
-    np.testing.assert_allclose(spectrum.exponents[:4], expected[:4], atol=2e-3)  # frames differ: an error like 1/T
-    assert spectrum.sum == pytest.approx(expected.sum(), abs=1e-8)
+    series, size = noise(200, 2), layers * 4 * parts
+    spectrum = lyapunov_spectrum(module, series, warmup=50)
+    expected = by_hand(step, random_frame(torch.zeros(1, 1, size), size, seed=0)[0, 0].mT, series, 50)
+    assert (spectrum.map, spectrum.steps, spectrum.state) == ("driven", 150, size)
+    np.testing.assert_allclose(spectrum.exponents, expected, atol=1e-8)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_every_way_of_carrying_tangents_agrees_on_torchs_layers(layers):
+    """LU frames read the Jacobian, QR the push; segments start from frames of their own."""
+    module, x = seeded(nn.LSTM, 2, 4, layers), noise(400, 2)
+    by_qr, by_lu = (lyapunov_spectrum(module, x, warmup=100, method=m) for m in ("qr", "lu"))
+    np.testing.assert_allclose(by_lu.exponents, by_qr.exponents, atol=1e-9)
+    assert by_lu.checks["sum_rule"] < 1e-9
+    assert by_lu.warnings == []
+    cut = lyapunov_spectrum(module, x, warmup=100, segments=3)
+    np.testing.assert_allclose(cut.exponents, by_qr.exponents, atol=2e-2)
+    assert cut.sum == pytest.approx(by_qr.sum, abs=1e-6)
 
 
 def test_sum_rule_of_a_driven_tanh_network():
@@ -87,7 +92,7 @@ def test_sum_rule_of_a_driven_lstm():
     spectrum = lyapunov_spectrum(cell, x, warmup=100)
     z, total = torch.zeros(1, 1, 12), 0.0
     for t, row in enumerate(x):
-        _, f, _, o = cell.gates(z[..., :6], row.expand(1, 1, 2))
+        _, f, _, o = (a.sigmoid() for a in cell.activations(z[..., :6], row.expand(1, 1, 2)))
         z = cell.step(z, row.expand(1, 1, 2))
         now = ((o * (1 - o) * z[..., 6:].tanh()).abs().log() + f.log()).sum().item()
         total += now / 300 if t >= 100 else 0.0
@@ -98,15 +103,15 @@ def test_a_gru_without_recurrent_weights_forgets_at_its_gates():
     """Every exponent is E log z_i."""
     cell, x = drawn("gru", gain=0.0), noise(4000, 2)
     spectrum = lyapunov_spectrum(cell, x, warmup=500)
-    _, keep, *_ = cell.gates(torch.zeros(1, 3500, 6), x[None, 500:])
-    expected = keep.log().mean(dim=1)[0].sort(descending=True).values
+    _, keep, *_ = cell.activations(torch.zeros(1, 3500, 6), x[None, 500:])
+    expected = keep.sigmoid().log().mean(dim=1)[0].sort(descending=True).values
     np.testing.assert_allclose(spectrum.exponents, expected, atol=9e-3)
 
 
 def test_an_lstm_without_recurrent_weights_remembers_in_its_cell_alone():
     cell, x = drawn("lstm", gain=0.0), noise(3500, 2)
     spectrum = lyapunov_spectrum(cell, x, warmup=500)
-    _, f, *_ = cell.gates(torch.zeros(1, 3000, 6), x[None, 500:])
+    f = cell.activations(torch.zeros(1, 3000, 6), x[None, 500:])[1].sigmoid()
     np.testing.assert_allclose(spectrum.exponents[:6], f.log().mean(dim=1)[0].sort(descending=True).values, atol=5e-3)
     assert (spectrum.exponents[6:] < -30).all()
 

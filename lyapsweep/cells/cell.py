@@ -11,6 +11,8 @@ from lyapsweep.maps import AbstractMap, Inputs, States, Tangents, autodiff_push
 
 Draw = Callable[[int, int, Generator], Tensor]
 """A recurrent matrix from (rows, columns, generator): one of `INITS` with its settings."""
+Driven = Float[Tensor, "population batch exponents inputs"]
+"""Tangents of a cell's inputs, one a row."""
 
 
 class AbstractCell(nn.Module, AbstractMap):
@@ -35,7 +37,7 @@ class AbstractCell(nn.Module, AbstractMap):
             stacked = torch.stack([m[name] for m in members]).to(torch.get_default_dtype())
             setattr(self, name, nn.Parameter(stacked))
 
-    def drive(self, z: States, x: Inputs, X: Float[Tensor, "population batch exponents inputs"]) -> Tangents:
+    def drive(self, z: States, x: Inputs, X: Driven) -> Tangents:
         """X (df/dx)^T: what tangents of the inputs add to those of the next state. By autodiff unless written out."""
         return autodiff_push(lambda driven, _: self.step(z, driven), x, None, X)[1]
 

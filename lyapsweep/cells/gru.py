@@ -2,16 +2,16 @@
 
 (a_r, a_z, a_n) = W h + b,  (u_r, u_z, u_n) = U x;  r = s(a_r + u_r), z = s(a_z + u_z), n = tanh(r a_n + u_n + d),
 h' = (1 - z) n + z h, s the logistic function. b_n stands inside the product with r, d outside: torch's two biases.
-State: h (units). Jacobian: diag(z) + D_r W_r + D_z W_z + D_n W_n, the D of `bends`.
+State: h (units). Jacobian: diag(z) + D_r W_r + D_z W_z + D_n W_n, the D of `slopes`.
 """
 
 import torch
 from torch import Generator, Tensor, nn
 
-from lyapsweep.cells.cell import Draw, affine, carry
+from lyapsweep.cells.cell import Draw, Driven, affine, carry, logistic_slope, tanh_slope
 from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, States, Tangents
+from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
 
 class Gru(AbstractUnrolledCell):
@@ -34,19 +34,18 @@ class Gru(AbstractUnrolledCell):
             "d": bounded(n, units=n, generator=generator),
         }
 
-    def gates(self, h: States, x: Inputs | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """(r, z, n, a_n)."""
+    def activations(self, h: States, x: Inputs | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What the gates r, z and the candidate n are functions of, and a_n."""
         r, z, a = affine(h, self.W, self.b).split(self.units, dim=-1)
         drive = self.d.unsqueeze(1)
         if x is not None:
             u_r, u_z, u_n = (x @ self.U.mT).split(self.units, dim=-1)
             r, z, drive = r + u_r, z + u_z, u_n + drive
-        r, z = r.sigmoid(), z.sigmoid()
-        return r, z, torch.tanh(torch.addcmul(drive, r, a)), a
+        return r, z, torch.addcmul(drive, r.sigmoid(), a), a
 
     def step(self, z: States, x: Inputs | None = None) -> States:
-        _, keep, n, _ = self.gates(z, x)
-        return torch.lerp(n, z, keep)
+        _, keep, n, _ = self.activations(z, x)
+        return torch.lerp(n.tanh(), z, keep.sigmoid())
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -68,24 +67,43 @@ class Gru(AbstractUnrolledCell):
         states, gates, n = kept
         before = states[:-1]
         r, keep, a = gates.split(self.units, dim=-1)
-        slopes = torch.stack(bends(before, r, keep, n, a), dim=-2)
+        by_d = (1 - keep) * (1 - n * n)
+        slopes = torch.stack((by_d * a * r * (1 - r), (before - n) * keep * (1 - keep), by_d * r), dim=-2)
         errors, reached, after = torch.empty_like(gates), torch.empty_like(g), torch.zeros_like(states[0])
         split = errors.unflatten(-1, (3, self.units))
         for e, e3, total_g, slope, kept_share, direct in backwards(errors, split, reached, slopes, keep, g):
             torch.add(after, direct, out=total_g)
             torch.mul(total_g.unsqueeze(-2), slope, out=e3)
             torch.bmm(e, self.W, out=after).addcmul_(total_g, kept_share)
-        by_d = (reached * (1 - keep) * (1 - n * n)).sum(dim=(0, 2))
-        return after, {"W": total(errors, before), "b": errors.sum(dim=(0, 2)), "d": by_d}
+        in_d = (reached * by_d).sum(dim=(0, 2))
+        return after, {"W": total(errors, before), "b": errors.sum(dim=(0, 2)), "d": in_d}
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
-        r, keep, n, a = self.gates(z, x)
-        by_r, by_z, by_n = carry(V, self.W).split(self.units, dim=-1)
-        d_r, d_z, d_n = (d.unsqueeze(2) for d in bends(z, r, keep, n, a))
-        return torch.lerp(n, z, keep), V * keep.unsqueeze(2) + by_r * d_r + by_z * d_z + by_n * d_n
+        after, (D_r, D_z, D_n), _, keep = self.slopes(z, x)
+        return after, V * keep.unsqueeze(2) + gathered(carry(V, self.W), D_r, D_z, D_n)
+
+    def drive(self, z: States, x: Inputs, X: Driven) -> Tangents:
+        _, (D_r, D_z, _), D_u, _ = self.slopes(z, x)
+        return gathered(carry(X, self.U), D_r, D_z, D_u)
+
+    def slopes(self, h: States, x: Inputs | None) -> tuple[States, tuple[Tensor, Tensor, Tensor], Tensor, Tensor]:
+        """h';  (D_r, D_z, D_n) of h' in a_r, a_z, a_n;  of h' in u_n;  of h' in h alone, which is z."""
+        a_r, a_z, candidate, a_n = self.activations(h, x)
+        r, z, n = a_r.sigmoid(), a_z.sigmoid(), candidate.tanh()
+        D_u = (-a_z).sigmoid() * tanh_slope(candidate)
+        D = (D_u * a_n * logistic_slope(a_r), (h - n) * logistic_slope(a_z), D_u * r)
+        return torch.lerp(n, h, z), D, D_u, z
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        _, (D_r, D_z, D_n), _, keep = self.slopes(z, x)
+        W_r, W_z, W_n = self.W.mT.contiguous().unsqueeze(1).split(self.units, dim=-1)
+        J = W_r * D_r.unsqueeze(2)  # transposed
+        J.addcmul_(W_z, D_z.unsqueeze(2)).addcmul_(W_n, D_n.unsqueeze(2))
+        J.diagonal(dim1=-2, dim2=-1).add_(keep)
+        return J.mT
 
 
-def bends(h: Tensor, r: Tensor, z: Tensor, n: Tensor, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """(D_r, D_z, D_n) = dh'/d(a_r, a_z, a_n): (1-z)(1-n^2) a_n r(1-r), (h-n) z(1-z), (1-z)(1-n^2) r."""
-    by_candidate = (1 - z) * (1 - n * n) * r
-    return by_candidate * a * (1 - r), (h - n) * z * (1 - z), by_candidate
+def gathered(da: Tangents, D_r: Tensor, D_z: Tensor, D_n: Tensor) -> Tangents:
+    """What the tangents of the three activations add to dh'."""
+    d_r, d_z, d_n = da.chunk(3, dim=-1)
+    return d_r * D_r.unsqueeze(2) + d_z * D_z.unsqueeze(2) + d_n * D_n.unsqueeze(2)

@@ -13,7 +13,7 @@ from jaxtyping import Bool
 from torch import Tensor, nn
 
 from lyapsweep.cells.cell import AbstractCell
-from lyapsweep.maps import AbstractMap, Inputs, States, Tangents
+from lyapsweep.maps import AbstractMap, Inputs, Jacobians, States, Tangents
 
 
 class Stack(nn.Module, AbstractMap):
@@ -57,3 +57,14 @@ class Stack(nn.Module, AbstractMap):
             moved.append(tangents)
             x, X = state[..., : cell.units], tangents[..., : cell.units]
         return torch.cat(after, dim=-1), torch.cat(moved, dim=-1)
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        J, first = z.new_zeros(*z.shape[:2], self.state, self.state), 0  # transposed: rows of tangents
+        h = slice(0, 0)
+        for cell, own in zip(self.cells, z.split(self.sizes, dim=-1)):
+            last = first + cell.state
+            J[..., first:last, first:last] = cell.jacobian(own, x).mT
+            if first and x is not None:
+                J[..., :first, first:last] = cell.drive(own, x, J[..., :first, h])
+            x, h, first = cell.step(own, x)[..., : cell.units], slice(first, first + cell.units), last
+        return J.mT
