@@ -6,7 +6,7 @@ inside the product with the reset gate. The kind of a network follows from the s
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +18,7 @@ from lyapsweep.cells.stack import Stack
 from lyapsweep.cells.vanilla import Vanilla
 from lyapsweep.registry import unknown
 
-EXCHANGED: dict[str, tuple[int, type[AbstractCell], type[nn.RNNBase]]] = {
+EXCHANGED: dict[str, tuple[int, Callable[..., AbstractCell], Callable[..., nn.RNNBase]]] = {
     "vanilla": (1, Vanilla, nn.RNN),
     "gru": (3, Gru, nn.GRU),
     "lstm": (4, Lstm, nn.LSTM),
@@ -121,7 +121,7 @@ def layer(weights: Mapping[str, Tensor], prefix: str, suffix: str, kind: str | N
     outer, inner = (zero if b is None else b for b in (get("bias_ih"), get("bias_hh")))
     if outer.shape != zero.shape or inner.shape != zero.shape:
         raise BadWeights(f"The biases beside {place} must hold {rows} values each.")
-    cell = EXCHANGED[inferred][1](inputs=U.shape[1], population=1, units=units)  # type: ignore[call-arg]
+    cell = EXCHANGED[inferred][1](inputs=U.shape[1], population=1, units=units)
     for name, value in {"W": W, "U": U, **biases(inferred, outer, inner)}.items():
         if not value.isfinite().all():
             raise BadWeights(
@@ -146,14 +146,13 @@ def to_state_dict(network: AbstractCell | Stack, member: int = 0) -> dict[str, T
     cells = network.cells if isinstance(network, Stack) else [network]
     weights = {}
     for i, cell in enumerate(cells):
-        kind = kind_of(cell)
-        b = cell.b[member]  # type: ignore[index]
-        outer = torch.zeros_like(b)
+        kind, own = kind_of(cell), {name: w[member].detach() for name, w in cell.named_parameters()}
+        outer = torch.zeros_like(own["b"])
         if kind == "gru":
-            outer[-cell.units :] = cell.d[member]  # type: ignore[index]
-        U = cell.U[member] if cell.inputs else b.new_zeros(len(b), 1)  # type: ignore[index]
-        parts = {"weight_ih": U, "weight_hh": cell.W[member], "bias_ih": outer, "bias_hh": b}  # type: ignore[index]
-        weights |= {f"{name}_l{i}": value.detach().clone() for name, value in parts.items()}
+            outer[-cell.units :] = own["d"]
+        U = own["U"] if cell.inputs else outer.new_zeros(len(outer), 1)
+        parts = {"weight_ih": U, "weight_hh": own["W"], "bias_ih": outer, "bias_hh": own["b"]}
+        weights |= {f"{name}_l{i}": value.clone() for name, value in parts.items()}
     return weights
 
 
@@ -171,6 +170,6 @@ def to_torch(network: AbstractCell | Stack, member: int = 0) -> nn.RNNBase:
 
 def kind_of(cell: AbstractCell) -> str:
     for kind, (_, ours, _) in EXCHANGED.items():
-        if isinstance(cell, ours):
+        if type(cell) is ours:
             return kind
     raise ValueError(f"torch.nn has no {type(cell).__name__}; it has {', '.join(EXCHANGED)}.")
