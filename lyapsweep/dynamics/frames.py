@@ -18,7 +18,7 @@ from lyapsweep.maps import AbstractMap, Orbit, States, Tangents
 Driving = Float[Tensor, "time population batch inputs"] | None
 LONGEST = 64  # steps between two orthonormalisations, at most
 AIM = 0.85  # of the stretch that the tolerance allows, so that few attempts are in vain
-DIGITS = 0.575  # of those that numbers have, to be kept by every R_ii: an error of 1e-9 in double precision
+DIGITS = 0.7  # of those that numbers have, to be kept by every R_ii: an error of 1e-11 in double precision
 
 
 class Carried(NamedTuple):

@@ -17,7 +17,7 @@ from lyapsweep.registry import unknown
 
 BLOCKS = 10
 METHODS = {"qr": householder, "adaptive": adaptive, "lu": lu, "batched_lu": explicit}
-WORTH_LU = 48  # states from which LU frames, orbit by orbit, beat batched QR on a CPU
+WORTH_LU, WORTH_LU_ALONE = 48, 16  # states from which LU, frame by frame, beats batched QR on a CPU; for one frame
 
 
 @torch.no_grad()
@@ -129,7 +129,8 @@ def chosen(map: AbstractMap, z: States, k: int) -> str:
     """The cheapest method here: what `benchmarks/spectrum.py` measured."""
     if z.is_cuda:
         return "batched_lu"
-    return "lu" if k == map.state and k >= WORTH_LU else "adaptive"
+    frames = z.shape[0] * z.shape[1]
+    return "lu" if k == map.state and k >= (WORTH_LU if frames > 1 else WORTH_LU_ALONE) else "adaptive"
 
 
 def side_by_side(
