@@ -4,8 +4,8 @@
 `autograd`: the Jacobian by torch.autograd.functional.jacobian, one orbit; what they wrote before.
 `formulas`: the way of Vogt et al. 2022's published code, written from the equations: the state by torch's module, one
 step a call; the Jacobian from diag_embed matrices and dense products (1 for the tanh network, 7 for the LSTM, 9 for the
-GRU: with the rest about 11, 23 and 27 N^3 operations a step); Z = J^T Q, QR, signs by two more dense products, logarithms
-to base 2. The order J^T Q is that code's, and so is an LSTM of N exponents, those of dh'/dh alone, so that its numbers
+GRU: with the rest about 11, 23 and 27 N^3 operations a step); Z = J^T Q, QR, signs by two more dense products,
+logarithms to base 2. The order J^T Q is that code's, and so is an LSTM of N exponents, those of dh'/dh alone: its numbers
 are not the exponents. It has no PLRNN; the one here is in its style.
 """
 
@@ -41,7 +41,7 @@ def lstm(w: Weights, state: Tensor, x: Tensor) -> Tensor:
 
 
 def gru(w: Weights, h: Tensor, x: Tensor) -> Tensor:
-    r, z, n, _ = gru_gates(w, h, x)
+    _, z, n, _ = gru_gates(w, h, x)
     return (1 - z) * n + z * h
 
 

@@ -117,3 +117,10 @@ def cell(value: object) -> str:
 def progress(text: str) -> None:
     """One line that replaces the last, on stderr."""
     print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def verdict(goal: str, measured: float, *, least: float | None = None, most: float | None = None) -> dict[str, object]:
+    """A row of a table of goals: what must hold, what was measured, whether it does."""
+    wanted = f">= {least:g}" if least is not None else f"<= {most:g}"
+    met = measured >= least if least is not None else measured <= most  # type: ignore[operator]
+    return {"goal": goal, "wanted": wanted, "measured": float(measured), "": "met" if met else "MISSED"}

@@ -18,7 +18,7 @@ import torch
 from scipy.stats import ks_2samp, mannwhitneyu
 from torch import Tensor, nn
 
-from benchmarks.timing import interleaved, markdown, one_thread, peak_megabytes, progress
+from benchmarks.timing import interleaved, markdown, one_thread, peak_megabytes, progress, verdict
 from lyapsweep import datasets
 from lyapsweep.config import Config
 from lyapsweep.rollout import Network, forced
@@ -208,14 +208,10 @@ def goals(table: list[dict], megabytes: float) -> list[dict[str, object]]:
         spoken = [r for r in table if r["cell"] == kind and (kind == "lstm" or r["interval"] <= 25)]
         if spoken:
             least = min(float(r[f"x, P={size}"]) for r in spoken)
-            rows.append(judged(f"{goal} >= {wanted:g}x", least, least >= wanted))
+            rows.append(verdict(f"{goal}: ratio", least, least=wanted))
     if any(r["cell"] == "plrnn" for r in table):
-        rows.append(judged(f"G11: <= {MEMORY_GOAL} MB a PLRNN of 32", megabytes, megabytes <= MEMORY_GOAL))
+        rows.append(verdict("G11: megabytes a PLRNN of 32", megabytes, most=MEMORY_GOAL))
     return rows
-
-
-def judged(goal: str, measured: float, met: bool) -> dict[str, object]:
-    return {"goal": goal, "measured": measured, "": "met" if met else "MISSED"}
 
 
 def main() -> None:
