@@ -5,8 +5,8 @@
 `formulas`: the way of Vogt et al. 2022's published code, written from the equations: the state by torch's module, one
 step a call; the Jacobian from diag_embed matrices and dense products (1 for the tanh network, 7 for the LSTM, 9 for the
 GRU: with the rest about 11, 23 and 27 N^3 operations a step); Z = J^T Q, QR, signs by two more dense products,
-logarithms to base 2. The order J^T Q is that code's, and so is an LSTM of N exponents, those of dh'/dh alone: its numbers
-are not the exponents. It has no PLRNN; the one here is in its style.
+logarithms to base 2. The order J^T Q is that code's, and so is an LSTM of N exponents, those of dh'/dh alone: its
+numbers are not the exponents. It has no PLRNN; the one here is in its style.
 """
 
 import math

@@ -56,16 +56,17 @@ def step_costs(
 
     One run is a quarter as long as the other; they have the same number of blocks, so the rest is what is done once.
     """
-    jobs, lengths = {}, {}
+    jobs: dict[str, Callable[[], object]] = {}
+    lengths: dict[str, int] = {}
     for name, run in runs.items():
         run(10)
         cost = max(seconds(lambda run=run: run(30), device) - seconds(lambda run=run: run(10), device), 1e-4) / 20
         lengths[name] = max(10, min(LONG // 4, int(budget / cost / 4)))
-        jobs |= {(name, m): lambda run=run, m=m, name=name: run(m * lengths[name]) for m in (1, 4)}
+        jobs |= {f"{name} {m}": lambda run=run, m=m, name=name: run(m * lengths[name]) for m in (1, 4)}
     taken = interleaved(jobs, rounds, device)
     costs = {}
     for name, length in lengths.items():
-        short, long = taken[name, 1], taken[name, 4]
+        short, long = taken[f"{name} 1"], taken[f"{name} 4"]
         step = (long - short) / (3 * length)
         costs[name] = 1e6 * (step + max(short - length * step, 0) / LONG)
     return costs

@@ -40,7 +40,7 @@ def row(kind: str, units: int, batch: int, args: argparse.Namespace) -> dict[str
     peak = gemm_peak(p.cell.state, args.device)
     useful = 5 / 3 * p.cell.state**3 * batch * 1e-3 / us["ours"]
     truth = p.ours(SHARED, method="qr")
-    found = {"cell": kind, "N": units, "B": batch, "method": method(p), "us, ours": us["ours"]}
+    found: dict[str, object] = {"cell": kind, "N": units, "B": batch, "method": method(p), "us, ours": us["ours"]}
     found |= {f"us, {name}": us[name] for name in names}
     found |= {f"x {name}": us[name] / us["ours"] for name in names}
     found |= {"gemm GF/s": peak, "of gemm, %": 100 * useful / peak}

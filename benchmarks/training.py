@@ -55,8 +55,8 @@ class OneStepPlrnn(nn.Module):
         return h
 
     def gradients(self) -> dict[str, Tensor]:
-        A = self.AW.grad.diagonal()
-        return {"A": A, "W": self.AW.grad - torch.diag(A), "h": self.h.grad}
+        g = gradient(self.AW)
+        return {"A": g.diagonal(), "W": g - torch.diag(g.diagonal()), "h": gradient(self.h)}
 
 
 class OneStepLstm(nn.Module):
@@ -78,7 +78,12 @@ class OneStepLstm(nn.Module):
         return h[None], torch.zeros_like(h)[None]
 
     def gradients(self) -> dict[str, Tensor]:
-        return {"W": self.lstm.weight_hh_l0.grad, "b": self.lstm.bias_ih_l0.grad}
+        return {"W": gradient(self.lstm.weight_hh_l0), "b": gradient(self.lstm.bias_ih_l0)}
+
+
+def gradient(weight: nn.Parameter | Tensor | nn.Module) -> Tensor:
+    assert isinstance(weight, Tensor) and weight.grad is not None
+    return weight.grad
 
 
 class Reference:
@@ -157,7 +162,7 @@ def gradient_difference(kind: str, interval: int, series: Tensor) -> float:
     first = starts(points[1].windows, len(series), 1, torch.Generator().manual_seed(0))[0]
     x = cut(series, first, LENGTH)
     reference.loss(x).backward()
-    wanted = reference.cell.gradients() | {"B": reference.B.grad}
+    wanted = reference.cell.gradients() | {"B": gradient(reference.B)}
     both = x[:, None].expand(-1, 2, -1, -1)
     loss = (forced(network.cell, network.readout, both, strengths) - both[1:]).square().mean(dim=(0, 2, 3))
     names, weights = zip(*((n.rpartition(".")[2], w) for n, w in network.named_parameters() if w.numel()))

@@ -1,4 +1,4 @@
-"""A benchmark compares with what it says it compares with: peers compute what ours computes, or what is wrong with them."""
+"""A benchmark compares with what it says: peers compute what we compute, or what is wrong with them is named."""
 
 import pytest
 import torch
