@@ -82,7 +82,8 @@ class OneStepLstm(nn.Module):
 
 
 def gradient(weight: nn.Parameter | Tensor | nn.Module) -> Tensor:
-    assert isinstance(weight, Tensor) and weight.grad is not None
+    assert isinstance(weight, Tensor)
+    assert weight.grad is not None
     return weight.grad
 
 
