@@ -17,6 +17,7 @@ import yaml
 
 from lyapsweep.cells import CELLS
 from lyapsweep.datasets import DATASETS
+from lyapsweep.flossing import Flossing
 from lyapsweep.forcing import FORCINGS
 from lyapsweep.inits import INITS
 from lyapsweep.measures import MEASURES
@@ -81,7 +82,7 @@ FAMILIES: dict[str, Registry] = {
     "init": INITS,
     "forcing": FORCINGS,
 }
-PLAIN: dict[str, type] = {"windows": Windows, "training": Training, "lyapunov": Lyapunov}
+PLAIN: dict[str, type] = {"flossing": Flossing, "windows": Windows, "training": Training, "lyapunov": Lyapunov}
 DEFAULTS: dict[str, Any] = {
     "readout": {"kind": "linear"},
     "init": {"kind": "uniform"},
@@ -91,6 +92,7 @@ DEFAULTS: dict[str, Any] = {
 }
 # What members of one pack may differ in; everything else sets a tensor's shape or the length of the work.
 PER_MEMBER = ("seed", "init/", "forcing/", "training/lr", "training/lr_end", "training/clip")
+PER_MEMBER += ("flossing/target", "flossing/lr", "flossing/clip")
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,6 +228,8 @@ def agree(sections: Mapping[str, Any]) -> None:
     """What must hold between sections, found out before any work starts."""
     forcing = dict(sections["forcing"])
     FORCINGS[forcing.pop("kind")](**forcing)
+    cell = dict(sections["cell"])
+    sections["flossing"].fit(CELLS[cell.pop("kind")](inputs=0, population=1, **cell).state)
     interval, length = forcing.get("interval"), sections["windows"].length
     if interval is not None and interval > length:
         raise ConfigError(

@@ -15,6 +15,7 @@ from lyapsweep.config import Config
 from lyapsweep.datasets.series import Series
 from lyapsweep.dynamics import Spectrum
 from lyapsweep.evaluation import closed_loop, evaluate
+from lyapsweep.flossing import floss
 from lyapsweep.forcing import FORCINGS
 from lyapsweep.inits import INITS
 from lyapsweep.measures import MEASURES
@@ -46,6 +47,7 @@ def run_trials(configs: Sequence[Config], device: str = "cpu") -> Iterator[list[
     series = datasets.build(**first.dataset)
     first.windows.fit(len(series.train))
     network = build(configs, series.features).to(device)
+    floss(network.cell, [c.flossing for c in configs])
     strengths = force(configs).to(device)
     values = torch.as_tensor(series.train, dtype=torch.get_default_dtype(), device=device)
     generators = [torch.Generator().manual_seed(2 * c.seed + 1) for c in configs]
@@ -70,7 +72,9 @@ def network_spectrum(config: Config, weights: Mapping[str, np.ndarray] | None = 
     """
     series = datasets.build(**config.dataset)
     network = build([config], series.features)
-    if weights is not None:
+    if weights is None:
+        floss(network.cell, [config.flossing])
+    else:
         load(network, weights)
     return closed_loop(network, series, config.lyapunov)[0]
 

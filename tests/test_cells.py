@@ -11,6 +11,7 @@ from lyapsweep.maps import Forced, autodiff_push
 SIZES = {
     "vanilla": {"units": 5},
     "lstm": {"units": 4},
+    "gru": {"units": 4},
     "plrnn": {"units": 5},
     "shallow_plrnn": {"units": 4, "hidden": 7},
 }
@@ -54,6 +55,15 @@ def test_jacobian_is_the_push_of_the_unit_vectors(kind, knobs, inputs):
     J = cell.jacobian(z, x)
     torch.testing.assert_close(J, cell.push(z, x, unit)[1].mT, atol=1e-12, rtol=0)
     torch.testing.assert_close(cell.log_det(z, x), torch.linalg.slogdet(J)[1], atol=1e-9, rtol=0)
+
+
+@exam
+def test_drive_is_the_derivative_by_the_inputs(kind, knobs):
+    cell = make(kind, knobs, inputs=2)
+    z, x, _ = some(cell)
+    X = torch.randn(3, 3, 5, 2, generator=torch.Generator().manual_seed(4))
+    expected = autodiff_push(lambda driven, _: cell.step(z, driven), x, None, X)[1]
+    torch.testing.assert_close(cell.drive(z, x, X), expected, atol=1e-12, rtol=0)
 
 
 @exam
@@ -145,6 +155,16 @@ def test_lstm_is_torchs_lstm():
     z, x, _ = some(cell)
     h, c = theirs(x[0], (z[0, :, :4], z[0, :, 4:]))
     torch.testing.assert_close(cell.step(z, x)[0], torch.cat((h, c), dim=-1))
+
+
+def test_gru_is_torchs_gru():
+    """Both biases of the candidate included: b_n inside the product with r, d outside."""
+    cell = make("gru", {"units": 4}, seeds=(3,), inputs=2)
+    theirs = torch.nn.GRUCell(2, 4)
+    outside = torch.cat((torch.zeros(8), cell.d[0]))
+    theirs.load_state_dict({"weight_ih": cell.U[0], "weight_hh": cell.W[0], "bias_ih": outside, "bias_hh": cell.b[0]})
+    z, x, _ = some(cell)
+    torch.testing.assert_close(cell.step(z, x)[0], theirs(x[0], z[0]), atol=1e-14, rtol=0)
 
 
 def test_plrnn_keeps_its_diagonal_apart():

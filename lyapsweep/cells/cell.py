@@ -4,13 +4,15 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Generator, Tensor, nn
 
-from lyapsweep.maps import AbstractMap
+from lyapsweep.maps import AbstractMap, Inputs, States, Tangents, autodiff_push
 
 Draw = Callable[[int, int, Generator], Tensor]
 """A recurrent matrix from (rows, columns, generator): one of `INITS` with its settings."""
+Driven = Float[Tensor, "population batch exponents inputs"]
+"""Tangents of a cell's inputs, one a row."""
 
 
 class AbstractCell(nn.Module, AbstractMap):
@@ -34,6 +36,15 @@ class AbstractCell(nn.Module, AbstractMap):
         for name in members[0]:
             stacked = torch.stack([m[name] for m in members]).to(torch.get_default_dtype())
             setattr(self, name, nn.Parameter(stacked))
+
+    def drive(self, z: States, x: Inputs, X: Driven) -> Tangents:
+        """X (df/dx)^T: what tangents of the inputs add to those of the next state. By autodiff unless written out."""
+        return autodiff_push(lambda driven, _: self.step(z, driven), x, None, X)[1]
+
+    @property
+    def visible(self) -> Bool[Tensor, " state"]:
+        """True at what a read-out sees of the state."""
+        return torch.arange(self.state) < self.units
 
 
 def affine(
