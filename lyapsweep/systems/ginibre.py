@@ -7,7 +7,7 @@ import torch
 from scipy.special import digamma
 from torch import Tensor
 
-from lyapsweep.maps import Inputs, States, Tangents
+from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 from lyapsweep.systems.system import AbstractSystem, Known
 
 LENGTH = 2**40  # matrices before the sequence begins again
@@ -50,7 +50,10 @@ class Ginibre(AbstractSystem):
         return torch.cat([moved[..., :1] + (t[..., None] + 1) % LENGTH, moved[..., 1:]], -1)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
-        return self.step(z), V @ self.matrices(z[..., 0].round()).mT
+        return self.step(z), V @ self.jacobian(z).mT
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        return self.matrices(z[..., 0].round())
 
 
 def normal(counter: Tensor, seed: int) -> Tensor:

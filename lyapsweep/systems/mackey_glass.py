@@ -41,7 +41,7 @@ class MackeyGlass(AbstractSystem):
     """
 
     def __init__(
-        self, beta: float = 0.2, gamma: float = 0.1, n: float = 10.0, delay: float = 17.0, dt: float = 1.0
+        self, beta: float = 0.2, gamma: float = 0.1, n: float = 10.0, delay: float = 17.0, dt: float = 0.5
     ):
         points = round(delay / dt) if dt > 0 else 0
         if points < 2 or not math.isclose(points * dt, delay, rel_tol=1e-9):

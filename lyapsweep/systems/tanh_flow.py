@@ -3,17 +3,17 @@
 import torch
 
 from lyapsweep.maps import States, Tangents
-from lyapsweep.systems import dynamic_mean_field
-from lyapsweep.systems.system import AbstractFlow, Known
-from lyapsweep.systems.tanh_map import couplings
+from lyapsweep.systems.system import AbstractFlow
+from lyapsweep.systems.tanh_map import couplings, slope
 
 
 class TanhFlow(AbstractFlow):
     """h' = -h + J tanh(h), J_ij ~ N(0, gain^2 / units) from `seed`, J_ii = 0; the exponents sum to -units exactly.
 
-    Time is in units of the decay. `known` is the largest exponent of infinitely many units above a gain of 1. The
-    exponents lie in pairs about -1: lambda_i + lambda_{units - i + 1} -> -2 (Engelken, Wolf, Abbott 2023, Phys. Rev.
-    Research 5:043044). Sompolinsky, Crisanti, Sommers 1988, Phys. Rev. Lett. 61:259.
+    Time is in units of the decay. The exponents lie in pairs about -1, lambda_i + lambda_{units - i + 1} -> -2 (Engelken,
+    Wolf, Abbott 2023, Phys. Rev. Research 5:043044). The largest exponent of infinitely many units is known
+    (`lyapsweep.systems.dynamic_mean_field`), but a hundred units are far from it: `known` is None.
+    Sompolinsky, Crisanti, Sommers 1988, Phys. Rev. Lett. 61:259.
     """
 
     def __init__(self, units: int = 100, gain: float = 3.0, seed: int = 0, dt: float = 0.1, substeps: int = 1):
@@ -32,4 +32,4 @@ class TanhFlow(AbstractFlow):
         return z.tanh() @ self.J.mT - z
 
     def tangent(self, z: States, V: Tangents) -> Tangents:
-        return ((1 - z.tanh().square()).unsqueeze(-2) * V) @ self.J.mT - V
+        return (slope(z).unsqueeze(-2) * V) @ self.J.mT - V
