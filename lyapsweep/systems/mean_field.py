@@ -31,7 +31,7 @@ def variance(g: float) -> float:
 
 
 def log_slopes(g: float) -> tuple[np.ndarray, np.ndarray]:
-    """(log d, weights) at the nodes, where d itself may underflow: log sech^2 a = 2 (log 2 - |a| - log(1 + e^(-2|a|)))."""
+    """(log d, weights) at the nodes, without underflow: log sech^2 a = 2 (log 2 - |a| - log(1 + e^(-2|a|)))."""
     xi, weights = gaussian_nodes()
     a = np.abs(math.sqrt(variance(g)) * xi)
     return 2 * (math.log(2) - a - np.log1p(np.exp(-2 * a))), weights

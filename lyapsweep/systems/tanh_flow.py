@@ -10,9 +10,9 @@ from lyapsweep.systems.tanh_map import couplings, slope
 class TanhFlow(AbstractFlow):
     """h' = -h + J tanh(h), J_ij ~ N(0, gain^2 / units) from `seed`, J_ii = 0; the exponents sum to -units exactly.
 
-    Time is in units of the decay. The exponents lie in pairs about -1, lambda_i + lambda_{units - i + 1} -> -2 (Engelken,
-    Wolf, Abbott 2023, Phys. Rev. Research 5:043044). The largest exponent of infinitely many units is known
-    (`lyapsweep.systems.dynamic_mean_field`), but a hundred units are far from it: `known` is None.
+    Time is in units of the decay. The exponents lie in pairs about -1, lambda_i + lambda_{units - i + 1} -> -2
+    (Engelken, Wolf, Abbott 2023, Phys. Rev. Research 5:043044). The largest exponent of infinitely many units is known
+    (`lyapsweep/systems/dynamic_mean_field.py`), but a hundred units are far from it: `known` is None.
     Sompolinsky, Crisanti, Sommers 1988, Phys. Rev. Lett. 61:259.
     """
 

@@ -16,8 +16,8 @@ CITED = "mean field, infinitely many units: Molgedey et al. 1992 for the largest
 class TanhMap(AbstractSystem):
     """x_{t+1} = J tanh(x_t), J_ij ~ N(0, gain^2 / units) drawn from `seed`; at rest below a gain of 1, chaotic above.
 
-    `known`: log |eig J| exactly where the origin attracts. Above, the mean-field spectrum of infinitely many units, from
-    200 units on: the largest exponent of N units lies about 3 / N below it, which is its `stderr`.
+    `known`: log |eig J| exactly where the origin attracts. Above, from 200 units on, the mean-field spectrum of
+    infinitely many units: the largest exponent of N units lies about 3 / N below it, which is its `stderr`.
     Sompolinsky, Crisanti, Sommers 1988, Phys. Rev. Lett. 61:259; Molgedey, Schuchhardt, Schuster 1992, ibid. 69:3717.
     """
 

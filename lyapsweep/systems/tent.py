@@ -12,7 +12,7 @@ class Tent(AbstractSystem):
     """z_{t+1} = 1 - s |z_t| = 1 + s z_t - 2 s relu(z_t), 0 < s <= 2; every step stretches by s: the exponent is log s.
 
     Its slope is below 2 by default, because a step with slope 2 shifts the binary digits of a float by one place: after
-    about fifty steps none is left, and the orbit stays at the fixed point -1. Sprott 2003, Chaos and Time-Series Analysis.
+    about fifty steps none is left, and the orbit stays at the fixed point -1.
     """
 
     state = 1
