@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lyapsweep.cells import AbstractCell
-from lyapsweep.cells.unrolled import unroll
+from lyapsweep.cells.unrolled import unroll, visible
 from lyapsweep.readouts import AbstractReadout
 
 Observations = Float[Tensor, "time_plus_one population batch features"]
@@ -53,7 +53,7 @@ def segmented(cell: AbstractCell, readout: AbstractReadout, x: Observations, cut
     steps, population, batch, _ = (len(x) - 1, *x.shape[1:])
     lengths = [after - before for before, after in zip(cuts, [*cuts[1:], steps])]
     z = across_time(readout.back, x[cuts]).transpose(0, 1).flatten(1, 2)
-    seen = across_time(readout, unroll(cell, z, max(lengths))).unflatten(2, (len(cuts), batch))
+    seen = across_time(readout, visible(cell, z, max(lengths))).unflatten(2, (len(cuts), batch))
     if steps == len(cuts) * lengths[0]:
         return seen.permute(2, 0, 1, 3, 4).reshape(steps, population, batch, -1)
     order = [j * len(cuts) + i for i, length in enumerate(lengths) for j in range(length)]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lyapsweep.cells import CELLS
-from lyapsweep.cells.unrolled import unroll
+from lyapsweep.cells.unrolled import AbstractFusedCell, unroll, visible
 from lyapsweep.inits import INITS
 from lyapsweep.maps import Forced, autodiff_push
 
@@ -127,6 +127,24 @@ def test_unrolling_is_stepping_and_back_is_autodiff(kind, knobs):
     expected = torch.autograd.grad(torch.stack(states), inputs, g, materialize_grads=True)
     for got, want in zip(torch.autograd.grad(unrolled, inputs, g, materialize_grads=True), expected):
         torch.testing.assert_close(got, want, atol=1e-11, rtol=1e-9)
+
+
+FUSED = [kind for kind, cell in CELLS.items() if issubclass(cell, AbstractFusedCell)]
+
+
+@pytest.mark.parametrize("kind", FUSED)
+def test_the_fused_call_is_unrolling(kind):
+    """Single precision on a CPU, where training takes it: the same states and gradients, for every member."""
+    cell = make(kind, SIZES[kind]).float().requires_grad_(True)
+    z = some(cell)[0].float().requires_grad_(True)
+    inputs = [z, *(w for w in cell.parameters() if w.numel())]
+    ours, fused = unroll(cell, z, 7)[..., : cell.units], cell.fused(z, 7)
+    g = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float32)
+    torch.testing.assert_close(fused, ours)
+    torch.testing.assert_close(visible(cell, z, 7), fused if torch.backends.mkldnn.is_available() else ours)
+    expected = torch.autograd.grad(ours, inputs, g, materialize_grads=True)
+    for got, want in zip(torch.autograd.grad(fused, inputs, g, materialize_grads=True), expected):
+        torch.testing.assert_close(got, want, atol=1e-5, rtol=1e-5)
 
 
 def test_lstm_is_torchs_lstm():

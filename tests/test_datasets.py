@@ -97,7 +97,7 @@ def test_both_parts_are_one_trajectory_cut_with_a_gap():
     series, flow = simulate(length=500, test=0.4), build_system("lorenz63")
     train, test = series.train * series.std + series.mean, series.test * series.std + series.mean
     assert (len(train), len(test)) == (500, 200)
-    whole = flow.orbit(flow.start(1, torch.Generator().manual_seed(0)), TRANSIENT + 500 + GAP + 200)
+    whole = flow.trajectory(flow.start(1, torch.Generator().manual_seed(0)), TRANSIENT + 500 + GAP + 200)
     np.testing.assert_allclose(train, whole[TRANSIENT : TRANSIENT + 500], atol=1e-10)
     np.testing.assert_allclose(test, whole[-200:], atol=1e-10)
 

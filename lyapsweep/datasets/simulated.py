@@ -66,7 +66,7 @@ def simulated(
 
 def trajectory(flow: AbstractSystem, steps: int, generator: torch.Generator, source: str) -> Tensor:
     """(steps, state) of one orbit from a seeded start."""
-    states = flow.orbit(flow.start(1, generator), steps)
+    states = flow.trajectory(flow.start(1, generator), steps)
     bad = np.flatnonzero(~np.isfinite(states).all(axis=1))
     if len(bad):
         raise BadSeries(
