@@ -17,6 +17,7 @@ from lyapsweep.maps import Inputs, States, Tangents
 class Alrnn(AbstractUnrolledCell):
     """The almost-linear RNN z' = A z + W Phi(z) + h, Phi = relu on the last units only (Brenner et al. 2024)."""
 
+    linear_part = ("A", "W", "h")
     A: nn.Parameter
     W: nn.Parameter
     h: nn.Parameter

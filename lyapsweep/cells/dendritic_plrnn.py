@@ -43,6 +43,7 @@ class Spline(NamedTuple):
 class DendriticPlrnn(AbstractUnrolledCell):
     """The dendritic PLRNN z' = A z + W sum_b alpha_b relu(z - H_b) + h, plain or clipped (Brenner et al. 2022)."""
 
+    linear_part = ("A", "W", "h")
     A: nn.Parameter
     W: nn.Parameter
     h: nn.Parameter
