@@ -1,6 +1,6 @@
 """What may be added to a member's loss: pulls on its weights. A weight of 0 adds nothing and costs nothing.
 
-z' = A z + W phi(z) + h names the parts of a piecewise-linear cell (`AbstractCell.linear_part`), B is the read-out's matrix.
+z' = A z + W phi(z) + h names the parts of such a cell (`AbstractCell.linear_part`), B is the read-out's matrix.
 """
 
 from collections.abc import Callable, Sequence

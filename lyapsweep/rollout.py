@@ -52,7 +52,7 @@ def stepwise(
 ) -> Predictions:
     """The definition: z = a_0 back(x_0), then z <- f(z), x_hat = g(z), z <- z + a_t P (back(x_t) - z) for each t.
 
-    Steps between which nobody is forced or truncated are unrolled in one go.
+    Steps between which nobody is forced or truncated are unrolled in one go; a single one costs less as it is.
     """
     steps, pull = len(x) - 1, a[..., None, None] * readout.mask
     ends = torch.zeros_like(a, dtype=torch.bool) if truncations is None else truncations[: len(a)]
@@ -66,7 +66,7 @@ def stepwise(
         if t:
             pulled = torch.lerp(z, target, pull[t].to(z.dtype))
             z = torch.where(whole[t], target, pulled) if replaces[t] else pulled
-        states.append(unroll(cell, z, end - t))
+        states.append(unroll(cell, z, end - t) if end - t > 1 else cell.step(z).unsqueeze(0))
         z = states[-1][-1]
     return across_time(readout, torch.cat(states))
 

@@ -46,7 +46,7 @@ class AbstractForcing(ABC):
 
 def pulses(interval: int, length: int) -> OneStrengths:
     """a = 1 at every multiple of `interval`, else 0."""
-    return (torch.arange(length) % interval == 0).float()
+    return (torch.arange(length) % interval == 0).to(torch.get_default_dtype())
 
 
 def begin(a: OneStrengths, start: str = "data") -> OneStrengths:
