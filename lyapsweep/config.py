@@ -84,7 +84,7 @@ FAMILIES: dict[str, Registry] = {
     "init": INITS,
     "forcing": FORCINGS,
 }
-PLAIN: dict[str, type] = {
+PLAIN: dict[str, Any] = {
     "windows": Windows,
     "training": Training,
     "regularisation": Regularisation,

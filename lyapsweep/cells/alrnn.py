@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from lyapsweep.cells.cell import Draw, affine, carry
 from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, States, Tangents
+from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
 
 class Alrnn(AbstractUnrolledCell):
@@ -76,3 +76,8 @@ class Alrnn(AbstractUnrolledCell):
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         return self.step(z, x), carry(V * self.slope(z).unsqueeze(2), self.W) + V * self.A[:, None, None]
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        J = self.W.mT.unsqueeze(1) * self.slope(z).unsqueeze(-1)
+        J.diagonal(dim1=-2, dim2=-1).add_(self.A.unsqueeze(1))
+        return J.mT

@@ -19,7 +19,7 @@ from torch.nn.functional import pad
 from lyapsweep.cells.cell import Draw, affine, carry
 from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, backwards
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, States, Tangents
+from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
 Columns = Float[Tensor, "population units batch"]
 
@@ -126,6 +126,12 @@ class DendriticPlrnn(AbstractUnrolledCell):
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         _, slope, _ = self.spline().at(z.mT)
         return self.step(z, x), carry(V * slope.mT.unsqueeze(2), self.W) + V * self.A[:, None, None]
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        _, slope, _ = self.spline().at(z.mT)
+        J = self.W.mT.unsqueeze(1) * slope.mT.unsqueeze(-1)
+        J.diagonal(dim1=-2, dim2=-1).add_(self.A.unsqueeze(1))
+        return J.mT
 
 
 def rows(steps: Tensor) -> Tensor:

@@ -37,12 +37,11 @@ def norm(J: Float[Tensor, "*many state state"]) -> Float[Tensor, "*many"]:
 
 
 def jacobians(map: AbstractMap, z: Path) -> Iterator[Float[Tensor, "some population batch state state"]]:
-    """Df^T at every state, some steps at a time: a frame of all directions, pushed once."""
+    """Df at every state, some steps at a time."""
     _, population, batch, state = z.shape
     for part in z.split(max(1, MEMORY // (population * batch * state**2))):
-        rows = part.transpose(0, 1).flatten(1, 2)
-        frame = torch.eye(state, dtype=z.dtype, device=z.device).expand(population, rows.shape[1], -1, -1)
-        yield map.push(rows, None, frame)[1].unflatten(1, (len(part), batch)).transpose(0, 1)
+        J = map.jacobian(part.transpose(0, 1).flatten(1, 2))
+        yield J.unflatten(1, (len(part), batch)).transpose(0, 1)
 
 
 PROXIES: dict[str, Callable[[AbstractMap, Path], Growth]] = {
