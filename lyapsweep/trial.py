@@ -16,15 +16,17 @@ from lyapsweep.datasets.series import Series
 from lyapsweep.dynamics import Spectrum
 from lyapsweep.evaluation import closed_loop, evaluate
 from lyapsweep.flossing import floss
-from lyapsweep.forcing import FORCINGS
+from lyapsweep.forcing import FORCINGS, Schedule
 from lyapsweep.inits import INITS
 from lyapsweep.measures import MEASURES
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.readouts import READOUTS
 from lyapsweep.record import Outcome, Record
-from lyapsweep.rollout import Network, Strengths
+from lyapsweep.regularisation import penalty
+from lyapsweep.rollout import Network
 from lyapsweep.training import Progress, train
 
+FORCING_SEED = 2**40  # far from the seeds of weights and windows, so that no two streams are the same
 TRACE_POINTS = 500  # at most, of a training curve
 ORBIT_POINTS = 2000  # of true and generated series kept for pictures
 
@@ -42,18 +44,21 @@ def run_trials(configs: Sequence[Config], device: str = "cpu") -> Iterator[list[
     Raises ValueError where the configs differ in shape, `BadSeries` or `ConfigError` where the data do not fit.
     """
     if len({c.shape for c in configs}) != 1:
-        raise ValueError("The configs of a pack must share everything but seed, init, forcing, lr, lr_end and clip.")
+        raise ValueError(
+            "The configs of a pack must share everything but seed, init, forcing, regularisation, lr, lr_end and clips."
+        )
     began, first = time.perf_counter(), configs[0]
     series = datasets.build(**first.dataset)
     first.windows.fit(len(series.train))
     network = build(configs, series.features).to(device)
     floss(network.cell, [c.flossing for c in configs])
-    strengths = force(configs).to(device)
+    schedule, penalties = force(configs, device), penalty(network, [c.regularisation for c in configs])
     values = torch.as_tensor(series.train, dtype=torch.get_default_dtype(), device=device)
     generators = [torch.Generator().manual_seed(2 * c.seed + 1) for c in configs]
     finished = [False] * len(configs)
-    for progress in train(network, strengths, values, first.windows, [c.training for c in configs], generators):
-        evidence = evaluate(network, strengths, series, configs, progress.gradient_norms)
+    plans = [c.training for c in configs]
+    for progress in train(network, schedule, values, first.windows, plans, generators, penalties):
+        evidence = evaluate(network, progress.strengths, series, configs, progress.gradient_norms)
         records = []
         for p, config in enumerate(configs):
             if finished[p]:
@@ -111,10 +116,12 @@ def draw(config: Config):
     return lambda rows, columns, generator: init(rows, columns, generator, **knobs)
 
 
-def force(configs: Sequence[Config]) -> Strengths:
-    """a(t) of every member over one window: (time, population)."""
+def force(configs: Sequence[Config], device: str = "cpu") -> Schedule:
+    """Every member's forcing over its training."""
+    first = configs[0]
     forcings = [FORCINGS[c.forcing["kind"]](**c.settings("forcing")) for c in configs]
-    return torch.stack([f.strengths(configs[0].windows.length) for f in forcings], dim=1)
+    generators = [torch.Generator().manual_seed(FORCING_SEED + c.seed) for c in configs]
+    return Schedule(forcings, first.windows.length, first.training.steps, generators, device)
 
 
 def judge(progress: Progress, p: int, config: Config) -> Outcome:
