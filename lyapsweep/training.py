@@ -37,8 +37,10 @@ def train(
     windows: Windows,
     plans: Sequence[Training],
     generators: Sequence[torch.Generator],
+    pieces: Sequence[int] = (),
 ) -> Iterator[Progress]:
     """Train in place; pause at step 0, at every report and at the end. `plans` and `generators`: one a member.
+    `pieces` are the lengths of the trajectories in `series`, one after the other; of one where none are given.
 
     L = mean over window steps, windows and features of (x_hat - x)^2, for each member alone.
     """
@@ -54,7 +56,8 @@ def train(
         if step == plan.steps or not alive.any():
             break
         if step % CHUNK == 0:
-            first = torch.stack([starts(windows, len(series), CHUNK, g) for g in generators], dim=1).to(series.device)
+            drawn = [starts(windows, pieces or len(series), CHUNK, g) for g in generators]
+            first = torch.stack(drawn, dim=1).to(series.device)
         x = cut(series, first[step % CHUNK], windows.length)
         loss = (forced(network.cell, network.readout, x, strengths) - x[1:]).square().mean(dim=(0, 2, 3))
         gradient = collect(loss, weights)

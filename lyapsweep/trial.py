@@ -11,7 +11,7 @@ import torch
 
 from lyapsweep import datasets
 from lyapsweep.cells import CELLS
-from lyapsweep.config import Config
+from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets.series import Series
 from lyapsweep.dynamics import Spectrum
 from lyapsweep.evaluation import closed_loop, evaluate
@@ -43,14 +43,15 @@ def run_trials(configs: Sequence[Config], device: str = "cpu") -> Iterator[list[
     if len({c.shape for c in configs}) != 1:
         raise ValueError("The configs of a pack must share everything but seed, init, forcing, lr, lr_end and clip.")
     began, first = time.perf_counter(), configs[0]
-    series = datasets.build(**first.dataset)
-    first.windows.fit(len(series.train))
+    series = data(first)
+    first.windows.fit(max(series.pieces))
     network = build(configs, series.features).to(device)
     strengths = force(configs).to(device)
     values = torch.as_tensor(series.train, dtype=torch.get_default_dtype(), device=device)
     generators = [torch.Generator().manual_seed(2 * c.seed + 1) for c in configs]
     finished = [False] * len(configs)
-    for progress in train(network, strengths, values, first.windows, [c.training for c in configs], generators):
+    plans = [c.training for c in configs]
+    for progress in train(network, strengths, values, first.windows, plans, generators, series.pieces):
         evidence = evaluate(network, strengths, series, configs, progress.gradient_norms)
         records = []
         for p, config in enumerate(configs):
@@ -63,12 +64,23 @@ def run_trials(configs: Sequence[Config], device: str = "cpu") -> Iterator[list[
         yield records
 
 
+def data(config: Config) -> Series:
+    """The config's series. Raises `ConfigError` where it has external inputs, which no network is driven by yet."""
+    series = datasets.build(**config.dataset)
+    if series.inputs:
+        raise ConfigError(
+            f"dataset/inputs names {series.inputs} columns, but networks are not driven by external inputs yet. "
+            f"Take them out of dataset/inputs, so that they are predicted, or choose other columns."
+        )
+    return series
+
+
 def network_spectrum(config: Config, weights: Mapping[str, np.ndarray] | None = None) -> Spectrum:
     """The closed-loop spectrum of one network: as `config` draws it, or with a final record's `weights`.
 
     Raises ValueError where weights are missing, of another shape or not finite.
     """
-    series = datasets.build(**config.dataset)
+    series = data(config)
     network = build([config], series.features)
     if weights is not None:
         load(network, weights)
