@@ -58,12 +58,14 @@ class Lyapunov:
     warmup: int = 200
     orbits: int = 4
     exponents: int | None = None  # the leading k; null: the whole state
+    segments: int = 1  # of each run, measured side by side, each after a warmup of its own: as many times fewer steps
     forced: bool = False  # also the spectrum under the forcing of training
 
     def __post_init__(self) -> None:
         need(self.steps >= 1, "lyapunov/steps >= 1", self.steps)
         need(self.warmup >= 0, "lyapunov/warmup >= 0", self.warmup)
         need(self.orbits >= 1, "lyapunov/orbits >= 1", self.orbits)
+        need(1 <= self.segments <= self.steps, "1 <= lyapunov/segments <= lyapunov/steps", self.segments)
         need(self.exponents is None or self.exponents >= 1, "lyapunov/exponents >= 1", self.exponents)
 
 

@@ -73,7 +73,9 @@ def closed_loop(network: Network, series: Series, lyapunov: Lyapunov) -> list[Sp
     """The spectrum of each member running freely, in double precision, from states inferred from the test part."""
     network, test = in_double(network, series)
     z = on_attractor(network, test, lyapunov)
-    return lyapunov_spectra(network.cell, z, kind="closed loop", **counted(lyapunov, z.shape[-1]))
+    return lyapunov_spectra(
+        network.cell, z, kind="closed loop", segments=lyapunov.segments, **counted(lyapunov, z.shape[-1])
+    )
 
 
 def in_double(network: Network, series: Series) -> tuple[Network, Tensor]:

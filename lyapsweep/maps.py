@@ -14,6 +14,10 @@ from torch import Tensor
 States = Float[Tensor, "population batch state"]
 Inputs = Float[Tensor, "population batch inputs"]
 Tangents = Float[Tensor, "population batch exponents state"]
+Jacobians = Float[Tensor, "population batch state state"]
+Orbit = Float[Tensor, "steps population batch state"]
+
+SAFE_TO_BATCH = 128  # rows
 
 
 class AbstractMap(ABC):
@@ -33,6 +37,37 @@ class AbstractMap(ABC):
     @abstractmethod
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         """(f(z, x), V Df(z, x)^T): the next state and the tangent vectors carried along."""
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        """J_ij = d f_i / d z_j, by pushing the unit vectors; cells that know their Jacobian write it down.
+
+        Its transpose is best laid out contiguously: the exponent engine reads it column by column.
+        """
+        unit = torch.eye(self.state, dtype=z.dtype, device=z.device).expand(*z.shape[:2], -1, -1)
+        return self.push(z, x, unit)[1].mT
+
+    def log_det(self, z: States, x: Inputs | None = None) -> Float[Tensor, "population batch"]:
+        """log |det Df(z, x)|, the sum of all exponents of one step; -inf where the Jacobian is singular."""
+        return log_abs_det(self.jacobian(z, x))
+
+    def orbit(self, z: States, inputs: Float[Tensor, "time population batch inputs"] | None, steps: int) -> Orbit:
+        """The states after 1 ... steps steps from z."""
+        states = []
+        for t in range(steps):
+            z = self.step(z, None if inputs is None else inputs[t])
+            states.append(z)
+        return torch.stack(states)
+
+
+def log_abs_det(J: Jacobians) -> Float[Tensor, "population batch"]:
+    """log |det J| of every matrix.
+
+    One at a time on a CPU with several threads: there torch's batched factorisations of matrices of 151 rows or more
+    return wrong numbers without a word (pytorch issues 141358 and 142815).
+    """
+    if J.is_cuda or torch.get_num_threads() == 1 or J.shape[-1] <= SAFE_TO_BATCH:
+        return torch.linalg.slogdet(J)[1]
+    return torch.stack([torch.linalg.slogdet(j)[1] for j in J.flatten(0, 1)]).unflatten(0, J.shape[:2])
 
 
 def autodiff_push(
@@ -69,6 +104,10 @@ class Forced(AbstractMap):
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         assert x is not None, "a forced map needs [a, target] at every step"
         return self.inner.push(self.pull(z, x), None, V * (1 - x[..., :1] * self.mask).unsqueeze(2))
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        assert x is not None, "a forced map needs [a, target] at every step"
+        return self.inner.jacobian(self.pull(z, x)) * (1 - x[..., :1] * self.mask).unsqueeze(2)
 
 
 class ClosedLoop(AbstractMap):

@@ -46,6 +46,17 @@ def test_push_is_autodiff(kind, knobs, inputs):
 
 
 @exam
+@pytest.mark.parametrize("inputs", [0, 2])
+def test_jacobian_is_the_push_of_the_unit_vectors(kind, knobs, inputs):
+    cell = make(kind, knobs, inputs=inputs)
+    z, x, _ = some(cell)
+    unit = torch.eye(cell.state).expand(*z.shape[:2], -1, -1)
+    J = cell.jacobian(z, x)
+    torch.testing.assert_close(J, cell.push(z, x, unit)[1].mT, atol=1e-12, rtol=0)
+    torch.testing.assert_close(cell.log_det(z, x), torch.linalg.slogdet(J)[1], atol=1e-9, rtol=0)
+
+
+@exam
 @pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
 def test_push_under_forcing_is_autodiff(kind, knobs, strength):
     cell = make(kind, knobs)
@@ -57,6 +68,8 @@ def test_push_under_forcing_is_autodiff(kind, knobs, strength):
     expected = autodiff_push(forced.step, z, x, V)
     for got, want in zip(pushed, expected):
         torch.testing.assert_close(got, want, atol=1e-10, rtol=0)
+    unit = torch.eye(cell.state).expand(*z.shape[:2], -1, -1)
+    torch.testing.assert_close(forced.jacobian(z, x), forced.push(z, x, unit)[1].mT, atol=1e-12, rtol=0)
 
 
 @exam

@@ -155,7 +155,7 @@ def test_forced_exponents():
             0
         ]
         np.testing.assert_allclose(spectrum.exponents, expected, atol=1e-12)
-        assert spectrum.rank_losses == (0 if a < 1 else 240)
+        assert spectrum.rank_losses == (0 if a < 1 else 4)
         assert spectrum.map == "forced"
 
 

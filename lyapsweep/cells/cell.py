@@ -51,3 +51,13 @@ def carry(
     """V W^T for every tangent row of every member: one batched product over the flattened rows."""
     population, batch, exponents, _ = V.shape
     return torch.bmm(V.flatten(1, 2), W.mT).view(population, batch, exponents, W.shape[1])
+
+
+def logistic_slope(a: Tensor) -> Tensor:
+    """s'(a) = s(a) s(-a): s (1 - s) without its cancellation, so that a saturated unit is contracting, not dead."""
+    return a.sigmoid() * (-a).sigmoid()
+
+
+def tanh_slope(a: Tensor) -> Tensor:
+    """tanh'(a) = 4 s(2a) s(-2a): 1 - tanh(a)^2 without its cancellation, which is total from |a| = 19."""
+    return 4 * logistic_slope(2 * a)

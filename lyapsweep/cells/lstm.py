@@ -7,10 +7,10 @@ State: z = [h, c], 2 x units: the Jacobian and the spectrum are those of the pai
 import torch
 from torch import Generator, Tensor, nn
 
-from lyapsweep.cells.cell import Draw, affine, carry
+from lyapsweep.cells.cell import Draw, affine, carry, logistic_slope, tanh_slope
 from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, States, Tangents
+from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
 
 
 class Lstm(AbstractUnrolledCell):
@@ -31,11 +31,12 @@ class Lstm(AbstractUnrolledCell):
             "b": bounded(4 * n, units=n, generator=generator),
         }
 
-    def gates(self, h: States, x: Inputs | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def activations(self, h: States, x: Inputs | None) -> tuple[Tensor, ...]:
         a = affine(h, self.W, self.b)
-        if x is not None:
-            a = a + x @ self.U.mT
-        i, f, g, o = a.split(self.units, dim=-1)
+        return (a if x is None else a + x @ self.U.mT).split(self.units, dim=-1)
+
+    def gates(self, h: States, x: Inputs | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        i, f, g, o = self.activations(h, x)
         return i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
 
     def step(self, z: States, x: Inputs | None = None) -> States:
@@ -91,12 +92,38 @@ class Lstm(AbstractUnrolledCell):
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         """dc' = f dc + c f(1-f) df + g i(1-i) di + i(1-g^2) dg;  dh' = o(1-tanh^2 c') dc' + tanh(c') o(1-o) do."""
         n = self.units
-        h, c = z.split(n, dim=-1)
-        i, f, g, o = self.gates(h, x)
+        after, slopes, f, through = self.slopes(z, x)
+        da = carry(V[..., :n], self.W) * torch.cat(slopes, dim=-1).unsqueeze(2)
+        dc = V[..., n:] * f.unsqueeze(2) + da[..., :n] + da[..., n : 2 * n] + da[..., 2 * n : 3 * n]
+        dh = dc * through.unsqueeze(2) + da[..., 3 * n :]
+        return after, torch.cat((dh, dc), dim=-1)
+
+    def slopes(self, z: States, x: Inputs | None) -> tuple[States, tuple[Tensor, ...], Tensor, Tensor]:
+        """[h', c'];  of c' in the activations of i, f, g, and of h' in that of o;  of c' in c;  of h' in c'."""
+        h, c = z.split(self.units, dim=-1)
+        a = self.activations(h, x)
+        i, f, g, o = a[0].sigmoid(), a[1].sigmoid(), a[2].tanh(), a[3].sigmoid()
         c1 = torch.addcmul(i * g, f, c)
         t = torch.tanh(c1)
-        slopes = torch.cat((g * i * (1 - i), c * f * (1 - f), i * (1 - g * g), t * o * (1 - o)), dim=-1)
-        da = carry(V[..., :n], self.W) * slopes.unsqueeze(2)
-        dc = V[..., n:] * f.unsqueeze(2) + da[..., :n] + da[..., n : 2 * n] + da[..., 2 * n : 3 * n]
-        dh = dc * (o * (1 - t * t)).unsqueeze(2) + da[..., 3 * n :]
-        return torch.cat((o * t, c1), dim=-1), torch.cat((dh, dc), dim=-1)
+        of_gates = (g * logistic_slope(a[0]), c * logistic_slope(a[1]), i * tanh_slope(a[2]), t * logistic_slope(a[3]))
+        return torch.cat((o * t, c1), dim=-1), of_gates, f, o * tanh_slope(c1)
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        """[[d C + D_o W_o, d f], [C, f]], C = D_i W_i + D_f W_f + D_g W_g; D and d as `slopes` has them."""
+        n = self.units
+        _, of_gates, f, through = self.slopes(z, x)
+        D_i, D_f, D_g, D_o = (slope.unsqueeze(2) for slope in of_gates)
+        W_i, W_f, W_g, W_o = self.W.mT.contiguous().unsqueeze(1).split(n, dim=-1)
+        J = z.new_zeros(*z.shape[:2], 2 * n, 2 * n)  # transposed
+        C = J[..., :n, n:]
+        C.addcmul_(W_i, D_i).addcmul_(W_f, D_f).addcmul_(W_g, D_g)
+        J[..., :n, :n].addcmul_(C, through.unsqueeze(2)).addcmul_(W_o, D_o)
+        J[..., n:, n:].diagonal(dim1=-2, dim2=-1).copy_(f)
+        J[..., n:, :n].diagonal(dim1=-2, dim2=-1).copy_(through * f)
+        return J.mT
+
+    def log_det(self, z: States, x: Inputs | None = None) -> Tensor:
+        """log |det W_o| + sum_i log |f_i tanh(c'_i) o_i (1 - o_i)|: the Schur complement of dc'/dc = diag(f)."""
+        _, of_gates, f, _ = self.slopes(z, x)
+        W_o = self.W[:, 3 * self.units :]
+        return log_abs_det(W_o.unsqueeze(1)) + (f.log() + of_gates[3].abs().log()).sum(-1)

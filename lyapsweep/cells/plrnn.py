@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from lyapsweep.cells.cell import Draw, affine, carry
 from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, States, Tangents
+from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
 
 class Plrnn(AbstractUnrolledCell):
@@ -70,3 +70,8 @@ class Plrnn(AbstractUnrolledCell):
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         active = (z > 0).to(z.dtype).unsqueeze(2)
         return self.step(z, x), carry(V * active, self.coupling()) + V * self.A[:, None, None]
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        J = self.coupling().mT.contiguous().unsqueeze(1) * (z > 0).to(z.dtype).unsqueeze(-1)
+        J.diagonal(dim1=-2, dim2=-1).add_(self.A.unsqueeze(1))
+        return J.mT

@@ -5,12 +5,13 @@ State: z (units). Jacobian: diag(A) + W1 D W2 with D = diag(1[W2 z + h2 > 0] - c
 """
 
 import torch
+from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from lyapsweep.cells.cell import Draw, affine, carry
 from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, States, Tangents
+from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
 
 class ShallowPlrnn(AbstractUnrolledCell):
@@ -79,9 +80,16 @@ class ShallowPlrnn(AbstractUnrolledCell):
         }
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
+        moved = carry(carry(V, self.W2) * self.slopes(z).unsqueeze(2), self.W1)
+        return self.step(z, x), moved + V * self.A[:, None, None]
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        J = (self.W2.mT.unsqueeze(1) * self.slopes(z).unsqueeze(2)) @ self.W1.mT.unsqueeze(1)
+        J.diagonal(dim1=-2, dim2=-1).add_(self.A.unsqueeze(1))
+        return J.mT
+
+    def slopes(self, z: States) -> Float[Tensor, "population batch hidden"]:
+        """D's diagonal: 1 where a hidden unit is active, 0 or (clipped) the difference of the two where it is not."""
         a = affine(z, self.W2, self.h2)
         slope = (a > 0).to(z.dtype)
-        if self.clipped:
-            slope = slope - (a - self.h2.unsqueeze(1) > 0).to(z.dtype)
-        moved = carry(carry(V, self.W2) * slope.unsqueeze(2), self.W1)
-        return self.step(z, x), moved + V * self.A[:, None, None]
+        return slope - (a - self.h2.unsqueeze(1) > 0).to(z.dtype) if self.clipped else slope

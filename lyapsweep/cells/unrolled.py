@@ -34,6 +34,9 @@ class AbstractUnrolledCell(AbstractCell):
         g_{t-1} = dL/dz_{t-1} + g_t Df(z_{t-1}); what each step tells the weights is kept and summed in one product.
         """
 
+    def orbit(self, z: States, inputs: Tensor | None, steps: int) -> Steps:
+        return super().orbit(z, inputs, steps) if inputs is not None else self.ahead(z, steps)[0]
+
 
 def unroll(cell: AbstractCell, z: States, steps: int) -> Steps:
     """The states after 1 ... steps undriven steps from z, differentiable in z and in the weights."""

@@ -3,13 +3,16 @@
 State: h (units). Jacobian: diag(1 - h'^2) W.
 """
 
+import math
+
 import torch
 from torch import Generator, Tensor, nn, tanh
+from torch.nn.functional import softplus
 
-from lyapsweep.cells.cell import Draw, affine, carry
+from lyapsweep.cells.cell import Draw, affine, carry, tanh_slope
 from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, States, Tangents
+from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
 
 
 class Vanilla(AbstractUnrolledCell):
@@ -30,9 +33,12 @@ class Vanilla(AbstractUnrolledCell):
             "b": bounded(n, units=n, generator=generator),
         }
 
-    def step(self, z: States, x: Inputs | None = None) -> States:
+    def activation(self, z: States, x: Inputs | None) -> States:
         a = affine(z, self.W, self.b)
-        return tanh(a if x is None else a + x @ self.U.mT)
+        return a if x is None else a + x @ self.U.mT
+
+    def step(self, z: States, x: Inputs | None = None) -> States:
+        return tanh(self.activation(z, x))
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -53,5 +59,14 @@ class Vanilla(AbstractUnrolledCell):
         return after, {"W": total(errors, states[:-1]), "b": errors.sum(dim=(0, 2))}
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
-        h = self.step(z, x)
-        return h, carry(V, self.W) * (1 - h * h).unsqueeze(2)
+        a = self.activation(z, x)
+        return tanh(a), carry(V, self.W) * tanh_slope(a).unsqueeze(2)
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        slopes = tanh_slope(self.activation(z, x))
+        return (self.W.mT.contiguous().unsqueeze(1) * slopes.unsqueeze(2)).mT
+
+    def log_det(self, z: States, x: Inputs | None = None) -> Tensor:
+        """log |det W| + sum_i log sech^2 a_i, with log sech^2 a = 2 (log 2 - |a| - log(1 + e^{-2|a|}))."""
+        a = self.activation(z, x).abs()
+        return log_abs_det(self.W.unsqueeze(1)) + 2 * (math.log(2) - a - softplus(-2 * a)).sum(-1)

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy as np
 
+LOST = 1e-3  # nats per step, or relative error of one factor
+AGREEMENT = 1e-6  # nats per step: what two halves may differ by beyond ten standard errors
+
 
 @dataclass(frozen=True)
 class Spectrum:
@@ -16,7 +19,13 @@ class Spectrum:
     (conditional on an input sequence) or "forced" (under teacher forcing). `dt` is the time of one step, None where
     steps are the only time. `stderr` is the standard error of the mean over `blocks` blocks of steps and orbits.
     `state` is the dimension of the whole state, of which `exponents` may be the leading part. `rank_losses` counts
-    the tangent vectors that a singular Jacobian annihilated; their exponents are -inf.
+    the tangent vectors, over all orbits, that a singular Jacobian annihilated; their exponents are -inf.
+
+    `checks` holds what the run noticed of itself, in nats per step unless said otherwise: "resolution", the estimated
+    largest relative error of a single stretching factor; "sum_rule", |sum of all exponents - mean log |det Df||;
+    "halves" and "orbits", the largest difference between the exponents of two halves of the steps, or of the orbits
+    (each with a random frame of its own); "zero", of a flow, the exponent nearest to zero: one is zero unless it is at
+    rest. `warnings` says which of them are too large.
     """
 
     exponents: np.ndarray
@@ -28,6 +37,7 @@ class Spectrum:
     dt: float | None = None
     rank_losses: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
+    checks: dict[str, float] = field(default_factory=dict)
 
     @property
     def finite(self) -> bool:
@@ -90,12 +100,53 @@ class Spectrum:
         """tau_pred = ln 2 / lambda_1 in steps: the forcing interval of Mikhaeil et al. 2022; inf where not chaotic."""
         return math.log(2) / self.maximum if self.maximum > 0 else math.inf
 
+    @property
+    def mean(self) -> float:
+        """Mean of the exponents held, nats per step."""
+        return self.sum / len(self.exponents)
+
+    @property
+    def gap(self) -> float:
+        """lambda_j - lambda_{j+1}, j = D_KY rounded up: how clearly the attractor ends and the transverse part begins.
+
+        A reconstruction in more dimensions than its attractor fills has exponents of its own below the gap; where it
+        is within the errors, the last exponent of the attractor is anybody's. NaN where j + 1 exponents are not held.
+        """
+        j = math.ceil(self.kaplan_yorke) if not math.isnan(self.kaplan_yorke) else len(self.exponents)
+        return float(self.exponents[j - 1] - self.exponents[j]) if 0 < j < len(self.exponents) else math.nan
+
+    @property
+    def warnings(self) -> list[str]:
+        """A sentence for each check that these exponents fail."""
+        found, noise = self.checks, 10 * float(np.nanmax(self.stderr, initial=0.0)) + AGREEMENT
+        said = []
+        if found.get("resolution", 0.0) > LOST:
+            said.append(
+                f"Rounding may have eaten the lowest exponents (relative error {found['resolution']:.1g} in a single "
+                "step): factorise more often, or in double precision."
+            )
+        if found.get("sum_rule", 0.0) > LOST:
+            said.append(
+                f"The exponents miss the mean log |det Df| by {found['sum_rule']:.2g} nats per step: some were lost."
+            )
+        if found.get("halves", 0.0) > noise:
+            said.append(
+                f"The two halves of the run differ by {found['halves']:.2g} nats per step: more warmup, or steps."
+            )
+        if found.get("orbits", 0.0) > noise:
+            said.append(f"The orbits differ by {found['orbits']:.2g} nats per step: perhaps on several attractors.")
+        if self.maximum > 0 and found.get("zero", 0.0) > 0.02 * self.maximum + noise:
+            said.append(
+                f"No exponent of this flow is zero (nearest {found['zero']:.2g} per step): dt may be too large."
+            )
+        return said
+
     def summary(self) -> dict[str, float]:
         """The scalars that a table or a tracker wants, by their names."""
         return {
             "maximum": self.maximum,
             "sum": self.sum,
-            "mean": self.sum / len(self.exponents),
+            "mean": self.mean,
             "kaplan_yorke": self.kaplan_yorke,
             "entropy_rate": self.entropy_rate,
             "positive": float(self.positive),
@@ -119,6 +170,8 @@ class Spectrum:
             "sum_per_step": self.sum,
             "predictability_time_steps": self.predictability_time,
             "settings": self.settings,
+            "checks": self.checks,
+            "warnings": self.warnings,
         }
 
     def to_json(self) -> str:
@@ -138,6 +191,7 @@ class Spectrum:
             dt=d["dt"],
             rank_losses=d["rank_losses"],
             settings=d["settings"],
+            checks={name: loose([value])[0].item() for name, value in d.get("checks", {}).items()},
         )
 
 
