@@ -20,7 +20,7 @@ from lyapsweep.datasets import DATASETS
 from lyapsweep.flossing import Flossing
 from lyapsweep.forcing import FORCINGS
 from lyapsweep.inits import INITS
-from lyapsweep.measures import MEASURES
+from lyapsweep.measures import listed
 from lyapsweep.readouts import READOUTS
 from lyapsweep.registry import Registry, unknown
 from lyapsweep.regularisation import Regularisation
@@ -204,10 +204,7 @@ def complete(content: Mapping[str, Any]) -> dict[str, Any]:
                 raise missing(f"{section}/{key}", [f"{section}/{n}" for n in names])
             typed(f"{section}/{key}", value, hints[key])
         sections[section] = plain(**given)
-    sections["measures"] = list(content.get("measures", DEFAULTS["measures"]))
-    for name in sections["measures"]:
-        if name not in MEASURES:
-            raise unknown("measure", name, list(MEASURES), "measures")
+    sections["measures"] = listed(content.get("measures", DEFAULTS["measures"]))
     sections["seed"] = content.get("seed", DEFAULTS["seed"])
     typed("seed", sections["seed"], int)
     agree(sections)

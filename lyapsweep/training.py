@@ -41,9 +41,11 @@ def train(
     windows: Windows,
     plans: Sequence[Training],
     generators: Sequence[torch.Generator],
+    pieces: Sequence[int] = (),
     penalty: Penalty | None = None,
 ) -> Iterator[Progress]:
     """Train in place; pause at step 0, at every report and at the end. `plans` and `generators`: one a member.
+    `pieces` are the lengths of the trajectories in `series`, one after the other; of one where none are given.
 
     L = mean over window steps, windows and features of (x_hat - x)^2, for each member alone. What `penalty` adds to it
     is descended but not reported.
@@ -60,7 +62,8 @@ def train(
         if step == plan.steps or not alive.any():
             break
         if step % CHUNK == 0:
-            first = torch.stack([starts(windows, len(series), CHUNK, g) for g in generators], dim=1).to(series.device)
+            drawn = [starts(windows, pieces or len(series), CHUNK, g) for g in generators]
+            first = torch.stack(drawn, dim=1).to(series.device)
         x = cut(series, first[step % CHUNK], windows.length)
         schedule.adapt(step, network.cell, partial(across_time, network.readout.back, x[:-1]))
         predicted = forced(network.cell, network.readout, x, *schedule.at(step))
