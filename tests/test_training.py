@@ -40,7 +40,7 @@ def trained(configs, steps=None):
     generators = [torch.Generator().manual_seed(2 * c.seed + 1) for c in configs]
     plans = [c.training for c in configs]
     added = penalty(network, [c.regularisation for c in configs])
-    *_, last = train(network, force(configs), series, configs[0].windows, plans, generators, added)
+    *_, last = train(network, force(configs), series, configs[0].windows, plans, generators, penalty=added)
     return last, network
 
 
