@@ -7,6 +7,7 @@ from lyapsweep.cells import CELLS
 from lyapsweep.cells.unrolled import AbstractFusedCell, unroll, visible
 from lyapsweep.inits import INITS
 from lyapsweep.maps import Forced, autodiff_push
+from lyapsweep.readouts import READOUTS
 
 SIZES = {
     "vanilla": {"units": 5},
@@ -14,9 +15,14 @@ SIZES = {
     "gru": {"units": 4},
     "plrnn": {"units": 5},
     "shallow_plrnn": {"units": 4, "hidden": 7},
+    "dendritic_plrnn": {"units": 4, "bases": 3},
+    "alrnn": {"units": 5, "rectified": 2},
 }
 VARIANTS = [(kind, SIZES.get(kind, {"units": 4})) for kind in CELLS] + [
-    ("shallow_plrnn", SIZES["shallow_plrnn"] | {"clipped": True})
+    ("shallow_plrnn", SIZES["shallow_plrnn"] | {"clipped": True}),
+    ("dendritic_plrnn", SIZES["dendritic_plrnn"] | {"clipped": True}),
+    ("alrnn", SIZES["alrnn"] | {"rectified": 0}),
+    ("alrnn", SIZES["alrnn"] | {"rectified": 5}),
 ]
 exam = pytest.mark.parametrize(("kind", "knobs"), VARIANTS, ids=lambda v: str(v))
 
@@ -182,3 +188,57 @@ def test_clipped_shallow_plrnn_stays_bounded():
     for _ in range(500):
         z = cell.step(z)
     assert z.abs().amax() <= bound * 1.01
+
+
+@pytest.mark.parametrize("clipped", [False, True])
+def test_dendritic_plrnn_is_its_definition(clipped):
+    """The sorted thresholds give what the sum over bases says, with its gradients, at kinks and behind all of them."""
+    cell = make("dendritic_plrnn", {"units": 4, "bases": 3, "clipped": clipped}, seeds=(0, 1)).requires_grad_(True)
+    z = 2 * some(cell, batch=30)[0]
+    z[0, 0], z[0, 1] = cell.H[0, :, 1].detach(), 0.0
+    z[:, 2:4] = torch.tensor([1e6, -1e6])[:, None]
+    z.requires_grad_(True)
+    bases = (z.unsqueeze(-1) - cell.H.unsqueeze(1)).relu() - clipped * z.unsqueeze(-1).relu()
+    phi = (bases * cell.alpha[:, None, None]).sum(-1)
+    direct = phi @ cell.W.mT + cell.A.unsqueeze(1) * z + cell.h.unsqueeze(1)
+    torch.testing.assert_close(cell.step(z), direct, rtol=1e-9, atol=1e-12)
+    inputs = [z, *(w for w in cell.parameters() if w.numel())]
+    for got, want in zip(*(torch.autograd.grad(f.square().mean(), inputs) for f in (cell.step(z), direct))):
+        torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-9 * want.abs().max().item())
+
+
+def test_clipped_dendritic_plrnn_stays_bounded():
+    cell = make("dendritic_plrnn", {"units": 4, "bases": 5, "clipped": True}, init="gaussian", gain=3.0)
+    cell.A.copy_(torch.full_like(cell.A, 0.9))
+    bend = (cell.alpha.abs().unsqueeze(1) * cell.H.abs()).sum(-1)  # each basis is off by at most its own threshold
+    bound = (cell.h.abs() + (cell.W.abs() @ bend.unsqueeze(-1)).squeeze(-1)).amax() / 0.1
+    z = 100 * some(cell)[0]
+    for _ in range(500):
+        z = cell.step(z)
+    assert z.abs().amax() <= bound * 1.01
+
+
+@pytest.mark.parametrize(
+    ("kind", "knobs", "readout", "features", "published"),
+    [
+        ("shallow_plrnn", {"units": 5, "hidden": 250, "clipped": True}, "linear", 5, 2785),
+        ("shallow_plrnn", {"units": 16, "hidden": 512, "clipped": True}, "linear", 64, 17952),
+        ("dendritic_plrnn", {"units": 35, "bases": 50}, "identity", 5, 3245),
+        ("dendritic_plrnn", {"units": 105, "bases": 40}, "identity", 64, 18099),
+    ],
+)
+def test_networks_are_of_the_published_size(kind, knobs, readout, features, published):
+    """Trainable parameters of the networks in table 1 of Hess et al. 2023 (ECG and EEG)."""
+    cell = CELLS[kind](inputs=0, population=1, **knobs)
+    seer = READOUTS[readout](features, cell.units, cell.state, 1)
+    cell.build([(INITS["uniform"], torch.Generator())])
+    seer.build([torch.Generator()])
+    assert sum(w.numel() for module in (cell, seer) for w in module.parameters()) == published
+
+
+@pytest.mark.parametrize(
+    ("kind", "knobs"), [("alrnn", {"units": 3, "rectified": 4}), ("dendritic_plrnn", {"bases": 0})]
+)
+def test_impossible_sizes_are_refused(kind, knobs):
+    with pytest.raises(ValueError, match=f"cell/{list(knobs)[-1]}"):
+        CELLS[kind](inputs=0, population=1, **knobs)

@@ -20,7 +20,10 @@ class AbstractCell(nn.Module, AbstractMap):
 
     The state is one flat row whose first `units` entries are what a read-out sees (an LSTM's h; its c comes after).
     Weights are (population, out, in), biases (population, out). `inputs` may be 0: an autonomous network.
+    `linear_part` names A, W and h of a cell z' = A z + W phi(z) + h: what a regularisation may hold on to.
     """
+
+    linear_part: tuple[str, str, str] | None = None
 
     def __init__(self, inputs: int, units: int, population: int, state: int):
         super().__init__()

@@ -16,6 +16,7 @@ from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 class Plrnn(AbstractUnrolledCell):
     """The piecewise-linear RNN z' = A z + W relu(z) + h, A diagonal, W without diagonal (Durstewitz 2017)."""
 
+    linear_part = ("A", "W", "h")
     A: nn.Parameter
     W: nn.Parameter
     h: nn.Parameter

@@ -153,11 +153,12 @@ def write(out: Console, lines: Iterable[tuple[str, str]]) -> None:
 
 
 def scores(record: "Record") -> list[tuple[str, str]]:
-    """The measures, each with its floor: what an independent sample of the truth scores."""
+    """The measures, each beside its floor and its saturation: what the truth and what a dead network would score."""
+    beside = (("floor", record.floors), ("saturation", record.saturations))
+    scored = {name: value for name, value in record.measures.items() if "/" not in name}
+    bounds = {name: [f"{what} {number(found[name])}" for what, found in beside if name in found] for name in scored}
     return [
-        (name, number(value) + (f"  (floor {number(record.floors[name])})" if name in record.floors else ""))
-        for name, value in record.measures.items()
-        if "/" not in name
+        (name, number(v) + (f"  ({', '.join(bounds[name])})" if bounds[name] else "")) for name, v in scored.items()
     ]
 
 
