@@ -84,12 +84,7 @@ FAMILIES: dict[str, Registry] = {
     "init": INITS,
     "forcing": FORCINGS,
 }
-PLAIN: dict[str, Any] = {
-    "windows": Windows,
-    "training": Training,
-    "regularisation": Regularisation,
-    "lyapunov": Lyapunov,
-}
+PLAIN = {"windows": Windows, "training": Training, "regularisation": Regularisation, "lyapunov": Lyapunov}
 DEFAULTS: dict[str, Any] = {
     "readout": {"kind": "linear"},
     "init": {"kind": "uniform"},
