@@ -15,15 +15,18 @@ from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets.series import Series
 from lyapsweep.dynamics import Spectrum
 from lyapsweep.evaluation import closed_loop, evaluate
-from lyapsweep.forcing import FORCINGS
+from lyapsweep.flossing import floss
+from lyapsweep.forcing import FORCINGS, Schedule
 from lyapsweep.inits import INITS
 from lyapsweep.measures import chosen
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.readouts import READOUTS
 from lyapsweep.record import Outcome, Record
-from lyapsweep.rollout import Network, Strengths
+from lyapsweep.regularisation import penalty
+from lyapsweep.rollout import Network
 from lyapsweep.training import Progress, train
 
+FORCING_SEED = 2**40  # far from the seeds of weights and windows, so that no two streams are the same
 TRACE_POINTS = 500  # at most, of a training curve
 ORBIT_POINTS = 2000  # of true and generated series kept for pictures
 
@@ -41,18 +44,21 @@ def run_trials(configs: Sequence[Config], device: str = "cpu") -> Iterator[list[
     Raises ValueError where the configs differ in shape, `BadSeries` or `ConfigError` where the data do not fit.
     """
     if len({c.shape for c in configs}) != 1:
-        raise ValueError("The configs of a pack must share everything but seed, init, forcing, lr, lr_end and clip.")
+        raise ValueError(
+            "The configs of a pack must share everything but seed, init, forcing, regularisation, lr, lr_end and clips."
+        )
     began, first = time.perf_counter(), configs[0]
     series = data(first)
     first.windows.fit(max(series.pieces))
     network = build(configs, series.features).to(device)
-    strengths = force(configs).to(device)
+    floss(network.cell, [c.flossing for c in configs])
+    schedule, penalties = force(configs, device), penalty(network, [c.regularisation for c in configs])
     values = torch.as_tensor(series.train, dtype=torch.get_default_dtype(), device=device)
     generators = [torch.Generator().manual_seed(2 * c.seed + 1) for c in configs]
     finished, limits = [False] * len(configs), None
     plans = [c.training for c in configs]
-    for progress in train(network, strengths, values, first.windows, plans, generators, series.pieces):
-        evidence = evaluate(network, strengths, series, configs, progress.gradient_norms)
+    for progress in train(network, schedule, values, first.windows, plans, generators, series.pieces, penalties):
+        evidence = evaluate(network, progress.strengths, series, configs, progress.gradient_norms)
         limits = limits or bounds(first, evidence[0][1])
         records = []
         for p, config in enumerate(configs):
@@ -83,7 +89,9 @@ def network_spectrum(config: Config, weights: Mapping[str, np.ndarray] | None = 
     """
     series = data(config)
     network = build([config], series.features)
-    if weights is not None:
+    if weights is None:
+        floss(network.cell, [config.flossing])
+    else:
         load(network, weights)
     return closed_loop(network, series, config.lyapunov)[0]
 
@@ -120,10 +128,12 @@ def draw(config: Config):
     return lambda rows, columns, generator: init(rows, columns, generator, **knobs)
 
 
-def force(configs: Sequence[Config]) -> Strengths:
-    """a(t) of every member over one window: (time, population)."""
+def force(configs: Sequence[Config], device: str = "cpu") -> Schedule:
+    """Every member's forcing over its training."""
+    first = configs[0]
     forcings = [FORCINGS[c.forcing["kind"]](**c.settings("forcing")) for c in configs]
-    return torch.stack([f.strengths(configs[0].windows.length) for f in forcings], dim=1)
+    generators = [torch.Generator().manual_seed(FORCING_SEED + c.seed) for c in configs]
+    return Schedule(forcings, first.windows.length, first.training.steps, generators, device)
 
 
 def judge(progress: Progress, p: int, config: Config) -> Outcome:

@@ -19,7 +19,7 @@ def test_both_parts_are_one_trajectory_cut_with_a_gap():
     series, flow = simulate(length=500, test=0.4), build_system("lorenz63")
     train, test = series.train * series.std + series.mean, series.test * series.std + series.mean
     assert (len(train), len(test)) == (500, 200)
-    whole = flow.orbit(flow.start(1, torch.Generator().manual_seed(0)), TRANSIENT + 500 + GAP + 200)
+    whole = flow.trajectory(flow.start(1, torch.Generator().manual_seed(0)), TRANSIENT + 500 + GAP + 200)
     np.testing.assert_allclose(train, whole[TRANSIENT : TRANSIENT + 500], atol=1e-10)
     np.testing.assert_allclose(test, whole[-200:], atol=1e-10)
 
@@ -125,9 +125,9 @@ def test_several_trajectories_from_seeded_starts():
     flow = build_system("lorenz63")
     starts = flow.start(4, torch.Generator().manual_seed(0))
     for i, (first, length) in enumerate(zip(np.cumsum([0, *series.pieces]), series.pieces)):
-        whole = flow.orbit(starts[:, i : i + 1], TRANSIENT + length)
+        whole = flow.trajectory(starts[:, i : i + 1], TRANSIENT + length)
         np.testing.assert_allclose(series.train[first : first + length], whole[TRANSIENT:], atol=1e-10)
-    continued = flow.orbit(starts[:, 3:], TRANSIENT + 375 + GAP + len(series.test))[-len(series.test) :]
+    continued = flow.trajectory(starts[:, 3:], TRANSIENT + 375 + GAP + len(series.test))[-len(series.test) :]
     np.testing.assert_allclose(series.test, continued, atol=1e-10)
 
 
@@ -137,7 +137,7 @@ def test_several_trajectories_from_given_starts_with_their_transients():
     flow = build_system("lorenz63")
     for i, start in enumerate(starts):
         np.testing.assert_allclose(
-            series.train[200 * i], flow.orbit(torch.tensor([[start]], dtype=torch.float64), 1)[0], atol=1e-10
+            series.train[200 * i], flow.trajectory(torch.tensor([[start]], dtype=torch.float64), 1)[0], atol=1e-10
         )
     with pytest.raises(BadSeries, match="starts must be a list of states of 3 numbers"):
         simulate(starts=[[1.0, 2.0]])

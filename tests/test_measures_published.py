@@ -140,7 +140,7 @@ def test_the_papers_spectra_are_not_at_zero_from_themselves(file, value, plain):
 def simulation(system: str, dt: float, **parameters: float) -> np.ndarray:
     """100 000 steps of our own."""
     flow = systems.build(system, dt, **parameters)
-    return flow.orbit(flow.start(1, torch.Generator().manual_seed(0)), 101_000)[1000:]
+    return flow.trajectory(flow.start(1, torch.Generator().manual_seed(0)), 101_000)[1000:]
 
 
 @needs_files

@@ -136,7 +136,7 @@ def disturbed(
 
 def trajectory(flow: AbstractSystem, start: Tensor, transient: int, steps: int, source: str) -> Tensor:
     """(steps, state) of one orbit, after its transient."""
-    states = flow.orbit(start, transient + steps)
+    states = flow.trajectory(start, transient + steps)
     bad = np.flatnonzero(~np.isfinite(states).all(axis=1))
     if len(bad):
         raise BadSeries(
