@@ -15,7 +15,7 @@ class Logistic(AbstractSystem):
     """x_{t+1} = r x_t (1 - x_t), 0 < r <= 4; log 2 at r = 4, below zero where a cycle attracts.
 
     At r = 4 the map is conjugate to the tent map of slope 2 (Ulam and von Neumann 1947). Elsewhere an attracting cycle
-    also attracts the critical point 1/2 (Singer 1978, SIAM J. Appl. Math. 35:260), so it is found by following that: its
+    also attracts the critical point 1/2 (Singer 1978, SIAM J. Appl. Math. 35:260), and is found by following it; its
     exponent is the mean of log |r (1 - 2 x)| over its points. Where neither holds, none is known.
     """
 
