@@ -128,7 +128,7 @@ def test_tent_map_is_exact_at_every_step():
     [(4.0, math.log(2), 1e-3), (3.2, math.log(0.4), 1e-6), (3.5, -0.872507, 1e-6), (3.9, 0.496, 3e-3)],
 )
 def test_logistic_map(r, exact, tolerance):
-    """Case 3: log 2 at r = 4, log |4 + 2 r - r^2| / 2 on the two-cycle, published values on the four-cycle and at 3.9."""
+    """Case 3: log 2 at r = 4, log |4 + 2 r - r^2| / 2 on the two-cycle, known values on the four-cycle, at 3.9."""
     exact = math.log(abs(4 + 2 * r - r * r)) / 2 if r == 3.2 else exact
     found = spectrum(build("logistic", r=r), batch=400, transient=1000, steps=2000)
     assert found.maximum == pytest.approx(exact, abs=tolerance)
@@ -189,7 +189,7 @@ def test_network_at_rest():
 
 @pytest.mark.parametrize("units", [20, pytest.param(50, marks=pytest.mark.slow)])
 def test_products_of_gaussian_matrices(units):
-    """Case 8: Newman's exponents within 0.05 at T = 4000; the spread of the largest is that of log chi, 1 / sqrt(2 N T)."""
+    """Case 8: Newman's exponents within 0.05 at T = 4000; the largest spreads as log chi does, 1 / sqrt(2 N T)."""
     system = build("ginibre", units=units, gain=1.3)
     found = spectrum(system, batch=4, transient=0, steps=1000)
     np.testing.assert_allclose(found.exponents, system.known.exponents, atol=0.05)
@@ -268,7 +268,7 @@ def test_tanh_flow_is_symmetric_about_minus_one():
 
 
 def test_dynamic_mean_field_theory():
-    """Case 10: (g - 1)^2 / 2 at the onset (Sompolinsky et al. 1988), about 0.22 and 0.42 at g = 3 and 5 as published."""
+    """Case 10: (g - 1)^2 / 2 at the onset (Sompolinsky et al. 1988), about 0.22 and 0.42 at g = 3 and 5."""
     near = [dynamic_mean_field.largest(1 + e) / e**2 for e in (0.02, 0.01)]
     assert 2 * near[1] - near[0] == pytest.approx(0.5, abs=0.005)
     assert dynamic_mean_field.largest(3.0) == pytest.approx(0.22, abs=0.02)
@@ -374,7 +374,7 @@ def test_intervals_between_factorisations():
 
 
 def test_single_precision():
-    """Case 14: float32, factorised at every step, within 5e-5 of float64 over the same steps of a contracting network."""
+    """Case 14: float32, factorised at every step, within 5e-5 of float64 on a contracting network."""
     double, z = network(gain=0.9), torch.randn(1, 2, 12, generator=seeded(4))
     plan = {"method": "qr", "steps": 500, "warmup": 100}
     exact = lyapunov_spectra(double, z, **plan)[0].exponents
