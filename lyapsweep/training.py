@@ -45,6 +45,7 @@ def train(
     penalty: Penalty | None = None,
 ) -> Iterator[Progress]:
     """Train in place; pause at step 0, at every report and at the end. `plans` and `generators`: one a member.
+
     `pieces` are the lengths of the trajectories in `series`, one after the other; of one where none are given.
 
     L = mean over window steps, windows and features of (x_hat - x)^2, for each member alone. What `penalty` adds to it
