@@ -13,6 +13,8 @@ SIZES = {
     "lstm": {"units": 4},
     "plrnn": {"units": 5},
     "shallow_plrnn": {"units": 4, "hidden": 7},
+    "antisymmetric": {"units": 5},
+    "cornn": {"units": 4, "dt": 0.3},
 }
 VARIANTS = [(kind, SIZES.get(kind, {"units": 4})) for kind in CELLS] + [
     ("shallow_plrnn", SIZES["shallow_plrnn"] | {"clipped": True})

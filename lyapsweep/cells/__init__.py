@@ -1,6 +1,8 @@
 """CELLS: one file is one equation, its tangent and its citation."""
 
+from lyapsweep.cells.antisymmetric import Antisymmetric
 from lyapsweep.cells.cell import AbstractCell
+from lyapsweep.cells.cornn import Cornn
 from lyapsweep.cells.lstm import Lstm
 from lyapsweep.cells.plrnn import Plrnn
 from lyapsweep.cells.shallow_plrnn import ShallowPlrnn
@@ -9,8 +11,15 @@ from lyapsweep.registry import Registry
 
 CELLS: Registry[type[AbstractCell]] = Registry(
     "cell",
-    {"vanilla": Vanilla, "lstm": Lstm, "plrnn": Plrnn, "shallow_plrnn": ShallowPlrnn},
+    {
+        "vanilla": Vanilla,
+        "lstm": Lstm,
+        "plrnn": Plrnn,
+        "shallow_plrnn": ShallowPlrnn,
+        "antisymmetric": Antisymmetric,
+        "cornn": Cornn,
+    },
     given=("inputs", "population"),
 )
 
-__all__ = ["CELLS", "AbstractCell", "Lstm", "Plrnn", "ShallowPlrnn", "Vanilla"]
+__all__ = ["CELLS", "AbstractCell", "Antisymmetric", "Cornn", "Lstm", "Plrnn", "ShallowPlrnn", "Vanilla"]
