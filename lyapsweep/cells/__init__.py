@@ -5,6 +5,9 @@ from lyapsweep.cells.cell import AbstractCell
 from lyapsweep.cells.cornn import Cornn
 from lyapsweep.cells.lstm import Lstm
 from lyapsweep.cells.plrnn import Plrnn
+from lyapsweep.cells.sbo import Sbo
+from lyapsweep.cells.scornn import Scornn
+from lyapsweep.cells.scurnn import Scurnn
 from lyapsweep.cells.shallow_plrnn import ShallowPlrnn
 from lyapsweep.cells.vanilla import Vanilla
 from lyapsweep.registry import Registry
@@ -18,8 +21,22 @@ CELLS: Registry[type[AbstractCell]] = Registry(
         "shallow_plrnn": ShallowPlrnn,
         "antisymmetric": Antisymmetric,
         "cornn": Cornn,
+        "scornn": Scornn,
+        "scurnn": Scurnn,
+        "sbo": Sbo,
     },
     given=("inputs", "population"),
 )
 
-__all__ = ["CELLS", "AbstractCell", "Antisymmetric", "Cornn", "Lstm", "Plrnn", "ShallowPlrnn", "Vanilla"]
+__all__ = [
+    "CELLS",
+    "AbstractCell",
+    "Antisymmetric",
+    "Cornn",
+    "Lstm",
+    "Plrnn",
+    "Scornn",
+    "Scurnn",
+    "ShallowPlrnn",
+    "Vanilla",
+]

@@ -1,5 +1,6 @@
-"""z' = z + dt (tanh(W [y, z] + U x + b) - g y - e z), y' = y + dt z': the coupled oscillatory RNN (Rusch and Mishra 2021).
+"""z' = z + dt (tanh(W [y, z] + U x + b) - g y - e z), y' = y + dt z': the coupled oscillatory RNN.
 
+(Rusch and Mishra 2021.)
 Oscillators of frequency sqrt(g) (`gamma`) and damping e (`epsilon`) that drive each other; y moves with the new z.
 State: [y, z], 2 x units, y visible. With W = [W_y, W_z] and t the tanh, dz'/dy = dt (diag(1 - t^2) W_y - g I),
 dz'/dz = (1 - dt e) I + dt diag(1 - t^2) W_z, and y adds a shear: the determinant of the Jacobian is that of dz'/dz.

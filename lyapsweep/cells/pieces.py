@@ -10,9 +10,7 @@ from lyapsweep.maps import Inputs, States
 ROOM = 2**20  # numbers in the matrices that are formed at a time
 
 
-def piecewise(
-    function: Callable[[States, Inputs | None], Tensor], z: States, x: Inputs | None, numbers: int
-) -> Tensor:
+def piecewise(function: Callable[[States, Inputs | None], Tensor], z: States, x: Inputs | None, numbers: int) -> Tensor:
     """function(z, x) for every row of the batch, where each row forms `numbers` numbers on the way.
 
     A sum rule asks for log |det J| at thousands of states at once.
