@@ -51,8 +51,7 @@ def in_place(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: i
                 for s in range(t == 0, len(mine)):
                     sizes[s, p, b] = frame.step(mine[s])
         with np.errstate(divide="ignore"):
-            for stretch in torch.from_numpy(np.log(sizes)):
-                tally.add(stretch)
+            tally.add(torch.from_numpy(np.log(sizes).sum(axis=0)))
     Y = torch.from_numpy(np.stack([[frame.frame() for frame in row] for row in factors]))
     error = [max(frame.error() for frame in row) for row in factors]
     V, rest = orthonormalise(Y)
