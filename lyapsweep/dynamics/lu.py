@@ -64,7 +64,7 @@ def jacobians(map: AbstractMap, states: Tensor, inputs: Driving) -> np.ndarray:
     """Transposed Jacobians (time, population, batch, state, state) of several steps, formed as one batch."""
     time, _, batch, _ = states.shape
     side_by_side = lambda rows: rows.transpose(0, 1).flatten(1, 2)  # noqa: E731
-    J = map.jacobian(side_by_side(states), None if inputs is None else side_by_side(inputs))
+    J = map.jacobian(side_by_side(states), None if inputs is None else side_by_side(inputs[:time]))
     return J.mT.contiguous().unflatten(1, (time, batch)).transpose(0, 1).numpy()
 
 
