@@ -57,7 +57,7 @@ def test_inner_steps_are_steps_under_one_input():
 
 
 def test_gradient_descent_contracts_no_faster_than_its_curvature():
-    """eta lambda_max(H_t) <= 1: all exponents in [log(1 - eta max_t lambda_max), 0], and all singular values bounded."""
+    """eta lambda_max(H_t) <= 1: exponents in [log(1 - eta max_t lambda_max), 0], and singular values bounded."""
     cell = make("sbo", {"units": 32, "rank": 16, "eta": 1e-3}, seeds=(0,), inputs=1)
     states, x = orbit(cell, 784)
     largest = torch.linalg.eigvalsh(hessians(cell, states, x)).amax(dim=-1).squeeze(1)  # (steps, batch)
@@ -74,15 +74,23 @@ def test_gradient_descent_contracts_no_faster_than_its_curvature():
 
 
 def test_the_published_initialisation_stands_on_the_edge():
-    """128 units, rank 50, 784 steps: exponents between -7.1e-4 and -3.7e-4, every direction keeps 57 %."""
+    """128 units, rank 50, 784 steps: curvatures of 0 ... 1.18, exponents of 0 ... -1.18e-3 with mean -5.4e-4.
+
+    784 steps align no frame with rates as slow as these (singular values of the product say what a frame cannot), but
+    the sum of the exponents does not depend on the frame.
+    """
     knobs = {"units": 128, "rank": 50, "eta": 1e-3}
     cell = make("sbo", knobs, seeds=(0,), inputs=1, init="uniform", bound=128**-0.5)
     states, x = orbit(cell, 784, batch=1)
     assert torch.linalg.eigvalsh(hessians(cell, states[:5], x)).max() == pytest.approx(1.18, rel=0.2)
     (spectrum,) = lyapunov_spectra(cell, states[0], x, steps=784, kind="driven")
-    assert spectrum.exponents[-1] == pytest.approx(-7.1e-4, rel=0.2)
-    assert spectrum.exponents[0] == pytest.approx(-3.7e-4, rel=0.2)
-    assert math.exp(784 * spectrum.exponents[-1]) >= 0.55
+    assert spectrum.mean == pytest.approx(-5.4e-4, rel=0.2)
+    product = torch.eye(128)
+    for z, given in zip(states, x):
+        product = cell.jacobian(z, given)[0, 0] @ product
+    rates = torch.linalg.svdvals(product).log() / 784
+    assert rates[0] == pytest.approx(0, abs=1e-5)
+    assert rates[-1] == pytest.approx(-1.18e-3, rel=0.2)
 
 
 @pytest.mark.parametrize("method", ["gradient_descent", "heavy_ball", "nesterov"])
@@ -140,7 +148,7 @@ def test_a_step_beyond_the_curvature_is_flagged():
 
 
 def test_unknown_choices_are_named():
-    with pytest.raises(ValueError, match="cell/method: No method is called 'nestorov'. Did you mean 'nesterov'"):
+    with pytest.raises(ValueError, match=r"cell/method: No method .* mean 'nesterov'"):
         make("sbo", {"method": "nestorov"})
 
 
