@@ -103,7 +103,7 @@ def test_the_initial_angles_are_the_ones_drawn():
 def test_the_transforms_gradients_are_the_published_ones():
     """C = (I + A)^-T dL/dW (D + W^T), dL/dA = C^T - conj C; a number beside the diagonal stands for two entries of A.
 
-    dL/dtheta_j = 2 Re(i d_j (dL/dW^T K)_jj), d = exp(i theta). dL/dW is (d/dRe - i d/dIm) / 2, dL/dA is d/dRe + i d/dIm.
+    dL/dtheta_j = 2 Re(i d_j (dL/dW^T K)_jj), d = exp(i theta). dL/dW is (d/dRe - i d/dIm) / 2, dL/dA d/dRe + i d/dIm.
     """
     cell = make("scurnn", {"units": 5}, seeds=(0,)).requires_grad_(True)
     G = torch.randn(1, 10, 10, generator=torch.Generator().manual_seed(1))

@@ -80,7 +80,8 @@ class Scurnn(AbstractParametrisedCell):
     def slopes(self, a: States, m: Tensor, alive: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """f, m df/dm, Re a / m and Im a / m of every unit: S = f I + (m df/dm) u u^T with u = [Re a, Im a] / m."""
         radial = alive * (self.epsilon - self.b.unsqueeze(1)) * m / (m + self.epsilon).square()
-        return self.factor(m, alive), radial, *(a / m.repeat(1, 1, 2)).split(self.complex_units, dim=-1)
+        u, v = (a / m.repeat(1, 1, 2)).split(self.complex_units, dim=-1)
+        return self.factor(m, alive), radial, u, v
 
     def squash(self, slopes: tuple[Tensor, ...], V: Tangents) -> Tangents:
         """V S^T for tangents of the activation."""
