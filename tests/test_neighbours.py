@@ -9,8 +9,11 @@ from test_cells import make, some
 
 from lyapsweep.cells.cayley import cayley, skew, skew_hermitian
 from lyapsweep.cells.unrolled import unroll
+from lyapsweep.config import Config
 from lyapsweep.dynamics import lyapunov_spectra
 from lyapsweep.maps import ClosedLoop, autodiff_push
+from lyapsweep.training import train
+from lyapsweep.trial import build, force
 
 CAYLEY = [("scornn", {"units": 7}), ("scurnn", {"units": 6})]
 EXACT = {"units": 6, "epsilon": 0.0}
@@ -260,3 +263,25 @@ def test_driven_orbits_give_gradients_to_every_weight():
         for got, want in zip(found, expected):
             torch.testing.assert_close(got, want, atol=1e-12, rtol=1e-9)
             assert want.abs().max() > 0
+
+
+def test_a_cells_rates_are_relative_to_the_trials():
+    """Adam's first update moves every weight by its rate."""
+    settings = {"kind": "scurnn", "units": 4, "skew_rate": 0.5, "phase_rate": 0.0}
+    config = Config.of(
+        {
+            "dataset": {"kind": "simulated", "system": "lorenz63", "length": 300, "dt": 0.02},
+            "cell": settings,
+            "windows": {"length": 10, "batch": 4},
+            "training": {"steps": 1, "lr": 1e-3},
+        }
+    )
+    series = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
+    before, network = build([config], 3), build([config], 3)
+    for _ in train(network, force([config]), series, config.windows, [config.training], [torch.Generator()]):
+        pass
+    for name, rate in (("A", 0.5), ("theta", 0.0), ("b", 1.0)):
+        moved = (getattr(network.cell, name) - getattr(before.cell, name)).abs()
+        torch.testing.assert_close(moved, torch.full_like(moved, rate * 1e-3), rtol=1e-3, atol=0)
+    moved = (network.readout.B - before.readout.B).abs()
+    torch.testing.assert_close(moved, torch.full_like(moved, 1e-3), rtol=1e-3, atol=0)
