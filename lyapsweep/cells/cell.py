@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor, nn
 
-from lyapsweep.maps import AbstractMap, Inputs, States, Tangents, autodiff_push
+from lyapsweep.maps import AbstractMap, Inputs, States, Tangents
 
 Draw = Callable[[int, int, Generator], Tensor]
 """A recurrent matrix from (rows, columns, generator): one of `INITS` with its settings."""
@@ -45,7 +45,8 @@ class AbstractCell(nn.Module, AbstractMap):
 
     def drive(self, z: States, x: Inputs, X: Driven) -> Tangents:
         """X (df/dx)^T: what tangents of the inputs add to those of the next state. By autodiff unless written out."""
-        return autodiff_push(lambda driven, _: self.step(z, driven), x, None, X)[1]
+        along = lambda v: torch.func.jvp(lambda driven: self.step(z, driven), (x,), (v,))[1]  # noqa: E731
+        return torch.func.vmap(along, in_dims=2, out_dims=2)(X)
 
     @property
     def visible(self) -> Bool[Tensor, " state"]:
