@@ -1,7 +1,8 @@
 """What every cell is: a map whose weights carry the population in front, drawn member by member from seeds."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Bool, Float
@@ -21,9 +22,11 @@ class AbstractCell(nn.Module, AbstractMap):
     The state is one flat row whose first `units` entries are what a read-out sees (an LSTM's h; its c comes after).
     Weights are (population, out, in), biases (population, out). `inputs` may be 0: an autonomous network.
     `linear_part` names A, W and h of a cell z' = A z + W phi(z) + h: what a regularisation may hold on to.
+    `rates` are learning rates of single weights relative to the trial's; 1 for a weight that is not named.
     """
 
     linear_part: tuple[str, str, str] | None = None
+    rates: Mapping[str, float] = MappingProxyType({})
 
     def __init__(self, inputs: int, units: int, population: int, state: int):
         super().__init__()
