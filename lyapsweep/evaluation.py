@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,7 +86,7 @@ def in_double(network: Network, series: Series) -> tuple[Network, Tensor]:
     return network, torch.as_tensor(series.test, dtype=torch.float64, device=next(network.parameters()).device)
 
 
-def counted(lyapunov: Lyapunov, state: int) -> dict:
+def counted(lyapunov: Lyapunov, state: int) -> dict[str, Any]:
     k = None if lyapunov.exponents is None else min(lyapunov.exponents, state)
     return {"steps": lyapunov.steps, "warmup": lyapunov.warmup, "k": k}
 
@@ -122,7 +123,7 @@ def predict(network: Network, test: Tensor, steps: int) -> tuple[Tensor, Tensor]
     return run.permute(1, 2, 0, 3), cut(test, first, steps)[1:].transpose(0, 1)
 
 
-def on_demand(network: Network, test: Tensor, needs: set[str]) -> list[dict[str, np.ndarray]]:
+def on_demand(network: Network, test: Tensor, needs: set[str]) -> list[dict[str, Any]]:
     """The evidence that only some measures need, by its name, one a member."""
     made = {"orbit": lambda: follow(network, test), "errors": lambda: forecast_errors(network, test)}
     found = {name: made[name]().cpu().numpy() for name in needs}
@@ -175,7 +176,7 @@ def under_forcing(network: Network, strengths: Strengths, test: Tensor, lyapunov
 
 def window_losses(network: Network, strengths: Strengths, test: Tensor, windows: Windows) -> Tensor:
     """Mean squared error (population, windows) of every whole test window under the forcing of training."""
-    length = min(windows.length, len(test) - 1)
+    length = min(windows.steps, len(test) - 1)
     first = torch.arange(0, len(test) - length, length, device=test.device)
     x = cut(test, first, length).unsqueeze(1).expand(-1, network.cell.population, -1, -1)
     return (forced(network.cell, network.readout, x, strengths[:length].double()) - x[1:]).square().mean(dim=(0, 3))

@@ -16,7 +16,7 @@ def read_changes(ctx: click.Context, param: click.Parameter, given: tuple[str, .
         return {}
     import yaml
 
-    from lyapsweep.config import parse_value
+    from lyapsweep.notation import parse_value
 
     changes = {}
     for text in given:
