@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -87,7 +88,7 @@ def driven_spectra(network: Network, task: Task, lyapunov: Lyapunov) -> list[Spe
     network = in_double(network, task)
     z, inputs = orbits(network, task, lyapunov)
     warmup = min(lyapunov.warmup, len(inputs) // 2)
-    plan = counted(lyapunov, network.cell.state) | {"warmup": warmup, "steps": len(inputs) - warmup}
+    plan: dict[str, Any] = counted(lyapunov, network.cell.state) | {"warmup": warmup, "steps": len(inputs) - warmup}
     segments = min(lyapunov.segments, plan["steps"]) if task.stream else 1
     return lyapunov_spectra(network.cell, z, inputs, kind="driven", segments=segments, **plan)
 

@@ -170,7 +170,7 @@ def under_forcing(network: Network, strengths: Strengths, test: Tensor, lyapunov
     a = inside[torch.arange(steps) % len(inside)].double()[:, :, None, None].expand(-1, -1, lyapunov.orbits, 1)
     inputs = torch.cat((a, across_time(readout.back, x)), dim=-1)
     warmup = min(lyapunov.warmup, steps // 2)
-    plan = counted(lyapunov, cell.state) | {"steps": steps - warmup, "warmup": warmup}
+    plan: dict[str, Any] = counted(lyapunov, cell.state) | {"steps": steps - warmup, "warmup": warmup}
     return lyapunov_spectra(Forced(cell, readout.mask), inputs[0, ..., 1:], inputs, kind="forced", **plan)
 
 

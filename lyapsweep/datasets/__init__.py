@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from lyapsweep.datasets.adding import adding
+from lyapsweep.datasets.characters import characters
 from lyapsweep.datasets.copying import copying
+from lyapsweep.datasets.flip_flop import flip_flop
+from lyapsweep.datasets.image_rows import image_rows
 from lyapsweep.datasets.recorded import recorded
 from lyapsweep.datasets.series import BadSeries, Series
 from lyapsweep.datasets.simulated import simulated
+from lyapsweep.datasets.sines import sines
 from lyapsweep.datasets.task import BadTask, Task
 from lyapsweep.registry import Registry
 
@@ -21,6 +25,10 @@ DATASETS: Registry = Registry(
         "recorded": recorded,
         "adding": adding,
         "copying": copying,
+        "flip_flop": flip_flop,
+        "sines": sines,
+        "image_rows": image_rows,
+        "characters": characters,
     },
 )
 
