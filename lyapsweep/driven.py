@@ -56,6 +56,7 @@ def in_double(network: Network, task: Task) -> Network:
     return network
 
 
+@torch.no_grad()
 def answered(network: Network, task: Task, length: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Loss and accuracy (population, windows) of every whole window of the test part; no accuracy without classes."""
     losses, accuracies = [], [torch.empty(network.cell.population, 0)]

@@ -142,7 +142,9 @@ def written_mnist(folder, images: np.ndarray, labels: np.ndarray) -> None:
         for name, values in (("images-idx3", images), ("labels-idx1", labels)):
             header = bytes([0, 0, 8, values.ndim]) + b"".join(int(n).to_bytes(4, "big") for n in values.shape)
             raw, file = header + values.astype(np.uint8).tobytes(), folder / f"{part}-{name}-ubyte"
-            file.write_bytes(raw) if values.ndim == 1 else gzip.open(f"{file}.gz", "wb").write(raw)
+            file.write_bytes(raw) if values.ndim == 1 else file.with_name(f"{file.name}.gz").write_bytes(
+                gzip.compress(raw)
+            )
 
 
 def test_mnist_is_read_from_its_own_files(tmp_path):

@@ -60,7 +60,7 @@ def shuffled_digits(test: float, random: np.random.Generator) -> list[tuple[np.n
     file = Path(found.origin).parent / DIGITS if found and found.origin else None
     if file is None or not file.exists():
         raise BadTask("image_rows: scikit-learn, which holds the digits, is not installed. Install it, or give a path.")
-    table = np.loadtxt(gzip.open(file, "rt"), delimiter=",")[:, :65]
+    table = np.loadtxt(file, delimiter=",")  # which unpacks it
     table = table[random.permutation(len(table))]
     images, labels = table[:, :64].reshape(-1, 8, 8) / 16, table[:, 64].astype(np.int64)
     kept = len(table) - round(test * len(table))
