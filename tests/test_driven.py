@@ -282,17 +282,19 @@ def test_defaults_follow_the_kind_of_dataset():
 
 
 # ---- learning ------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("kind", "init"), [("lstm", "uniform"), ("vanilla", "near_identity")])
-def test_adding_is_learnt_over_thirty_steps(kind, init):
+@pytest.mark.parametrize("kind", ["lstm", "gru"])
+def test_adding_is_learnt_over_thirty_steps(kind):
+    """To below a tenth of what an answer without memory loses, from every seed."""
     torch.set_default_dtype(torch.float32)
-    dataset = {"kind": "adding", "length": 30, "test": 200}
-    training = {"steps": 1500, "lr": 0.01, "lr_end": 0.001, "clip": 1.0}
-    config = tiny(
-        {"dataset": dataset, "cell": {"kind": kind, "units": 24}, "training": training, "windows": {"batch": 32}}
-    )
-    *_, last = run_trials([config.changed({"init/kind": init, "seed": s}) for s in range(2)])
+    content = {
+        "dataset": {"kind": "adding", "length": 30, "test": 200},
+        "cell": {"kind": kind, "units": 16},
+        "training": {"steps": 600, "lr": 0.02, "lr_end": 0.002, "clip": 1.0},
+        "windows": {"batch": 32},
+    }
+    *_, last = run_trials([tiny(content, seed=s) for s in range(2)])
     for record in last:
         assert record.measures["loss"] < 0.1 / 6
         assert record.measures["solved"] == 1
-        assert record.measures["time_to_threshold"] < 1500
+        assert record.measures["time_to_threshold"] < 600
         assert record.measures["time_to_threshold/censored"] == 0
