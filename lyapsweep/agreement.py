@@ -28,6 +28,12 @@ def suit_a_series(sections: Mapping[str, Any]) -> None:
     interval, length = sections["forcing"].get("interval"), sections["windows"].length
     if length is None:
         raise ConfigError("windows/length must be a number for a series, but got null: only tasks have sequences.")
+    windows = sections["windows"]
+    if windows.policy != "random" or windows.spin_up:
+        raise ConfigError(
+            f"windows/policy must be random and windows/spin_up 0 where dataset/kind is a series, but got "
+            f"{windows.policy} and {windows.spin_up}: its windows begin at states that are read off the data."
+        )
     if interval is not None and interval > length:
         raise ConfigError(
             f"forcing/interval <= windows/length must hold, but got interval={interval}, length={length}: "

@@ -56,9 +56,19 @@ class Examples:
     """One part of a task as tensors, cut into windows of `length` steps; a window is named by one number.
 
     Numbers count the first steps of the first sequence, then of the second, ...; `length` None is the whole sequence.
+    Where targets are `held`, for so many steps, they are further inputs: at each step the target before the last
+    multiple of `held` from the window's start, so that of a stream nothing of the window itself is told.
     """
 
-    def __init__(self, task: Task, part: Part, length: int | None, device: torch.device | str, dtype: torch.dtype):
+    def __init__(
+        self,
+        task: Task,
+        part: Part,
+        length: int | None,
+        device: torch.device | str,
+        dtype: torch.dtype,
+        held: int | None = None,
+    ):
         inputs, targets = task.part(part)
         self.task, self.length = task, length or inputs.shape[1]
         self.codes = None if task.symbols is None else torch.eye(task.symbols, dtype=dtype, device=device)
@@ -66,6 +76,10 @@ class Examples:
         self.targets = torch.as_tensor(targets, device=device, dtype=torch.long if task.classes else dtype)
         self.mask = None if task.mask is None else torch.as_tensor(task.mask, device=device)
         self.places = inputs.shape[1] - self.length + 1
+        self.held, self.least = held, int(held is not None and part == "train")  # before its first step none is known
+        if held is not None:
+            known = torch.as_tensor(task.train_targets[:, -1:], device=device, dtype=dtype)
+            self.before = torch.cat((known, self.targets[:, :-1]), dim=1)
 
     def __len__(self) -> int:
         return len(self.inputs) * self.places
@@ -82,29 +96,38 @@ class Examples:
         steps = first + torch.arange(self.length, device=windows.device).reshape(-1, *[1] * windows.dim())
         x = self.inputs[sequence, steps]
         x = x if self.codes is None else self.codes[x.long()]
+        if self.held is not None:
+            since = (steps - first) % self.held
+            x = torch.cat((x, self.before[sequence, steps - since]), dim=-1)
         if self.task.head == "last":
             return x, self.targets[sequence], None
         return x, self.targets[sequence, steps], None if self.mask is None else self.mask[steps]
 
 
 class DrivenWindows:
-    """Windows of a task's sequences, every one equally likely, each from the zero state: the loss is the task's own."""
+    """Windows of a task's sequences, every one equally likely, each from the zero state: the loss is the task's own.
+
+    Steps of `windows.spin_up` do not count; conditional windows are told the target before them.
+    """
 
     def __init__(
         self, network: Network, task: Task, windows: Windows, generators: Sequence[torch.Generator], device: str = "cpu"
     ):
-        self.network, self.batch, self.generators = network, windows.batch, generators
-        self.examples = Examples(task, "train", windows.length, device, torch.get_default_dtype())
+        self.network, self.windows, self.generators = network, windows, generators
+        self.examples = Examples(task, "train", windows.length, device, torch.get_default_dtype(), windows.held)
 
     def loss(self, step: int) -> Float[Tensor, " population"]:
         """To be asked once for each update, in order."""
         if step % CHUNK == 0:
-            size = (CHUNK, self.batch)
-            drawn = [torch.randint(0, len(self.examples), size, generator=g) for g in self.generators]
+            ends, size = (self.examples.least, len(self.examples)), (CHUNK, self.windows.batch)
+            drawn = [torch.randint(*ends, size, generator=g) for g in self.generators]
             self.drawn = torch.stack(drawn, dim=1).to(self.examples.inputs.device)
         x, targets, mask = self.examples.cut(self.drawn[step % CHUNK])
-        task = self.examples.task
-        return window_losses(task, driven(self.network, x, task.head), targets, mask).mean(dim=1)
+        task, spin_up = self.examples.task, self.windows.spin_up
+        answers = driven(self.network, x, task.head)
+        if spin_up:
+            answers, targets, mask = answers[spin_up:], targets[spin_up:], None if mask is None else mask[spin_up:]
+        return window_losses(task, answers, targets, mask).mean(dim=1)
 
     def strengths(self, step: int) -> Strengths:
         """None: nothing is forced."""
@@ -118,12 +141,16 @@ def window_losses(
 
     Under head `step` the mean over the window's steps; where a mask is given, over those that count (0 without any).
     """
-    if task.classes:
-        flat = torch.nn.functional.cross_entropy(answers.flatten(0, -2), targets.flatten(), reduction="none")
-        losses = flat.view(targets.shape)
-    else:
-        losses = (answers - targets).square().mean(dim=-1)
+    losses = answer_losses(task, answers, targets)
     return losses if task.head == "last" else mean_over_time(losses, mask)
+
+
+def answer_losses(task: Task, answers: Tensor, targets: Tensor) -> Float[Tensor, "*time population windows"]:
+    """The loss of every answer."""
+    if not task.classes:
+        return (answers - targets).square().mean(dim=-1)
+    flat = torch.nn.functional.cross_entropy(answers.flatten(0, -2), targets.flatten(), reduction="none")
+    return flat.view(targets.shape)
 
 
 def window_accuracies(

@@ -26,7 +26,9 @@ from lyapsweep.readouts import READOUTS
 from lyapsweep.record import Outcome, Record
 from lyapsweep.regularisation import penalty
 from lyapsweep.rollout import Network
+from lyapsweep.streams import CarriedWindows
 from lyapsweep.training import Objective, Progress, train
+from lyapsweep.windows import Windows
 
 FORCING_SEED = 2**40  # far from the seeds of weights and windows, so that no two streams are the same
 TRACE_POINTS = 500  # at most, of a training curve
@@ -51,7 +53,7 @@ def run_trials(configs: Sequence[Config], device: str = "cpu") -> Iterator[list[
         )
     began, first = time.perf_counter(), configs[0]
     known = data(first)
-    network = build(configs, *sizes(known)).to(device)
+    network = build(configs, *sizes(known, first.windows)).to(device)
     floss(network.cell, [c.flossing for c in configs])
     penalties = penalty(network, [c.regularisation for c in configs])
     finished, limits = [False] * len(configs), None
@@ -100,6 +102,29 @@ def fit_task(config: Config, task: Task) -> None:
         raise ConfigError(
             f"readout/kind '{readout}' answers once a sequence, but {task.source} asks at every step. Take affine."
         )
+    fit_windows(config.windows, task)
+
+
+def fit_windows(windows: Windows, task: Task) -> None:
+    """Raise `ConfigError` where windows cannot follow each other, or begin with what is not there."""
+    policy, length, steps = windows.policy, windows.length, windows.batch * windows.steps
+    if policy != "random" and not (task.stream and task.head == "step"):
+        raise ConfigError(
+            f"windows/policy must be random for {task.source}, whose sequences do not follow each other, but is "
+            f"'{policy}': the others take one long stream that asks at every step."
+        )
+    if windows.spin_up and (task.head == "last" or length is None):
+        raise ConfigError(f"windows/spin_up must be 0 for {task.source}, which asks once, but is {windows.spin_up}.")
+    if windows.carried and steps > task.length:
+        raise ConfigError(
+            f"windows/batch x windows/length <= {task.length} steps of {task.source} must hold, but got "
+            f"{windows.batch} x {length}: windows that follow each other do not overlap. Shorten one of them."
+        )
+    if windows.held and (task.classes or windows.held >= task.length):
+        raise ConfigError(
+            f"windows/policy 'conditional' needs answers that are numbers and more than windows/length steps, but "
+            f"{task.source} has {task.loss} over {task.length} steps, and length is {length}."
+        )
 
 
 def aim(network: Network, known: Series | Task, configs: Sequence[Config], device: str) -> Objective:
@@ -107,7 +132,7 @@ def aim(network: Network, known: Series | Task, configs: Sequence[Config], devic
     windows = configs[0].windows
     generators = [torch.Generator().manual_seed(2 * c.seed + 1) for c in configs]
     if isinstance(known, Task):
-        return DrivenWindows(network, known, windows, generators, device)
+        return (CarriedWindows if windows.carried else DrivenWindows)(network, known, windows, generators, device)
     values = torch.as_tensor(known.train, dtype=torch.get_default_dtype(), device=device)
     return ForcedWindows(network, force(configs, device), values, windows, generators, known.pieces)
 
@@ -128,13 +153,14 @@ def network_spectrum(config: Config, weights: Mapping[str, np.ndarray] | None = 
     Raises ValueError where weights are missing, of another shape or not finite.
     """
     known = data(config)
-    network = build([config], *sizes(known))
+    network = build([config], *sizes(known, config.windows))
     if weights is None:
         floss(network.cell, [config.flossing])
     else:
         load(network, weights)
-    measure = driven_spectra if isinstance(known, Task) else closed_loop
-    return measure(network, known, config.lyapunov)[0]  # type: ignore[arg-type]
+    if isinstance(known, Task):
+        return driven_spectra(network, known, config.lyapunov, config.windows.held)[0]
+    return closed_loop(network, known, config.lyapunov)[0]
 
 
 def load(network: Network, weights: Mapping[str, np.ndarray]) -> None:
@@ -153,9 +179,11 @@ def load(network: Network, weights: Mapping[str, np.ndarray]) -> None:
         parameter.data.copy_(torch.as_tensor(weights[name]))
 
 
-def sizes(known: Series | Task) -> tuple[int, int, int]:
-    """What the data ask of a network: outputs, inputs, and the steps that its answers come from."""
-    return (known.outputs, known.inputs, known.length) if isinstance(known, Task) else (known.features, 0, 0)
+def sizes(known: Series | Task, windows: Windows = Windows()) -> tuple[int, int, int]:
+    """What the data ask of a network: outputs, inputs (held targets among them), and the steps its answers come from."""
+    if isinstance(known, Series):
+        return known.features, 0, 0
+    return known.outputs, known.inputs + (known.outputs if windows.held else 0), known.length
 
 
 def build(configs: Sequence[Config], outputs: int, inputs: int = 0, steps: int = 0) -> Network:
@@ -210,6 +238,8 @@ def note(
         "lags": seen.lags,
         "growth": seen.growth,
     }
+    ways = {f"{way}_error": getattr(seen, way).mean(axis=-1) for way in ("reset", "unbroken")}
+    traces |= {name: error for name, error in ways.items() if error.size}
     weights = {}
     if outcome.final:
         orbits = {k: getattr(seen, k)[:ORBIT_POINTS].astype(np.float32) for k in ("truth", "generated")}
@@ -239,6 +269,7 @@ def thin(curve: np.ndarray) -> np.ndarray:
 def about(config: Config, known: Series | Task, device: str, pack: int, seconds: float) -> dict:
     if isinstance(known, Task):
         data = {"dt": known.dt, "source": known.source, "baseline": known.baseline, "baseline_is": known.baseline_is}
+        data |= known.notes
     else:
         data = {
             "dt": known.dt,

@@ -7,23 +7,62 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lyapsweep.registry import unknown
+
+
+POLICIES = {"random": "fresh", "conditional": "fresh", "stateful": "carried", "sequential": "carried"}
+
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of `length` steps, `batch` of them an update, each from a state of its own (`fresh`).
+    """Windows of `length` steps, `batch` of them an update, drawn and begun as the policy says.
 
-    `length` is None where a task's whole sequences are the windows; a series needs one.
+    `length` is None where a task's whole sequences are the windows; a series needs one. Policies (Xu et al. 2023):
+
+    random       anywhere, each from a state of its own: zero, or what a series says of it
+    conditional  anywhere, each from the zero state, with the target at the step before as a further input
+    stateful     `batch` contiguous streams side by side: update j trains their j-th windows, each from the last state of
+                 the same stream's window before, whose gradient ends there
+    sequential   `batch` windows one after the other, each from the last state of the one before, across updates too
+
+    `state` (fresh | carried) is implied by the policy; alone, `carried` means stateful. The first `spin_up` steps from
+    the zero state do not count in the loss of training.
     """
 
     length: int | None = 200
     batch: int = 16
-    state: str = "fresh"
+    state: str | None = None
+    policy: str | None = None
+    spin_up: int = 0
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
             raise ValueError(f"windows/length, windows/batch >= 1 must hold, but got {self.length}, {self.batch}.")
-        if self.state != "fresh":
-            raise ValueError(f"windows/state must be 'fresh', but got {self.state!r}.")
+        if self.state not in (None, *POLICIES.values()):
+            raise unknown("state of windows", self.state, ["fresh", "carried"], "windows/state")
+        policy = self.policy or ("stateful" if self.state == "carried" else "random")
+        if policy not in POLICIES:
+            raise unknown("policy of windows", policy, list(POLICIES), "windows/policy")
+        if self.state not in (None, POLICIES[policy]):
+            raise ValueError(
+                f"windows/state of policy '{policy}' is '{POLICIES[policy]}', but got '{self.state}'. Leave it out."
+            )
+        if not 0 <= self.spin_up < max(self.steps, 1):
+            raise ValueError(
+                f"0 <= windows/spin_up < windows/length must hold, but got spin_up={self.spin_up}, length={self.length}."
+            )
+        object.__setattr__(self, "policy", policy)
+        object.__setattr__(self, "state", None)  # said by the policy: a sweep that moves one need not move the other
+
+    @property
+    def carried(self) -> bool:
+        """Whether a window begins with the state that the one before it ended in."""
+        return POLICIES[str(self.policy)] == "carried"
+
+    @property
+    def held(self) -> int | None:
+        """For how many steps a target is a further input: a window's, where windows are told the one before them."""
+        return self.length if self.policy == "conditional" else None
 
     @property
     def steps(self) -> int:

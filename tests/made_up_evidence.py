@@ -54,6 +54,8 @@ def system_itself(truth: np.ndarray, reference: np.ndarray) -> Evidence:
         baseline=1.0,
         accuracies=np.ones(8),
         training_losses=np.exp(-np.arange(200) / 20),
+        reset=np.zeros((6, 8)),
+        unbroken=np.zeros((6, 8)),
     )
 
 
@@ -70,13 +72,15 @@ def spoilt(evidence: Evidence, noise: float, seed: int = 0) -> Evidence:
         growth=evidence.growth * (1 + noise),
         accuracies=evidence.accuracies / (1 + noise),
         training_losses=evidence.training_losses + noise**2,
+        reset=evidence.reset + noise**2,
+        unbroken=evidence.unbroken + noise**2,
     )
 
 
 def lost(evidence: Evidence, value: float) -> Evidence:
     """A network that left the finite numbers at once."""
     fields = ("generated", "orbit", "errors", "forecasts", "losses", "growth", "gradient_norms")
-    fields += ("accuracies", "training_losses")
+    fields += ("accuracies", "training_losses", "reset", "unbroken")
     return replace(evidence, exponent=value, **{f: np.full_like(getattr(evidence, f), value, float) for f in fields})
 
 

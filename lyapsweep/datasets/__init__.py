@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from lyapsweep.datasets.adding import adding
+from lyapsweep.datasets.buckets import buckets
 from lyapsweep.datasets.characters import characters
 from lyapsweep.datasets.copying import copying
 from lyapsweep.datasets.flip_flop import flip_flop
 from lyapsweep.datasets.image_rows import image_rows
 from lyapsweep.datasets.recorded import recorded
+from lyapsweep.datasets.recorded_task import recorded_task
+from lyapsweep.datasets.sentiment import sentiment
 from lyapsweep.datasets.series import BadSeries, Series
 from lyapsweep.datasets.simulated import simulated
 from lyapsweep.datasets.sines import sines
@@ -29,6 +32,9 @@ DATASETS: Registry = Registry(
         "sines": sines,
         "image_rows": image_rows,
         "characters": characters,
+        "buckets": buckets,
+        "sentiment": sentiment,
+        "recorded_task": recorded_task,
     },
 )
 

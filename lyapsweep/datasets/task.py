@@ -1,6 +1,6 @@
 """What a driven dataset returns: sequences that drive a network, and the answers that its read-out should give."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -27,6 +27,7 @@ class Task:
     mask       (time,) true at the steps that count, under head `step`; every step where None
     baseline   what the best answer without memory (or the best constant) loses; `baseline_is` says which, in symbols
     dt         time of one step, None where steps are all there is; `names` are those of the inputs
+    notes      further numbers that are known of the data, such as the moments of standardised targets
 
     Raises `BadTask`, or `UnknownName` for a head or a loss.
     """
@@ -45,6 +46,7 @@ class Task:
     dt: float | None = None
     source: str = ""
     names: tuple[str, ...] = ()
+    notes: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for what, value, known in (("head", self.head, HEADS), ("loss", self.loss, LOSSES)):

@@ -12,7 +12,7 @@ from lyapsweep.measures.hess2023 import (
     PREDICTION_ERROR_HESS2023,
     STATE_SPACE_HESS2023,
 )
-from lyapsweep.measures.loss import LOSS
+from lyapsweep.measures.loss import LOSS, LOSS_RESET, LOSS_UNBROKEN
 from lyapsweep.measures.measure import Measure, Undefined
 from lyapsweep.measures.mikhaeil2022 import (
     MIXTURE_MIKHAEIL2022,
@@ -52,6 +52,8 @@ MEASURES: Registry[Measure] = Registry(
             ACCURACY,
             SOLVED,
             TIME_TO_THRESHOLD,
+            LOSS_RESET,
+            LOSS_UNBROKEN,
         )
     },
     given=("evidence",),

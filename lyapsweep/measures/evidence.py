@@ -45,6 +45,11 @@ class Evidence:
     baseline                                what an answer without memory loses
     accuracies (windows,)                   share of right answers in each test window, where answers are classes
     training_losses (updates,)              loss of every update so far
+
+    Of a task that is one long stream:
+
+    reset      (length, windows)            held-out loss at each step of each window, from the zero state
+    unbroken   (length, windows)            the same steps in one pass that is never reset; none of conditional windows
     """
 
     losses: np.ndarray
@@ -65,3 +70,5 @@ class Evidence:
     baseline: float | None = None
     accuracies: np.ndarray = field(default_factory=NONE)
     training_losses: np.ndarray = field(default_factory=NONE)
+    reset: np.ndarray = field(default_factory=NO_ROWS)
+    unbroken: np.ndarray = field(default_factory=NO_ROWS)
