@@ -238,8 +238,8 @@ def note(
         "lags": seen.lags,
         "growth": seen.growth,
     }
-    ways = {f"{way}_error": getattr(seen, way).mean(axis=-1) for way in ("reset", "unbroken")}
-    traces |= {name: error for name, error in ways.items() if error.size}
+    ways = {"reset_error": seen.reset, "unbroken_error": seen.unbroken}  # at each step of a window
+    traces |= {name: losses.mean(axis=1) for name, losses in ways.items() if losses.size}
     weights = {}
     if outcome.final:
         orbits = {k: getattr(seen, k)[:ORBIT_POINTS].astype(np.float32) for k in ("truth", "generated")}
