@@ -14,11 +14,34 @@ from torch import Tensor
 from lyapsweep.cells.unrolled import drive
 from lyapsweep.datasets.task import Task
 from lyapsweep.maps import AbstractMap, Inputs, States, Tangents, autodiff_push
+from lyapsweep.notation import ConfigError
 from lyapsweep.objectives import Examples, answer_losses, mean_over_time
 from lyapsweep.rollout import Network, Strengths, across_time, driven
 from lyapsweep.windows import Windows
 
 NUMBERS = 10_000_000  # of states held at a time
+
+
+def fit_windows(windows: Windows, task: Task) -> None:
+    """Raise `ConfigError` where windows cannot follow each other, or begin with what is not there."""
+    policy, length, steps = windows.policy, windows.length, windows.batch * windows.steps
+    if policy != "random" and not (task.stream and task.head == "step"):
+        raise ConfigError(
+            f"windows/policy must be random for {task.source}, whose sequences do not follow each other, but is "
+            f"'{policy}': the others take one long stream that asks at every step."
+        )
+    if windows.spin_up and (task.head == "last" or length is None):
+        raise ConfigError(f"windows/spin_up must be 0 for {task.source}, which asks once, but is {windows.spin_up}.")
+    if windows.carried and steps > task.length:
+        raise ConfigError(
+            f"windows/batch x windows/length <= {task.length} steps of {task.source} must hold, but got "
+            f"{windows.batch} x {length}: windows that follow each other do not overlap. Shorten one of them."
+        )
+    if windows.held and (task.classes or windows.held >= task.length):
+        raise ConfigError(
+            f"windows/policy 'conditional' needs answers that are numbers and more than windows/length steps, but "
+            f"{task.source} has {task.loss} over {task.length} steps, and length is {length}."
+        )
 
 
 class CarriedWindows:
@@ -69,7 +92,7 @@ class CarriedWindows:
 
 
 class Scores(NamedTuple):
-    """Of every answer of each window: its loss (time, population, windows), and whether it was right (empty: numbers)."""
+    """Of every answer of each window: its loss (time, population, windows), and whether it is right (of classes)."""
 
     losses: Tensor
     right: Tensor

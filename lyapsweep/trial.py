@@ -26,7 +26,7 @@ from lyapsweep.readouts import READOUTS
 from lyapsweep.record import Outcome, Record
 from lyapsweep.regularisation import penalty
 from lyapsweep.rollout import Network
-from lyapsweep.streams import CarriedWindows
+from lyapsweep.streams import CarriedWindows, fit_windows
 from lyapsweep.training import Objective, Progress, train
 from lyapsweep.windows import Windows
 
@@ -105,28 +105,6 @@ def fit_task(config: Config, task: Task) -> None:
     fit_windows(config.windows, task)
 
 
-def fit_windows(windows: Windows, task: Task) -> None:
-    """Raise `ConfigError` where windows cannot follow each other, or begin with what is not there."""
-    policy, length, steps = windows.policy, windows.length, windows.batch * windows.steps
-    if policy != "random" and not (task.stream and task.head == "step"):
-        raise ConfigError(
-            f"windows/policy must be random for {task.source}, whose sequences do not follow each other, but is "
-            f"'{policy}': the others take one long stream that asks at every step."
-        )
-    if windows.spin_up and (task.head == "last" or length is None):
-        raise ConfigError(f"windows/spin_up must be 0 for {task.source}, which asks once, but is {windows.spin_up}.")
-    if windows.carried and steps > task.length:
-        raise ConfigError(
-            f"windows/batch x windows/length <= {task.length} steps of {task.source} must hold, but got "
-            f"{windows.batch} x {length}: windows that follow each other do not overlap. Shorten one of them."
-        )
-    if windows.held and (task.classes or windows.held >= task.length):
-        raise ConfigError(
-            f"windows/policy 'conditional' needs answers that are numbers and more than windows/length steps, but "
-            f"{task.source} has {task.loss} over {task.length} steps, and length is {length}."
-        )
-
-
 def aim(network: Network, known: Series | Task, configs: Sequence[Config], device: str) -> Objective:
     """What the pack descends, each member's windows drawn from its own seed."""
     windows = configs[0].windows
@@ -179,11 +157,11 @@ def load(network: Network, weights: Mapping[str, np.ndarray]) -> None:
         parameter.data.copy_(torch.as_tensor(weights[name]))
 
 
-def sizes(known: Series | Task, windows: Windows = Windows()) -> tuple[int, int, int]:
-    """What the data ask of a network: outputs, inputs (held targets among them), and the steps its answers come from."""
+def sizes(known: Series | Task, windows: Windows | None = None) -> tuple[int, int, int]:
+    """What the data ask of a network: outputs, inputs (held targets too), and the steps that its answers come from."""
     if isinstance(known, Series):
         return known.features, 0, 0
-    return known.outputs, known.inputs + (known.outputs if windows.held else 0), known.length
+    return known.outputs, known.inputs + (known.outputs if windows and windows.held else 0), known.length
 
 
 def build(configs: Sequence[Config], outputs: int, inputs: int = 0, steps: int = 0) -> Network:

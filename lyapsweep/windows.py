@@ -9,7 +9,6 @@ from torch import Tensor
 
 from lyapsweep.registry import unknown
 
-
 POLICIES = {"random": "fresh", "conditional": "fresh", "stateful": "carried", "sequential": "carried"}
 
 
@@ -21,8 +20,8 @@ class Windows:
 
     random       anywhere, each from a state of its own: zero, or what a series says of it
     conditional  anywhere, each from the zero state, with the target at the step before as a further input
-    stateful     `batch` contiguous streams side by side: update j trains their j-th windows, each from the last state of
-                 the same stream's window before, whose gradient ends there
+    stateful     `batch` contiguous streams side by side: update j trains their j-th windows, each from the last state
+                 of the same stream's window before, whose gradient ends there
     sequential   `batch` windows one after the other, each from the last state of the one before, across updates too
 
     `state` (fresh | carried) is implied by the policy; alone, `carried` means stateful. The first `spin_up` steps from
@@ -49,7 +48,8 @@ class Windows:
             )
         if not 0 <= self.spin_up < max(self.steps, 1):
             raise ValueError(
-                f"0 <= windows/spin_up < windows/length must hold, but got spin_up={self.spin_up}, length={self.length}."
+                f"0 <= windows/spin_up < windows/length must hold, but got spin_up={self.spin_up}, "
+                f"length={self.length}."
             )
         object.__setattr__(self, "policy", policy)
         object.__setattr__(self, "state", None)  # said by the policy: a sweep that moves one need not move the other

@@ -26,7 +26,9 @@ def test_water_is_where_a_second_count_finds_it():
     rain, warmth = weather.T
     heat = np.maximum(warmth, 0)
     frozen = np.where(warmth > 0, 0.0, rain)
-    balance = np.concatenate([[0.0], np.cumsum(frozen - 3 * heat)])  # a queue: its content is the balance over its minimum
+    balance = np.concatenate(
+        [[0.0], np.cumsum(frozen - 3 * heat)]
+    )  # a queue: its content is the balance over its minimum
     snow = (balance - np.minimum.accumulate(np.minimum(balance, 0)))[1:]
     melt = frozen - np.diff(snow, prepend=0.0)
     soil, flow, state = np.empty_like(snow), np.empty_like(snow), 0.0
@@ -39,9 +41,7 @@ def test_water_is_where_a_second_count_finds_it():
     np.testing.assert_allclose(in_mm(task, "train"), wanted[:cut], atol=1e-8)
     np.testing.assert_allclose(in_mm(task, "test"), wanted[cut:], atol=1e-8)
     seen = weather[365:]
-    np.testing.assert_allclose(
-        task.test_inputs[0], (seen[cut:] - seen[:cut].mean(0)) / seen[:cut].std(0), atol=1e-10
-    )
+    np.testing.assert_allclose(task.test_inputs[0], (seen[cut:] - seen[:cut].mean(0)) / seen[:cut].std(0), atol=1e-10)
 
 
 @pytest.mark.parametrize("keep", [0.9, 0.99])

@@ -29,20 +29,20 @@ def planted(law, noise: float = 0.05, seed: int = 0) -> Table:
 
 
 def test_scores_that_follow_length_in_units_of_the_exponent_collapse_there_alone():
-    found = collapse.find(planted(lambda length, rate: np.exp(-np.log(length * rate) ** 2 / 8)), **COLUMNS)
+    found = collapse.find(planted(lambda length, rate: np.exp(-(np.log(length * rate) ** 2) / 8)), **COLUMNS)
     assert found.groups == tuple(sorted(EXPONENTS))
     assert found.ratio == pytest.approx(1, abs=0.15)
     assert found.p > 0.01
     assert found.bare_ratio > 3
     assert found.bare_p < 1e-6
-    np.testing.assert_allclose(found.one, np.exp(-np.log(found.grid) ** 2 / 8), rtol=0.1)
+    np.testing.assert_allclose(found.one, np.exp(-(np.log(found.grid) ** 2) / 8), rtol=0.1)
     figure = collapse.draw(found)
     assert collapse.draw(pickle.loads(pickle.dumps(found))).to_json() == figure.to_json()
     assert "the curves of cell/kind collapse: " in collapse.sentence(found)
 
 
 def test_scores_that_follow_the_bare_length_do_not_collapse():
-    found = collapse.find(planted(lambda length, rate: np.exp(-np.log(length / 30) ** 2 / 8)), **COLUMNS)
+    found = collapse.find(planted(lambda length, rate: np.exp(-(np.log(length / 30) ** 2) / 8)), **COLUMNS)
     assert found.ratio > 3
     assert found.p < 1e-6
     assert found.bare_ratio == pytest.approx(1, abs=0.15)

@@ -215,7 +215,7 @@ def test_the_exponent_of_the_closed_loop_is_that_of_its_finite_differences():
 
 # ---- what a reset costs --------------------------------------------------------------------------------------------
 def test_the_reset_error_decays_at_the_largest_driven_exponent():
-    """|| z_reset - z_unbroken || falls by the exponent a step, so that it is at 1 % after ln(100) / |lambda_1| steps."""
+    """|| z_reset - z_unbroken || falls by the exponent a step: it is at 1 % after ln(100) / |lambda_1| steps."""
     config = tiny(dataset__years=8, cell__kind="vanilla", cell__units=8)
     net, task = network(config, 1)
     with torch.no_grad():
@@ -224,10 +224,14 @@ def test_the_reset_error_decays_at_the_largest_driven_exponent():
         x, _ = stream(task, "test")
         z, length = drive(net.cell, torch.zeros(1, 1, 8), x), 80
         begins = torch.arange(200, len(x) - length, length)
-        zero = drive(net.cell, torch.zeros(1, len(begins), 8), torch.stack([x[b : b + length, :, 0] for b in begins], 2))
+        zero = drive(
+            net.cell, torch.zeros(1, len(begins), 8), torch.stack([x[b : b + length, :, 0] for b in begins], 2)
+        )
         full = torch.stack([z[b : b + length, :, 0] for b in begins], 2)
     errors = (zero - full).norm(dim=-1)[:, 0].log().mean(dim=1)
-    exponent = driven_spectra(net, task, config.changed({"lyapunov/steps": 500, "lyapunov/orbits": 1}).lyapunov)[0].maximum
+    exponent = driven_spectra(net, task, config.changed({"lyapunov/steps": 500, "lyapunov/orbits": 1}).lyapunov)[
+        0
+    ].maximum
     slope = np.polyfit(np.arange(20, length), errors[20:].numpy(), 1)[0]
     assert slope == pytest.approx(exponent, rel=0.05)
     started = z[begins - 1, 0, 0].norm(dim=-1).log().mean()
@@ -239,11 +243,13 @@ def test_spectra_know_no_resets():
     """A window's length changes nothing about a network's driven spectrum, nor does a policy without further inputs."""
     config = tiny()
     net, task = network(config)
-    one, other = (driven_spectra(net, task, config.lyapunov, c.windows.held)[0] for c in (config, tiny(windows__length=5)))
+    one, other = (
+        driven_spectra(net, task, config.lyapunov, c.windows.held)[0] for c in (config, tiny(windows__length=5))
+    )
     np.testing.assert_array_equal(one.exponents, other.exponents)
     assert one.finite
     held, _ = network(tiny(windows__policy="conditional"))
-    z, inputs = orbits(held, task, config.lyapunov, 20)
+    _, inputs = orbits(held, task, config.lyapunov, 20)
     assert inputs.shape[-1] == 4
     for t in (0, 19, 20, 39):
         before = task.test_targets[0, t // 20 * 20 - 1] if t >= 20 else task.train_targets[0, -1]
@@ -308,7 +314,10 @@ def test_windows_that_cannot_be(settings, text):
 @pytest.mark.parametrize(
     ("content", "text"),
     [
-        ({"windows": {"length": 300, "batch": 4, "policy": "stateful"}}, r"windows/batch x windows/length <= 821 steps"),
+        (
+            {"windows": {"length": 300, "batch": 4, "policy": "stateful"}},
+            r"windows/batch x windows/length <= 821 steps",
+        ),
         ({"dataset": {"kind": "adding"}, "windows": {"policy": "stateful"}}, "sequences do not follow each other"),
         (
             {"dataset": {"kind": "flip_flop"}, "windows": {"length": 10, "policy": "conditional"}},

@@ -13,12 +13,12 @@ def recorded_task(
     """Columns of a file that drive the network, and columns that it should answer with at every step.
 
     Rows of the CSV, NPY or Parquet file are equidistant times, `dt` apart; columns are named, or counted from 0. The
-    first `skip` rows are left out and the last `test` share is held out. One long stream; everything is standardised by
-    the moments of the training part, and `notes` holds those of the targets (`<name>/mean`, `<name>/std`), with what the
-    least-squares quadratic in the row's own inputs loses (`memoryless`). Baseline: always answering the mean.
+    first `skip` rows are left out and the last `test` share is held out. One long stream; everything is standardised
+    by the moments of the training part, and `notes` holds those of the targets (`<name>/mean`, `<name>/std`), with what
+    the least-squares quadratic in the row's own inputs loses (`memoryless`). Baseline: always answering the mean.
 
-    Raises `BadSeries` naming file, row and column for cells that are missing or no numbers, for a constant column, for a
-    column that is both input and target and for too few rows; `UnknownName` for a column.
+    Raises `BadSeries` naming file, row and column for cells that are missing or no numbers, for a constant column, for
+    a column that is both input and target and for too few rows; `UnknownName` for a column.
     """
     file = read(path)
     driving, answers = choose(inputs, file.names, path), choose(targets, file.names, path)

@@ -22,10 +22,13 @@ def stream(
     """
     cut = len(inputs) - round(test * len(inputs))
     (x, x_mean, x_std), (y, mean, std) = (
-        scaled(values[:cut], names, source, "column") for values, names in ((inputs, inputs_are), (targets, targets_are))
+        scaled(values[:cut], names, source, "column")
+        for values, names in ((inputs, inputs_are), (targets, targets_are))
     )
     ahead, answers = (inputs[cut:] - x_mean) / x_std, (targets[cut:] - mean) / std
-    moments = {f"{n}/{k}": float(v) for k, values in (("mean", mean), ("std", std)) for n, v in zip(targets_are, values)}
+    moments = {
+        f"{n}/{k}": float(v) for k, values in (("mean", mean), ("std", std)) for n, v in zip(targets_are, values)
+    }
     weights = np.linalg.lstsq(quadratic(x), y, rcond=None)[0]
     return Task(
         x[None],
