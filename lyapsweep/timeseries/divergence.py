@@ -1,6 +1,6 @@
 """How neighbouring orbits part: the curves of Rosenstein et al. (1993) and of Kantz (1994), across the flow."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np

@@ -20,7 +20,8 @@ class Embedding:
     """How states are made: `dimension` values of each column, `delay` samples apart, and why these.
 
     `theiler` is the time, in samples, within which two states count as one orbit's own; `period` the mean period;
-    `flow` whether successive samples are neighbouring states. `false_neighbours` are Kennel's shares by dimension from 1.
+    `flow` whether successive samples are neighbouring states. `false_neighbours` are Kennel's shares by
+    dimension from 1.
     """
 
     delay: int

@@ -114,7 +114,7 @@ def prepared(values: Columns) -> tuple[Columns, tuple[str, ...]]:
 
 
 def cleaned(columns: Columns) -> tuple[Columns, float]:
-    """Columns after local projection, where it moves them by more than 1 %, and by how much it did (root mean square)."""
+    """Columns after local projection, where it moves them by over 1 %, and by how much it did (root mean square)."""
     period = embedding.mean_period(columns)
     flow = period >= embedding.SAMPLED_FLOW
     delay, _ = embedding.choose_delay(columns, flow, period)

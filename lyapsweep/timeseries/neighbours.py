@@ -14,7 +14,7 @@ NONE = -1
 def nearest(
     points: Points, k: int, theiler: int, last: int | None = None, of: Int[np.ndarray, " references"] | None = None
 ) -> Int[np.ndarray, "references k"]:
-    """The k nearest points of each, |i - j| > `theiler`, i and j below `last`; nearest first, NONE where there are fewer.
+    """The k nearest points of each, |i - j| > `theiler`, i and j below `last`; nearest first, NONE where fewer.
 
     `of` are the points whose neighbours are wanted (all below `last` where None). Where times far apart have equal
     values, more candidates are looked at until k are found or all have been.

@@ -34,7 +34,7 @@ def line(curve: Curve, seed: int) -> Line | None:
     S = curve.mean
     above = np.flatnonzero(curve.ceiling - SATURATION <= S)
     end = int(above[0]) if len(above) else len(S) - 1
-    start = int(np.argmax(S >= S[0] + TRANSIENT * (S[end] - S[0])))
+    start = int(np.argmax(S[0] + TRANSIENT * (S[end] - S[0]) <= S))
     ends = np.unique(np.linspace(start, end, GRID).round().astype(int))
     best, region = 0.0, None
     for first in ends:
