@@ -3,7 +3,7 @@
 import numpy as np
 
 from lyapsweep.timeseries.embedding import Columns
-from lyapsweep.timeseries.estimate import NoExponent
+from lyapsweep.timeseries.largest_exponent import NoExponent
 
 EVEN = 1e-3  # of the mean step, that steps of a clock may differ
 AGREE = 0.01  # relative difference of the given and the read time step

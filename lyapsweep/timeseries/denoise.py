@@ -1,7 +1,7 @@
 """Local projective noise reduction: what lies off the attractor's local plane is noise (Grassberger et al. 1993)."""
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from lyapsweep.timeseries.embedding import Columns, delayed
 from lyapsweep.timeseries.neighbours import chunks
@@ -22,7 +22,7 @@ def project(columns: Columns, plane: int, delay: int = 1, length: int | None = N
     width = columns.shape[1]
     length = length or window_length(width, True)
     windows = delayed(columns, length, delay)
-    near = cKDTree(windows).query(windows, min(NEIGHBOURS + 1, len(windows)))[1]
+    near = KDTree(windows).query(windows, min(NEIGHBOURS + 1, len(windows)))[1]
     means = np.concatenate([windows[near[part]].mean(axis=1) for part in chunks(np.arange(len(near)), near.shape[1])])
     moved = np.empty_like(windows)
     for part in chunks(np.arange(len(windows)), near.shape[1] * windows.shape[1]):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 Points = Float[np.ndarray, "time dimensions"]
 CHUNK = 2**22  # candidates held at a time
@@ -21,7 +21,7 @@ def nearest(
     """
     last = len(points) if last is None else last
     of = np.arange(last) if of is None else of
-    tree, found = cKDTree(points[:last]), np.full((len(of), k), NONE)
+    tree, found = KDTree(points[:last]), np.full((len(of), k), NONE)
     todo, candidates = np.arange(len(of)), min(last, 4 * k + 16)
     while len(todo):
         short = []

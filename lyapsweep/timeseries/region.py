@@ -8,7 +8,7 @@ from jaxtyping import Float
 from lyapsweep.timeseries.divergence import Curve
 
 SATURATION = 1.0  # nats below the ceiling, where curves bend towards it
-STRAIGHT = 0.04  # of a stretch's rise: the root mean square residual that still counts as a line
+STRAIGHT = 0.02  # of a stretch's rise: the root mean square residual that still counts as a line
 TRANSIENT = 0.15  # of the rise to saturation, in which neighbours first turn to the fastest direction
 GRID = 40  # lags that are tried as ends
 RESAMPLES = 400
@@ -27,7 +27,7 @@ class Line:
 
 
 def line(curve: Curve, seed: int) -> Line | None:
-    """The stretch of largest rise whose residual is at most 4 % of that rise, after the transient, below saturation.
+    """The stretch of largest rise whose residual is at most 2 % of that rise, after the transient, below saturation.
 
     None where there is none. The interval is a bootstrap over blocks of reference points.
     """

@@ -20,8 +20,8 @@ WIDEST = 6  # columns; of more, the leading principal components
 NOISE = 0.01  # standard deviations, above which a series is cleaned
 BLOCKS = 12  # of consecutive steps, the units of the bootstrap
 RESAMPLES = 2000
-MARGIN = 1.0  # nats, beyond those to the ceiling, that neighbours are followed
-STRANGERS = 1.5  # nats below the ceiling: neighbours have parted
+MARGIN = 3.0  # nats, beyond those to the ceiling, that neighbours are followed
+STRANGERS = 2.0  # nats below the ceiling: neighbours have parted
 PREDICTED = 0.9  # of the best surrogate's error, that chaos stays below
 
 
