@@ -1,0 +1,138 @@
+"""Where does one network come to rest? Its fixed points among its orbits, and the eigenvalues of the map there."""
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from lyapsweep.analysis import ink
+from lyapsweep.analysis.finding import TooFew, digits
+from lyapsweep.analysis.rest import Rest, of_network
+from lyapsweep.dynamics import Search
+from lyapsweep.dynamics.fixed_points import Progress
+from lyapsweep.registry import unknown
+from lyapsweep.table import Table
+
+Picture = Literal["plane", "eigenvalues"]
+PICTURES: tuple[Picture, Picture] = ("plane", "eigenvalues")
+DRAWN = 12  # orbits
+KINDS = ("stable", "marginal", "saddle", "repeller", "slow")
+
+
+class Finding(NamedTuple):
+    """Points and orbits in the first two principal components of the orbits, whose shares of the variance are `shares`.
+
+    `orbits` (orbits, steps, 2), NaN beyond the finite numbers; `points` (points, 2), fixed ones first, with `kinds`
+    ("slow" for those that are not at rest), `speeds` (distance per step) and `eigenvalues` (points, state).
+    """
+
+    name: str
+    orbits: np.ndarray
+    points: np.ndarray
+    kinds: tuple[str, ...]
+    speeds: np.ndarray
+    eigenvalues: np.ndarray
+    shares: np.ndarray
+
+
+def find(table: Table, trial: str, search: Search | None = None, progress: Progress | None = None) -> Finding:
+    """The points of the network that the last record of `trial` holds.
+
+    Raises `UnknownName` where there is no such trial, `TooFew` where its record holds no weights.
+    """
+    finals = table.finals
+    names = finals.frame["trial"].astype(str).tolist()
+    if trial not in names:
+        raise unknown("trial", trial, names, "table")
+    config, weights = finals.networks[names.index(trial)] if finals.networks else (None, {})
+    if config is None or not weights:
+        raise TooFew(f"The record of trial {trial} holds no weights; final records do.")
+    return of_rest(trial, of_network(config, weights, search, progress))
+
+
+def of_rest(name: str, rest: Rest) -> Finding:
+    """The picture of a search that has been made."""
+    fixed, slow = rest.found.fixed, rest.found.slow
+    orbits = np.where(np.isfinite(rest.orbits), rest.orbits, np.nan)
+    centre, axes, shares = components(orbits.reshape(-1, orbits.shape[-1]))
+    place = lambda z: (z - centre) @ axes.T  # noqa: E731
+    return Finding(
+        name=name,
+        orbits=place(orbits[:DRAWN]),
+        points=place(np.concatenate((fixed.z, slow.z))),
+        kinds=fixed.kinds + ("slow",) * len(slow),
+        speeds=np.concatenate((fixed.speed, slow.speed)),
+        eigenvalues=np.concatenate((fixed.eigenvalues, slow.eigenvalues)),
+        shares=shares,
+    )
+
+
+def components(states: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(mean, first two principal components in rows, their shares of the variance) of the finite states.
+
+    A state of one dimension has a second component of zeros.
+    """
+    finite = states[np.isfinite(states).all(axis=1)]
+    if not len(finite):
+        raise TooFew("No state that was visited is finite: the network diverges from everywhere.")
+    centre = finite.mean(axis=0)
+    _, singular, axes = np.linalg.svd(finite - centre, full_matrices=False)
+    variance = np.pad(singular**2, (0, 2))
+    total = variance.sum()
+    return centre, np.pad(axes, ((0, 2), (0, 0)))[:2], variance[:2] / (total if total > 0 else 1.0)
+
+
+def draw(finding: Finding, which: Picture = "plane") -> go.Figure:
+    """The points among the orbits, or the eigenvalues about the unit circle; one colour and symbol a kind."""
+    return draw_plane(finding) if which == "plane" else draw_eigenvalues(finding)
+
+
+def groups(finding: Finding):
+    """(position, kind, rows) of every kind that occurs."""
+    for k, kind in enumerate(KINDS):
+        rows = np.array([name == kind for name in finding.kinds], bool)
+        if rows.any():
+            yield k, kind, rows
+
+
+def draw_plane(finding: Finding) -> go.Figure:
+    fig = ink.figure(460)
+    for orbit in finding.orbits:
+        line = {"color": "#b8b8b8", "width": 0.8}
+        fig.add_scatter(x=orbit[:, 0], y=orbit[:, 1], mode="lines", line=line, showlegend=False, hoverinfo="skip")
+    for k, kind, rows in groups(finding):
+        leading = np.abs(finding.eigenvalues[rows]).max(axis=1)
+        fig.add_scatter(
+            x=finding.points[rows, 0],
+            y=finding.points[rows, 1],
+            customdata=np.stack((leading, finding.speeds[rows]), axis=1),
+            mode="markers",
+            name=f"{kind} ({rows.sum()})",
+            marker={"color": ink.colour(k), "symbol": ink.symbol(k), "size": 5 if kind == "slow" else 11},
+            hovertemplate=f"{kind}<br>largest |λ| %{{customdata[0]:.4g}}"
+            "<br>speed %{customdata[1]:.2g} per step<extra></extra>",
+        )
+    first, second = (f"component {i + 1} ({digits(100 * share)} %)" for i, share in enumerate(finding.shares))
+    fig.update_xaxes(title=first).update_yaxes(title=second)
+    return fig
+
+
+def draw_eigenvalues(finding: Finding) -> go.Figure:
+    fig = ink.figure(460)
+    angle = np.linspace(0, 2 * np.pi, 361)
+    circle = {"color": "#444", "width": 1, "dash": "dot"}
+    fig.add_scatter(
+        x=np.cos(angle), y=np.sin(angle), mode="lines", line=circle, name="unit circle", hoverinfo="skip"
+    )
+    for k, kind, rows in groups(finding):
+        values = finding.eigenvalues[rows].ravel()
+        fig.add_scatter(
+            x=values.real,
+            y=values.imag,
+            mode="markers",
+            name=kind,
+            marker={"color": ink.colour(k), "symbol": ink.symbol(k), "size": 6, "opacity": 0.7},
+            hovertemplate=f"{kind}<br>λ = %{{x:.4g}} + %{{y:.4g}} i<extra></extra>",
+        )
+    fig.update_xaxes(title="Re λ").update_yaxes(title="Im λ", scaleanchor="x")
+    return fig

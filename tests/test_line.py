@@ -1,0 +1,243 @@
+"""Line attractors: made to be lines, and learned by networks that have something to integrate."""
+
+import numpy as np
+import pytest
+import torch
+from test_fixed_points import Custom, cube, tanh_network
+from torch import nn
+
+from lyapsweep import systems
+from lyapsweep.dynamics import Search, find_fixed_points, input_jacobian, kicks, line_scores, lyapunov_spectra
+from lyapsweep.dynamics.line import alignment, alignment_of
+from lyapsweep.dynamics.linearisation import Points
+from lyapsweep.maps import autodiff_push
+
+
+def orthogonal(state: int, seed: int = 0) -> np.ndarray:
+    return np.linalg.qr(np.random.default_rng(seed).normal(size=(state, state)))[0]
+
+
+def test_a_linear_line_attractor_scores_as_one():
+    """One eigenvalue 1: every state falls onto the line along its eigenvector, where it stays."""
+    values = np.array([1.0, 0.9, -0.5, 0.3, 0.0])
+    R = orthogonal(5) @ np.diag([1, 2, 1, 1, 1]) + 0.2 * orthogonal(5, 1)  # not normal
+    A = R @ np.diag(values) @ np.linalg.inv(R)
+    system = systems.build("linear", None, matrix=A.tolist())
+    (found,) = find_fixed_points(system, cube(128, 5))
+    line = R[:, 0] / np.linalg.norm(R[:, 0])
+    off = found.fixed.z - np.outer(found.fixed.z @ line, line)
+    assert len(found.fixed) > 100
+    assert np.abs(off).max() < 1e-9
+    assert set(found.fixed.kinds) == {"marginal"}
+    scores = line_scores(found.fixed, readout=np.stack((line, orthogonal(5, 2)[0])))
+    assert scores.participation_ratio == pytest.approx(1, abs=1e-9)
+    assert scores.first_share == pytest.approx(1, abs=1e-9)
+    assert (scores.along_slow, scores.along_readout, scores.slow_along_readout) == pytest.approx((1, 1, 1), abs=1e-7)
+    assert scores.rate == pytest.approx(0, abs=1e-9)
+    assert scores.second == scores.rate - scores.gap == pytest.approx(np.log(0.9), abs=1e-9)
+    (spectrum,) = lyapunov_spectra(system, torch.from_numpy(found.fixed.z[None, :4]), steps=200, warmup=300)
+    np.testing.assert_allclose(spectrum.exponents[:4], np.log(np.abs(values[:4])), atol=1e-9)
+
+
+def test_newton_does_not_throw_candidates_along_the_line():
+    """A is singular: the step of least norm is the projection onto the line, up to rounding."""
+    R = orthogonal(3)
+    system = systems.build("linear", None, matrix=(R @ np.diag([1, 0.5, 0.2]) @ R.T).tolist())
+    starts = cube(32, 3)
+    (found,) = find_fixed_points(system, starts, search=Search(adam=0))
+    projected = starts[0].numpy() @ np.outer(R[:, 0], R[:, 0])
+    distance = np.abs(found.fixed.z[:, None] - projected[None]).max(axis=2)
+    assert len(found.fixed) == 32
+    assert distance.min(axis=0).max() < 1e-6
+
+
+def test_a_relu_network_has_half_a_line():
+    """W v = v with v > 0: c v rests for every c >= 0, and nothing else does."""
+    v = np.array([0.5, 1.0, 0.2])
+    W = torch.from_numpy(np.outer(v, v) / (v @ v))
+    (found,) = find_fixed_points(Custom(lambda z: (z @ W.mT).relu(), 3), cube(128, 3))
+    along = found.fixed.z @ v / np.linalg.norm(v)
+    assert np.abs(found.fixed.z - np.outer(along, v / np.linalg.norm(v))).max() < 1e-9
+    assert along.min() >= 0
+    assert along.max() > 0.3
+    inside = along > 1e-3
+    np.testing.assert_allclose(np.abs(found.fixed.eigenvalues[inside]), [[1, 0, 0]] * inside.sum(), atol=1e-9)
+
+
+def test_an_imperfect_line_is_one_of_slow_points():
+    """h' = 0.3 h + 0.7 g(u.h) u with g nearly the identity on [-1, 1]: at rest only at 0, slow all along u."""
+    u = torch.from_numpy(orthogonal(4)[0])
+    step = lambda z: 0.3 * z + 0.7 * ((1 - 1e-5) * (z @ u)).unsqueeze(-1) * u  # noqa: E731
+    (found,) = find_fixed_points(Custom(step, 4), cube(128, 4))
+    assert len(found.fixed) == 1
+    assert found.fixed.kinds == ("stable",)
+    assert len(found.slow) > 50
+    assert found.slow.q.max() <= 1e-8
+    scores = line_scores(found.slow, readout=u.numpy()[None])
+    assert scores.participation_ratio == pytest.approx(1, abs=1e-3)
+    assert (scores.along_slow, scores.along_readout) == pytest.approx((1, 1), abs=1e-3)
+    assert scores.time_constant == pytest.approx(1 / 0.7e-5, rel=1e-3)
+
+
+def test_a_plane_and_a_cloud_are_no_lines():
+    rng = np.random.default_rng(0)
+    flat = rng.normal(size=(4000, 2)) @ orthogonal(6)[:2]
+    at = lambda z: Points(z, np.zeros(len(z)), np.tile(0.5 * np.eye(6), (len(z), 1, 1)))  # noqa: E731
+    assert line_scores(at(flat)).participation_ratio == pytest.approx(2, rel=0.01)
+    assert line_scores(at(rng.normal(size=(4000, 6)))).participation_ratio == pytest.approx(6, rel=0.01)
+
+
+def test_too_few_points_and_no_readout_score_nan_where_there_is_nothing_to_say():
+    one = Points(np.zeros((1, 2)), np.zeros(1), np.array([[[0.5, 0], [0, 0.1]]]))
+    scores = line_scores(one)
+    assert np.isnan([scores.participation_ratio, scores.first_share, scores.along_slow, scores.along_readout]).all()
+    assert scores.time_constant == pytest.approx(1 / np.log(2))
+    none = line_scores(Points(np.zeros((0, 2)), np.zeros(0), np.zeros((0, 2, 2))))
+    assert none.points == 0
+    assert np.isnan(none.rate)
+
+
+def test_angles():
+    x, y, z = np.eye(3)
+    assert alignment(x, np.stack((x + y,), axis=1)) == pytest.approx(np.sqrt(0.5))
+    assert alignment(z, np.stack((x, y), axis=1)) == pytest.approx(0)
+    assert alignment(x + z, np.stack((x, y), axis=1)) == pytest.approx(np.sqrt(0.5))
+    assert alignment_of(np.stack((x, 0 * x), axis=1), np.stack((x + y, z), axis=1)) == pytest.approx(np.sqrt(0.5))
+
+
+def test_kicks_are_what_an_input_leaves_along_the_slow_mode():
+    """Of a linear map z' = A z + B x with a marginal mode, an input's kick is its whole lasting effect."""
+    R, B = orthogonal(3) + 0.3 * orthogonal(3, 1), np.random.default_rng(0).normal(size=(3, 2))
+    A = R @ np.diag([1, 0.6, 0.3]) @ np.linalg.inv(R)
+    point = Points(np.zeros((1, 3)), np.zeros(1), A[None])
+    x = np.array([[1.0, 0.0], [0.2, -0.7]])
+    lasting = x @ (np.linalg.matrix_power(A, 200) @ B).T
+    direction = R[:, 0] / np.linalg.norm(R[:, 0])
+    direction *= np.sign(direction[np.argmax(np.abs(direction))])
+    np.testing.assert_allclose(np.outer(kicks(point, 0, B, x), direction), lasting, atol=1e-12)
+
+
+class Gru(nn.Module):
+    """torch's GRU as a map, embedding and read-out beside it."""
+
+    def __init__(self, tokens: int, embedded: int, units: int):
+        super().__init__()
+        self.embed, self.gru = nn.Embedding(tokens, embedded), nn.GRU(embedded, units, batch_first=True)
+        self.head = nn.Linear(units, 1)
+
+    def forward(self, tokens):
+        return self.head(self.gru(self.embed(tokens))[0][:, -1])[:, 0]
+
+    def step(self, z, x):
+        g, units = self.gru, z.shape[-1]
+        a, c = x @ g.weight_ih_l0.T + g.bias_ih_l0, z @ g.weight_hh_l0.T + g.bias_hh_l0
+        gates = torch.sigmoid(a[..., : 2 * units] + c[..., : 2 * units])
+        r, u = gates[..., :units], gates[..., units:]
+        return (1 - u) * torch.tanh(a[..., 2 * units :] + r * c[..., 2 * units :]) + u * z
+
+
+LENGTH, TOKENS = 50, 20
+
+
+def reviews(batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Tokens 0 ... 4 say yes, 5 ... 9 no, the others nothing; the label is which there are more of (ties are dealt)."""
+    tokens = torch.randint(TOKENS, (batch, LENGTH), generator=generator)
+    total = (tokens < 5).sum(1).double() - ((tokens >= 5) & (tokens < 10)).sum(1)
+    ties = torch.rand(batch, generator=generator) - 0.5
+    return tokens, (total + 0.5 * ties > 0).double()
+
+
+@pytest.mark.slow
+def test_a_network_that_learned_to_count_sentiment_has_a_line_attractor():
+    """Maheswaranathan et al. 2019 on a toy: labels at the last token alone, x* the mean embedding."""
+    torch.manual_seed(0)
+    net, generator = Gru(TOKENS, 8, 32), torch.Generator().manual_seed(0)
+    optimiser = torch.optim.Adam(net.parameters(), lr=5e-3)
+    for step in range(1500):
+        optimiser.param_groups[0]["lr"] = 5e-3 * 0.1 ** (step / 750)
+        tokens, label = reviews(128, generator)
+        loss = nn.functional.binary_cross_entropy_with_logits(net(tokens), label)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimiser.step()
+    tokens, label = reviews(256, generator)
+    assert ((net(tokens) > 0) == (label > 0.5)).double().mean() > 0.95
+    map = Custom(net.step, 32)
+    with torch.no_grad():
+        visited = net.gru(net.embed(tokens))[0][:, 10::5].flatten(0, 1)[None]
+        mean = net.embed.weight.mean(dim=0)
+    (found,) = find_fixed_points(map, visited, mean, Search(candidates=256, slow=1e-5))
+    every = Points(*(np.concatenate(p) for p in zip(*((f.z, f.q, f.jacobians) for f in (found.fixed, found.slow)))))
+    scores = line_scores(every, net.head.weight.detach().numpy())
+    print(len(found.fixed), len(found.slow), found.fixed.kinds, scores._replace(axis=None))
+    assert scores.first_share > 0.85
+    assert abs(np.exp(scores.rate) - 1) < 2e-2
+    assert np.exp(scores.second) < 0.97
+    B = input_jacobian(map, torch.from_numpy(every.z[None]), mean.expand(1, len(every), -1))[0].detach().numpy()
+    embedded = (net.embed.weight - mean).detach().numpy()
+    middle = int(np.argmin(np.abs(every.z @ net.head.weight.detach().numpy()[0] + net.head.bias.item())))
+    pushed = kicks(every, middle, B[middle], embedded)
+    pushed *= np.sign(pushed[:5].mean())
+    print(pushed.round(3))
+    assert pushed[:5].min() > 0 > pushed[5:10].max()
+    assert np.abs(pushed[10:]).max() < 0.5 * min(pushed[:5].min(), -pushed[5:10].max())
+
+
+def pulses(batch: int, steps: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+    """Three bits: pulses of -1 or 1 at half of the times, at the first for certain; remember the last of each."""
+    shape = (steps, batch, 3)
+    sign = 2.0 * torch.randint(2, shape, generator=generator) - 1
+    x = sign * (torch.rand(shape, generator=generator) < 0.5)
+    x[0] = sign[0]
+    held = [x[0]]
+    for now in x[1:]:
+        held.append(torch.where(now == 0, held[-1], now))
+    return x, torch.stack(held)
+
+
+@pytest.mark.slow
+def test_a_network_that_learned_three_flip_flops_rests_stably_at_eight_points():
+    """The task of Sussillo and Barak 2013: one stable point a memory, told apart by the read-out."""
+    torch.manual_seed(0)
+    rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
+    cell = tanh_network(rng.normal(size=(16, 16)) / 4, U=0.3 * rng.normal(size=(16, 3)))
+    readout = nn.Linear(16, 3)
+    weights = [*cell.parameters(), *readout.parameters()]
+    optimiser = torch.optim.Adam(weights, lr=1e-2)
+    for step in range(3000):
+        optimiser.param_groups[0]["lr"] = 1e-2 * 0.05 ** (step / 3000)
+        x, held = pulses(64, 64, generator)
+        states = cell.orbit(torch.zeros(1, 64, 16), x.unsqueeze(1), 64)
+        loss = (readout(states[:, 0]) - held).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(weights, 1.0)
+        optimiser.step()
+        if loss < 1e-4:
+            break
+    print(step, float(loss))
+    visited = states.detach().permute(1, 0, 2, 3).flatten(1, 2)
+    (found,) = find_fixed_points(cell, visited, torch.zeros(3), Search(candidates=1024, noise=0.5))
+    stable = np.array(found.fixed.kinds) == "stable"
+    print(len(found.fixed), np.bincount(found.fixed.unstable), len(found.slow))
+    seen = readout(torch.from_numpy(found.fixed.z[stable])).detach().numpy()
+    assert stable.sum() == 8
+    assert len({tuple(code) for code in np.sign(seen).astype(int).tolist()}) == 8
+    assert np.abs(np.abs(seen) - 1).max() < 0.1
+    i = int(np.flatnonzero(stable)[0])
+    at = torch.from_numpy(found.fixed.z[None, i : i + 1])
+    (spectrum,) = lyapunov_spectra(cell, at, torch.zeros(2500, 1, 1, 3), steps=2000, warmup=500)
+    np.testing.assert_allclose(spectrum.exponents[:4], found.fixed.rates[i, :4], atol=1e-3)
+
+
+def test_the_gru_of_this_file_is_torchs():
+    torch.manual_seed(1)
+    net = Gru(TOKENS, 3, 5)
+    tokens = torch.randint(TOKENS, (2, 7))
+    z = torch.zeros(1, 2, 5)
+    for t in range(7):
+        z = net.step(z, net.embed(tokens[:, t])[None])
+    torch.testing.assert_close(z[0], net.gru(net.embed(tokens))[0][:, -1])
+    unit = torch.eye(5).expand(1, 2, -1, -1)
+    assert autodiff_push(net.step, z, net.embed(tokens[:, 0])[None], unit)[1].shape == (1, 2, 5, 5)
