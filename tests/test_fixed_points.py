@@ -104,7 +104,7 @@ def test_lorenz_has_three_and_their_eigenvalues_are_those_of_the_flow_under_rung
 
 
 def mu_at_c() -> complex:
-    """The growing eigenvalue of the Lorenz flow at its wings, from the cubic: mu^3 + 41/3 mu^2 + 304/3 mu + 1440 = 0."""
+    """The growing eigenvalue of the Lorenz flow at its wings: mu^3 + 41/3 mu^2 + 304/3 mu + 1440 = 0."""
     return max(np.roots([1, 41 / 3, 8 / 3 * 38, 2 * 8 / 3 * 10 * 27]), key=lambda mu: (mu.real, mu.imag))
 
 
@@ -125,7 +125,8 @@ def test_a_contracting_linear_map_rests_at_the_origin_alone_and_its_modes_are_kn
 def test_kinds_by_the_modes_that_grow():
     kinds = {(0.5, 0.2): "stable", (1.0, 0.2): "marginal", (1.5, 0.2): "saddle", (1.5, 1.2): "repeller"}
     for values, kind in {**kinds, (1 + MARGIN / 2, 0.2): "marginal"}.items():
-        (found,) = find_fixed_points(Custom(lambda z, v=torch.tensor(values): v * z, 2), torch.zeros(1, 1, 2))
+        system = systems.build("linear", None, matrix=np.diag(values).tolist())
+        (found,) = find_fixed_points(system, torch.zeros(1, 1, 2))
         assert found.fixed.kinds == (kind,)
 
 
@@ -254,7 +255,7 @@ def test_a_fully_forced_map_rests_at_its_image_of_the_target_with_every_mode_dea
 
 @pytest.mark.parametrize("gap", [1e-5, -1e-4])
 def test_a_saddle_node_is_a_slow_point_before_and_two_fixed_points_after(gap):
-    """z' = z + gap + z^2: slowest at 0 with speed `gap`, or at rest at -+ sqrt(-gap) with eigenvalues 1 -+ 2 sqrt(-gap)."""
+    """z' = z + gap + z^2: slowest at 0 with speed `gap`, or at rest at -+ sqrt(-gap), eigenvalues 1 -+ 2 sqrt(-gap)."""
     (found,) = find_fixed_points(Custom(lambda z: z + gap + z**2, 1), cube(64, 1, 0.5))
     if gap > 0:
         assert len(found.fixed) == 0
@@ -263,7 +264,7 @@ def test_a_saddle_node_is_a_slow_point_before_and_two_fixed_points_after(gap):
     else:
         same_set(found.fixed.z, [[-0.01], [0.01]], 1e-9)
         np.testing.assert_allclose(np.sort(found.fixed.eigenvalues[:, 0].real), [0.98, 1.02], atol=1e-8)
-        assert len(found.slow) == 0
+        assert np.abs(found.slow.z).max() < 0.02  # between the two the map is slow as well
 
 
 def test_points_far_from_the_visited_states_are_counted_and_left_out():

@@ -9,7 +9,7 @@ from lyapsweep.analysis import ink
 from lyapsweep.analysis.finding import TooFew, digits
 from lyapsweep.analysis.rest import Rest, of_network
 from lyapsweep.dynamics import Search
-from lyapsweep.dynamics.fixed_points import Progress
+from lyapsweep.dynamics.descent import Progress
 from lyapsweep.registry import unknown
 from lyapsweep.table import Table
 
@@ -121,14 +121,13 @@ def draw_eigenvalues(finding: Finding) -> go.Figure:
     fig = ink.figure(460)
     angle = np.linspace(0, 2 * np.pi, 361)
     circle = {"color": "#444", "width": 1, "dash": "dot"}
-    fig.add_scatter(
-        x=np.cos(angle), y=np.sin(angle), mode="lines", line=circle, name="unit circle", hoverinfo="skip"
-    )
+    fig.add_scatter(x=np.cos(angle), y=np.sin(angle), mode="lines", line=circle, name="unit circle", hoverinfo="skip")
     for k, kind, rows in groups(finding):
         values = finding.eigenvalues[rows].ravel()
+        real, imaginary = np.real(values), np.imag(values)
         fig.add_scatter(
-            x=values.real,
-            y=values.imag,
+            x=real,
+            y=imaginary,
             mode="markers",
             name=kind,
             marker={"color": ink.colour(k), "symbol": ink.symbol(k), "size": 6, "opacity": 0.7},

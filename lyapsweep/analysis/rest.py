@@ -10,7 +10,7 @@ from torch import Tensor
 from lyapsweep import datasets
 from lyapsweep.config import Config
 from lyapsweep.dynamics import Found, Search, find_fixed_points
-from lyapsweep.dynamics.fixed_points import Progress
+from lyapsweep.dynamics.descent import Progress
 from lyapsweep.dynamics.line import Line, line_scores
 from lyapsweep.dynamics.linearisation import Points
 from lyapsweep.evaluation import in_double, infer
@@ -59,9 +59,7 @@ def of_network(
 
 
 @torch.no_grad()
-def of_map(
-    map: AbstractMap, starts: States, search: Search | None = None, progress: Progress | None = None
-) -> Rest:
+def of_map(map: AbstractMap, starts: States, search: Search | None = None, progress: Progress | None = None) -> Rest:
     """The points of a population of one, sought from `starts` and the orbits that begin there."""
     states, z = [starts], starts
     for _ in range(STEPS):

@@ -1,6 +1,7 @@
 """What any map does in the long run. Sees maps, never a cell."""
 
-from lyapsweep.dynamics.fixed_points import Found, Search, find_fixed_points, resting_input
+from lyapsweep.dynamics.descent import Search
+from lyapsweep.dynamics.fixed_points import Found, find_fixed_points, resting_input
 from lyapsweep.dynamics.growth import tangent_growth
 from lyapsweep.dynamics.line import Line, kicks, line_scores
 from lyapsweep.dynamics.linearisation import Points, input_jacobian

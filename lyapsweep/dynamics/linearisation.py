@@ -46,7 +46,7 @@ class Points:
 
     @cached_property
     def decomposed(self) -> tuple[np.ndarray, np.ndarray]:
-        """(eigenvalues (points, state), right eigenvectors in columns (points, state, state)), largest modulus first."""
+        """Eigenvalues (points, state), largest modulus first, and right eigenvectors in columns of the same order."""
         values, vectors = np.linalg.eig(self.jacobians)
         order = np.argsort(-np.abs(values), axis=-1, kind="stable")
         sorted_vectors = np.take_along_axis(vectors, order[:, None, :], axis=-1)
@@ -110,7 +110,7 @@ class Points:
 
     def modes(self, i: int) -> Modes:
         """Both kinds of eigenvectors of point i: l_a^H (z - z*) is how far mode a is excited."""
-        values, left, right = scipy.linalg.eig(self.jacobians[i], left=True, right=True)
+        values, left, right = scipy.linalg.eig(self.jacobians[i], left=True, right=True)  # type: ignore[misc]
         order = np.argsort(-np.abs(values), kind="stable")
         left, right = left[:, order], right[:, order]
         overlap = np.einsum("ij,ij->j", left.conj(), right)
