@@ -14,6 +14,7 @@ WHERE = {
     "Spectrum": "lyapsweep.dynamics",
     "Table": "lyapsweep.table",
     "lyapunov_spectra": "lyapsweep.dynamics",
+    "lyapunov_spectrum": "lyapsweep.exponents",
     "run_trial": "lyapsweep.trial",
     "run_trials": "lyapsweep.trial",
 }

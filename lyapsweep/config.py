@@ -17,11 +17,13 @@ import yaml
 
 from lyapsweep.cells import CELLS
 from lyapsweep.datasets import DATASETS
+from lyapsweep.flossing import Flossing
 from lyapsweep.forcing import FORCINGS
 from lyapsweep.inits import INITS
-from lyapsweep.measures import MEASURES
+from lyapsweep.measures import listed
 from lyapsweep.readouts import READOUTS
 from lyapsweep.registry import Registry, unknown
+from lyapsweep.regularisation import Regularisation
 from lyapsweep.windows import Windows
 
 
@@ -38,6 +40,7 @@ class Training:
     lr_end: float | None = None
     optimizer: str = "adam"  # adam | radam
     clip: float | None = None  # largest norm of a member's gradient
+    clip_value: float | None = None  # largest size of each of its entries
     report_every: int | None = None  # updates between records; null: only first and last
 
     def __post_init__(self) -> None:
@@ -45,6 +48,7 @@ class Training:
         need(self.lr > 0, "training/lr > 0", self.lr)
         need(self.lr_end is None or self.lr_end > 0, "training/lr_end > 0", self.lr_end)
         need(self.clip is None or self.clip > 0, "training/clip > 0", self.clip)
+        need(self.clip_value is None or self.clip_value > 0, "training/clip_value > 0", self.clip_value)
         need(self.report_every is None or self.report_every > 0, "training/report_every > 0", self.report_every)
         if self.optimizer not in ("adam", "radam"):
             raise unknown("optimizer", self.optimizer, ["adam", "radam"], "training/optimizer")
@@ -81,7 +85,13 @@ FAMILIES: dict[str, Registry] = {
     "init": INITS,
     "forcing": FORCINGS,
 }
-PLAIN: dict[str, type] = {"windows": Windows, "training": Training, "lyapunov": Lyapunov}
+PLAIN: dict[str, Any] = {
+    "flossing": Flossing,
+    "windows": Windows,
+    "training": Training,
+    "regularisation": Regularisation,
+    "lyapunov": Lyapunov,
+}
 DEFAULTS: dict[str, Any] = {
     "readout": {"kind": "linear"},
     "init": {"kind": "uniform"},
@@ -90,7 +100,8 @@ DEFAULTS: dict[str, Any] = {
     "seed": 0,
 }
 # What members of one pack may differ in; everything else sets a tensor's shape or the length of the work.
-PER_MEMBER = ("seed", "init/", "forcing/", "training/lr", "training/lr_end", "training/clip")
+PER_MEMBER = ("seed", "init/", "forcing/", "regularisation/", "training/lr", "training/lr_end", "training/clip")
+PER_MEMBER += ("flossing/target", "flossing/lr", "flossing/clip")
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,10 +204,7 @@ def complete(content: Mapping[str, Any]) -> dict[str, Any]:
                 raise missing(f"{section}/{key}", [f"{section}/{n}" for n in names])
             typed(f"{section}/{key}", value, hints[key])
         sections[section] = plain(**given)
-    sections["measures"] = list(content.get("measures", DEFAULTS["measures"]))
-    for name in sections["measures"]:
-        if name not in MEASURES:
-            raise unknown("measure", name, list(MEASURES), "measures")
+    sections["measures"] = listed(content.get("measures", DEFAULTS["measures"]))
     sections["seed"] = content.get("seed", DEFAULTS["seed"])
     typed("seed", sections["seed"], int)
     agree(sections)
@@ -226,6 +234,9 @@ def agree(sections: Mapping[str, Any]) -> None:
     """What must hold between sections, found out before any work starts."""
     forcing = dict(sections["forcing"])
     FORCINGS[forcing.pop("kind")](**forcing)
+    cell = dict(sections["cell"])
+    sections["flossing"].fit(CELLS[cell.pop("kind")](inputs=0, population=1, **cell).state)
+    sections["regularisation"].fit(CELLS[sections["cell"]["kind"]], READOUTS[sections["readout"]["kind"]])
     interval, length = forcing.get("interval"), sections["windows"].length
     if interval is not None and interval > length:
         raise ConfigError(

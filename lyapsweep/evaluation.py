@@ -12,6 +12,7 @@ from lyapsweep.config import Config, Lyapunov
 from lyapsweep.datasets.series import Series
 from lyapsweep.dynamics import Spectrum, lyapunov_spectra, tangent_growth
 from lyapsweep.maps import Forced
+from lyapsweep.measures import chosen
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.rollout import Network, Strengths, across_time, forced, free
 from lyapsweep.windows import Windows, cut
@@ -21,6 +22,8 @@ BURN_IN = 0.25  # of a run's length, thrown away before it counts (Hess et al. 2
 FORECASTS = 100  # starts, evenly spaced over the test part
 HORIZON_LYAPUNOV_TIMES = 10
 HORIZON_UNKNOWN = 500  # samples, where nobody knows lambda_max
+ERROR_STEPS = 50  # of the forecasts from every held-out observation
+ERROR_NUMBERS = 20_000_000  # held at a time meanwhile
 LAGS = 20
 LONGEST_LAG = 1000
 
@@ -40,6 +43,7 @@ def evaluate(
     lags = np.unique(np.geomspace(1, LONGEST_LAG, LAGS).astype(int))
     growth = tangent_growth(network.cell, on_attractor(network, test, lyapunov), lags.tolist())
     losses = window_losses(network, strengths, test, windows)
+    further = on_demand(network, test, {n for m in chosen(configs[0].measures).values() for n in m.needs})
     return [
         (
             mine := {kind: members[p] for kind, members in spectra.items()},
@@ -57,6 +61,7 @@ def evaluate(
                 exponent=mine["closed loop"].maximum,
                 lambda_max=series.lambda_max,
                 dt=series.dt,
+                **further[p],
             ),
         )
         for p in range(len(configs))
@@ -115,6 +120,31 @@ def predict(network: Network, test: Tensor, steps: int) -> tuple[Tensor, Tensor]
     first = torch.linspace(0, last, min(FORECASTS, last + 1), device=test.device).long()
     run, _ = free(network.cell, network.readout, infer(network, test[first]), steps)
     return run.permute(1, 2, 0, 3), cut(test, first, steps)[1:].transpose(0, 1)
+
+
+def on_demand(network: Network, test: Tensor, needs: set[str]) -> list[dict[str, np.ndarray]]:
+    """The evidence that only some measures need, by its name, one a member."""
+    made = {"orbit": lambda: follow(network, test), "errors": lambda: forecast_errors(network, test)}
+    found = {name: made[name]().cpu().numpy() for name in needs}
+    return [{name: values[p] for name, values in found.items()} for p in range(network.cell.population)]
+
+
+def follow(network: Network, test: Tensor) -> Tensor:
+    """One free run from the first test observation, a quarter longer than that part: (population, time, features)."""
+    run, _ = free(network.cell, network.readout, infer(network, test[:1]), len(test) + len(test) // 4)
+    return run[:, :, 0].transpose(0, 1)
+
+
+def forecast_errors(network: Network, test: Tensor) -> Tensor:
+    """Mean squared error of free forecasts from every test observation: (population, steps ahead)."""
+    steps = min(ERROR_STEPS, len(test) - 1)
+    starts = torch.arange(len(test) - steps, device=test.device)
+    total = torch.zeros(network.cell.population, steps, dtype=test.dtype, device=test.device)
+    for some in starts.split(max(1, ERROR_NUMBERS // (steps * network.cell.population * network.cell.state))):
+        run, _ = free(network.cell, network.readout, infer(network, test[some]), steps)
+        ahead = cut(test, some, steps)[1:].unsqueeze(1)
+        total += (run - ahead).square().mean(dim=3).sum(dim=2).T
+    return total / len(starts)
 
 
 def on_attractor(network: Network, test: Tensor, lyapunov: Lyapunov) -> Tensor:

@@ -49,9 +49,10 @@ class BadRecord(ValueError):
 class Record:
     """One trial at one step.
 
-    `spectra` by map ("closed loop", "driven", "forced"); `measures` and their `floors` (what an independent sample of
-    the truth scores) by name; `traces` are arrays over training or lag; `weights` the network's own, in final records;
-    `provenance` says seed, versions, seconds, device and, where it failed, the error.
+    `spectra` by map ("closed loop", "driven", "forced"); `measures` by name, with their `floors` (what an independent
+    sample of the truth scores) and `saturations` (what a dead network scores); `traces` are arrays over training or
+    lag; `weights` the network's own, in final records; `provenance` says seed, versions, seconds, device and, where it
+    failed, the error.
     """
 
     config: Config
@@ -60,6 +61,7 @@ class Record:
     spectra: dict[str, Spectrum] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)
     floors: dict[str, float] = field(default_factory=dict)
+    saturations: dict[str, float] = field(default_factory=dict)
     traces: dict[str, np.ndarray] = field(default_factory=dict)
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -83,6 +85,7 @@ class Record:
             "spectra": {name: s.to_dict() for name, s in self.spectra.items()},
             "measures": self.measures,
             "floors": self.floors,
+            "saturations": self.saturations,
             "provenance": self.provenance,
         }
         arrays: dict[str, Any] = {"header": np.array(json.dumps(strict(header), allow_nan=False))}
@@ -122,6 +125,7 @@ class Record:
             spectra={name: Spectrum.from_dict(d) for name, d in header["spectra"].items()},
             measures={k: number(v) for k, v in header["measures"].items()},
             floors={k: number(v) for k, v in header["floors"].items()},
+            saturations={k: number(v) for k, v in header.get("saturations", {}).items()},
             traces=part("traces/"),
             weights=part("weights/"),
             provenance=header["provenance"],

@@ -1,20 +1,22 @@
 """A network in motion: forced by data (step by step, or as independent segments) or running freely.
 
 Observations lead with time: x (time + 1, population, batch, features). Strengths a (time, population) say how hard
-each member is forced at each step (see `forcing`); x_hat_{t+1} = g(f(z_t)) is compared with x_{t+1}.
+each member is forced at each step, truncations where its gradient ends (see `forcing`); x_hat_{t+1} = g(f(z_t)) is
+compared with x_{t+1}.
 """
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lyapsweep.cells import AbstractCell
-from lyapsweep.cells.unrolled import unroll
+from lyapsweep.cells.unrolled import unroll, visible
 from lyapsweep.readouts import AbstractReadout
 
 Observations = Float[Tensor, "time_plus_one population batch features"]
 Predictions = Float[Tensor, "time population batch features"]
 Strengths = Float[Tensor, "time population"]
+Truncations = Bool[Tensor, "time population"]
 
 
 class Network(nn.Module):
@@ -25,27 +27,48 @@ class Network(nn.Module):
         self.cell, self.readout = cell, readout
 
 
-def forced(cell: AbstractCell, readout: AbstractReadout, x: Observations, a: Strengths) -> Predictions:
+def forced(
+    cell: AbstractCell,
+    readout: AbstractReadout,
+    x: Observations,
+    a: Strengths,
+    truncations: Truncations | None = None,
+) -> Predictions:
     """Predictions of x_1 ... x_T under forcing: as segments where every member is cut at the same steps, else stepwise.
 
     Both give the same predictions and gradients; segments take max(interval) sequential steps instead of T.
+    At `truncations` the state carries on and its gradient ends.
     """
-    cuts = shared_cuts(readout, a)
-    return stepwise(cell, readout, x, a) if cuts is None else segmented(cell, readout, x, cuts)
+    cuts = shared_cuts(readout, a) if truncations is None else None
+    return stepwise(cell, readout, x, a, truncations) if cuts is None else segmented(cell, readout, x, cuts)
 
 
-def stepwise(cell: AbstractCell, readout: AbstractReadout, x: Observations, a: Strengths) -> Predictions:
-    """The definition: z <- z + a_t P (back(x_t) - z), z <- f(z), x_hat = g(z), for t = 0 ... T - 1, z = back(x_0)."""
-    targets = across_time(readout.back, x[:-1])
-    pull = a[:, :, None, None] * readout.mask
-    some, whole = (pull != 0).flatten(1).any(1).tolist(), pull == 1
-    z, states = targets[0], []
-    for t in range(len(targets)):
-        if t and some[t]:
-            z = torch.where(whole[t], targets[t], z + pull[t] * (targets[t] - z))
-        z = cell.step(z)
-        states.append(z)
-    return across_time(readout, torch.stack(states))
+def stepwise(
+    cell: AbstractCell,
+    readout: AbstractReadout,
+    x: Observations,
+    a: Strengths,
+    truncations: Truncations | None = None,
+) -> Predictions:
+    """The definition: z = a_0 back(x_0), then z <- f(z), x_hat = g(z), z <- z + a_t P (back(x_t) - z) for each t.
+
+    Steps between which nobody is forced or truncated are unrolled in one go; a single one costs less as it is.
+    """
+    steps, pull = len(x) - 1, a[..., None, None] * readout.mask
+    ends = torch.zeros_like(a, dtype=torch.bool) if truncations is None else truncations[: len(a)]
+    stops = [0, *(t for t in ((a != 0) | ends).any(dim=1).nonzero().flatten().tolist() if t)]
+    targets, whole = across_time(readout.back, x[stops]).unbind(), pull == 1
+    replaces, truncates = whole.flatten(1).any(1).tolist(), ends.any(dim=1).tolist()
+    z, states = a[0, :, None, None] * targets[0], []
+    for t, end, target in zip(stops, [*stops[1:], steps], targets):
+        if t and truncates[t]:
+            z = torch.where(ends[t, :, None, None], z.detach(), z)
+        if t:
+            pulled = torch.lerp(z, target, pull[t].to(z.dtype))
+            z = torch.where(whole[t], target, pulled) if replaces[t] else pulled
+        states.append(unroll(cell, z, end - t) if end - t > 1 else cell.step(z).unsqueeze(0))
+        z = states[-1][-1]
+    return across_time(readout, torch.cat(states))
 
 
 def segmented(cell: AbstractCell, readout: AbstractReadout, x: Observations, cuts: list[int]) -> Predictions:
@@ -53,7 +76,7 @@ def segmented(cell: AbstractCell, readout: AbstractReadout, x: Observations, cut
     steps, population, batch, _ = (len(x) - 1, *x.shape[1:])
     lengths = [after - before for before, after in zip(cuts, [*cuts[1:], steps])]
     z = across_time(readout.back, x[cuts]).transpose(0, 1).flatten(1, 2)
-    seen = across_time(readout, unroll(cell, z, max(lengths))).unflatten(2, (len(cuts), batch))
+    seen = across_time(readout, visible(cell, z, max(lengths))).unflatten(2, (len(cuts), batch))
     if steps == len(cuts) * lengths[0]:
         return seen.permute(2, 0, 1, 3, 4).reshape(steps, population, batch, -1)
     order = [j * len(cuts) + i for i, length in enumerate(lengths) for j in range(length)]
@@ -71,7 +94,9 @@ def free(
 def shared_cuts(readout: AbstractReadout, a: Strengths) -> list[int] | None:
     """The steps at which every member's whole state is replaced, None where some step is forced otherwise."""
     first = a[:, :1]
-    if not bool(readout.mask.all()) or not bool((a == first).all()) or not bool(((first == 0) | (first == 1)).all()):
+    if not bool(readout.mask.all()) or not bool((a == first).all()):
+        return None
+    if not bool(first[0] == 1) or not bool(((first == 0) | (first == 1)).all()):
         return None
     return first[:, 0].nonzero().flatten().tolist()
 

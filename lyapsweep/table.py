@@ -15,7 +15,7 @@ from lyapsweep.record import Record, load_folder
 from lyapsweep.registry import unknown
 
 KEYS = ("trial", "step", "outcome", "final", "seconds")
-MEASURED = ("measures/", "floors/", "spectra/", "data/", "provenance/")
+MEASURED = ("measures/", "floors/", "saturations/", "spectra/", "data/", "provenance/")
 
 
 class BadTable(ValueError):
@@ -139,6 +139,7 @@ def row(record: Record, final: bool) -> dict[str, Any]:
     cells |= {path: json.dumps(v) if isinstance(v, list | tuple) else v for path, v in record.config.flat.items()}
     cells |= {f"measures/{name}": float(v) for name, v in record.measures.items()}
     cells |= {f"floors/{name}": float(v) for name, v in record.floors.items()}
+    cells |= {f"saturations/{name}": float(v) for name, v in record.saturations.items()}
     for name, spectrum in record.spectra.items():
         cells |= {f"spectra/{name}/{statistic}": v for statistic, v in spectrum.summary().items()}
     cells |= {f"data/{k}": v for k, v in data.items() if not isinstance(v, list | dict)}

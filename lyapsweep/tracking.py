@@ -235,12 +235,13 @@ def metrics(record: Record, start: int) -> Iterator[Metric]:
     """Scalars at the training step and, from a final record, the spectra as curves over the exponents' index.
 
     lambda_max/<map> and spectrum/<map> are in nats per unit time, spectra/<map>/... per step. Infinite values are
-    left to the record's file: MLflow would store them as 1.8e308 and its charts would show nothing else. Floors, which
-    do not change while a network trains, stand beside their measures at the end.
+    left to the record's file: MLflow would store them as 1.8e308 and its charts would show nothing else. Floors and
+    saturations, which do not change while a network trains, stand beside their measures at the end.
     """
     scalars = {f"measures/{k}": v for k, v in record.measures.items()}
     if record.outcome.final:
         scalars |= {f"measures/{k}/floor": v for k, v in record.floors.items()}
+        scalars |= {f"measures/{k}/saturation": v for k, v in record.saturations.items()}
     for name, spectrum in record.spectra.items():
         scalars |= {f"spectra/{name}/{k}": v for k, v in spectrum.summary().items()}
         scalars[f"lambda_max/{name}"] = float(spectrum.per_time[0])

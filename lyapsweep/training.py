@@ -1,18 +1,21 @@
 """Gradient descent on a population: members share every tensor and nothing else.
 
 A member whose loss or gradient leaves the finite numbers is frozen with its last finite weights; its neighbours do
-not notice. Learning rate, its schedule and the clip are a member's own.
+not notice. Learning rate, its decay, the clips, forcing and penalty are a member's own.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lyapsweep.config import Training
-from lyapsweep.rollout import Network, Strengths, forced
+from lyapsweep.forcing import Schedule
+from lyapsweep.regularisation import Penalty
+from lyapsweep.rollout import Network, Strengths, across_time, forced
 from lyapsweep.windows import Windows, cut, starts
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "radam": torch.optim.RAdam}
@@ -24,6 +27,7 @@ class Progress:
     """Where training stands: losses and gradient norms (before clipping) of all updates so far, and who is alive."""
 
     step: int
+    strengths: Strengths  # that a network is evaluated under
     losses: Float[Tensor, "updates population"]
     gradient_norms: Float[Tensor, "updates population"]
     alive: Bool[Tensor, " population"]
@@ -32,43 +36,48 @@ class Progress:
 
 def train(
     network: Network,
-    strengths: Strengths,
+    schedule: Schedule,
     series: Float[Tensor, "samples features"],
     windows: Windows,
     plans: Sequence[Training],
     generators: Sequence[torch.Generator],
+    pieces: Sequence[int] = (),
+    penalty: Penalty | None = None,
 ) -> Iterator[Progress]:
     """Train in place; pause at step 0, at every report and at the end. `plans` and `generators`: one a member.
+    `pieces` are the lengths of the trajectories in `series`, one after the other; of one where none are given.
 
-    L = mean over window steps, windows and features of (x_hat - x)^2, for each member alone.
+    L = mean over window steps, windows and features of (x_hat - x)^2, for each member alone. What `penalty` adds to it
+    is descended but not reported.
     """
     plan = plans[0]
     theta, weights = flatten(network)
     optimizer = OPTIMIZERS[plan.optimizer]([theta], lr=1.0)
-    rate, decay, clip = schedule(plans, theta)
+    (rate, decay), shorten = rates(plans, theta), Clip(plans, theta)
     losses, norms = (theta.new_full((plan.steps, len(theta)), torch.nan) for _ in range(2))
     alive, died_at = torch.ones(len(theta), dtype=torch.bool, device=theta.device), [None] * len(theta)
     for step in range(plan.steps + 1):
         if step in (0, plan.steps) or (plan.report_every and step % plan.report_every == 0):
-            yield Progress(step, losses[:step], norms[:step], alive.clone(), list(died_at))
+            yield Progress(step, schedule.nominal(step), losses[:step], norms[:step], alive.clone(), list(died_at))
         if step == plan.steps or not alive.any():
             break
         if step % CHUNK == 0:
-            first = torch.stack([starts(windows, len(series), CHUNK, g) for g in generators], dim=1).to(series.device)
+            drawn = [starts(windows, pieces or len(series), CHUNK, g) for g in generators]
+            first = torch.stack(drawn, dim=1).to(series.device)
         x = cut(series, first[step % CHUNK], windows.length)
-        loss = (forced(network.cell, network.readout, x, strengths) - x[1:]).square().mean(dim=(0, 2, 3))
-        gradient = collect(loss, weights)
+        schedule.adapt(step, network.cell, partial(across_time, network.readout.back, x[:-1]))
+        predicted = forced(network.cell, network.readout, x, *schedule.at(step))
+        loss = (predicted - x[1:]).square().mean(dim=(0, 2, 3))
+        gradient = collect(loss if penalty is None else loss + penalty(), weights)
         norm = gradient.norm(dim=1)
         losses[step], norms[step] = loss.detach(), norm
         fine = loss.isfinite() & norm.isfinite()
         if not fine[alive].all():
             died_at = [d if d is not None or fine[p] else step for p, d in enumerate(died_at)]
         alive = alive & fine
-        move(
-            theta, optimizer, gradient * (clip / norm.clamp(min=1e-30)).clamp(max=1)[:, None], alive, rate * decay**step
-        )
+        move(theta, optimizer, shorten(gradient, norm), alive, rate * decay**step)
     if not alive.any():
-        yield Progress(step, losses[:step], norms[:step], alive, list(died_at))
+        yield Progress(step, schedule.nominal(step), losses[:step], norms[:step], alive, list(died_at))
 
 
 def flatten(network: Network) -> tuple[nn.Parameter, list[nn.Parameter]]:
@@ -96,9 +105,22 @@ def move(theta: nn.Parameter, optimizer, gradient: Tensor, alive: Tensor, rate: 
     theta.copy_(torch.where(alive[:, None], before + rate[:, None] * (theta - before), before))
 
 
-def schedule(plans: Sequence[Training], theta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Each member's first rate, its factor per update (lr_end / lr)^(1 / steps), and its largest gradient norm."""
+def rates(plans: Sequence[Training], theta: Tensor) -> tuple[Tensor, Tensor]:
+    """Each member's first rate, and its factor per update (lr_end / lr)^(1 / steps)."""
     rate = theta.new_tensor([p.lr for p in plans])
-    decay = theta.new_tensor([((p.lr_end or p.lr) / p.lr) ** (1 / max(p.steps, 1)) for p in plans])
-    clip = theta.new_tensor([float("inf") if p.clip is None else p.clip for p in plans])
-    return rate, decay, clip
+    return rate, theta.new_tensor([((p.lr_end or p.lr) / p.lr) ** (1 / max(p.steps, 1)) for p in plans])
+
+
+class Clip:
+    """Shortens each member's gradient to its largest norm (`clip`), then each entry to its largest size."""
+
+    def __init__(self, plans: Sequence[Training], theta: Tensor):
+        norms, sizes = ([p.clip for p in plans], [p.clip_value for p in plans])
+        self.norm, self.size = (
+            theta.new_tensor([float("inf") if c is None else c for c in limits])[:, None] for limits in (norms, sizes)
+        )
+        self.by_value = any(c is not None for c in sizes)
+
+    def __call__(self, gradient: Float[Tensor, "population weights"], norm: Float[Tensor, " population"]) -> Tensor:
+        gradient = gradient * (self.norm / norm.clamp(min=1e-30)[:, None]).clamp(max=1)
+        return torch.clamp(gradient, -self.size, self.size) if self.by_value else gradient

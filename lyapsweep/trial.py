@@ -11,19 +11,22 @@ import torch
 
 from lyapsweep import datasets
 from lyapsweep.cells import CELLS
-from lyapsweep.config import Config
+from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets.series import Series
 from lyapsweep.dynamics import Spectrum
 from lyapsweep.evaluation import closed_loop, evaluate
-from lyapsweep.forcing import FORCINGS
+from lyapsweep.flossing import floss
+from lyapsweep.forcing import FORCINGS, Schedule
 from lyapsweep.inits import INITS
-from lyapsweep.measures import MEASURES
+from lyapsweep.measures import chosen
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.readouts import READOUTS
 from lyapsweep.record import Outcome, Record
-from lyapsweep.rollout import Network, Strengths
+from lyapsweep.regularisation import penalty
+from lyapsweep.rollout import Network
 from lyapsweep.training import Progress, train
 
+FORCING_SEED = 2**40  # far from the seeds of weights and windows, so that no two streams are the same
 TRACE_POINTS = 500  # at most, of a training curve
 ORBIT_POINTS = 2000  # of true and generated series kept for pictures
 
@@ -41,17 +44,22 @@ def run_trials(configs: Sequence[Config], device: str = "cpu") -> Iterator[list[
     Raises ValueError where the configs differ in shape, `BadSeries` or `ConfigError` where the data do not fit.
     """
     if len({c.shape for c in configs}) != 1:
-        raise ValueError("The configs of a pack must share everything but seed, init, forcing, lr, lr_end and clip.")
+        raise ValueError(
+            "The configs of a pack must share everything but seed, init, forcing, regularisation, lr, lr_end and clips."
+        )
     began, first = time.perf_counter(), configs[0]
-    series = datasets.build(**first.dataset)
-    first.windows.fit(len(series.train))
+    series = data(first)
+    first.windows.fit(max(series.pieces))
     network = build(configs, series.features).to(device)
-    strengths = force(configs).to(device)
+    floss(network.cell, [c.flossing for c in configs])
+    schedule, penalties = force(configs, device), penalty(network, [c.regularisation for c in configs])
     values = torch.as_tensor(series.train, dtype=torch.get_default_dtype(), device=device)
     generators = [torch.Generator().manual_seed(2 * c.seed + 1) for c in configs]
-    finished = [False] * len(configs)
-    for progress in train(network, strengths, values, first.windows, [c.training for c in configs], generators):
-        evidence = evaluate(network, strengths, series, configs, progress.gradient_norms)
+    finished, limits = [False] * len(configs), None
+    plans = [c.training for c in configs]
+    for progress in train(network, schedule, values, first.windows, plans, generators, series.pieces, penalties):
+        evidence = evaluate(network, progress.strengths, series, configs, progress.gradient_norms)
+        limits = limits or bounds(first, evidence[0][1])
         records = []
         for p, config in enumerate(configs):
             if finished[p]:
@@ -59,8 +67,19 @@ def run_trials(configs: Sequence[Config], device: str = "cpu") -> Iterator[list[
             outcome = judge(progress, p, config)
             finished[p] = outcome.final
             provenance = about(config, series, device, len(configs), time.perf_counter() - began)
-            records.append(note(config, progress, p, outcome, evidence[p], network, provenance))
+            records.append(note(config, progress, p, outcome, evidence[p], limits, network, provenance))
         yield records
+
+
+def data(config: Config) -> Series:
+    """The config's series. Raises `ConfigError` where it has external inputs, which no network is driven by yet."""
+    series = datasets.build(**config.dataset)
+    if series.inputs:
+        raise ConfigError(
+            f"dataset/inputs names {series.inputs} columns, but networks are not driven by external inputs yet. "
+            f"Take them out of dataset/inputs, so that they are predicted, or choose other columns."
+        )
+    return series
 
 
 def network_spectrum(config: Config, weights: Mapping[str, np.ndarray] | None = None) -> Spectrum:
@@ -68,9 +87,11 @@ def network_spectrum(config: Config, weights: Mapping[str, np.ndarray] | None = 
 
     Raises ValueError where weights are missing, of another shape or not finite.
     """
-    series = datasets.build(**config.dataset)
+    series = data(config)
     network = build([config], series.features)
-    if weights is not None:
+    if weights is None:
+        floss(network.cell, [config.flossing])
+    else:
         load(network, weights)
     return closed_loop(network, series, config.lyapunov)[0]
 
@@ -107,10 +128,12 @@ def draw(config: Config):
     return lambda rows, columns, generator: init(rows, columns, generator, **knobs)
 
 
-def force(configs: Sequence[Config]) -> Strengths:
-    """a(t) of every member over one window: (time, population)."""
+def force(configs: Sequence[Config], device: str = "cpu") -> Schedule:
+    """Every member's forcing over its training."""
+    first = configs[0]
     forcings = [FORCINGS[c.forcing["kind"]](**c.settings("forcing")) for c in configs]
-    return torch.stack([f.strengths(configs[0].windows.length) for f in forcings], dim=1)
+    generators = [torch.Generator().manual_seed(FORCING_SEED + c.seed) for c in configs]
+    return Schedule(forcings, first.windows.length, first.training.steps, generators, device)
 
 
 def judge(progress: Progress, p: int, config: Config) -> Outcome:
@@ -125,16 +148,15 @@ def note(
     p: int,
     outcome: Outcome,
     evidence: tuple[dict[str, Spectrum], Evidence],
+    limits: dict[str, dict[str, float]],
     network: Network,
     provenance: dict,
 ) -> Record:
     """One member's record: what was measured, with weights and pictures where the trial ends."""
     spectra, seen = evidence
-    measures, floors = {}, {}
-    for name in config.measures:
-        measures |= {name: MEASURES[name](seen)} | MEASURES[name].details(seen)
-        floor = MEASURES[name].floor(seen)
-        floors |= {} if floor is None else {name: floor}
+    measures = {}
+    for name, measure in chosen(config.measures).items():
+        measures |= {name: measure(seen)} | measure.details(seen)
     traces = {
         "loss": thin(progress.losses[:, p].cpu().numpy()),
         "gradient_norm": thin(progress.gradient_norms[:, p].cpu().numpy()),
@@ -146,7 +168,19 @@ def note(
         traces |= {k: getattr(seen, k)[:ORBIT_POINTS].astype(np.float32) for k in ("truth", "generated")}
         weights = {name: w[p].detach().cpu().numpy() for name, w in network.named_parameters() if w.numel()}
     step = progress.died_at[p] if outcome is Outcome.DIVERGED else progress.step
-    return Record(config, step, outcome, spectra, measures, floors, traces, weights, provenance)  # type: ignore[arg-type]
+    assert step is not None, "a member that diverged died at some step"
+    return Record(
+        config, step, outcome, spectra, measures, **limits, traces=traces, weights=weights, provenance=provenance
+    )
+
+
+def bounds(config: Config, seen: Evidence) -> dict[str, dict[str, float]]:
+    """Floors and saturations of the measures: they know the data alone, so one network's serve all, at any report."""
+    measures = chosen(config.measures)
+    floors = {name: measure.floor(seen) for name, measure in measures.items()}
+    saturations = {name: measure.saturation(seen) for name, measure in measures.items()}
+    known = lambda found: {name: value for name, value in found.items() if value is not None}  # noqa: E731
+    return {"floors": known(floors), "saturations": known(saturations)}
 
 
 def thin(curve: np.ndarray) -> np.ndarray:

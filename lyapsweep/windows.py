@@ -1,5 +1,6 @@
-"""How one long series is cut into training windows. Not a forcing: a forcing acts inside a window."""
+"""How a series is cut into training windows. Not a forcing: a forcing acts inside a window."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,11 +32,20 @@ class Windows:
 
 
 def starts(
-    windows: Windows, series_length: int, updates: int, generator: torch.Generator
+    windows: Windows, pieces: int | Sequence[int], updates: int, generator: torch.Generator
 ) -> Int[Tensor, "updates batch"]:
-    """Random first steps: every window of length + 1 observations inside the series is equally likely."""
-    windows.fit(series_length)
-    return torch.randint(0, series_length - windows.length, (updates, windows.batch), generator=generator)
+    """Random first steps: every window of length + 1 observations inside one piece of the series is equally likely.
+
+    `pieces` are the lengths of the trajectories that the series holds one after the other, or the length of the only
+    one. No window crosses from one into the next; a piece shorter than a window holds none.
+    """
+    lengths = torch.tensor([pieces] if isinstance(pieces, int) else list(pieces))
+    windows.fit(int(lengths.max()))
+    counts = (lengths - windows.length).clamp(min=0)
+    ends = counts.cumsum(0)
+    drawn = torch.randint(0, int(ends[-1]), (updates, windows.batch), generator=generator)
+    skipped = (lengths - counts).cumsum(0) - (lengths - counts)  # steps of earlier pieces at which no window begins
+    return drawn + skipped[torch.searchsorted(ends, drawn, right=True)]
 
 
 def cut(

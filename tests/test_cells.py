@@ -4,18 +4,25 @@ import pytest
 import torch
 
 from lyapsweep.cells import CELLS
-from lyapsweep.cells.unrolled import unroll
+from lyapsweep.cells.unrolled import AbstractFusedCell, unroll, visible
 from lyapsweep.inits import INITS
 from lyapsweep.maps import Forced, autodiff_push
+from lyapsweep.readouts import READOUTS
 
 SIZES = {
     "vanilla": {"units": 5},
     "lstm": {"units": 4},
+    "gru": {"units": 4},
     "plrnn": {"units": 5},
     "shallow_plrnn": {"units": 4, "hidden": 7},
+    "dendritic_plrnn": {"units": 4, "bases": 3},
+    "alrnn": {"units": 5, "rectified": 2},
 }
 VARIANTS = [(kind, SIZES.get(kind, {"units": 4})) for kind in CELLS] + [
-    ("shallow_plrnn", SIZES["shallow_plrnn"] | {"clipped": True})
+    ("shallow_plrnn", SIZES["shallow_plrnn"] | {"clipped": True}),
+    ("dendritic_plrnn", SIZES["dendritic_plrnn"] | {"clipped": True}),
+    ("alrnn", SIZES["alrnn"] | {"rectified": 0}),
+    ("alrnn", SIZES["alrnn"] | {"rectified": 5}),
 ]
 exam = pytest.mark.parametrize(("kind", "knobs"), VARIANTS, ids=lambda v: str(v))
 
@@ -54,6 +61,15 @@ def test_jacobian_is_the_push_of_the_unit_vectors(kind, knobs, inputs):
     J = cell.jacobian(z, x)
     torch.testing.assert_close(J, cell.push(z, x, unit)[1].mT, atol=1e-12, rtol=0)
     torch.testing.assert_close(cell.log_det(z, x), torch.linalg.slogdet(J)[1], atol=1e-9, rtol=0)
+
+
+@exam
+def test_drive_is_the_derivative_by_the_inputs(kind, knobs):
+    cell = make(kind, knobs, inputs=2)
+    z, x, _ = some(cell)
+    X = torch.randn(3, 3, 5, 2, generator=torch.Generator().manual_seed(4))
+    expected = autodiff_push(lambda driven, _: cell.step(z, driven), x, None, X)[1]
+    torch.testing.assert_close(cell.drive(z, x, X), expected, atol=1e-12, rtol=0)
 
 
 @exam
@@ -118,6 +134,24 @@ def test_unrolling_is_stepping_and_back_is_autodiff(kind, knobs):
         torch.testing.assert_close(got, want, atol=1e-11, rtol=1e-9)
 
 
+FUSED = [kind for kind, cell in CELLS.items() if issubclass(cell, AbstractFusedCell)]
+
+
+@pytest.mark.parametrize("kind", FUSED)
+def test_the_fused_call_is_unrolling(kind):
+    """Single precision on a CPU, where training takes it: the same states and gradients, for every member."""
+    cell = make(kind, SIZES[kind]).float().requires_grad_(True)
+    z = some(cell)[0].float().requires_grad_(True)
+    inputs = [z, *(w for w in cell.parameters() if w.numel())]
+    ours, fused = unroll(cell, z, 7)[..., : cell.units], cell.fused(z, 7)
+    g = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float32)
+    torch.testing.assert_close(fused, ours)
+    torch.testing.assert_close(visible(cell, z, 7), fused if torch.backends.mkldnn.is_available() else ours)
+    expected = torch.autograd.grad(ours, inputs, g, materialize_grads=True)
+    for got, want in zip(torch.autograd.grad(fused, inputs, g, materialize_grads=True), expected):
+        torch.testing.assert_close(got, want, atol=1e-5, rtol=1e-5)
+
+
 def test_lstm_is_torchs_lstm():
     cell = make("lstm", {"units": 4}, seeds=(3,), inputs=2)
     theirs = torch.nn.LSTMCell(2, 4)
@@ -127,6 +161,16 @@ def test_lstm_is_torchs_lstm():
     z, x, _ = some(cell)
     h, c = theirs(x[0], (z[0, :, :4], z[0, :, 4:]))
     torch.testing.assert_close(cell.step(z, x)[0], torch.cat((h, c), dim=-1))
+
+
+def test_gru_is_torchs_gru():
+    """Both biases of the candidate included: b_n inside the product with r, d outside."""
+    cell = make("gru", {"units": 4}, seeds=(3,), inputs=2)
+    theirs = torch.nn.GRUCell(2, 4)
+    outside = torch.cat((torch.zeros(8), cell.d[0]))
+    theirs.load_state_dict({"weight_ih": cell.U[0], "weight_hh": cell.W[0], "bias_ih": outside, "bias_hh": cell.b[0]})
+    z, x, _ = some(cell)
+    torch.testing.assert_close(cell.step(z, x)[0], theirs(x[0], z[0]), atol=1e-14, rtol=0)
 
 
 def test_plrnn_keeps_its_diagonal_apart():
@@ -143,3 +187,57 @@ def test_clipped_shallow_plrnn_stays_bounded():
     for _ in range(500):
         z = cell.step(z)
     assert z.abs().amax() <= bound * 1.01
+
+
+@pytest.mark.parametrize("clipped", [False, True])
+def test_dendritic_plrnn_is_its_definition(clipped):
+    """The sorted thresholds give what the sum over bases says, with its gradients, at kinks and behind all of them."""
+    cell = make("dendritic_plrnn", {"units": 4, "bases": 3, "clipped": clipped}, seeds=(0, 1)).requires_grad_(True)
+    z = 2 * some(cell, batch=30)[0]
+    z[0, 0], z[0, 1] = cell.H[0, :, 1].detach(), 0.0
+    z[:, 2:4] = torch.tensor([1e6, -1e6])[:, None]
+    z.requires_grad_(True)
+    bases = (z.unsqueeze(-1) - cell.H.unsqueeze(1)).relu() - clipped * z.unsqueeze(-1).relu()
+    phi = (bases * cell.alpha[:, None, None]).sum(-1)
+    direct = phi @ cell.W.mT + cell.A.unsqueeze(1) * z + cell.h.unsqueeze(1)
+    torch.testing.assert_close(cell.step(z), direct, rtol=1e-9, atol=1e-12)
+    inputs = [z, *(w for w in cell.parameters() if w.numel())]
+    for got, want in zip(*(torch.autograd.grad(f.square().mean(), inputs) for f in (cell.step(z), direct))):
+        torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-9 * want.abs().max().item())
+
+
+def test_clipped_dendritic_plrnn_stays_bounded():
+    cell = make("dendritic_plrnn", {"units": 4, "bases": 5, "clipped": True}, init="gaussian", gain=3.0)
+    cell.A.copy_(torch.full_like(cell.A, 0.9))
+    bend = (cell.alpha.abs().unsqueeze(1) * cell.H.abs()).sum(-1)  # each basis is off by at most its own threshold
+    bound = (cell.h.abs() + (cell.W.abs() @ bend.unsqueeze(-1)).squeeze(-1)).amax() / 0.1
+    z = 100 * some(cell)[0]
+    for _ in range(500):
+        z = cell.step(z)
+    assert z.abs().amax() <= bound * 1.01
+
+
+@pytest.mark.parametrize(
+    ("kind", "knobs", "readout", "features", "published"),
+    [
+        ("shallow_plrnn", {"units": 5, "hidden": 250, "clipped": True}, "linear", 5, 2785),
+        ("shallow_plrnn", {"units": 16, "hidden": 512, "clipped": True}, "linear", 64, 17952),
+        ("dendritic_plrnn", {"units": 35, "bases": 50}, "identity", 5, 3245),
+        ("dendritic_plrnn", {"units": 105, "bases": 40}, "identity", 64, 18099),
+    ],
+)
+def test_networks_are_of_the_published_size(kind, knobs, readout, features, published):
+    """Trainable parameters of the networks in table 1 of Hess et al. 2023 (ECG and EEG)."""
+    cell = CELLS[kind](inputs=0, population=1, **knobs)
+    seer = READOUTS[readout](features, cell.units, cell.state, 1)
+    cell.build([(INITS["uniform"], torch.Generator())])
+    seer.build([torch.Generator()])
+    assert sum(w.numel() for module in (cell, seer) for w in module.parameters()) == published
+
+
+@pytest.mark.parametrize(
+    ("kind", "knobs"), [("alrnn", {"units": 3, "rectified": 4}), ("dendritic_plrnn", {"bases": 0})]
+)
+def test_impossible_sizes_are_refused(kind, knobs):
+    with pytest.raises(ValueError, match=f"cell/{list(knobs)[-1]}"):
+        CELLS[kind](inputs=0, population=1, **knobs)

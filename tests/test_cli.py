@@ -13,7 +13,6 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import made_up
-import numpy as np
 import pytest
 import torch
 import yaml
@@ -161,14 +160,6 @@ WRONG = {
     "no sweep": (["sweep", "none.py"], "no sweep at none.py.*ask.py"),
     "trials of a grid": (["sweep", "ask.py", "--trials", "3", "--dry-run"], "trials=3 says nothing about a grid"),
     "change of a sweep": (["sweep", "ask.py", "--set", "trainin/steps=3", "--dry-run"], "trainin.*training"),
-    "system": (["spectrum", "lorentz63"], "No system is called 'lorentz63'. Did you mean 'lorenz63'"),
-    "parameter": (["spectrum", "lorenz63", "--set", "roh=38"], "roh.*Did you mean 'rho'"),
-    "value": (["spectrum", "lorenz63", "--set", "rho=high"], "rho must be float, but got 'high'"),
-    "value of a flow": (["spectrum", "Halvorsen", "--set", "a=high"], "Halvorsen: a must be"),
-    "dt of a map": (["spectrum", "henon", "--dt", "0.1"], "'dt'"),
-    "dt of a network": (["spectrum", "tiny.yaml", "--dt", "0.1"], "--set dataset/dt=0.1"),
-    "too many": (["spectrum", "henon", "--exponents", "3"], "but got k=3"),
-    "no record": (["spectrum", "none.npz"], "none.npz: No such file"),
     "family": (["list", "cell"], "No family is called 'cell'. Did you mean 'cells'"),
     "experiment": (["atlas", "none"], "No records in none or results/none.*mlflow.db"),
     "store": (["atlas", "none", "--tracking-uri", "sqlite:///none.db"], "no MLflow store at none.db"),
@@ -196,8 +187,6 @@ def test_a_bad_cell_in_a_recording_is_named():
 
 
 def test_files_that_are_something_else():
-    np.savez("foreign.npz", a=np.zeros(3))
-    assert "foreign.npz is not a lyapsweep record" in complaint(2, "spectrum", "foreign.npz")
     assert "is not YAML" in complaint(2, "run", broken("bad.yaml", "cell: {kind: [}\n"))
     assert re.search(r"line 2: NameError", complaint(2, "sweep", broken("bad.py", "x = 1\nSWEEP = missing\n")))
 
@@ -213,52 +202,6 @@ def test_an_error_that_nobody_foresaw_is_one_line_too_and_debug_shows_where(monk
         result = call(*args, "--no-tracking")
         assert result.exit_code == 1
         assert 'in burst\n    raise RuntimeError("out of luck")' in result.stderr
-
-
-# spectrum
-
-
-def test_henon_as_json():
-    told = json.loads(ok("spectrum", "henon", "--json"))
-    assert {"exponents_per_step", "exponents_per_time", "stderr_per_step", "map", "kaplan_yorke"} <= set(told)
-    assert (told["what"], told["map"], told["dt"]) == ("henon", "system", None)
-    assert told["exponents_per_step"] == pytest.approx([0.4192, -1.6232], abs=0.005)
-    assert told["kaplan_yorke"] == pytest.approx(1.258, abs=0.005)
-    assert json.loads(ok("spectrum", "henon", "--json")) == told
-    other = json.loads(ok("spectrum", "henon", "--json", "--seed", "1", "--steps", "300", "--orbits", "7"))
-    assert (other["steps"], other["orbits"], other["settings"]["seed"]) == (300, 7, 1)
-
-
-def test_a_system_beside_its_literature():
-    text = ok("spectrum", "lorenz63", "--set", "rho=38", "--steps", "200", "--orbits", "64", "--warmup", "300")
-    first = next(line.split() for line in text.splitlines() if line.startswith("1 "))
-    assert first[-1] == "1.1042"
-    assert float(first[3]) == pytest.approx(1.1042, abs=5 * float(first[4]))
-    assert "(exactly -13.67)" in text
-    assert "Mikhaeil et al. 2022" in text
-    assert re.search(r"tau_pred +\S+ steps = \S+ units of time", text)
-
-
-def test_exact_exponents_and_parameters_of_a_linear_map():
-    told = json.loads(ok("spectrum", "linear", "--set", "matrix=[[2, 0], [0, 0]]", "--steps", "20", "--json"))
-    assert told["exponents_per_step"] == [pytest.approx(math.log(2)), "-inf"]
-    assert "rank losses" in ok("spectrum", "linear", "--set", "matrix=[[2, 0], [0, 0]]", "--steps", "20")
-    assert "none: the largest exponent" in ok("spectrum", "linear", "--set", "matrix=[[0.5]]", "--steps", "20")
-
-
-def test_an_orbit_that_escapes_has_no_exponents():
-    assert "henon: the orbit left the finite numbers" in complaint(1, "spectrum", "henon", "--set", "a=5")
-    result = call("spectrum", "henon", "--set", "a=5", "--json")
-    assert json.loads(result.stdout)["exponents_per_step"] == [None, None]
-
-
-def test_a_fresh_network_is_the_one_that_the_config_draws():
-    told = json.loads(ok("spectrum", "tiny.yaml", "--seed", "3", "--set", "cell/units=5", "--json", "--exponents", "2"))
-    config = Config.load("tiny.yaml", {"seed": 3, "cell/units": 5, "lyapunov/exponents": 2})
-    expected = trial.network_spectrum(config)
-    assert told["exponents_per_step"] == expected.exponents.tolist()
-    assert (told["state"], told["map"]) == (5, "closed loop")
-    assert "of the leading 2 of 4" in ok("spectrum", "tiny.yaml", "--exponents", "2")
 
 
 # run
@@ -277,29 +220,6 @@ def test_a_trial_leaves_records_and_says_what_it_found():
     assert str(Path("results/tiny/records", last.filename)) in text
     assert ["..."] in shown  # 12 exponents: the first ten and the last
     assert not Path("results/mlflow.db").exists()
-
-
-def test_the_spectrum_of_a_record_is_its_own():
-    ok("run", "tiny.yaml", "--no-tracking")
-    last = records()[-1]
-    file = Path("results/tiny/records", last.filename)
-    told = json.loads(ok("spectrum", file, "--json"))
-    assert told["exponents_per_step"] == last.spectra["closed loop"].exponents.tolist()
-    assert told["stderr_per_step"] == last.spectra["closed loop"].stderr.tolist()
-    longer = json.loads(ok("spectrum", file, "--json", "--steps", "40"))
-    assert longer["steps"] == 40
-    fresh = json.loads(ok("spectrum", "tiny.yaml", "--json"))
-    assert fresh["exponents_per_step"] != told["exponents_per_step"]
-
-
-def test_a_record_without_weights_tells_what_it_holds_and_no_more():
-    ok("run", "tiny.yaml", "--no-tracking")
-    first = records()[0]
-    file = Path("results/tiny/records", first.filename)
-    told = json.loads(ok("spectrum", file, "--json"))
-    assert told["exponents_per_step"] == first.spectra["closed loop"].exponents.tolist()
-    assert "holds no weights" in complaint(2, "spectrum", file, "--steps", "40")
-    assert "holds trained ones" in complaint(2, "spectrum", file, "--seed", "1")
 
 
 def test_what_is_trained_is_not_trained_again_unless_asked(monkeypatch):

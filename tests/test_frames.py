@@ -215,6 +215,17 @@ def test_segments_see_their_own_inputs():
     assert (np.abs(parts.exponents - whole.exponents) < 2 * whole.stderr).all()
 
 
+@fast
+def test_every_block_of_a_driven_run_takes_its_own_inputs(method):
+    """More inputs than a block or a chunk has steps are there, and must not be mixed up."""
+    cell = CELLS["vanilla"](inputs=2, population=2, units=6)
+    cell.build([(gaussian, torch.Generator().manual_seed(p)) for p in range(2)])
+    x = torch.randn(70, 2, 3, 2, generator=torch.Generator().manual_seed(1))
+    run = lambda method: lyapunov_spectra(cell, torch.zeros(2, 3, 6), x, steps=40, warmup=7, method=method)  # noqa: E731
+    for found, expected in zip(run(method), run("qr")):
+        np.testing.assert_allclose(found.exponents, expected.exponents, atol=1e-9)
+
+
 def test_finite_time_exponents_average_to_the_spectrum():
     map = network(units=10, gain=2.0)
     z = settled(map)

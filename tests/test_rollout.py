@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lyapsweep.cells import CELLS
-from lyapsweep.forcing import FORCINGS, Full, Generalised, NoForcing, Sparse
+from lyapsweep.forcing import Full, Generalised, NoForcing, Schedule, Sparse, Truncated
 from lyapsweep.inits import gaussian
 from lyapsweep.readouts import READOUTS
 from lyapsweep.rollout import forced, free, segmented, shared_cuts, stepwise
@@ -41,25 +41,93 @@ def definition(cell, readout, x, a, p, b):
     return torch.stack(predictions)
 
 
+def slowly(cell, readout, x, a, truncations=None):
+    """The whole population by its definition, one step of the cell and of autograd at a time."""
+    z, predictions = torch.zeros(POPULATION, BATCH, cell.state), []
+    for t in range(len(x) - 1):
+        if t and truncations is not None:
+            z = torch.where(truncations[t, :, None, None], z.detach(), z)
+        pull = a[t, :, None, None] * (readout.mask if t else torch.ones(cell.state))
+        z = cell.step((1 - pull) * z + pull * readout.back(x[t]))
+        predictions.append(readout(z))
+    return torch.stack(predictions)
+
+
+def plan(*forcings):
+    """Strengths and truncations of one forcing for all members, or of one each."""
+    return Schedule(forcings * (POPULATION if len(forcings) == 1 else 1), T, updates=1).at(0)
+
+
+def agree(predictions, x, *modules):
+    """Two ways to predict agree in every prediction and in every gradient of the loss."""
+    got, want = predictions
+    torch.testing.assert_close(got, want, atol=1e-12, rtol=1e-9)
+    for one, other in zip(*(gradients((p - x[1:]).square().mean(), *modules) for p in predictions)):
+        assert (one is None) == (other is None) or not (one if other is None else other).any()
+        if one is not None and other is not None:
+            torch.testing.assert_close(one, other, atol=1e-11, rtol=1e-8)
+
+
 def gradients(loss, *modules):
     weights = [w for m in modules for w in m.parameters() if w.numel()]
-    return torch.autograd.grad(loss, weights, allow_unused=True)
+    return torch.autograd.grad(loss, weights, allow_unused=True, retain_graph=True)
 
 
 @pytest.mark.parametrize("cell_kind", list(CELLS))
 @pytest.mark.parametrize("forcing", [Sparse(interval=1), Sparse(interval=5), Sparse(interval=T), Full(), NoForcing()])
-def test_segments_equal_steps(cell_kind, forcing):
+def test_segments_and_steps_are_the_definition(cell_kind, forcing):
     cell, readout = network(cell_kind)
-    x, a = observations(), forcing.strengths(T).double()[:, None].expand(-1, POPULATION)
+    x, (a, _) = observations(), plan(forcing)
     cuts = shared_cuts(readout, a)
     assert cuts is not None
-    pieces, steps = segmented(cell, readout, x, cuts), stepwise(cell, readout, x, a)
-    torch.testing.assert_close(pieces, steps, atol=1e-12, rtol=0)
-    losses = [(p - x[1:]).square().mean() for p in (pieces, steps)]
-    for got, want in zip(*(gradients(loss, cell, readout) for loss in losses)):
-        assert (got is None) == (want is None)
-        if got is not None:
-            torch.testing.assert_close(got, want, atol=1e-12, rtol=1e-9)
+    slow = slowly(cell, readout, x, a)
+    agree((segmented(cell, readout, x, cuts), slow), x, cell, readout)
+    agree((stepwise(cell, readout, x, a), slow), x, cell, readout)
+
+
+@pytest.mark.parametrize("cell_kind", list(CELLS))
+@pytest.mark.parametrize("readout_kind", list(READOUTS))
+@pytest.mark.parametrize(
+    "forcings",
+    [
+        (Generalised(alpha=0.3),),
+        (Sparse(interval=5), Generalised(alpha=0.2), NoForcing()),
+        (Truncated(interval=6),),
+        (Truncated(interval=6, start="zero"), NoForcing(start="zero"), Sparse(interval=4)),
+    ],
+)
+def test_whatever_is_no_segment_is_the_definition_too(cell_kind, readout_kind, forcings):
+    cell, readout = network(cell_kind, readout_kind)
+    x, (a, truncations) = observations(), plan(*forcings)
+    fast, slow = (f(cell, readout, x, a, truncations) for f in (forced, slowly))
+    agree((fast, slow), x, cell, readout)
+
+
+@pytest.mark.parametrize("cell_kind", list(CELLS))
+def test_a_truncated_gradient_is_that_of_windows_begun_at_a_given_state(cell_kind):
+    """d loss / d weights of truncation = the sum over pieces that each begin at the same state as at a constant."""
+    cell, readout = network(cell_kind)
+    x, (a, truncations) = observations(), plan(Truncated(interval=6))
+    whole = forced(cell, readout, x, a, truncations)
+    got = gradients((whole - x[1:]).square().sum(), cell, readout)
+    z, loss = readout.back(x[0]), torch.zeros(())
+    for t in range(T):
+        z = cell.step(z if t % 6 or not t else z.detach())
+        loss = loss + (readout(z) - x[t + 1]).square().sum()
+    for one, other in zip(got, gradients(loss, cell, readout)):
+        torch.testing.assert_close(one, other, atol=1e-10, rtol=1e-8)
+    untruncated = forced(cell, readout, x, a)
+    torch.testing.assert_close(whole, untruncated, atol=0, rtol=0)
+    through = gradients((untruncated - x[1:]).square().sum(), cell, readout)
+    assert any(not torch.allclose(g, h) for g, h in zip(got, through))
+
+
+def test_a_window_may_start_from_zero():
+    cell, readout = network("lstm")
+    x, (a, _) = observations(), plan(NoForcing(start="zero"))
+    run, _ = free(cell, readout, torch.zeros(POPULATION, BATCH, cell.state), T)
+    torch.testing.assert_close(forced(cell, readout, x, a), run, atol=1e-14, rtol=0)
+    assert shared_cuts(readout, a) is None
 
 
 @pytest.mark.parametrize("cell_kind", list(CELLS))
@@ -111,23 +179,3 @@ def test_a_free_run_continues_itself():
     second, end_again = free(cell, readout, middle, 5)
     torch.testing.assert_close(torch.cat((first, second)), whole)
     torch.testing.assert_close(end, end_again)
-
-
-@pytest.mark.parametrize("kind", list(FORCINGS))
-def test_strengths_are_strengths(kind):
-    a = FORCINGS[kind]().strengths(40)
-    assert a.shape == (40,)
-    assert a[0] == 1
-    assert ((a >= 0) & (a <= 1)).all()
-
-
-def test_sparse_forces_every_interval():
-    assert Sparse(interval=7).strengths(20).nonzero().flatten().tolist() == [0, 7, 14]
-
-
-@pytest.mark.parametrize(
-    ("make", "text"), [(lambda: Sparse(interval=0), "interval >= 1"), (lambda: Generalised(alpha=1.5), "alpha <= 1")]
-)
-def test_impossible_forcings_are_refused(make, text):
-    with pytest.raises(ValueError, match=text):
-        make()

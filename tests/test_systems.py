@@ -16,6 +16,7 @@ from lyapsweep.systems.equations import flows, on_torch, table
 
 MATRIX = [[0.9, 0.5, 0.0], [-0.3, 0.8, 0.2], [0.1, 0.0, 0.4]]
 SETTINGS = {"linear": {"matrix": MATRIX}}
+BOUNDS = {"ginibre": 2**41}  # whose first coordinate counts
 # Polynomial, driven, with vectors among the parameters, an rhs of its own, slices, jumps, `max`, many coordinates.
 FLOWS = [
     "Halvorsen",
@@ -52,7 +53,7 @@ def test_push_is_the_derivative_of_the_step(name):
     V = frames(system, 3, k=2)
     state, pushed = system.push(z, None, V)
     expected_state, expected = autodiff_push(system.step, z, None, V)
-    torch.testing.assert_close(state, expected_state, rtol=1e-10, atol=1e-10)
+    assert torch.equal(state, expected_state)  # to the last bit: two ways along one orbit stay together
     torch.testing.assert_close(pushed, expected, rtol=1e-10, atol=1e-10)
 
 
@@ -74,7 +75,7 @@ def test_orbits_stay_bounded(name):
     z = system.start(64, seeded(1))
     for _ in range(3000):
         z = system.step(z)
-    assert z.abs().max() < 100
+    assert z.abs().max() < BOUNDS.get(name, 100)
 
 
 @pytest.mark.filterwarnings("error")  # numpy's warnings where it meets a tensor: an equation left on numpy
@@ -82,7 +83,7 @@ def test_orbits_stay_bounded(name):
 def test_dysts_orbit_observed_is_bounded_and_agrees_with_the_step(name):
     system = build(name)
     z = system.start(1, seeded(1))
-    orbit = system.orbit(z, 1000)
+    orbit = system.trajectory(z, 1000)
     for t in range(5):
         z = system.step(z)
         np.testing.assert_allclose(orbit[t], z[0, 0].numpy(), rtol=1e-9, atol=1e-12)
@@ -111,7 +112,7 @@ def test_dysts_equations_on_tensors_are_dysts_equations(name):
 def test_every_flow_of_dysts(name):
     agrees_with_dysts(name)
     system = build(name)
-    assert np.isfinite(system.orbit(system.start(1, seeded(0)), 2000)).all()
+    assert np.isfinite(system.trajectory(system.start(1, seeded(0)), 2000)).all()
     assert system.observe(system.start(2, seeded(0)).requires_grad_()).requires_grad  # numpy would have refused
     test_push_is_the_derivative_of_the_step(name)
 
@@ -142,7 +143,7 @@ def test_substeps_are_chosen_so_that_more_would_change_nothing(name):
     flow, finer = build(name), build(name)
     assert flow.substeps < 64
     finer.substeps = 8 * flow.substeps
-    z = torch.from_numpy(flow.orbit(flow.start(1, seeded(0)), 300))[None]
+    z = torch.from_numpy(flow.trajectory(flow.start(1, seeded(0)), 300))[None]
     assert ((flow.step(z) - finer.step(z)).abs() / flow.spread).max() < 1e-5
 
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from lyapsweep.config import Config
+from lyapsweep.config import Config, Training
 from lyapsweep.record import Outcome, Record
-from lyapsweep.training import train
+from lyapsweep.regularisation import penalty
+from lyapsweep.training import Clip, train
 from lyapsweep.trial import build, force, network_spectrum, run_trial, run_trials
 
 TINY = {
@@ -38,7 +39,8 @@ def trained(configs, steps=None):
     network = build(configs, 3)
     generators = [torch.Generator().manual_seed(2 * c.seed + 1) for c in configs]
     plans = [c.training for c in configs]
-    *_, last = train(network, force(configs), series, configs[0].windows, plans, generators)
+    added = penalty(network, [c.regularisation for c in configs])
+    *_, last = train(network, force(configs), series, configs[0].windows, plans, generators, penalty=added)
     return last, network
 
 
@@ -46,7 +48,7 @@ def weights(network, p):
     return torch.cat([w[p].detach().flatten() for w in network.parameters()])
 
 
-@pytest.mark.parametrize("kind", ["vanilla", "lstm", "plrnn", "shallow_plrnn"])
+@pytest.mark.parametrize("kind", ["vanilla", "lstm", "plrnn", "dendritic_plrnn", "shallow_plrnn", "alrnn"])
 def test_alone_and_in_a_pack_of_64_agree(kind):
     configs = [
         tiny(
@@ -111,7 +113,7 @@ def test_a_population_of_one_follows_torchs_optimizer(optimizer):
     for step in range(6):
         x = cut(series, first[step][None], 20)
         reference.zero_grad()
-        (forced(theirs.cell, theirs.readout, x, force([config])) - x[1:]).square().mean().backward()
+        (forced(theirs.cell, theirs.readout, x, *force([config]).at(step)) - x[1:]).square().mean().backward()
         reference.step()
     torch.testing.assert_close(weights(ours, 0), weights(theirs, 0), rtol=1e-9, atol=1e-12)
 
@@ -191,3 +193,49 @@ def test_weights_that_do_not_fit(spoil, text):
     spoil(weights)
     with pytest.raises(ValueError, match=text):
         network_spectrum(tiny(), weights)
+
+
+VARYING = [
+    {"forcing__kind": "random", "forcing__interval": 6, "forcing__spread": 4},
+    {"forcing__kind": "annealed", "forcing__interval": 9},
+    {"forcing__kind": "adaptive", "forcing__every": 2, "forcing__gamma": 0.5},
+    {"forcing__kind": "adaptive", "forcing__every": 1, "forcing__proxy": "geometric_mean", "forcing__gamma": 0.9},
+    {"forcing__kind": "truncated", "forcing__interval": 4, "forcing__start": "zero"},
+    {"forcing__kind": "none", "training__clip_value": 0.01},
+    {"forcing__kind": "sparse", "regularisation__attractor": 0.1, "training__clip": 0.5},
+    {"forcing__kind": "generalised", "regularisation__latent": 0.01, "regularisation__observation": 0.02},
+]
+
+
+@pytest.mark.parametrize("readout", ["linear", "identity"])
+def test_alone_and_in_a_pack_of_every_forcing_agree(readout):
+    """Intervals that are drawn, strengths that adapt, pulls on the weights: each a member's own."""
+    settings = [{k: v for k, v in s.items() if readout == "linear" or "observation" not in k} for s in VARYING]
+    configs = [
+        tiny(cell__kind="dendritic_plrnn", cell__bases=4, readout__kind=readout, training__steps=10, seed=p, **s)
+        for p, s in enumerate(settings)
+    ]
+    together, pack = trained(configs)
+    for p, config in enumerate(configs):
+        alone, single = trained([config])
+        torch.testing.assert_close(together.losses[:, p], alone.losses[:, 0], rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(together.strengths[:, p], alone.strengths[:, 0], rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(weights(pack, p), weights(single, 0), rtol=1e-8, atol=1e-10)
+
+
+def test_a_trial_under_changing_forcing_reports_what_it_is_evaluated_under():
+    annealed, _ = trained([tiny(forcing__kind="annealed", forcing__interval=9)])
+    assert annealed.strengths[:, 0].nonzero().flatten().tolist() == [0, 9, 18]
+    adaptive, _ = trained([tiny(forcing__kind="adaptive", forcing__every=1, forcing__gamma=0.5)])
+    assert 0 <= adaptive.strengths[1, 0] < 1
+    record = list(run_trial(tiny(forcing__kind="adaptive", lyapunov__forced=True)))[-1]
+    assert record.spectra["forced"].maximum < record.spectra["closed loop"].maximum
+
+
+def test_clipping_by_norm_and_by_value():
+    plans = [Training(clip=2.0), Training(clip_value=0.5), Training(), Training(clip=5.0, clip_value=1.0)]
+    gradient = torch.tensor([[3.0, -4.0]]).repeat(4, 1)
+    clipped = Clip(plans, torch.zeros(4, 2))(gradient, gradient.norm(dim=1))
+    expected = torch.tensor([[1.2, -1.6], [0.5, -0.5], [3.0, -4.0], [1.0, -1.0]])
+    torch.testing.assert_close(clipped, expected)
+    assert torch.equal(Clip(plans[:1], torch.zeros(1, 2))(torch.zeros(1, 2), torch.zeros(1)), torch.zeros(1, 2))

@@ -1,16 +1,45 @@
 """CELLS: one file is one equation, its tangent and its citation."""
 
+from lyapsweep.cells.alrnn import Alrnn
 from lyapsweep.cells.cell import AbstractCell
+from lyapsweep.cells.dendritic_plrnn import DendriticPlrnn
+from lyapsweep.cells.exchange import BadWeights, from_state_dict, from_torch, to_state_dict, to_torch
+from lyapsweep.cells.gru import Gru
 from lyapsweep.cells.lstm import Lstm
 from lyapsweep.cells.plrnn import Plrnn
 from lyapsweep.cells.shallow_plrnn import ShallowPlrnn
+from lyapsweep.cells.stack import Stack
 from lyapsweep.cells.vanilla import Vanilla
 from lyapsweep.registry import Registry
 
 CELLS: Registry[type[AbstractCell]] = Registry(
     "cell",
-    {"vanilla": Vanilla, "lstm": Lstm, "plrnn": Plrnn, "shallow_plrnn": ShallowPlrnn},
+    {
+        "vanilla": Vanilla,
+        "lstm": Lstm,
+        "gru": Gru,
+        "plrnn": Plrnn,
+        "dendritic_plrnn": DendriticPlrnn,
+        "shallow_plrnn": ShallowPlrnn,
+        "alrnn": Alrnn,
+    },
     given=("inputs", "population"),
 )
 
-__all__ = ["CELLS", "AbstractCell", "Lstm", "Plrnn", "ShallowPlrnn", "Vanilla"]
+__all__ = [
+    "CELLS",
+    "AbstractCell",
+    "Alrnn",
+    "BadWeights",
+    "DendriticPlrnn",
+    "Gru",
+    "Lstm",
+    "Plrnn",
+    "ShallowPlrnn",
+    "Stack",
+    "Vanilla",
+    "from_state_dict",
+    "from_torch",
+    "to_state_dict",
+    "to_torch",
+]

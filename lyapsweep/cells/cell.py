@@ -4,13 +4,15 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Generator, Tensor, nn
 
-from lyapsweep.maps import AbstractMap
+from lyapsweep.maps import AbstractMap, Inputs, States, Tangents, autodiff_push
 
 Draw = Callable[[int, int, Generator], Tensor]
 """A recurrent matrix from (rows, columns, generator): one of `INITS` with its settings."""
+Driven = Float[Tensor, "population batch exponents inputs"]
+"""Tangents of a cell's inputs, one a row."""
 
 
 class AbstractCell(nn.Module, AbstractMap):
@@ -18,7 +20,10 @@ class AbstractCell(nn.Module, AbstractMap):
 
     The state is one flat row whose first `units` entries are what a read-out sees (an LSTM's h; its c comes after).
     Weights are (population, out, in), biases (population, out). `inputs` may be 0: an autonomous network.
+    `linear_part` names A, W and h of a cell z' = A z + W phi(z) + h: what a regularisation may hold on to.
     """
+
+    linear_part: tuple[str, str, str] | None = None
 
     def __init__(self, inputs: int, units: int, population: int, state: int):
         super().__init__()
@@ -34,6 +39,15 @@ class AbstractCell(nn.Module, AbstractMap):
         for name in members[0]:
             stacked = torch.stack([m[name] for m in members]).to(torch.get_default_dtype())
             setattr(self, name, nn.Parameter(stacked))
+
+    def drive(self, z: States, x: Inputs, X: Driven) -> Tangents:
+        """X (df/dx)^T: what tangents of the inputs add to those of the next state. By autodiff unless written out."""
+        return autodiff_push(lambda driven, _: self.step(z, driven), x, None, X)[1]
+
+    @property
+    def visible(self) -> Bool[Tensor, " state"]:
+        """True at what a read-out sees of the state."""
+        return torch.arange(self.state) < self.units
 
 
 def affine(

@@ -7,13 +7,13 @@ State: z = [h, c], 2 x units: the Jacobian and the spectrum are those of the pai
 import torch
 from torch import Generator, Tensor, nn
 
-from lyapsweep.cells.cell import Draw, affine, carry, logistic_slope, tanh_slope
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
+from lyapsweep.cells.cell import Draw, Driven, affine, carry, logistic_slope, tanh_slope
+from lyapsweep.cells.unrolled import AbstractFusedCell, Gradients, along, backwards, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
 
 
-class Lstm(AbstractUnrolledCell):
+class Lstm(AbstractFusedCell):
     """The LSTM on its full state [h, c], gates in torch's order i, f, g, o (Hochreiter and Schmidhuber 1997)."""
 
     W: nn.Parameter
@@ -44,6 +44,15 @@ class Lstm(AbstractUnrolledCell):
         i, f, g, o = self.gates(h, x)
         c = torch.addcmul(i * g, f, c)
         return torch.cat((o * torch.tanh(c), c), dim=-1)
+
+    def fused(self, z: States, steps: int) -> Tensor:
+        silence, unheard = z.new_zeros(steps, z.shape[1], 1), z.new_zeros(4 * self.units, 1)  # it insists on an input
+        members = []
+        for start, W, b in zip(z.unbind(), self.W.unbind(), self.b.unbind()):
+            state, weights = start[None].split(self.units, dim=-1), (unheard, W, b, torch.zeros_like(b))
+            h, *_ = torch.lstm(silence, state, weights, True, 1, 0.0, True, False, False)
+            members.append(h)
+        return torch.stack(members, dim=1)
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
@@ -91,12 +100,13 @@ class Lstm(AbstractUnrolledCell):
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         """dc' = f dc + c f(1-f) df + g i(1-i) di + i(1-g^2) dg;  dh' = o(1-tanh^2 c') dc' + tanh(c') o(1-o) do."""
-        n = self.units
         after, slopes, f, through = self.slopes(z, x)
-        da = carry(V[..., :n], self.W) * torch.cat(slopes, dim=-1).unsqueeze(2)
-        dc = V[..., n:] * f.unsqueeze(2) + da[..., :n] + da[..., n : 2 * n] + da[..., 2 * n : 3 * n]
-        dh = dc * through.unsqueeze(2) + da[..., 3 * n :]
-        return after, torch.cat((dh, dc), dim=-1)
+        dh, dc = V.split(self.units, dim=-1)
+        return after, gathered(carry(dh, self.W), dc * f.unsqueeze(2), slopes, through)
+
+    def drive(self, z: States, x: Inputs, X: Driven) -> Tangents:
+        _, slopes, _, through = self.slopes(z, x)
+        return gathered(carry(X, self.U), None, slopes, through)
 
     def slopes(self, z: States, x: Inputs | None) -> tuple[States, tuple[Tensor, ...], Tensor, Tensor]:
         """[h', c'];  of c' in the activations of i, f, g, and of h' in that of o;  of c' in c;  of h' in c'."""
@@ -127,3 +137,10 @@ class Lstm(AbstractUnrolledCell):
         _, of_gates, f, _ = self.slopes(z, x)
         W_o = self.W[:, 3 * self.units :]
         return log_abs_det(W_o.unsqueeze(1)) + (f.log() + of_gates[3].abs().log()).sum(-1)
+
+
+def gathered(da: Tangents, dc: Tensor | None, slopes: tuple[Tensor, ...], through: Tensor) -> Tangents:
+    """[dh', dc'] from the tangents of the four activations, and dc carried by the forget gate."""
+    d_i, d_f, d_g, d_o = (da * torch.cat(slopes, dim=-1).unsqueeze(2)).chunk(4, dim=-1)
+    dc = d_i + d_f + d_g if dc is None else dc + d_i + d_f + d_g
+    return torch.cat((dc * through.unsqueeze(2) + d_o, dc), dim=-1)

@@ -17,6 +17,7 @@ from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 class ShallowPlrnn(AbstractUnrolledCell):
     """The shallow PLRNN z' = A z + W1 relu(W2 z + h2) + h1, plain or clipped (Hess et al. 2023)."""
 
+    linear_part = ("A", "W1", "h1")
     A: nn.Parameter
     W1: nn.Parameter
     W2: nn.Parameter

@@ -38,6 +38,25 @@ class AbstractUnrolledCell(AbstractCell):
         return super().orbit(z, inputs, steps) if inputs is not None else self.ahead(z, steps)[0]
 
 
+class AbstractFusedCell(AbstractUnrolledCell):
+    """A cell for which a processor has one call that does all steps, and their way back, of what a read-out sees."""
+
+    @abstractmethod
+    def fused(self, z: States, steps: int) -> Float[Tensor, "steps population batch units"]:
+        """The visible units after 1 ... steps undriven steps, differentiable in z and in the weights."""
+
+
+def visible(cell: AbstractCell, z: States, steps: int) -> Float[Tensor, "steps population batch units"]:
+    """The visible units after 1 ... steps undriven steps: all that training asks of a cell.
+
+    The fused call is oneDNN's, single precision on a CPU; elsewhere it would go step by step.
+    """
+    single = z.device.type == "cpu" and z.dtype == torch.float32 and torch.backends.mkldnn.is_available()
+    if single and isinstance(cell, AbstractFusedCell):
+        return cell.fused(z, steps)
+    return unroll(cell, z, steps)[..., : cell.units]
+
+
 def unroll(cell: AbstractCell, z: States, steps: int) -> Steps:
     """The states after 1 ... steps undriven steps from z, differentiable in z and in the weights."""
     if isinstance(cell, AbstractUnrolledCell):
@@ -68,7 +87,7 @@ class Unrolled(torch.autograd.Function):
 
 def along(z: States, steps: int) -> Float[Tensor, "steps_plus_one population batch state"]:
     """Room for z and the states after 1 ... steps steps, z written into it."""
-    states = z.new_empty(steps + 1, *z.shape)
+    states = z.new_empty(len(z), steps + 1, *z.shape[1:]).transpose(0, 1)
     states[0] = z
     return states
 
@@ -83,3 +102,8 @@ def total(
 ) -> Float[Tensor, "population rows columns"]:
     """sum_t errors_t^T given_t: what all steps together tell a matrix, as one product."""
     return torch.bmm(errors.transpose(0, 1).flatten(1, 2).mT, given.transpose(0, 1).flatten(1, 2))
+
+
+def pooled(errors: Float[Tensor, "steps population batch rows"]) -> Float[Tensor, "population rows"]:
+    """sum over steps and batch, one after the other: at once would take six times as long."""
+    return errors.sum(dim=0).sum(dim=1)

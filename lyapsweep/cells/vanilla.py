@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor, nn, tanh
 from torch.nn.functional import softplus
 
-from lyapsweep.cells.cell import Draw, affine, carry, tanh_slope
+from lyapsweep.cells.cell import Draw, Driven, affine, carry, tanh_slope
 from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
@@ -61,6 +61,9 @@ class Vanilla(AbstractUnrolledCell):
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         a = self.activation(z, x)
         return tanh(a), carry(V, self.W) * tanh_slope(a).unsqueeze(2)
+
+    def drive(self, z: States, x: Inputs, X: Driven) -> Tangents:
+        return carry(X, self.U) * tanh_slope(self.activation(z, x)).unsqueeze(2)
 
     def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
         slopes = tanh_slope(self.activation(z, x))

@@ -173,8 +173,11 @@ def terminable() -> Iterator[None]:
 
 def reporter(config: "Config", out: "Console") -> Callable[["Record"], None]:
     """Prints one line a report: step, largest exponent, predictability time, and as many measures as fit."""
+    from lyapsweep.measures import chosen
+
     columns = [("step", 8), ("seconds", 8), ("lambda_max/step", 19), ("tau_pred", 9)]
-    columns += [(name, max(len(name), 10)) for name in config.measures]
+    names = list(chosen(config.measures))
+    columns += [(name, max(len(name), 10)) for name in names]
     while sum(width + 2 for _, width in columns) > out.width and len(columns) > 5:
         columns.pop()
     headings = "  ".join(f"{heading:>{width}}" for heading, width in columns)
@@ -185,7 +188,7 @@ def reporter(config: "Config", out: "Console") -> Callable[["Record"], None]:
         ahead = show.number(spectrum.predictability_time) if show.chaotic(spectrum) else "-"
         exponent = show.together(spectrum.maximum, float(spectrum.stderr[0]))
         cells = [str(record.step), f"{record.provenance['seconds']:.1f}", exponent, ahead]
-        cells += [show.number(record.measures[name]) for name in config.measures]
+        cells += [show.number(record.measures[name]) for name in names]
         out.print("  ".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, columns)), soft_wrap=True)
 
     return tell

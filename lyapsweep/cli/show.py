@@ -17,6 +17,20 @@ if TYPE_CHECKING:
     from lyapsweep.dynamics import Spectrum
     from lyapsweep.record import Record
 
+KINDS = {
+    "system": "a known system, along its own orbit",
+    "closed loop": "the network running freely",
+    "zero input": "the network running freely, its inputs held at zero",
+    "driven": "the network driven by the given inputs; exponents are conditional on them",
+    "forced": "the network under the forcing of training",
+}
+CHECKS = {
+    "sum_rule": "|sum of exponents - mean log |det J||, nats per step",
+    "resolution": "largest relative error of one stretching factor, by rounding",
+    "halves": "largest difference between the two halves of the steps, nats per step",
+    "orbits": "largest difference between two halves of the orbits, nats per step",
+    "zero": "distance of the nearest exponent from zero, nats per step; a flow has one that is zero",
+}
 WIDTH = 120  # where nothing says how wide the output is
 MOST_DECIMALS = 8
 
@@ -75,27 +89,46 @@ def exponents(spectrum: "Spectrum", literature: Sequence[float] = (), most: int 
     return table
 
 
+def unit(spectrum: "Spectrum") -> str:
+    """What one exponent is counted in: per step, or per unit time where the map has a time."""
+    return spectrum.settings.get("unit") or ("nats per unit time" if spectrum.dt else "nats per step")
+
+
 def readings(spectrum: "Spectrum", exact_sum: float | None = None) -> list[tuple[str, str]]:
     """What is read off a spectrum, in words: (what, how much)."""
-    per, unit = 1 / (spectrum.dt or 1.0), "per unit time" if spectrum.dt else "per step"
+    per, one = 1 / (spectrum.dt or 1.0), "per unit time" if spectrum.dt else "per step"
     kept = len(spectrum.exponents)
-    total = f"{number(spectrum.sum * per)} {unit}" + (f" (exactly {number(exact_sum)})" if exact_sum else "")
+    total = f"{number(spectrum.sum * per)} {one}" + (f" (exactly {number(exact_sum)})" if exact_sum else "")
     if not spectrum.complete:
         total += f", of the leading {kept} of {spectrum.state}"
     lines = [
-        (
-            "map",
-            f"{spectrum.map}, {kept} of {spectrum.state} exponents" + (f", dt = {spectrum.dt:g}" if per != 1 else ""),
-        ),
-        ("orbits", f"{spectrum.orbits} of {spectrum.steps} steps, after {spectrum.settings.get('warmup', 0)}"),
+        *about(spectrum),
+        ("largest", f"{together(spectrum.maximum * per, float(spectrum.stderr[0]) * per)} {one}"),
         ("sum", total),
+        ("mean", f"{number(spectrum.mean * per)} {one}"),
+        ("positive", f"{spectrum.positive} of {kept} by more than two standard errors"),
         ("Kaplan-Yorke dimension", unless_nan(spectrum.kaplan_yorke, "unknown: more exponents are needed")),
-        ("entropy rate", f"{unless_nan(spectrum.entropy_rate * per)} {unit} (sum of the positive exponents)"),
+        ("entropy rate", f"{unless_nan(spectrum.entropy_rate * per)} {one} (sum of the positive exponents)"),
         ("tau_pred", prediction(spectrum)),
     ]
     if spectrum.rank_losses:
         lines.append(("rank losses", f"{spectrum.rank_losses} tangent vectors met a singular Jacobian: -inf"))
     return lines
+
+
+def about(spectrum: "Spectrum") -> list[tuple[str, str]]:
+    """Which map was measured, and along how much of it."""
+    meaning = f" ({KINDS[spectrum.map]})" if spectrum.map in KINDS else ""
+    time = f", dt = {spectrum.dt:g}" if spectrum.dt else ""
+    return [
+        ("map", f"{spectrum.map}{meaning}, {len(spectrum.exponents)} of {spectrum.state} exponents{time}"),
+        ("orbits", f"{spectrum.orbits} of {spectrum.steps} steps, after {spectrum.settings.get('warmup', 0)}"),
+    ]
+
+
+def checks(spectrum: "Spectrum") -> list[tuple[str, str]]:
+    """What the run noticed of itself, each with what it means."""
+    return [(name, f"{number(value)}  ({CHECKS.get(name, name)})") for name, value in spectrum.checks.items()]
 
 
 def unless_nan(value: float, otherwise: str = "unknown") -> str:
@@ -120,11 +153,12 @@ def write(out: Console, lines: Iterable[tuple[str, str]]) -> None:
 
 
 def scores(record: "Record") -> list[tuple[str, str]]:
-    """The measures, each with its floor: what an independent sample of the truth scores."""
+    """The measures, each beside its floor and its saturation: what the truth and what a dead network would score."""
+    beside = (("floor", record.floors), ("saturation", record.saturations))
+    scored = {name: value for name, value in record.measures.items() if "/" not in name}
+    bounds = {name: [f"{what} {number(found[name])}" for what, found in beside if name in found] for name in scored}
     return [
-        (name, number(value) + (f"  (floor {number(record.floors[name])})" if name in record.floors else ""))
-        for name, value in record.measures.items()
-        if "/" not in name
+        (name, number(v) + (f"  ({', '.join(bounds[name])})" if bounds[name] else "")) for name, v in scored.items()
     ]
 
 

@@ -22,11 +22,12 @@ def build(kind: str, **settings: Any) -> Series:
     Raises `UnknownName`, `BadSeries`.
     """
     DATASETS.check(kind, settings)
-    path = settings.get("path")
-    changed = Path(path).stat().st_mtime_ns if path and Path(path).is_file() else None
-    return once(kind, json.dumps(settings, sort_keys=True), (str(Path.cwd()), changed) if path else None)
+    path = settings.get("path") or []
+    files = [Path(p) for p in (path if isinstance(path, list) else [path])]
+    changed = tuple(file.stat().st_mtime_ns if file.is_file() else None for file in files)
+    return once(kind, json.dumps(settings, sort_keys=True), (str(Path.cwd()), *changed) if files else ())
 
 
 @lru_cache(maxsize=16)
-def once(kind: str, settings: str, file: tuple[str, int | None] | None) -> Series:
+def once(kind: str, settings: str, files: tuple[str | int | None, ...]) -> Series:
     return DATASETS[kind](**json.loads(settings))

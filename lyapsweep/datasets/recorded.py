@@ -1,76 +1,104 @@
-"""A series from a file: CSV, NPY or Parquet, checked cell by cell before anything is trained on it."""
+"""A series from files: CSV, NPY or Parquet, checked cell by cell before anything is trained on it."""
 
 import math
 
 import numpy as np
 
+from lyapsweep.datasets.assembly import assemble, lost
 from lyapsweep.datasets.files import read
-from lyapsweep.datasets.series import BadSeries, Series, choose, standardised
+from lyapsweep.datasets.series import BadSeries, Series, choose
 
 LEAST_TRAIN, LEAST_TEST = 50, 10  # rows after embedding, below which no measure means anything
 
 
 def recorded(
     *,
-    path: str,
+    path: str | list,
     columns: list | None = None,
+    inputs: list | None = None,
     dt: float = 1.0,
     dimension: int = 1,
     delay: int = 1,
     test: float = 0.25,
-    standardise: bool = True,
+    standardise: bool | str = "column",
     lambda_max: float | None = None,
     skip: int = 0,
 ) -> Series:
     """A recording: rows are equidistant times, `dt` apart; the last `test` share of them is held out.
 
-    `columns` are chosen by name or by position from 0 (all where None); the first `skip` rows of data are left out.
-    `dimension` > 1 embeds each column x in its past, x(t), x(t - delay), ..., x(t - (dimension - 1) delay), delays in
-    rows (Takens 1981); each part is embedded by itself, so that no value of one is seen in the other. `lambda_max` is
-    the largest exponent of the true dynamics in nats per unit time where the user knows it; nobody else does.
+    `columns` are chosen by name or by position from 0 (all where None), and of these the `inputs` drive the system and
+    are not predicted; the first `skip` rows of data are left out. `dimension` > 1 embeds each other column x in its
+    past, x(t), x(t - delay), ..., x(t - (dimension - 1) delay), delays in rows (Takens 1981). `standardise` is
+    `column`, `global` or `none`, see `series.scaled`. `lambda_max` is the largest exponent of the true dynamics in
+    nats per unit time where the user knows it; nobody else does.
+
+    `path` may list several recordings of one system with the same columns: windows never cross from one into the
+    next, and the held-out part is the last `test` share of the last one (1 holds it out whole).
 
     Raises `BadSeries` naming file, row and column: row is the line of a CSV file, counted from 1 as an editor does,
     and the index from 0 of an array or table.
     """
-    if not 0 < test < 1 or dimension < 1 or delay < 1 or skip < 0:
+    paths = [str(p) for p in (path if isinstance(path, list) else [path])]
+    source = ", ".join(paths)
+    whole = len(paths) > 1 and test == 1
+    if not paths:
+        raise BadSeries("dataset/path must name at least one file, but is an empty list.")
+    if not (0 < test < 1 or whole) or dimension < 1 or delay < 1 or skip < 0:
         raise BadSeries(
-            f"{path}: 0 < test < 1, dimension >= 1, delay >= 1 and skip >= 0 must hold, "
-            f"but got test={test}, dimension={dimension}, delay={delay}, skip={skip}."
+            f"{source}: 0 < test < 1 (or 1: the last of several files), dimension >= 1, delay >= 1 and skip >= 0 must "
+            f"hold, but got test={test}, dimension={dimension}, delay={delay}, skip={skip}."
         )
-    file = read(path)
-    chosen = choose(columns, file.names, path)
-    names = tuple(file.names[c] for c in chosen)
-    values = file.numbers(chosen, skip)
-    held_out = round(test * len(values))
-    lost = (dimension - 1) * delay
-    if len(values) - held_out - lost < LEAST_TRAIN or held_out - lost < LEAST_TEST:
-        need = max(math.ceil((LEAST_TRAIN + lost) / (1 - test)), math.ceil((LEAST_TEST + lost) / test)) + 1
-        raise BadSeries(
-            f"{path}: {len(values)} rows are too few for test={test}, dimension={dimension}, delay={delay}: "
-            f"{LEAST_TRAIN} training and {LEAST_TEST} test rows must remain, which takes {need} rows."
-        )
-    train, truth = (embed(part, dimension, delay) for part in (values[:-held_out], values[-held_out:]))
-    names = embedded_names(names, dimension, delay)
-    train, truth, mean, std = standardised(train, truth, names, path, standardise)
-    return Series(
-        train,
-        truth,
-        dt,
+    names, parts = tables(paths, columns, skip)
+    held_out = round(test * len(parts[-1]))
+    pieces = [*parts[:-1], parts[-1][: len(parts[-1]) - held_out]]
+    enough(pieces, held_out, test, dimension, delay, source)
+    return assemble(
+        pieces[:-1] if whole else pieces,
+        parts[-1][-held_out:],
         names,
-        mean,
-        std,
+        source=source,
+        dt=dt,
+        inputs=inputs,
+        dimension=dimension,
+        delay=delay,
+        standardise=standardise,
         lambda_max=None if lambda_max is None else lambda_max * dt,
         lambda_source="" if lambda_max is None else "given by the user",
-        source=path,
     )
 
 
-def embed(values: np.ndarray, dimension: int, delay: int) -> np.ndarray:
-    """(time, columns) -> (time - (dimension - 1) delay, columns * dimension), each column followed by its own past."""
-    lost = (dimension - 1) * delay
-    pasts = [values[lost - k * delay : len(values) - k * delay] for k in range(dimension)]
-    return np.stack(pasts, axis=-1).reshape(len(values) - lost, -1)
+def tables(paths: list[str], columns: list | None, skip: int) -> tuple[tuple[str, ...], list[np.ndarray]]:
+    """The names of the chosen columns and, a file each, their numbers (rows, columns)."""
+    found, parts = (), []
+    for path in paths:
+        file = read(path)
+        chosen = choose(columns, file.names, path)
+        names = tuple(file.names[c] for c in chosen)
+        if parts and names != found:
+            raise BadSeries(
+                f"{path}: columns {', '.join(names)} are not those of {paths[0]}, {', '.join(found)}. "
+                f"Recordings of one list must hold the same columns; choose them by `columns`."
+            )
+        found = names
+        parts.append(file.numbers(chosen, skip))
+    return found, parts
 
 
-def embedded_names(names: tuple[str, ...], dimension: int, delay: int) -> tuple[str, ...]:
-    return tuple(f"{name}(t-{k * delay})" if k else name for name in names for k in range(dimension))
+def enough(pieces: list[np.ndarray], held_out: int, test: float, dimension: int, delay: int, source: str) -> None:
+    """Raise `BadSeries` where too few rows remain to train on or to test with."""
+    before, rows = lost(dimension, delay), len(pieces[-1]) + held_out
+    kept = sum(max(0, len(piece) - before) for piece in pieces)
+    short = [len(piece) for piece in pieces if len(piece) <= before and not (piece is pieces[-1] and test == 1)]
+    if kept >= LEAST_TRAIN and held_out - before >= LEAST_TEST and not short:
+        return
+    if len(pieces) > 1:
+        raise BadSeries(
+            f"{source}: {kept} training and {max(0, held_out - before)} test rows remain for test={test}, "
+            f"dimension={dimension}, delay={delay}, where {LEAST_TRAIN} and {LEAST_TEST} must, and every recording "
+            f"needs more than {before} rows to train on. Give longer recordings or a smaller dimension or delay."
+        )
+    need = max(math.ceil((LEAST_TRAIN + before) / (1 - test)), math.ceil((LEAST_TEST + before) / test)) + 1
+    raise BadSeries(
+        f"{source}: {rows} rows are too few for test={test}, dimension={dimension}, delay={delay}: "
+        f"{LEAST_TRAIN} training and {LEAST_TEST} test rows must remain, which takes {need} rows."
+    )

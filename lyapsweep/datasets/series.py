@@ -7,6 +7,8 @@ import numpy as np
 
 from lyapsweep.registry import unknown
 
+CONVENTIONS = ("column", "global", "none")  # of standardisation
+
 
 class BadSeries(ValueError):
     """Data that cannot be trained on; the message names file, row and column where there is one."""
@@ -17,6 +19,9 @@ class Series:
     """Observations, time leading: `train` (time, features) and, after it in time, `test` (time, features).
 
     Both are standardised as `(x - mean) / std`, with moments of the training part. `dt` is the time between samples.
+    `pieces` are the lengths of the trajectories or recordings that `train` holds one after the other (one where not
+    given); no window may cross from one into the next. `train_inputs` and `test_inputs` (time, inputs) are what drove
+    the system meanwhile, standardised likewise; of size 0 where nothing did.
     `lambda_max` is the largest Lyapunov exponent of the true dynamics in nats per sample, None where nobody knows it;
     `lambda_source` says where it comes from.
     """
@@ -31,8 +36,14 @@ class Series:
     lambda_source: str = ""
     source: str = ""
     notes: dict[str, float] = field(default_factory=dict)
+    pieces: tuple[int, ...] = ()
+    train_inputs: np.ndarray | None = None
+    test_inputs: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "pieces", self.pieces or (len(self.train),))
+        if sum(self.pieces) != len(self.train):
+            raise BadSeries(f"{self.source}: pieces of {self.pieces} rows do not add up to {len(self.train)}.")
         for part, values in (("train", self.train), ("test", self.test)):
             if values.ndim != 2:
                 raise BadSeries(f"{self.source}: the {part} part must be (time, features), but is {values.shape}.")
@@ -51,19 +62,28 @@ class Series:
         return self.train.shape[1]
 
     @property
+    def inputs(self) -> int:
+        """How many columns drive the system from outside."""
+        return 0 if self.train_inputs is None else self.train_inputs.shape[1]
+
+    @property
     def predictability_time(self) -> float | None:
         """tau_pred = ln 2 / lambda_max in samples (Mikhaeil et al. 2022), None where lambda_max is unknown."""
         return float(np.log(2) / self.lambda_max) if self.lambda_max and self.lambda_max > 0 else None
 
 
-def standardised(
-    train: np.ndarray, test: np.ndarray, names: tuple[str, ...], source: str, standardise: bool
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(train, test, mean, std), both parts `(x - mean) / std` with the training part's moments of each column.
+def scaled(
+    train: np.ndarray, names: tuple[str, ...], source: str, standardise: bool | str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(`(train - mean) / std`, mean, std): moments of the training part (time, columns) by one of three conventions.
 
-    Where `standardise` is False the parts are as they were, mean 0 and std 1. Raises `BadSeries` for a column that does
-    not vary: it holds nothing to learn, and no scale.
+    `column` (or true): each column by its own, as Hess et al. 2023. `global`: one mean and one standard deviation of
+    all entries together, which keeps the proportions of the attractor (Mikhaeil et al. 2022). `none` (or false): as it
+    is, mean 0 and std 1. Raises `BadSeries` for a column that does not vary: it holds nothing to learn, and no scale.
     """
+    convention = {True: "column", False: "none"}.get(standardise, standardise)  # type: ignore[call-overload]
+    if convention not in CONVENTIONS:
+        raise unknown("standardisation", convention, list(CONVENTIONS), source)
     mean, std = train.mean(axis=0), train.std(axis=0)
     flat = np.flatnonzero(~(std > 1e-10 * np.abs(mean)))
     if len(flat):
@@ -71,9 +91,11 @@ def standardised(
             f"{source}: column '{names[flat[0]]}' is constant ({train[0, flat[0]]:g}) in the training part. "
             f"Leave it out, or give a longer or livelier series."
         )
-    if not standardise:
+    if convention == "none" or not len(names):
         mean, std = np.zeros_like(mean), np.ones_like(std)
-    return (train - mean) / std, (test - mean) / std, mean, std
+    elif convention == "global":
+        mean, std = np.full_like(mean, train.mean()), np.full_like(std, train.std())
+    return (train - mean) / std, mean, std
 
 
 def choose(wanted: Sequence[str | int] | None, names: tuple[str, ...], source: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""A series from a system whose equations are known: one long trajectory, cut in two."""
+"""Series from a system whose equations are known: long trajectories, the last of them continued to be held out."""
 
 from typing import Any
 
@@ -7,14 +7,17 @@ import torch
 from torch import Tensor
 
 from lyapsweep import systems
-from lyapsweep.datasets.series import BadSeries, Series, choose, standardised
+from lyapsweep.datasets.assembly import assemble, lost
+from lyapsweep.datasets.series import BadSeries, Series, choose
 from lyapsweep.dynamics.lyapunov import lyapunov_spectra
+from lyapsweep.registry import unknown
 from lyapsweep.systems import AbstractSystem
 
 TRANSIENT = 1000  # steps before the training part, to reach the attractor
 ORBITS, STEPS, WARMUP = 256, 1000, 300  # of the tangent vectors that measure an unknown exponent
 KICK, APART = 1e-3, 2000  # standard deviations, and steps to grow from there to the size of the attractor
 GAP = 1000  # steps between the training and the test part, to forget where the first one ended
+NOISY = ("train", "both")  # which parts observation noise falls on
 
 
 def simulated(
@@ -24,58 +27,118 @@ def simulated(
     dt: float | None = None,
     parameters: dict | None = None,
     noise: float = 0.0,
+    noise_on: str = "train",
     test: float = 0.25,
     observe: list | None = None,
-    standardise: bool = True,
+    inputs: list | None = None,
+    dimension: int = 1,
+    delay: int = 1,
+    trajectories: int = 1,
+    starts: list | None = None,
+    transient: int = TRANSIENT,
+    standardise: bool | str = "column",
     seed: int = 0,
 ) -> Series:
-    """One trajectory of a known system: `length` steps to train on and, after a gap, `test * length` held out.
+    """Trajectories of a known system: `length` steps to train on and, after a gap, `test * length` held out.
 
     `system` is a name of `lyapsweep.systems` (`lorenz63`, ..., or any flow of dysts), `parameters` its own, `dt` the
-    time between samples (the system's own where None). `observe` lists the recorded columns by name or position.
-    `noise` is Gaussian, in units of each column's standard deviation, and falls on the training part alone: the test
-    part is the clean truth, as in Hess et al. 2023. `seed` sets the start and the noise.
+    time between samples (the system's own where None). `observe` lists the recorded columns by name or position, and of
+    these the `inputs` are not predicted. `dimension` > 1 embeds each other one in its past, `delay` samples apart.
+
+    `noise` is Gaussian observation noise, in units of each column's standard deviation. It falls on the training part
+    alone, so that the test part is the clean truth, as in Hess et al. 2023; or, with `noise_on: both`, on both.
+
+    The training part is `trajectories` pieces of `length / trajectories` steps, after `transient` steps each, from
+    seeded starts or from the states in `starts`; windows never cross from one into the next, and the test part
+    continues the last one. `standardise` is `column`, `global` or `none`, see `series.scaled`. `seed` sets starts and
+    noise.
 
     `lambda_max` is the literature's where the parameters are the cited ones, else measured from the equations, with its
     standard error in `notes["lambda_stderr"]`; nats per sample.
 
-    Raises `BadSeries` where the trajectory diverges or comes to rest, `UnknownName` for a system, parameter or column.
+    Raises `BadSeries` where a trajectory diverges or comes to rest, `UnknownName` for a system, parameter or column.
     """
-    if length < 2 or not round(test * length) >= 1 or noise < 0:
+    pieces = len(starts) if starts else trajectories
+    held_out = round(test * length)
+    if length < max(2, pieces) or held_out < 1 or noise < 0 or pieces < 1 or transient < 0 or min(dimension, delay) < 1:
         raise BadSeries(
-            f"simulated: length >= 2, test * length >= 1 and noise >= 0 must hold, "
-            f"but got length={length}, test={test}, noise={noise}."
+            f"simulated: length >= 2 and >= trajectories >= 1, test * length >= 1, noise >= 0, transient >= 0, "
+            f"dimension >= 1 and delay >= 1 must hold, but got length={length}, trajectories={pieces}, test={test}, "
+            f"noise={noise}, transient={transient}, dimension={dimension}, delay={delay}."
         )
     flow = systems.build(system, dt, **(parameters or {}))
     source = f"simulated: {system}"
     columns = choose(observe, flow.names, source)
     generator = torch.Generator().manual_seed(seed)
-    held_out = round(test * length)
-    states = trajectory(flow, TRANSIENT + length + GAP + held_out, generator, source)[TRANSIENT:]
-    seen = flow.observe(states).numpy()[:, columns]
-    names = tuple(flow.names[c] for c in columns)
-    train, truth = seen[:length], seen[length + GAP :]
-    if noise:
-        disturbance = torch.randn(train.shape, generator=generator, dtype=torch.float64).numpy()
-        train = train + noise * train.std(axis=0) * disturbance
-    train, truth, mean, std = standardised(train, truth, names, source, standardise)
-    return Series(
-        train, truth, flow.dt or 1.0, names, mean, std, source=source, **largest_exponent(flow, states[:length])
+    before = lost(dimension, delay)
+    lengths = [before + length // pieces + (i < length % pieces) for i in range(pieces)]
+    states, ahead = orbits(flow, begin(flow, starts, pieces, generator), lengths, transient, before + held_out, source)
+    train, truth = ([flow.observe(part).numpy()[:, columns] for part in parts] for parts in (states, [ahead]))
+    train, truth = disturbed(train, truth[0], noise, noise_on, generator)
+    return assemble(
+        train,
+        truth,
+        tuple(flow.names[c] for c in columns),
+        source=source,
+        dt=flow.dt or 1.0,
+        inputs=inputs,
+        dimension=dimension,
+        delay=delay,
+        standardise=standardise,
+        **largest_exponent(flow, states[-1]),
     )
 
 
-def trajectory(flow: AbstractSystem, steps: int, generator: torch.Generator, source: str) -> Tensor:
-    """(steps, state) of one orbit from a seeded start."""
-    states = flow.orbit(flow.start(1, generator), steps)
+def begin(flow: AbstractSystem, starts: list | None, pieces: int, generator: torch.Generator) -> Tensor:
+    """(1, pieces, state): the states that were given, else seeded ones near the attractor."""
+    if not starts:
+        return flow.start(pieces, generator)
+    try:
+        given = torch.tensor(starts, dtype=torch.float64)
+    except (TypeError, ValueError):
+        given = torch.empty(0)
+    if given.shape != (pieces, flow.state):
+        raise BadSeries(f"simulated: starts must be a list of states of {flow.state} numbers, but got {starts!r}.")
+    return given[None]
+
+
+def orbits(
+    flow: AbstractSystem, starts: Tensor, lengths: list[int], transient: int, held_out: int, source: str
+) -> tuple[list[Tensor], Tensor]:
+    """The trajectories (time, state) from each start after its transient, and what the last one does after the gap."""
+    pieces, last = [], len(lengths) - 1
+    for i, length in enumerate(lengths):
+        further = GAP + held_out if i == last else 0
+        pieces.append(trajectory(flow, starts[:, i : i + 1], transient, length + further, source))
+    return [*pieces[:-1], pieces[-1][: lengths[-1]]], pieces[-1][-held_out:]
+
+
+def disturbed(
+    train: list[np.ndarray], truth: np.ndarray, noise: float, noise_on: str, generator: torch.Generator
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Observation noise, in standard deviations that each column has over all training pieces."""
+    if noise_on not in NOISY:
+        raise unknown("part for noise_on", noise_on, list(NOISY), "simulated")
+    if not noise:
+        return train, truth
+    scale = noise * np.concatenate(train).std(axis=0)
+    shake = lambda part: part + scale * torch.randn(part.shape, generator=generator, dtype=torch.float64).numpy()  # noqa: E731
+    noisy = [shake(part) for part in train]
+    return noisy, shake(truth) if noise_on == "both" else truth
+
+
+def trajectory(flow: AbstractSystem, start: Tensor, transient: int, steps: int, source: str) -> Tensor:
+    """(steps, state) of one orbit, after its transient."""
+    states = flow.trajectory(start, transient + steps)
     bad = np.flatnonzero(~np.isfinite(states).all(axis=1))
     if len(bad):
         raise BadSeries(
             f"{source}: the trajectory left the finite numbers at step {bad[0]} with dt={flow.dt}. "
             f"Take a smaller dt, or parameters whose orbits stay bounded."
         )
-    if (states[TRANSIENT:].std(axis=0) < 1e-10 * np.abs(states).max()).all():
+    if (states[transient:].std(axis=0) < 1e-10 * np.abs(states).max()).all():
         raise BadSeries(f"{source}: the trajectory comes to rest: there is nothing to learn. Take other parameters.")
-    return torch.from_numpy(states)
+    return torch.from_numpy(states[transient:])
 
 
 def largest_exponent(flow: AbstractSystem, states: Tensor) -> dict[str, Any]:

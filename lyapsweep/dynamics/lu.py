@@ -51,8 +51,7 @@ def in_place(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: i
                 for s in range(t == 0, len(mine)):
                     sizes[s, p, b] = frame.step(mine[s])
         with np.errstate(divide="ignore"):
-            for stretch in torch.from_numpy(np.log(sizes)):
-                tally.add(stretch)
+            tally.add(torch.from_numpy(np.log(sizes).sum(axis=0)))
     Y = torch.from_numpy(np.stack([[frame.frame() for frame in row] for row in factors]))
     error = [max(frame.error() for frame in row) for row in factors]
     V, rest = orthonormalise(Y)
@@ -65,7 +64,7 @@ def jacobians(map: AbstractMap, states: Tensor, inputs: Driving) -> np.ndarray:
     """Transposed Jacobians (time, population, batch, state, state) of several steps, formed as one batch."""
     time, _, batch, _ = states.shape
     side_by_side = lambda rows: rows.transpose(0, 1).flatten(1, 2)  # noqa: E731
-    J = map.jacobian(side_by_side(states), None if inputs is None else side_by_side(inputs))
+    J = map.jacobian(side_by_side(states), None if inputs is None else side_by_side(inputs[:time]))
     return J.mT.contiguous().unflatten(1, (time, batch)).transpose(0, 1).numpy()
 
 

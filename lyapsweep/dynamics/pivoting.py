@@ -31,7 +31,7 @@ def pivot(
     U = LU[..., :k, :].triu()
     size = U.diagonal(dim1=-2, dim2=-1).abs()
     eps = torch.finfo(W.dtype).eps
-    rounding = eps * (L[..., :k, :].abs() @ U.abs()).amax(dim=-1)  # of row i, where U_ii is what remains
+    rounding = eps * (L[..., :k, :].abs() @ U.abs().amax(dim=-1, keepdim=True)).squeeze(-1)  # bounds what row i summed
     size = torch.where(size <= k * rounding, torch.zeros_like(size), size)
     error = torch.where(size > 0, rounding / size, 0).nan_to_num(nan=0.0).flatten(1).amax(dim=1)
     P = torch.lu_unpack(LU, pivots, unpack_data=False)[0]
@@ -80,13 +80,13 @@ class Factors:
         _, pivots, _ = self.getrf(self.now.T, overwrite_a=1)
         self.order = self.laswp(self.rows, pivots)[:, 0].astype(np.intp)
         size = np.abs(self.now.diagonal())
-        if np.minimum.reduce(size) < SUSPICIOUS * np.maximum.reduce(size):
-            size[self.noise() >= size / len(size)] = 0.0
+        if size.min() < SUSPICIOUS * size.max():
+            size[len(size) * self.noise() >= size] = 0.0
         return size
 
     def noise(self) -> np.ndarray:
-        """The rounding error of each pivot: eps times the largest number that was added up in its row."""
-        return self.eps * (np.abs(self.lower()) @ np.abs(np.tril(self.now).T)).max(axis=1)
+        """The rounding error of each pivot: eps times a bound of what was added up in its row."""
+        return self.eps * (np.abs(self.lower()) @ np.abs(np.tril(self.now)).max(axis=0))
 
     def error(self) -> float:
         """The estimated relative error of the worst pivot that is not zero."""

@@ -1,17 +1,31 @@
 """What a trained network is judged by. A measure sees arrays only (`Evidence`), never a network."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from lyapsweep.measures.divergence import DIVERGENCE
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.measures.gradients import GRADIENTS
+from lyapsweep.measures.hess2023 import (
+    POWER_SPECTRUM_HESS2023,
+    PREDICTION_ERROR_HESS2023,
+    STATE_SPACE_HESS2023,
+)
 from lyapsweep.measures.loss import LOSS
 from lyapsweep.measures.measure import Measure, Undefined
+from lyapsweep.measures.mikhaeil2022 import (
+    MIXTURE_MIKHAEIL2022,
+    POWER_SPECTRUM_MIKHAEIL2022,
+    PREDICTION_ERROR_MIKHAEIL2022,
+    STATE_SPACE_MIKHAEIL2022,
+)
 from lyapsweep.measures.power_spectrum import POWER_SPECTRUM
 from lyapsweep.measures.prediction_error import PREDICTION_ERROR
 from lyapsweep.measures.prediction_time import PREDICTION_TIME
 from lyapsweep.measures.state_space import STATE_SPACE
 from lyapsweep.registry import Registry
 
-__all__ = ["MEASURES", "Evidence", "Measure", "Undefined"]
+__all__ = ["MEASURES", "Evidence", "Measure", "Undefined", "chosen", "listed"]
 
 MEASURES: Registry[Measure] = Registry(
     "measure",
@@ -25,7 +39,47 @@ MEASURES: Registry[Measure] = Registry(
             POWER_SPECTRUM,
             PREDICTION_ERROR,
             PREDICTION_TIME,
+            STATE_SPACE_MIKHAEIL2022,
+            MIXTURE_MIKHAEIL2022,
+            POWER_SPECTRUM_MIKHAEIL2022,
+            PREDICTION_ERROR_MIKHAEIL2022,
+            STATE_SPACE_HESS2023,
+            POWER_SPECTRUM_HESS2023,
+            PREDICTION_ERROR_HESS2023,
         )
     },
     given=("evidence",),
 )
+
+
+Entry = str | Mapping[str, Any]  # a measure in a config: its name, or {kind: name, setting: value, ...}
+
+
+def listed(entries: Sequence[Entry]) -> list[str | dict[str, Any]]:
+    """A config's `measures`, checked; an entry with settings is completed, one whose settings are the defaults a name.
+
+    Raises `UnknownName`, or ValueError where a setting cannot be or a measure is listed twice.
+    """
+    found: dict[str, str | dict[str, Any]] = {}
+    for name, settings in map(opened, entries):
+        MEASURES.check(name, settings, "measures")
+        MEASURES[name].with_settings(**settings)
+        if name in found:
+            raise ValueError(f"measures: '{name}' is listed twice, but a column holds one convention. Leave one out.")
+        defaults = {k: p.default for k, p in MEASURES.knobs(name).items()}
+        found[name] = name if defaults | settings == defaults else {"kind": name} | defaults | settings
+    return list(found.values())
+
+
+def chosen(entries: Sequence[Entry]) -> dict[str, Measure]:
+    """The measures of such a list by name, each as it is set."""
+    return {name: MEASURES[name].with_settings(**settings) for name, settings in map(opened, entries)}
+
+
+def opened(entry: Entry) -> tuple[str, dict[str, Any]]:
+    """Name and settings of an entry."""
+    if isinstance(entry, str):
+        return entry, {}
+    if not isinstance(entry, Mapping) or "kind" not in entry:
+        raise ValueError(f"measures: an entry is a name or {{kind: name, setting: value}}, but got {entry!r}.")
+    return str(entry["kind"]), {k: v for k, v in entry.items() if k != "kind"}

@@ -1,6 +1,6 @@
 """What a measure may see of a trained network: arrays only, never the network."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -23,6 +23,12 @@ class Evidence:
     exponent                                the network's own largest exponent, nats per step
     lambda_max                              the largest exponent of the data's true dynamics, nats per step, or None
     dt                                      time between samples
+
+    Empty unless a measure `needs` them, for they take their time:
+
+    orbit      (1.25 time, features)        one free run from the first held-out observation, nothing thrown away
+    errors     (horizon,)                   mean squared error of free forecasts of 1 ... horizon steps from every
+                                            held-out observation that far before the end
     """
 
     truth: np.ndarray
@@ -38,3 +44,5 @@ class Evidence:
     lambda_max: float | None
     dt: float
     orbits: int = 1
+    orbit: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    errors: np.ndarray = field(default_factory=lambda: np.empty(0))

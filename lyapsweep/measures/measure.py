@@ -1,9 +1,11 @@
-"""What a measure is: one number read off the evidence, with its direction, its worst value and its floor."""
+"""What a measure is: one number read off the evidence, with its direction, its worst value, floor and saturation."""
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,13 +16,17 @@ class Undefined(ValueError):
     """The score has no value for this evidence through no fault of the network; it is recorded as NaN."""
 
 
+RESTS = 10  # dead networks, of which the best one's score is the saturation
+
+
 @dataclass(frozen=True)
 class Measure:
     """A score of a trained network, safe to optimise.
 
-    `function` maps `Evidence` to a float in `unit`; `title` is what an axis says. `worst` is finite and no score is
-    worse than it. `further` gives other numbers worth a column, which are never objectives. A measure that does not
-    look at the generated series or at the forecasts has no floor (`has_floor` false).
+    `function` maps `Evidence` to a float in `unit`, and its further arguments, positive numbers, are settings; `title`
+    is what an axis says. `worst` is finite and no score is worse than it. `further` gives other numbers worth a column,
+    which are never objectives. A measure that does not look at the generated series or at the forecasts has neither
+    floor nor saturation (`has_floor` false). `needs` names the evidence that is gathered for it alone.
     """
 
     name: str
@@ -31,6 +37,7 @@ class Measure:
     title: str
     further: Callable[[Evidence], dict[str, float]] | None = None
     has_floor: bool = True
+    needs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.direction not in ("minimise", "maximise") or not math.isfinite(self.worst):
@@ -39,6 +46,16 @@ class Measure:
                 f"direction={self.direction!r}, worst={self.worst}."
             )
         object.__setattr__(self, "__doc__", self.function.__doc__)
+        object.__setattr__(self, "__wrapped__", self.function)  # whose signature says what can be set
+
+    def with_settings(self, **settings: Any) -> "Measure":
+        """The same measure with some settings changed: positive numbers of their defaults' types, else ValueError."""
+        known = inspect.signature(self.function).parameters
+        for name, value in settings.items():
+            kind = type(known[name].default)
+            if isinstance(value, bool) or not isinstance(value, kind if kind is int else (int, float)) or not value > 0:
+                raise ValueError(f"measures: {self.name}/{name} must be a positive {kind.__name__}, but got {value!r}.")
+        return replace(self, function=partial(self.function, **settings)) if settings else self
 
     def __call__(self, evidence: Evidence) -> float:
         """The score: `worst` where the numbers were not finite, NaN only where the score is undefined (`Undefined`).
@@ -65,7 +82,25 @@ class Measure:
         """
         if not self.has_floor:
             return None
-        score = self(replace(evidence, generated=evidence.reference, forecasts=evidence.targets))
+        truth = {"generated": evidence.reference, "orbit": evidence.reference, "forecasts": evidence.targets}
+        return self.bound(replace(evidence, errors=np.zeros_like(evidence.errors), **truth))
+
+    def saturation(self, evidence: Evidence) -> float | None:
+        """What a dead network scores: the best of ten that rest at held-out observations spread over the series.
+
+        A score this bad says that nothing was learnt, and how far beyond it lies says nothing more. A measure whose
+        saturation is its best value does not see that a network is dead. None where there is no floor.
+        """
+        if not self.has_floor:
+            return None
+        rest = np.linspace(0, len(evidence.truth) - 1, RESTS).astype(int)
+        scores = [self.bound(at_rest(evidence, evidence.truth[t].astype(float))) for t in rest]
+        known = [score for score in scores if score is not None]
+        return (min if self.direction == "minimise" else max)(known) if known else None
+
+    def bound(self, evidence: Evidence) -> float | None:
+        """The score, None where it is undefined."""
+        score = self(evidence)
         return None if math.isnan(score) else score
 
     def details(self, evidence: Evidence) -> dict[str, float]:
@@ -73,3 +108,15 @@ class Measure:
         with np.errstate(all="ignore"):
             further = self.further(evidence) if self.further else {}
         return {f"{self.name}/{name}": float(value) for name, value in further.items()}
+
+
+def at_rest(evidence: Evidence, point: np.ndarray) -> Evidence:
+    """The evidence of a network that stays at this point (features,)."""
+    stay = lambda values: np.broadcast_to(point, (*values.shape[:-1], point.size))  # noqa: E731
+    return replace(
+        evidence,
+        generated=stay(evidence.generated),
+        orbit=stay(evidence.orbit),
+        forecasts=stay(evidence.targets),
+        errors=np.full(evidence.errors.shape, np.square(evidence.truth - point).mean()),
+    )

@@ -15,17 +15,19 @@ VARIANCE = 1.0  # of a mixture component, in squared standard deviations of the 
 POINTS, SAMPLES, SEED = 10_000, 1_000, 0  # components of a mixture, draws from the truth's, their seed
 
 
-def state_space(evidence: Evidence) -> float:
+def state_space(evidence: Evidence, bins: int = BINS, variance: float = VARIANCE) -> float:
     """D_stsp = KL(p_true || p_generated) of the distributions of states over time, in nats.
 
-    GTF convention (Hess et al. 2023): up to five features `binned`, beyond that `mixture`. Other conventions (ten bins,
-    other ranges, the other direction of KL) give other numbers and are not comparable.
+    After Hess et al. 2023: up to five features `binned`, beyond that `mixture`. The conventions of the publications
+    (`state_space_hess2023`, `state_space_mikhaeil2022`) give other numbers and are not comparable.
 
     Worst, where the run left the finite numbers: `binned`, what an orbit scores that is never in range, which no orbit
     of that length exceeds; `mixture`, 1000 nats, where finite scores are cut too.
     """
     truth, generated = evidence.truth.astype(float), evidence.generated.astype(float)
-    return (binned if truth.shape[1] <= LARGEST_BINNED else mixture)(truth, generated)
+    if truth.shape[1] <= LARGEST_BINNED:
+        return binned(truth, generated, bins)
+    return mixture(truth, generated, variance)
 
 
 def binned(truth: np.ndarray, generated: np.ndarray, bins: int = BINS) -> float:
@@ -33,15 +35,21 @@ def binned(truth: np.ndarray, generated: np.ndarray, bins: int = BINS) -> float:
 
     truth (time, features) sets the range [min - 0.1 s, max + 0.1 s] of each feature; generated (time', features). T
     counts every generated point: GTF's histogram forgets those out of range, so that an orbit that leaves after a few
-    points would score better than a fixed point. In range the two are one. Cells where both are empty are equal and
-    are summed in one term, so 30^5 cells cost nothing.
+    points would score better than a fixed point. In range the two are one.
     """
-    cells = bins ** truth.shape[1]
     low, high = bounds(truth)
     true, ours = occupied(truth, low, high, bins), occupied(generated, low, high, bins)
+    return divergence(true, ours, bins ** truth.shape[1], len(truth), len(generated))
+
+
+def divergence(true: np.ndarray, ours: np.ndarray, cells: int, points: int, points_generated: int) -> float:
+    """KL of the smoothed histograms of two lists of occupied cells, out of so many `points` each.
+
+    Cells where both are empty are equal and are summed in one term, so 30^5 cells cost nothing.
+    """
     visited, where = np.unique(np.concatenate([true, ours]), return_inverse=True)
     here, there = (np.bincount(w, minlength=len(visited)) for w in np.split(where, [len(true)]))
-    total, total_generated = len(truth) + LAPLACE * cells, len(generated) + LAPLACE * cells
+    total, total_generated = points + LAPLACE * cells, points_generated + LAPLACE * cells
     p, q = (here + LAPLACE) / total, (there + LAPLACE) / total_generated
     empty = (cells - len(visited)) * LAPLACE / total * math.log(total_generated / total)
     return float(p @ np.log(p / q)) + empty
@@ -54,17 +62,20 @@ def bounds(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return low - margin, high + margin
 
 
-def occupied(points: np.ndarray, low: np.ndarray, high: np.ndarray, bins: int) -> np.ndarray:
-    """The cell of every point in range, as one integer; an orbit that left the finite numbers is nowhere in range."""
+def occupied(points: np.ndarray, low: np.ndarray, high: np.ndarray, bins: int, first: int = 0) -> np.ndarray:
+    """The cell of every point in range, as one integer; an orbit that left the finite numbers is nowhere in range.
+
+    Bins below the `first` of a feature count as out of range.
+    """
     if not np.isfinite(points).all():
         return np.empty(0, dtype=np.int64)
     place = (points - low) / (high - low) * bins
-    inside = ((place >= 0) & (place < bins)).all(axis=1)
+    inside = ((place >= first) & (place < bins)).all(axis=1)
     return place[inside].astype(np.int64) @ bins ** np.arange(points.shape[1])
 
 
-def mixture(truth: np.ndarray, generated: np.ndarray) -> float:
-    """KL of Gaussian mixtures, one component of variance 1 at each of the first 10000 points.
+def mixture(truth: np.ndarray, generated: np.ndarray, variance: float = VARIANCE) -> float:
+    """KL of Gaussian mixtures, one component of this variance at each of the first 10000 points.
 
     Mean of log p_true(x) - log p_generated(x) over 1000 seeded draws x from p_true, (time, features) each; at least 0,
     as KL is. Sums of densities stay logarithms: GTF drops the draws whose density underflows, and with them the orbits
@@ -73,20 +84,27 @@ def mixture(truth: np.ndarray, generated: np.ndarray) -> float:
     if not np.isfinite(generated).all():
         return math.inf
     truth, generated = truth[:POINTS], generated[:POINTS]
+    draws = drawn(truth, variance)
+    return max(0.0, float(np.mean(log_density(draws, truth, variance) - log_density(draws, generated, variance))))
+
+
+def drawn(centres: np.ndarray, variance: float) -> np.ndarray:
+    """1000 seeded draws from the mixture of Gaussians at these centres, (draws, features)."""
     chance = np.random.default_rng(SEED)
-    draws = truth[chance.integers(len(truth), size=SAMPLES)]
-    draws = draws + math.sqrt(VARIANCE) * chance.standard_normal(draws.shape)
-    return max(0.0, float(np.mean(log_density(draws, truth) - log_density(draws, generated))))
+    draws = centres[chance.integers(len(centres), size=SAMPLES)]
+    return draws + math.sqrt(variance) * chance.standard_normal(draws.shape)
 
 
-def log_density(draws: np.ndarray, centres: np.ndarray) -> np.ndarray:
+def log_density(draws: np.ndarray, centres: np.ndarray, variance: float = VARIANCE) -> np.ndarray:
     """log mean_c exp(-||x - c||^2 / (2 variance)), (draws,): the mixture up to its constant, block by block."""
+    if (centres == centres[0]).all():
+        centres = centres[:1]  # an orbit at rest
     blocks = np.array_split(draws, max(1, len(draws) * len(centres) // 500_000))
-    return np.concatenate([log_mean_kernel(block, centres) for block in blocks])
+    return np.concatenate([log_mean_kernel(block, centres, variance) for block in blocks])
 
 
-def log_mean_kernel(draws: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    logs = (draws @ centres.T - (centres**2).sum(axis=1) / 2 - (draws**2).sum(axis=1)[:, None] / 2) / VARIANCE
+def log_mean_kernel(draws: np.ndarray, centres: np.ndarray, variance: float) -> np.ndarray:
+    logs = (draws @ centres.T - (centres**2).sum(axis=1) / 2 - (draws**2).sum(axis=1)[:, None] / 2) / variance
     largest = logs.max(axis=1)
     logs -= largest[:, None]
     return largest + np.log(np.exp(logs, out=logs).mean(axis=1))

@@ -15,6 +15,7 @@ from lyapsweep.readouts.readout import AbstractReadout
 class Linear(AbstractReadout):
     """x_hat = B z, back by pinv(B); forces the whole state (Mikhaeil et al. 2022)."""
 
+    matrix = "B"
     B: nn.Parameter
 
     def __init__(self, features: int, units: int, state: int, population: int):

@@ -15,6 +15,7 @@ class AbstractReadout(nn.Module):
     """
 
     mask: Tensor
+    matrix: str | None = None  # the name of B, where x_hat = B z
 
     def __init__(self, features: int, units: int, state: int, population: int):
         super().__init__()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lyapsweep.config import Config, ConfigError
-from lyapsweep.measures import MEASURES
+from lyapsweep.measures import MEASURES, chosen
 from lyapsweep.registry import unknown
 
 if TYPE_CHECKING:
@@ -91,9 +91,9 @@ class Sweep:
     def config(self, changes: Mapping[str, Any] | None = None) -> Config:
         """The base point, with `changes` made to it. Raises `ConfigError` or `SweepError`."""
         base = Config.load(self.base, changes)
-        if self.objective not in base.measures:
+        if self.objective not in chosen(base.measures):
             raise SweepError(
-                f"objective '{self.objective}' is not measured: {self.base} lists {', '.join(base.measures)}. "
+                f"objective '{self.objective}' is not measured: {self.base} lists {', '.join(chosen(base.measures))}. "
                 "Add it to measures."
             )
         if self.intent == "hunt" and base.training.report_every is None:

@@ -4,18 +4,40 @@ import difflib
 from typing import Any
 
 from lyapsweep.registry import Registry, UnknownName
+from lyapsweep.systems.cat import Cat
+from lyapsweep.systems.duffing import Duffing
 from lyapsweep.systems.dysts_flow import DystsFlow, UnusableFlow
 from lyapsweep.systems.equations import table
+from lyapsweep.systems.ginibre import Ginibre
 from lyapsweep.systems.henon import Henon
 from lyapsweep.systems.linear import Linear
+from lyapsweep.systems.logistic import Logistic
 from lyapsweep.systems.lorenz63 import Lorenz63
 from lyapsweep.systems.lorenz96 import Lorenz96
+from lyapsweep.systems.mackey_glass import MackeyGlass
 from lyapsweep.systems.roessler import Roessler
 from lyapsweep.systems.system import AbstractFlow, AbstractSystem, Known
+from lyapsweep.systems.tanh_flow import TanhFlow
+from lyapsweep.systems.tanh_map import TanhMap
+from lyapsweep.systems.tent import Tent
 
 SYSTEMS: Registry = Registry(
     "system",
-    {"linear": Linear, "henon": Henon, "lorenz63": Lorenz63, "roessler": Roessler, "lorenz96": Lorenz96},
+    {
+        "linear": Linear,
+        "henon": Henon,
+        "lorenz63": Lorenz63,
+        "roessler": Roessler,
+        "lorenz96": Lorenz96,
+        "duffing": Duffing,
+        "mackey_glass": MackeyGlass,
+        "tent": Tent,
+        "logistic": Logistic,
+        "cat": Cat,
+        "tanh_map": TanhMap,
+        "tanh_flow": TanhFlow,
+        "ginibre": Ginibre,
+    },
 )
 
 __all__ = ["SYSTEMS", "AbstractFlow", "AbstractSystem", "DystsFlow", "Known", "UnusableFlow", "build", "names"]

@@ -55,7 +55,7 @@ class AbstractSystem(AbstractMap):
 
     @final
     @torch.inference_mode()
-    def orbit(self, start: Float[Tensor, "1 1 state"], steps: int) -> Float[np.ndarray, "steps state"]:
+    def trajectory(self, start: Float[Tensor, "1 1 state"], steps: int) -> Float[np.ndarray, "steps state"]:
         """The `steps` states after `start`, one orbit in sequence; not finite from where it diverges."""
         states, z, vector = np.empty((steps, self.state)), start, start.numpy().reshape(-1)
         with np.errstate(all="ignore"):
@@ -74,7 +74,10 @@ class AbstractFlow(AbstractSystem):
 
     k1 = f(z), k2 = f(z + h k1 / 2), k3 = f(z + h k2 / 2), k4 = f(z + h k3), z <- z + h (k1 + 2 k2 + 2 k3 + k4) / 6.
     `push` is the exact derivative of this map, not of the flow that it approximates: each stage is differentiated.
+    `angle` names the coordinate that is a phase, if there is one: it is kept within [0, 2 pi).
     """
+
+    angle: int | None = None
 
     def __init__(self, dt: float, substeps: int = 1):
         if not dt > 0:
@@ -100,21 +103,32 @@ class AbstractFlow(AbstractSystem):
             k2 = self.field(torch.add(z, k1, alpha=h / 2))
             k3 = self.field(torch.add(z, k2, alpha=h / 2))
             k4 = self.field(torch.add(z, k3, alpha=h))
-            z = torch.add(z, torch.add(k1, k2 + k3, alpha=2) + k4, alpha=h / 6)
-        return z
+            z = weighted(z, k1, k2, k3, k4, h)
+        return z if self.angle is None else turned_back(z, self.angle)
 
     @final
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         h = self.dt / self.substeps
         for _ in range(self.substeps):
-            k, K = self.field(z), self.tangent(z, V)
-            rate, Rate = k, K
-            for reach, weight in ((h / 2, 2), (h / 2, 2), (h, 1)):
+            stages = [(self.field(z), self.tangent(z, V))]
+            for reach in (h / 2, h / 2, h):
+                k, K = stages[-1]
                 y, W = torch.add(z, k, alpha=reach), torch.add(V, K, alpha=reach)
-                k, K = self.field(y), self.tangent(y, W)
-                rate, Rate = torch.add(rate, k, alpha=weight), torch.add(Rate, K, alpha=weight)
-            z, V = torch.add(z, rate, alpha=h / 6), torch.add(V, Rate, alpha=h / 6)
-        return z, V
+                stages.append((self.field(y), self.tangent(y, W)))
+            z, V = (weighted(of, *ks, h) for of, ks in zip((z, V), zip(*stages)))
+        return z if self.angle is None else turned_back(z, self.angle), V
+
+
+def weighted(z: Tensor, k1: Tensor, k2: Tensor, k3: Tensor, k4: Tensor, h: float) -> Tensor:
+    """The step that the four stages make together."""
+    return torch.add(z, torch.add(k1, k2 + k3, alpha=2) + k4, alpha=h / 6)
+
+
+def turned_back(z: States, angle: int) -> States:
+    """The states with one coordinate modulo 2 pi: where many turns have passed, a cosine keeps its last digits."""
+    whole = z.new_zeros(z.shape[-1])
+    whole[angle] = 2 * torch.pi
+    return z - whole * (z / (2 * torch.pi)).floor()
 
 
 def near(point: tuple[float, ...], radius: float, batch: int, generator: torch.Generator) -> States:

@@ -1,0 +1,101 @@
+"""What a Lyapunov spectrum costs here and elsewhere, how exact it is, and whether our goals are met.
+
+    python -m benchmarks.spectrum [--quick] [--cells ...] [--sizes ...] [--batches ...] [--device cuda] [--json FILE]
+
+Ours is `lyapsweep.dynamics.lyapunov_spectra` in double precision, checks included, the state's orbit included; the
+others are in `benchmarks/peers.py`, in single precision as people run them. All start from the same states and frames
+and see the same inputs. Cost is linear in time, so that of a step is the difference of two runs over that of their
+lengths, and what is done once is spread over the 1000 steps of a spectrum. Errors are the largest of an exponent
+against double-precision QR at every step, in a run of 20 steps, over which orbits in single precision stay near.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.goals import goals
+from benchmarks.problems import SHARED, gemm_peak, memory, method, problem, step_costs
+from benchmarks.timing import markdown, one_thread, progress
+from lyapsweep.cells import CELLS
+
+KINDS, SIZES, BATCHES = ("vanilla", "lstm", "gru", "plrnn"), (16, 64, 128, 256, 512), (1, 8, 32)
+TOO_LARGE = 2**23  # numbers in the frames of a batch: beyond, a run takes minutes
+
+
+def error(found: np.ndarray, truth: np.ndarray) -> float:
+    """Of the leading exponents, as many as there are."""
+    return float(np.abs(np.sort(found)[::-1] - truth[: len(found)]).max())
+
+
+def row(kind: str, units: int, batch: int, args: argparse.Namespace) -> dict[str, object]:
+    """One line of the table: every way at one cell, size and batch."""
+    p = problem(kind, units, batch, args.device)
+    names = ["jacrev", "formulas"] + ["autograd"] * (batch == 1 and units <= 256)
+    peers: dict[str, Callable[[int], np.ndarray]] = {name: p.peer(name) for name in names}
+    us = step_costs({"ours": p.ours, **peers}, args.rounds, args.budget, args.device)
+    peak = gemm_peak(p.cell.state, args.device)
+    useful = 5 / 3 * p.cell.state**3 * batch * 1e-3 / us["ours"]
+    truth = p.ours(SHARED, method="qr")
+    found: dict[str, object] = {"cell": kind, "N": units, "B": batch, "method": method(p), "us, ours": us["ours"]}
+    found |= {f"us, {name}": us[name] for name in names}
+    found |= {f"x {name}": us[name] / us["ours"] for name in names}
+    found |= {"gemm GF/s": peak, "of gemm, %": 100 * useful / peak}
+    if args.memory:
+        found |= {f"MB, {way}": memory(way, kind, units, batch, args.device) for way in ("ours", "jacrev", "formulas")}
+    found["error, ours"] = error(p.ours(SHARED), truth)
+    return found | {f"error, {name}": error(peers[name](SHARED), truth) for name in names if name != "autograd"}
+
+
+def chosen(args: argparse.Namespace) -> list[tuple[str, int, int]]:
+    """What is there to be measured; what is not is said."""
+    rows = []
+    for kind in args.cells:
+        if kind not in CELLS:
+            print(f"{kind}: not among the cells {', '.join(CELLS)}; left out.")
+            continue
+        for n, b in ((n, b) for n in args.sizes for b in args.batches):
+            state = n * (2 if kind == "lstm" else 1)
+            if state**2 * b > TOO_LARGE:
+                print(f"{kind} N={n} B={b}: a run takes minutes; left out.")
+            elif not args.quick or (n < 512 and b * n <= 512):
+                rows.append((kind, n, b))
+    return rows
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="smaller and fewer: about two minutes")
+    parser.add_argument("--cells", nargs="+", choices=KINDS, default=KINDS)
+    parser.add_argument("--sizes", nargs="+", type=int, default=SIZES)
+    parser.add_argument("--batches", nargs="+", type=int, default=BATCHES)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--no-goals", dest="goals", action="store_false", help="the table alone")
+    parser.add_argument("--json", type=Path, help="write the raw figures there")
+    args = parser.parse_args()
+    args.rounds, args.budget, args.memory = (3, 0.05, False) if args.quick else (5, 0.4, True)
+    return args
+
+
+def main() -> None:
+    args = arguments()
+    print(one_thread() if args.device == "cpu" else torch.cuda.get_device_name(), flush=True)
+    table = []
+    for kind, units, batch in chosen(args):
+        progress(f"{kind} N={units} B={batch}")
+        table.append(row(kind, units, batch, args))
+    progress("")
+    print(f"\n## Cost and error\n\n{markdown(table)}", flush=True)
+    met = []
+    if args.goals and args.device == "cpu":
+        met = goals(table, args)
+        print(f"\n## Goals\n\n{markdown(met)}")
+    if args.json:
+        args.json.write_text(json.dumps({"table": table, "goals": met}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

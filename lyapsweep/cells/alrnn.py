@@ -1,0 +1,83 @@
+"""z' = A z + W Phi(z) + h + C x: the almost-linear RNN (Brenner et al. 2024).
+
+Phi is relu on the last `rectified` units and the identity on the others, so that state space falls into at most
+2^rectified linear regions. A is diagonal, W a full matrix. State: z (units).
+Jacobian: diag(A) + W diag(1 on the linear units, 1[z > 0] on the rectified).
+"""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from lyapsweep.cells.cell import Draw, affine, carry
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
+from lyapsweep.inits import bounded
+from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+
+
+class Alrnn(AbstractUnrolledCell):
+    """The almost-linear RNN z' = A z + W Phi(z) + h, Phi = relu on the last units only (Brenner et al. 2024)."""
+
+    linear_part = ("A", "W", "h")
+    A: nn.Parameter
+    W: nn.Parameter
+    h: nn.Parameter
+    C: nn.Parameter
+
+    def __init__(self, inputs: int, population: int, *, units: int = 20, rectified: int = 2):
+        if not 0 <= rectified <= units:
+            raise ValueError(f"0 <= cell/rectified <= cell/units must hold, but got {rectified}, units={units}.")
+        super().__init__(inputs, units, population, state=units)
+        self.linear = units - rectified
+
+    def draw(self, init: Draw, generator: Generator) -> dict[str, Tensor]:
+        n, m = self.units, self.inputs
+        whole = init(n, n, generator)
+        return {
+            "A": whole.diagonal().clone(),
+            "W": whole - torch.diag(whole.diagonal()),
+            "h": torch.zeros(n, dtype=torch.float64),
+            "C": bounded(n, m, units=n, generator=generator),
+        }
+
+    def bend(self, z: States) -> States:
+        """Phi(z)."""
+        return torch.cat((z[..., : self.linear], z[..., self.linear :].relu()), dim=-1)
+
+    def slope(self, z: Tensor) -> Tensor:
+        """Phi'(z), 0 at the kink."""
+        gate = (z > 0).to(z.dtype)
+        gate[..., : self.linear] = 1
+        return gate
+
+    def step(self, z: States, x: Inputs | None = None) -> States:
+        a = torch.addcmul(affine(self.bend(z), self.W, self.h), self.A.unsqueeze(1), z)
+        return a if x is None else a + x @ self.C.mT
+
+    @torch.no_grad()
+    def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+        states = along(z, steps)
+        bent = torch.empty_like(states[1:])
+        h, W, A = self.h.unsqueeze(1), self.W.mT, self.A.unsqueeze(1)
+        before = z
+        for after, r in zip(states[1:].unbind(), bent.unbind()):
+            r.copy_(before)[..., self.linear :].clamp_(min=0)
+            before = torch.baddbmm(h, r, W, out=after).addcmul_(A, before)
+        return states[1:], (states, bent)
+
+    def back(self, kept: tuple[Tensor, ...], g: Tensor) -> Gradients:
+        states, bent = kept
+        errors, after = torch.empty_like(g), torch.zeros_like(states[0])
+        A = self.A.unsqueeze(1)
+        for e, gate, direct in backwards(errors, self.slope(states[:-1]), g):
+            torch.add(after, direct, out=e)
+            torch.bmm(e, self.W, out=after).mul_(gate).addcmul_(e, A)
+        found = {"A": (errors * states[:-1]).sum(dim=(0, 2)), "W": total(errors, bent)}
+        return after, found | {"h": errors.sum(dim=(0, 2))}
+
+    def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
+        return self.step(z, x), carry(V * self.slope(z).unsqueeze(2), self.W) + V * self.A[:, None, None]
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        J = self.W.mT.unsqueeze(1) * self.slope(z).unsqueeze(-1)
+        J.diagonal(dim1=-2, dim2=-1).add_(self.A.unsqueeze(1))
+        return J.mT

@@ -1,0 +1,139 @@
+"""z' = A z + W phi(z) + h + C x, phi(z)_i = sum_b alpha_b [relu(z_i - H_ib) - clipped relu(z_i)]: the dendritic PLRNN.
+
+Brenner et al. 2022. A is diagonal, W a full matrix, H (units, bases) holds every unit's thresholds, alpha (bases) their
+slopes; the subtraction (`clipped`) bounds the map where |A| < 1. State: z (units).
+Jacobian: diag(A) + W diag(phi'), phi'(z)_i = sum_b alpha_b (1[z_i > H_ib] - clipped 1[z_i > 0]).
+
+phi_i is a piecewise-linear function of one number. With the thresholds sorted, z_i lies behind k of them and
+phi_i = S_k z_i - Q_k, with running sums S of alpha and Q of alpha H: a step costs log(bases) for a unit, not bases.
+The clipped term is one more threshold, at 0 with slope -sum(alpha).
+"""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float, Int
+from torch import Generator, Tensor, nn
+from torch.nn.functional import pad
+
+from lyapsweep.cells.cell import Draw, affine, carry
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, backwards
+from lyapsweep.inits import bounded
+from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+
+Columns = Float[Tensor, "population units batch"]
+
+
+class Spline(NamedTuple):
+    """phi of every unit: sorted thresholds, which of them each was before, their slopes, and the running sums."""
+
+    thresholds: Float[Tensor, "population units kinks"]
+    order: Int[Tensor, "population units kinks"]
+    slopes: Float[Tensor, "population units kinks"]
+    S: Float[Tensor, "population units kinks_plus_one"]
+    Q: Float[Tensor, "population units kinks_plus_one"]
+
+    def at(self, z: Columns) -> tuple[Int[Tensor, "population units batch"], Columns, Columns]:
+        """How many thresholds lie below each z, phi'(z) and phi(z)."""
+        k = torch.searchsorted(self.thresholds.detach(), z.detach().contiguous())
+        slope = self.S.gather(-1, k)
+        return k, slope, slope * z - self.Q.gather(-1, k)
+
+
+class DendriticPlrnn(AbstractUnrolledCell):
+    """The dendritic PLRNN z' = A z + W sum_b alpha_b relu(z - H_b) + h, plain or clipped (Brenner et al. 2022)."""
+
+    linear_part = ("A", "W", "h")
+    A: nn.Parameter
+    W: nn.Parameter
+    h: nn.Parameter
+    alpha: nn.Parameter
+    H: nn.Parameter
+    C: nn.Parameter
+
+    def __init__(self, inputs: int, population: int, *, units: int = 22, bases: int = 20, clipped: bool = False):
+        if bases < 1:
+            raise ValueError(f"cell/bases >= 1 must hold, but got {bases}.")
+        super().__init__(inputs, units, population, state=units)
+        self.bases, self.clipped = bases, clipped
+
+    def draw(self, init: Draw, generator: Generator) -> dict[str, Tensor]:
+        n, m = self.units, self.inputs
+        whole = init(n, n, generator)
+        return {
+            "A": whole.diagonal().clone(),
+            "W": whole - torch.diag(whole.diagonal()),
+            "h": torch.zeros(n, dtype=torch.float64),
+            "alpha": bounded(self.bases, units=self.bases, generator=generator),
+            "H": torch.randn(n, self.bases, generator=generator, dtype=torch.float64),
+            "C": bounded(n, m, units=n, generator=generator),
+        }
+
+    def spline(self) -> Spline:
+        slopes = self.alpha.unsqueeze(1).expand_as(self.H)
+        kinks = self.H
+        if self.clipped:
+            kinks, slopes = pad(kinks, (0, 1)), torch.cat((slopes, -slopes.sum(-1, keepdim=True)), dim=-1)
+        thresholds, order = kinks.sort(dim=-1)
+        slopes = slopes.gather(-1, order)
+        S, Q = (pad(sums.cumsum(-1), (1, 0)) for sums in (slopes, slopes * thresholds))
+        return Spline(thresholds, order, slopes, S, Q)
+
+    def step(self, z: States, x: Inputs | None = None) -> States:
+        _, _, phi = self.spline().at(z.mT)
+        a = torch.addcmul(affine(phi.mT, self.W, self.h), self.A.unsqueeze(1), z)
+        return a if x is None else a + x @ self.C.mT
+
+    @torch.no_grad()
+    def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+        spline, h, A = self.spline(), self.h.unsqueeze(2), self.A.unsqueeze(2)
+        states = z.new_empty(steps + 1, *z.mT.shape)
+        states[0] = z.mT
+        way = []
+        for before, after in zip(states[:-1].unbind(), states[1:].unbind()):
+            way.append(spline.at(before))
+            torch.baddbmm(h, self.W, way[-1][2], out=after).addcmul_(A, before)
+        return states[1:].mT, (states, *(torch.stack(parts) for parts in zip(*way)))
+
+    @torch.no_grad()
+    def back(self, kept: tuple[Tensor, ...], g: Tensor) -> Gradients:
+        states, k, slope, phi = kept
+        outer, inner, after = torch.empty_like(phi), torch.empty_like(phi), torch.zeros_like(phi[0])
+        W, A = self.W.mT, self.A.unsqueeze(2)
+        for e, d, s, direct in backwards(outer, inner, slope, g.mT):
+            torch.add(after, direct, out=e)
+            torch.mul(torch.bmm(W, e, out=d), s, out=after).addcmul_(e, A)
+        before = states[:-1]
+        found = {
+            "A": (outer * before).sum(dim=(0, 3)),
+            "W": torch.bmm(rows(outer), rows(phi).mT),
+            "h": outer.sum(dim=(0, 3)),
+        }
+        return after.mT, found | self.bases_back(rows(k), rows(inner), rows(before))
+
+    def bases_back(self, k: Tensor, g: Tensor, z: Tensor) -> dict[str, Tensor]:
+        """dL/dalpha and dL/dH from k, g = dL/dphi and z, (population, units, samples): sums over what lies behind."""
+        spline = self.spline()
+        sums = torch.zeros_like(spline.S)
+        plain, weighted = (sums.scatter_add(-1, k, v)[..., 1:].flip(-1).cumsum(-1).flip(-1) for v in (g, g * z))
+        back = spline.order.argsort(dim=-1)
+        alpha = (weighted - spline.thresholds * plain).gather(-1, back).sum(dim=1)
+        H = (-spline.slopes * plain).gather(-1, back)
+        if self.clipped:
+            alpha = alpha - alpha[..., -1:]
+        return {"alpha": alpha[..., : self.bases], "H": H[..., : self.bases]}
+
+    def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
+        _, slope, _ = self.spline().at(z.mT)
+        return self.step(z, x), carry(V * slope.mT.unsqueeze(2), self.W) + V * self.A[:, None, None]
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        _, slope, _ = self.spline().at(z.mT)
+        J = self.W.mT.unsqueeze(1) * slope.mT.unsqueeze(-1)
+        J.diagonal(dim1=-2, dim2=-1).add_(self.A.unsqueeze(1))
+        return J.mT
+
+
+def rows(steps: Tensor) -> Tensor:
+    """(steps, population, units, batch) as (population, units, steps * batch)."""
+    return steps.permute(1, 2, 0, 3).flatten(2)

@@ -1,0 +1,109 @@
+"""The gated recurrent unit (Cho et al. 2014), torch's convention and gate order (r, z, n).
+
+(a_r, a_z, a_n) = W h + b,  (u_r, u_z, u_n) = U x;  r = s(a_r + u_r), z = s(a_z + u_z), n = tanh(r a_n + u_n + d),
+h' = (1 - z) n + z h, s the logistic function. b_n stands inside the product with r, d outside: torch's two biases.
+State: h (units). Jacobian: diag(z) + D_r W_r + D_z W_z + D_n W_n, the D of `slopes`.
+"""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from lyapsweep.cells.cell import Draw, Driven, affine, carry, logistic_slope, tanh_slope
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
+from lyapsweep.inits import bounded
+from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+
+
+class Gru(AbstractUnrolledCell):
+    """The GRU with the reset gate after the product, gates in torch's order r, z, n (Cho et al. 2014)."""
+
+    W: nn.Parameter
+    U: nn.Parameter
+    b: nn.Parameter
+    d: nn.Parameter
+
+    def __init__(self, inputs: int, population: int, *, units: int = 30):
+        super().__init__(inputs, units, population, state=units)
+
+    def draw(self, init: Draw, generator: Generator) -> dict[str, Tensor]:
+        n, m = self.units, self.inputs
+        return {
+            "W": torch.cat([init(n, n, generator) for _ in range(3)]),
+            "U": bounded(3 * n, m, units=n, generator=generator),
+            "b": bounded(3 * n, units=n, generator=generator),
+            "d": bounded(n, units=n, generator=generator),
+        }
+
+    def activations(self, h: States, x: Inputs | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """What the gates r, z and the candidate n are functions of, and a_n."""
+        r, z, a = affine(h, self.W, self.b).split(self.units, dim=-1)
+        drive = self.d.unsqueeze(1)
+        if x is not None:
+            u_r, u_z, u_n = (x @ self.U.mT).split(self.units, dim=-1)
+            r, z, drive = r + u_r, z + u_z, u_n + drive
+        return r, z, torch.addcmul(drive, r.sigmoid(), a), a
+
+    def step(self, z: States, x: Inputs | None = None) -> States:
+        _, keep, n, _ = self.activations(z, x)
+        return torch.lerp(n.tanh(), z, keep.sigmoid())
+
+    @torch.no_grad()
+    def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+        states, gates = along(z, steps), z.new_empty(steps, *z.shape[:2], 3 * self.units)
+        candidates = torch.empty_like(states[1:])
+        b, d, W = self.b.unsqueeze(1), self.d.unsqueeze(1), self.W.mT
+        r_and_z, split = gates[..., : 2 * self.units], gates.split(self.units, dim=-1)
+        h = z
+        for h1, all_gates, two, r, keep, a, n in zip(
+            *(v.unbind() for v in (states[1:], gates, r_and_z, *split, candidates))
+        ):
+            torch.baddbmm(b, h, W, out=all_gates)
+            two.sigmoid_()
+            torch.addcmul(d, r, a, out=n).tanh_()
+            h = torch.lerp(n, h, keep, out=h1)
+        return states[1:], (states, gates, candidates)
+
+    def back(self, kept: tuple[Tensor, ...], g: Tensor) -> Gradients:
+        states, gates, n = kept
+        before = states[:-1]
+        r, keep, a = gates.split(self.units, dim=-1)
+        by_d = (1 - keep) * (1 - n * n)
+        slopes = torch.stack((by_d * a * r * (1 - r), (before - n) * keep * (1 - keep), by_d * r), dim=-2)
+        errors, reached, after = torch.empty_like(gates), torch.empty_like(g), torch.zeros_like(states[0])
+        split = errors.unflatten(-1, (3, self.units))
+        for e, e3, total_g, slope, kept_share, direct in backwards(errors, split, reached, slopes, keep, g):
+            torch.add(after, direct, out=total_g)
+            torch.mul(total_g.unsqueeze(-2), slope, out=e3)
+            torch.bmm(e, self.W, out=after).addcmul_(total_g, kept_share)
+        in_d = (reached * by_d).sum(dim=(0, 2))
+        return after, {"W": total(errors, before), "b": errors.sum(dim=(0, 2)), "d": in_d}
+
+    def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
+        after, (D_r, D_z, D_n), _, keep = self.slopes(z, x)
+        return after, V * keep.unsqueeze(2) + gathered(carry(V, self.W), D_r, D_z, D_n)
+
+    def drive(self, z: States, x: Inputs, X: Driven) -> Tangents:
+        _, (D_r, D_z, _), D_u, _ = self.slopes(z, x)
+        return gathered(carry(X, self.U), D_r, D_z, D_u)
+
+    def slopes(self, h: States, x: Inputs | None) -> tuple[States, tuple[Tensor, Tensor, Tensor], Tensor, Tensor]:
+        """h';  (D_r, D_z, D_n) of h' in a_r, a_z, a_n;  of h' in u_n;  of h' in h alone, which is z."""
+        a_r, a_z, candidate, a_n = self.activations(h, x)
+        r, z, n = a_r.sigmoid(), a_z.sigmoid(), candidate.tanh()
+        D_u = (-a_z).sigmoid() * tanh_slope(candidate)
+        D = (D_u * a_n * logistic_slope(a_r), (h - n) * logistic_slope(a_z), D_u * r)
+        return torch.lerp(n, h, z), D, D_u, z
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        _, (D_r, D_z, D_n), _, keep = self.slopes(z, x)
+        W_r, W_z, W_n = self.W.mT.contiguous().unsqueeze(1).split(self.units, dim=-1)
+        J = W_r * D_r.unsqueeze(2)  # transposed
+        J.addcmul_(W_z, D_z.unsqueeze(2)).addcmul_(W_n, D_n.unsqueeze(2))
+        J.diagonal(dim1=-2, dim2=-1).add_(keep)
+        return J.mT
+
+
+def gathered(da: Tangents, D_r: Tensor, D_z: Tensor, D_n: Tensor) -> Tangents:
+    """What the tangents of the three activations add to dh'."""
+    d_r, d_z, d_n = da.chunk(3, dim=-1)
+    return d_r * D_r.unsqueeze(2) + d_z * D_z.unsqueeze(2) + d_n * D_n.unsqueeze(2)

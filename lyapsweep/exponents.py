@@ -1,0 +1,163 @@
+"""One call for the exponents of anything that moves: a map, a system, or a recurrent layer of torch."""
+
+import copy
+import warnings
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lyapsweep.cells import AbstractCell, Stack, from_torch
+from lyapsweep.dynamics import Spectrum, lyapunov_spectra
+from lyapsweep.dynamics.vogt import WARNING, vogt_spectra
+from lyapsweep.maps import AbstractMap, Forced, States
+from lyapsweep.registry import unknown
+from lyapsweep.systems import AbstractSystem
+
+ORBITS, WARMUP = 4, 500  # of a map that runs by itself
+SPREAD = 0.1  # standard deviation of its first states, where it names none
+Array = np.ndarray | Tensor
+
+
+class BadInputs(ValueError):
+    """Inputs that do not fit the map; the message names the shape or the first bad value, and what would fit."""
+
+
+def lyapunov_spectrum(
+    what: AbstractMap | nn.Module,
+    inputs: Array | None = None,
+    *,
+    steps: int | None = None,
+    warmup: int | None = None,
+    k: int | None = None,
+    orbits: int | None = None,
+    segments: int = 1,
+    start: Array | None = None,
+    dt: float | None = None,
+    dtype: torch.dtype = torch.float64,
+    seed: int = 0,
+    method: str = "auto",
+    compat: str | None = None,
+) -> Spectrum:
+    """The leading k Lyapunov exponents (all where None) of one map or torch.nn.RNN, LSTM, GRU, in nats per step.
+
+    lambda_i = lim 1/T log sigma_i(J_T ... J_2 J_1), J_t the Jacobian of the whole state (an LSTM's h and c).
+
+    `inputs` (time, features) or (batch, time, features) drive it: exponents conditional on this series ("driven"),
+    from `start` ((state,) or (batch, state); zero, as in torch). Of each series `warmup` steps (a tenth) align state
+    and frame, and `steps` (the rest) count; `segments` cuts them into pieces that run side by side. Without inputs
+    `steps` must be given, and the map runs by itself: `orbits` starts (4) near zero, or near a system's attractor;
+    "closed loop" for a cell that takes no inputs, "zero input" for one that would.
+
+    `dt` is the time between two inputs, for exponents per unit time. `dtype` is what a network is computed in.
+    `compat="vogt"` gives the published convention instead, in bits per step and with a warning: see `dynamics.vogt`.
+
+    Raises `BadInputs`, `BadWeights` or ValueError where inputs, weights, shapes or settings cannot be.
+    """
+    if compat not in (None, "vogt"):
+        raise unknown("convention", compat, ["vogt"])
+    map = prepared(what, dt, dtype)
+    if inputs is None:
+        if steps is None:
+            raise BadInputs(
+                "Give inputs (time, features) or (batch, time, features) to drive the map, or steps=... to let it run "
+                "by itself (a network that takes inputs then gets zeros)."
+            )
+        driving, warmup = None, WARMUP if warmup is None else warmup
+    else:
+        if orbits is not None:
+            raise BadInputs("orbits is for maps that run by themselves; with inputs the batch says how many there are.")
+        driving = driven_by(map, inputs, dtype)
+        warmup, steps = lengths(len(driving), warmup, steps, segments)
+    z = starts(map, driving, start, orbits, dtype, seed)
+    plan: dict[str, Any] = {"steps": steps, "warmup": warmup, "k": k, "kind": kind_of(map, driving)}
+    if compat == "vogt":
+        warnings.warn(WARNING, stacklevel=2)
+        return vogt_spectra(map, z, driving, visible=getattr(map, "visible", None), **plan)[0]
+    return lyapunov_spectra(map, z, driving, seed=seed, method=method, segments=segments, **plan)[0]
+
+
+def prepared(what: AbstractMap | nn.Module, dt: float | None, dtype: torch.dtype) -> AbstractMap:
+    """A map of one network in `dtype`; a copy where it is a module, so that the caller's stays as it is."""
+    if not isinstance(what, AbstractMap | nn.Module):
+        raise TypeError(f"A map or a recurrent layer of torch.nn is needed, but got {type(what).__name__}.")
+    if isinstance(what, nn.RNNBase) and what.dropout and what.training:
+        warnings.warn(f"dropout={what.dropout} between layers is left out, as in evaluation.", stacklevel=3)
+    map = what if isinstance(what, AbstractMap) else from_torch(what)
+    if map.population != 1:
+        raise ValueError(f"One network is measured, but this is a population of {map.population}: lyapunov_spectra.")
+    if isinstance(map, nn.Module):
+        for name, weight in map.named_parameters():
+            if not weight.isfinite().all():
+                raise ValueError(f"{name} holds values that are not finite; such a network moves nowhere.")
+        map = copy.deepcopy(map).to(dtype)
+        map.dt = map.dt if dt is None else dt
+    elif dt is not None or (isinstance(map, AbstractSystem) and dtype != torch.float64):
+        raise ValueError(f"dt and dtype are settings of networks; {type(map).__name__} has its own.")
+    return map
+
+
+def driven_by(map: AbstractMap, inputs: Array, dtype: torch.dtype) -> Float[Tensor, "time 1 batch inputs"]:
+    """Inputs as the engine takes them, checked against the map."""
+    values = torch.as_tensor(inputs)
+    if values.dim() not in (2, 3):
+        raise BadInputs(f"inputs must be (time, features) or (batch, time, features), but are {tuple(values.shape)}.")
+    series = values.unsqueeze(0) if values.dim() == 2 else values
+    wanted = getattr(map, "inputs", None)
+    if wanted is not None and series.shape[2] != wanted:
+        raise BadInputs(
+            f"The network takes {wanted} inputs a step, but the series has {series.shape[2]} features: "
+            f"{tuple(values.shape)} must end in {wanted}. A single column is written (time, 1)."
+        )
+    bad = (~series.isfinite()).nonzero()
+    if len(bad):
+        b, t, f = bad[0].tolist()
+        raise BadInputs(f"{len(bad)} inputs are not finite, the first at batch {b}, time {t}, feature {f}.")
+    device = next(map.parameters()).device if isinstance(map, nn.Module) else values.device
+    return series.to(device, dtype).transpose(0, 1).unsqueeze(1)
+
+
+def lengths(time: int, warmup: int | None, steps: int | None, segments: int) -> tuple[int, int]:
+    """(warmup, steps) within a series of `time` steps: a tenth to warm up, the rest counted, where not given."""
+    if warmup is None:
+        warmup = time // 10 if steps is None else max(0, min(time // 10, time - steps))
+    steps = (time - warmup) // segments * segments if steps is None else steps
+    if steps < 1 or warmup < 0 or warmup + steps > time:
+        raise BadInputs(
+            f"warmup + steps <= {time} (the length of the series) must hold with at least one step a segment, "
+            f"but got warmup={warmup}, steps={steps}, segments={segments}. Give a longer series or fewer steps."
+        )
+    return warmup, steps
+
+
+def starts(
+    map: AbstractMap, driving: Tensor | None, start: Array | None, orbits: int | None, dtype: torch.dtype, seed: int
+) -> States:
+    """First states (1, batch, state): as given, a system's own, zero where driven, random where not."""
+    device = next(map.parameters()).device if isinstance(map, nn.Module) else None
+    z = None if start is None else torch.as_tensor(start).to(device, dtype)
+    batch = (
+        driving.shape[2] if driving is not None else orbits or (len(z) if z is not None and z.dim() == 2 else ORBITS)
+    )
+    if z is not None:
+        if z.shape not in ((map.state,), (batch, map.state)):
+            raise ValueError(f"start must be ({map.state},) or ({batch}, {map.state}), but is {tuple(z.shape)}.")
+        return z.expand(1, batch, map.state)
+    generator = torch.Generator().manual_seed(seed)
+    if isinstance(map, AbstractSystem):
+        return map.start(batch, generator)
+    z = torch.zeros(1, batch, map.state, dtype=torch.float64)
+    if driving is None:
+        z = SPREAD * torch.randn(1, batch, map.state, generator=generator, dtype=torch.float64)
+    return z.to(device, dtype)
+
+
+def kind_of(map: AbstractMap, driving: Tensor | None) -> str:
+    """Which cocycle this is: `Spectrum.map`."""
+    if driving is not None:
+        return "forced" if isinstance(map, Forced) else "driven"
+    if isinstance(map, AbstractCell | Stack):
+        return "zero input" if map.inputs else "closed loop"
+    return "system"

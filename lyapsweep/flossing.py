@@ -1,0 +1,131 @@
+"""Gradient flossing: before training, weights are moved until the leading exponents lie at a target (Engelken 2023).
+
+L = (1/k) sum_i (lambda_i - target)^2, lambda_i the mean of log |R_ii| along a short orbit, by gradient descent through
+the QR of every step. With target 0 the long products of Jacobians that gradients are made of neither grow nor vanish
+along k directions.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lyapsweep.cells import AbstractCell
+from lyapsweep.dynamics.frames import orthonormalise
+from lyapsweep.maps import States, Tangents
+
+ALIGNING = 0.3  # of an orbit's length: state and frame settle before exponents count (16 of 55 in the published code)
+
+
+@dataclass(frozen=True)
+class Flossing:
+    """How the leading `exponents` are brought to `target` before training; 0 exponents: not at all.
+
+    `steps` updates by Adam with `lr`, each on an orbit of `length` steps from a new random state (`seed`); `clip` is
+    the largest norm of a member's gradient.
+    """
+
+    exponents: int = 0
+    target: float = 0.0  # nats per step
+    steps: int = 500
+    length: int = 55
+    lr: float = 1e-3
+    clip: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("exponents", 0), ("steps", 0), ("length", 2)):
+            if getattr(self, name) < least:
+                raise ValueError(f"flossing/{name} >= {least} must hold, but got {getattr(self, name)}.")
+        for name in ("lr", "clip"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"flossing/{name} > 0 must hold, but got {getattr(self, name)}.")
+
+    def fit(self, state: int) -> None:
+        """Raise ValueError where a state has fewer dimensions than exponents are wanted."""
+        if self.exponents > state:
+            raise ValueError(
+                f"flossing/exponents <= {state} (the dimension of the cell's state) must hold, "
+                f"but got {self.exponents}."
+            )
+
+
+def floss(cell: AbstractCell, plans: Sequence[Flossing]) -> Float[Tensor, "updates population"]:
+    """Move the weights of every member in place, each by its own `target`, `lr` and `clip`; the loss at each update.
+
+    In double precision, from random numbers that all members share: what becomes of one does not depend on its pack. A
+    member whose loss or gradient leaves the finite numbers keeps its last finite weights. Raises ValueError where
+    Jacobians have a rank below `exponents`: there QR has no derivative.
+    """
+    plan = plans[0]
+    if not plan.exponents:
+        return torch.empty(0, cell.population)
+    plan.fit(cell.state)
+    double = copy.deepcopy(cell).double().requires_grad_(True)
+    refuse_low_rank(double, plan)
+    weights = [w for w in double.parameters() if w.numel()]
+    optimizer, generator = torch.optim.Adam(weights, lr=1.0), torch.Generator().manual_seed(plan.seed)
+    target, rate, clip = (weights[0].new_tensor([getattr(p, name) for p in plans]) for name in ("target", "lr", "clip"))
+    alive, losses = torch.ones_like(target, dtype=torch.bool), []
+    for _ in range(plan.steps):
+        exponents = short(double, plan, generator)
+        loss = (exponents - target[:, None]).square().mean(dim=1)
+        gradients = torch.autograd.grad(loss.sum(), weights, allow_unused=True, materialize_grads=True)
+        norm = torch.cat([g.flatten(1) for g in gradients], dim=1).norm(dim=1)
+        alive = alive & loss.isfinite() & norm.isfinite()
+        for w, g in zip(weights, gradients):
+            w.grad = torch.where(along(alive, g), g * along((clip / norm).clamp(max=1), g), 0.0)
+        move(optimizer, weights, torch.where(alive, rate, 0.0))
+        losses.append(loss.detach())
+    with torch.no_grad():
+        for mine, moved in zip(cell.parameters(), double.parameters()):
+            mine.copy_(moved)
+    return torch.stack(losses) if losses else torch.empty(0, cell.population)
+
+
+def begin(cell: AbstractCell, plan: Flossing, generator: torch.Generator) -> tuple[States, Tangents]:
+    """A random state and frame, alike for every member."""
+    drawn = torch.randn(1, 1, plan.exponents + 1, cell.state, generator=generator, dtype=torch.float64)
+    drawn = drawn.to(next(cell.parameters()).device).expand(cell.population, -1, -1, -1)
+    return drawn[:, :, 0], orthonormalise(drawn[:, :, 1:])[0]
+
+
+def short(cell: AbstractCell, plan: Flossing, generator: torch.Generator) -> Float[Tensor, "population exponents"]:
+    """lambda_i of a short orbit, differentiable in the weights."""
+    z, V = begin(cell, plan, generator)
+    logs = []
+    for _ in range(plan.length):
+        z, W = cell.push(z, None, V)
+        V, stretch = orthonormalise(W)
+        logs.append(stretch)
+    return torch.stack(logs[int(ALIGNING * plan.length) :]).mean(dim=0)[:, 0]
+
+
+@torch.no_grad()
+def refuse_low_rank(cell: AbstractCell, plan: Flossing) -> None:
+    """Raise ValueError where a member's Jacobian, at a random state, annihilates a direction up to rounding."""
+    z, V = begin(cell, plan, torch.Generator().manual_seed(plan.seed))
+    sizes = orthonormalise(cell.push(z, None, V)[1])[1][:, 0].exp()
+    smallest = torch.finfo(sizes.dtype).eps * cell.state * sizes.amax(dim=1, keepdim=True)
+    rank = (sizes > smallest).sum(dim=1).where(sizes.isfinite().all(dim=1), plan.exponents)
+    if (rank < plan.exponents).any():
+        raise ValueError(
+            f"flossing/exponents <= {int(rank.min())} must hold, the rank of the Jacobian of member "
+            f"{int(rank.argmin())}, but got {plan.exponents}: exponents beyond it are -inf, and -inf has no derivative."
+        )
+
+
+def along(values: Float[Tensor, " population"], like: Float[Tensor, "population ..."]) -> Tensor:
+    return values.reshape(-1, *[1] * (like.dim() - 1))
+
+
+@torch.no_grad()
+def move(optimizer: torch.optim.Optimizer, weights: Sequence[Tensor], rate: Float[Tensor, " population"]) -> None:
+    """One update with unit learning rate, scaled to each member's own."""
+    before = [w.detach().clone() for w in weights]
+    optimizer.step()
+    for w, b in zip(weights, before):
+        w.copy_(torch.where(along(rate, w) > 0, b + along(rate, w) * (w - b), b))

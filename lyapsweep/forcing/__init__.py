@@ -1,0 +1,37 @@
+"""FORCINGS: when, and how strongly, a network is pulled back to the data while it trains."""
+
+from lyapsweep.forcing.fixed import Full, Generalised, NoForcing, Sparse, Truncated
+from lyapsweep.forcing.forcing import AbstractForcing, Moment
+from lyapsweep.forcing.schedule import Plan, Schedule
+from lyapsweep.forcing.varying import Adaptive, Annealed, Random
+from lyapsweep.registry import Registry
+
+FORCINGS: Registry[type[AbstractForcing]] = Registry(
+    "forcing",
+    {
+        "none": NoForcing,
+        "full": Full,
+        "sparse": Sparse,
+        "annealed": Annealed,
+        "random": Random,
+        "generalised": Generalised,
+        "adaptive": Adaptive,
+        "truncated": Truncated,
+    },
+)
+
+__all__ = [
+    "FORCINGS",
+    "AbstractForcing",
+    "Adaptive",
+    "Annealed",
+    "Full",
+    "Generalised",
+    "Moment",
+    "NoForcing",
+    "Plan",
+    "Random",
+    "Schedule",
+    "Sparse",
+    "Truncated",
+]

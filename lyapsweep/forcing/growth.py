@@ -1,0 +1,50 @@
+"""kappa: how fast products of a map's Jacobians grow along data, the number that adaptive forcing holds against.
+
+With Jacobians J_t at the states that the data infer, kappa stands for ||J_T ... J_1||^(1/T) and is, of all windows of a
+batch, the largest (Hess et al. 2023, data-based). States are (time, population, batch, state).
+"""
+
+from collections.abc import Callable, Iterator
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lyapsweep.maps import AbstractMap
+
+Growth = Float[Tensor, " population"]
+Path = Float[Tensor, "time population batch state"]
+MEMORY = 2**22  # numbers of Jacobians held at a time
+
+
+def arithmetic_mean(map: AbstractMap, z: Path) -> Growth:
+    """kappa = max over windows of ||(1/T) sum_t J_t||_2."""
+    mean = sum(J.sum(0) for J in jacobians(map, z)) / len(z)
+    return norm(mean).amax(1)  # type: ignore[arg-type]
+
+
+def geometric_mean(map: AbstractMap, z: Path) -> Growth:
+    """kappa = max over windows of exp((1/T) sum_t log ||J_t||_2): never less than the product's own growth."""
+    logs = sum(norm(J).log().sum(0) for J in jacobians(map, z)) / len(z)
+    return torch.exp(logs).amax(1)  # type: ignore[arg-type]
+
+
+def norm(J: Float[Tensor, "*many state state"]) -> Float[Tensor, "*many"]:
+    """The largest singular value of each matrix, NaN where an entry is not finite (LAPACK would refuse them all)."""
+    fine = J.isfinite().all(-1).all(-1)
+    sizes = torch.linalg.matrix_norm(torch.where(fine[..., None, None], J, 0.0), 2)
+    return torch.where(fine, sizes, torch.nan)
+
+
+def jacobians(map: AbstractMap, z: Path) -> Iterator[Float[Tensor, "some population batch state state"]]:
+    """Df at every state, some steps at a time."""
+    _, population, batch, state = z.shape
+    for part in z.split(max(1, MEMORY // (population * batch * state**2))):
+        J = map.jacobian(part.transpose(0, 1).flatten(1, 2))
+        yield J.unflatten(1, (len(part), batch)).transpose(0, 1)
+
+
+PROXIES: dict[str, Callable[[AbstractMap, Path], Growth]] = {
+    "arithmetic_mean": arithmetic_mean,
+    "geometric_mean": geometric_mean,
+}

@@ -1,0 +1,147 @@
+"""The measures as Mikhaeil et al. 2022 computed them, faults included: for comparison with published values alone.
+
+Their orbit is one free run as long as the data, from the first observation on, nothing thrown away. Theirs ran along
+the training file; here it runs along the held-out part.
+"""
+
+import math
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from lyapsweep.measures.evidence import Evidence
+from lyapsweep.measures.measure import Measure, Undefined
+from lyapsweep.measures.power_spectrum import CONSTANT
+from lyapsweep.measures.state_space import divergence, drawn, log_density, occupied
+
+RANGE = 2.0  # standard deviations on either side of zero
+POINTS = 5000  # components of a mixture
+UNDERFLOW = math.log(np.nextafter(0.0, 1.0))  # of a density in double precision
+
+
+def state_space_mikhaeil2022(evidence: Evidence, bins: int = 10) -> float:
+    """D_stsp by bins = KL(p_true || p_generated) in the convention of Mikhaeil et al. 2022, in nats.
+
+    `bins` a feature over [-2 s, 2 s], s the truth's standard deviation, around zero and not around the mean; the first
+    bin of each feature is lost. p_k = (n_k + 1e-5) / (n + 1e-5 K), n the points in range. They took 10 bins, 30 for the
+    Roessler system.
+
+    Not monotone: points out of range are forgotten, so that an orbit with three points in range scores about 8 and one
+    that rests at a point of the attractor 16 to 19. Worst: 1000, for an orbit that is never in range.
+    """
+    truth = evidence.truth.astype(float)
+    return binned_around_zero(truth, single(evidence)[: len(truth)], bins)
+
+
+def binned_around_zero(truth: np.ndarray, generated: np.ndarray, bins: int) -> float:
+    """The same of any two orbits (time, features); NaN where no generated point is in range."""
+    reach = RANGE * truth.std(axis=0, ddof=1)
+    true, ours = (occupied(points, -reach, reach, bins, first=1) for points in (truth, generated))
+    if not len(ours):
+        return math.nan
+    return divergence(true, ours, bins ** truth.shape[1], len(true), len(ours))
+
+
+def state_space_mixture_mikhaeil2022(evidence: Evidence, variance: float = 0.1) -> float:
+    """D_stsp by Gaussian mixtures = KL(p_generated || p_true) in the convention of Mikhaeil et al. 2022, in nats.
+
+    One component of this `variance` at each of the first 5000 points; the mean of log p_generated - log p_true over
+    1000 seeded draws from p_generated, the other way round than ours. Draws where a density underflows in double
+    precision are dropped, and with them the orbits that are farthest away. Worst: 1000.
+    """
+    truth, generated = evidence.truth[:POINTS].astype(float), single(evidence)[:POINTS]
+    if not np.isfinite(generated).all():
+        return math.inf
+    draws = drawn(generated, variance)
+    ours, true = (log_density(draws, centres, variance) for centres in (generated, truth))
+    kept = (ours > UNDERFLOW) & (true > UNDERFLOW)
+    return float(np.mean(ours[kept] - true[kept])) if kept.any() else math.inf
+
+
+def power_spectrum_mikhaeil2022(
+    evidence: Evidence, smoothing: float = 2.0, segments: int = 50, cutoff: int = 500
+) -> float:
+    """D_H = mean_i sqrt(1 - trapz sqrt(P_i Q_i)) in the convention of Mikhaeil et al. 2022, between 0 and 1.
+
+    Power spectra of z-scored `segments`, smoothed over frequency by a Gaussian of `smoothing` bins (zeros beyond the
+    ends), averaged, the first `cutoff` bins. They are not normalised again afterwards, so that the truth against itself
+    does not score 0: .13 on the Lorenz series of the paper, .50 on its temperatures. Which smoothing and how many
+    segments belong to which published value is not known. Worst: 1. Undefined where segments are below two steps.
+    """
+    truth, generated = evidence.truth.astype(float), single(evidence)
+    length = min(len(truth), len(generated)) // segments
+    if length < 2:
+        raise Undefined(f"{min(len(truth), len(generated))} steps do not make {segments} segments")
+    p, q = (segment_spectra(part, length, segments, smoothing)[:cutoff] for part in (truth, generated))
+    overlap = np.trapezoid(np.sqrt(p * q), axis=0)
+    dead = generated.std(axis=0) <= CONSTANT * truth.std(axis=0)
+    return float(np.where(dead, 1.0, np.sqrt(1 - np.minimum(overlap, 1))).mean())
+
+
+def segment_spectra(series: np.ndarray, length: int, segments: int, smoothing: float) -> np.ndarray:
+    """Mean smoothed power spectrum of segments: (time, features) -> (frequencies, features), sum about 1."""
+    cut = series[: segments * length].reshape(segments, length, -1)
+    scored = (cut - cut.mean(axis=1, keepdims=True)) / cut.std(axis=1, keepdims=True)
+    power = 2 / length * np.abs(np.fft.rfft(scored, axis=1, norm="ortho")) ** 2
+    return gaussian_filter1d(power.mean(axis=0), smoothing, axis=0, mode="constant", truncate=5.0)
+
+
+def prediction_error_mikhaeil2022(evidence: Evidence, steps: int = 25) -> float:
+    """PE(n), n = 25: the error of a free forecast at step n, mean over every start, as in Mikhaeil et al. 2022.
+
+    Mean of (x_hat(t + n) - x(t + n))^2 over all held-out t and features, in squared standard deviations. Worst: 1e6.
+    Undefined (NaN) where forecasts are shorter than n.
+    """
+    return error_everywhere(evidence, steps)
+
+
+def error_everywhere(evidence: Evidence, steps: int) -> float:
+    """The mean squared error at this step of forecasts from every held-out observation."""
+    if len(evidence.errors) < steps:
+        raise Undefined(f"forecasts of {len(evidence.errors)} steps are shorter than {steps}")
+    return float(evidence.errors[steps - 1])
+
+
+def single(evidence: Evidence) -> np.ndarray:
+    """The single free run. Raises `Undefined` where none was made."""
+    if not len(evidence.orbit):
+        raise Undefined("no single orbit")
+    return evidence.orbit.astype(float)
+
+
+STATE_SPACE_MIKHAEIL2022 = Measure(
+    "state_space_mikhaeil2022",
+    state_space_mikhaeil2022,
+    "minimise",
+    1000.0,
+    "nats",
+    "D_stsp (Mikhaeil 2022)",
+    needs=("orbit",),
+)
+MIXTURE_MIKHAEIL2022 = Measure(
+    "state_space_mixture_mikhaeil2022",
+    state_space_mixture_mikhaeil2022,
+    "minimise",
+    1000.0,
+    "nats",
+    "D_stsp, mixture (Mikhaeil 2022)",
+    needs=("orbit",),
+)
+POWER_SPECTRUM_MIKHAEIL2022 = Measure(
+    "power_spectrum_mikhaeil2022",
+    power_spectrum_mikhaeil2022,
+    "minimise",
+    1.0,
+    "1",
+    "D_H (Mikhaeil 2022)",
+    needs=("orbit",),
+)
+PREDICTION_ERROR_MIKHAEIL2022 = Measure(
+    "prediction_error_mikhaeil2022",
+    prediction_error_mikhaeil2022,
+    "minimise",
+    1e6,
+    "std²",
+    "PE(25), every start",
+    needs=("errors",),
+)

@@ -1,0 +1,94 @@
+"""What may be added to a member's loss: pulls on its weights. A weight of 0 adds nothing and costs nothing.
+
+z' = A z + W phi(z) + h names the parts of such a cell (`AbstractCell.linear_part`), B is the read-out's matrix.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lyapsweep.cells import AbstractCell
+from lyapsweep.readouts import AbstractReadout
+from lyapsweep.rollout import Network
+
+Penalty = Callable[[], Float[Tensor, " population"]]
+
+
+@dataclass(frozen=True)
+class Regularisation:
+    """How strongly each pull acts on a member: `attractor` on a share of its units, `latent`, `observation`."""
+
+    attractor: float = 0.0  # manifold attractor
+    attractor_ratio: float = 0.3  # of the units, the first ones, that it holds
+    latent: float = 0.0  # L2 on the cell, with A drawn to 1
+    observation: float = 0.0  # condition of the read-out's matrix
+
+    def __post_init__(self) -> None:
+        for name in ("attractor", "latent", "observation"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"regularisation/{name} >= 0 must hold, but got {getattr(self, name)}.")
+        if not 0 < self.attractor_ratio <= 1:
+            raise ValueError(f"0 < regularisation/attractor_ratio <= 1 must hold, but got {self.attractor_ratio}.")
+
+    def fit(self, cell: type[AbstractCell], readout: type[AbstractReadout]) -> None:
+        """Raise ValueError where a cell or a read-out has not the parts that are to be pulled."""
+        if self.attractor and cell.linear_part is None:
+            raise ValueError(
+                f"regularisation/attractor needs a cell of the form A z + W phi(z) + h, such as plrnn, but got "
+                f"{cell.__name__}. Set it to 0 or change cell/kind."
+            )
+        if self.observation and readout.matrix is None:
+            raise ValueError(
+                f"regularisation/observation needs a read-out with a matrix, such as linear, but got "
+                f"{readout.__name__}. Set it to 0 or change readout/kind."
+            )
+
+
+def penalty(network: Network, plans: Sequence[Regularisation]) -> Penalty | None:
+    """What is added to each member's loss, None where that is nothing."""
+    terms = []
+    for name, pull in (("attractor", manifold), ("latent", latent), ("observation", conditioning)):
+        chosen = [p for p, plan in enumerate(plans) if getattr(plan, name)]
+        if chosen:
+            weight = torch.tensor([getattr(plans[p], name) for p in chosen], dtype=torch.float64)
+            terms.append((pull, chosen, weight, [plans[p] for p in chosen]))
+    if not terms:
+        return None
+
+    def added() -> Float[Tensor, " population"]:
+        first = next(network.cell.parameters())
+        total = first.new_zeros(len(plans))
+        for pull, members, weight, theirs in terms:
+            rows = torch.tensor(members, device=first.device)
+            total = total.index_add(0, rows, weight.to(first) * pull(network, rows, theirs))
+        return total
+
+    return added
+
+
+def manifold(network: Network, members: Tensor, plans: Sequence[Regularisation]) -> Tensor:
+    """sum_i [(A_i - 1)^2 + sum_j W_ij^2 + h_i^2] over the first units: a memory line each (Schmidt et al. 2021)."""
+    cell = network.cell
+    assert cell.linear_part is not None, "a config that asks for it has been refused"
+    A, W, h = (cell.get_parameter(name)[members] for name in cell.linear_part)
+    held = A.new_tensor([int(plan.attractor_ratio * cell.units) for plan in plans])
+    units = torch.arange(cell.units, device=A.device) < held[:, None]
+    return (((A - 1).square() + W.square().sum(-1) + h.square()) * units).sum(-1)
+
+
+def latent(network: Network, members: Tensor, plans: Sequence[Regularisation]) -> Tensor:
+    """Sum of squares of (A - 1) and of all other weights of the cell (Hess et al. 2023)."""
+    cell = network.cell
+    diagonal = cell.linear_part[0] if cell.linear_part else None
+    weights = ((w[members] - 1 if name == diagonal else w[members]) for name, w in cell.named_parameters())
+    return torch.stack([w.square().flatten(1).sum(-1) for w in weights]).sum(0)
+
+
+def conditioning(network: Network, members: Tensor, plans: Sequence[Regularisation]) -> Tensor:
+    """(1 - sigma_max(B) / sigma_min(B))^2: an observation tells every direction it reads (Hess et al. 2023)."""
+    assert network.readout.matrix is not None, "a config that asks for it has been refused"
+    sizes = torch.linalg.svdvals(network.readout.get_parameter(network.readout.matrix)[members])
+    return (1 - sizes[:, 0] / sizes[:, -1]).square()
