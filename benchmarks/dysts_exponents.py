@@ -1,8 +1,8 @@
 """What are the exponents of dysts' flows? Ours beside the stored ones, with checks that need neither.
 
-    python benchmarks/dysts_exponents.py                              every flow below; goes on where it was stopped
-    python benchmarks/dysts_exponents.py --flows Lorenz Halvorsen     these
-    python benchmarks/dysts_exponents.py --quick                      a tenth of the steps
+    python -m benchmarks.dysts_exponents                              every flow below; goes on where it was stopped
+    python -m benchmarks.dysts_exponents --flows Lorenz Halvorsen     these
+    python -m benchmarks.dysts_exponents --quick                      a tenth of the steps
 
 256 orbits, spread over the attractor by 2000 steps of their own, are followed for 3000 steps of a hundredth of the
 dominant period (30 periods each), after 500 that align the frame. Two numbers are known without any literature:

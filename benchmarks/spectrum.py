@@ -87,14 +87,20 @@ def main() -> None:
     for kind, units, batch in chosen(args):
         progress(f"{kind} N={units} B={batch}")
         table.append(row(kind, units, batch, args))
+        keep(args.json, table=table)
     progress("")
     print(f"\n## Cost and error\n\n{markdown(table)}", flush=True)
     met = []
     if args.goals and args.device == "cpu":
         met = goals(table, args)
         print(f"\n## Goals\n\n{markdown(met)}")
-    if args.json:
-        args.json.write_text(json.dumps({"table": table, "goals": met}, indent=1))
+    keep(args.json, table=table, goals=met)
+
+
+def keep(file: Path | None, **figures: list) -> None:
+    """The raw figures so far: an hour's work outlives what interrupts it."""
+    if file:
+        file.write_text(json.dumps(figures, indent=1))
 
 
 if __name__ == "__main__":

@@ -85,13 +85,8 @@ FAMILIES: dict[str, Registry] = {
     "init": INITS,
     "forcing": FORCINGS,
 }
-PLAIN: dict[str, Any] = {
-    "flossing": Flossing,
-    "windows": Windows,
-    "training": Training,
-    "regularisation": Regularisation,
-    "lyapunov": Lyapunov,
-}
+SECTIONS = (Flossing, Windows, Training, Regularisation, Lyapunov)
+PLAIN: dict[str, Any] = {section.__name__.lower(): section for section in SECTIONS}
 DEFAULTS: dict[str, Any] = {
     "readout": {"kind": "linear"},
     "init": {"kind": "uniform"},

@@ -58,6 +58,8 @@ def lyapunov_spectrum(
     """
     if compat not in (None, "vogt"):
         raise unknown("convention", compat, ["vogt"])
+    if segments < 1 or (compat and (segments > 1 or method != "auto")):
+        raise ValueError(f"segments >= 1 must hold, and compat goes without segments and method, but got {segments=}.")
     map = prepared(what, dt, dtype)
     if inputs is None:
         if steps is None:
@@ -101,6 +103,8 @@ def prepared(what: AbstractMap | nn.Module, dt: float | None, dtype: torch.dtype
 
 def driven_by(map: AbstractMap, inputs: Array, dtype: torch.dtype) -> Float[Tensor, "time 1 batch inputs"]:
     """Inputs as the engine takes them, checked against the map."""
+    if isinstance(map, AbstractSystem):
+        raise BadInputs(f"{type(map).__name__} runs by itself: leave inputs out and give steps=... instead.")
     values = torch.as_tensor(inputs)
     if values.dim() not in (2, 3):
         raise BadInputs(f"inputs must be (time, features) or (batch, time, features), but are {tuple(values.shape)}.")

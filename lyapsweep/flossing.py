@@ -118,7 +118,8 @@ def refuse_low_rank(cell: AbstractCell, plan: Flossing) -> None:
         )
 
 
-def along(values: Float[Tensor, " population"], like: Float[Tensor, "population ..."]) -> Tensor:
+def along(values: Tensor, like: Tensor) -> Tensor:
+    """One value a member, shaped so that it meets a weight of any shape."""
     return values.reshape(-1, *[1] * (like.dim() - 1))
 
 

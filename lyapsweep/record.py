@@ -61,10 +61,10 @@ class Record:
     spectra: dict[str, Spectrum] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)
     floors: dict[str, float] = field(default_factory=dict)
-    saturations: dict[str, float] = field(default_factory=dict)
     traces: dict[str, np.ndarray] = field(default_factory=dict)
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+    saturations: dict[str, float] = field(default_factory=dict)
 
     @property
     def trial(self) -> str:

@@ -45,6 +45,7 @@ def train(
     penalty: Penalty | None = None,
 ) -> Iterator[Progress]:
     """Train in place; pause at step 0, at every report and at the end. `plans` and `generators`: one a member.
+
     `pieces` are the lengths of the trajectories in `series`, one after the other; of one where none are given.
 
     L = mean over window steps, windows and features of (x_hat - x)^2, for each member alone. What `penalty` adds to it
@@ -53,7 +54,7 @@ def train(
     plan = plans[0]
     theta, weights = flatten(network)
     optimizer = OPTIMIZERS[plan.optimizer]([theta], lr=1.0)
-    (rate, decay), shorten = rates(plans, theta), Clip(plans, theta)
+    (rate, decay), pace, shorten = rates(plans, theta), paces(network, weights), Clip(plans, theta)
     losses, norms = (theta.new_full((plan.steps, len(theta)), torch.nan) for _ in range(2))
     alive, died_at = torch.ones(len(theta), dtype=torch.bool, device=theta.device), [None] * len(theta)
     for step in range(plan.steps + 1):
@@ -75,7 +76,7 @@ def train(
         if not fine[alive].all():
             died_at = [d if d is not None or fine[p] else step for p, d in enumerate(died_at)]
         alive = alive & fine
-        move(theta, optimizer, shorten(gradient, norm), alive, rate * decay**step)
+        move(theta, optimizer, shorten(gradient, norm), alive, (rate * decay**step)[:, None] * pace)
     if not alive.any():
         yield Progress(step, schedule.nominal(step), losses[:step], norms[:step], alive, list(died_at))
 
@@ -98,17 +99,23 @@ def collect(loss: Float[Tensor, " population"], weights: list[nn.Parameter]) -> 
 
 @torch.no_grad()
 def move(theta: nn.Parameter, optimizer, gradient: Tensor, alive: Tensor, rate: Tensor) -> None:
-    """One update with unit learning rate, scaled to each member's own rate; members that are not alive stay put."""
+    """One update with unit learning rate, scaled to each weight's own rate; members that are not alive stay put."""
     before = theta.detach().clone()
     theta.grad = torch.where(alive[:, None], gradient, 0.0)
     optimizer.step()
-    theta.copy_(torch.where(alive[:, None], before + rate[:, None] * (theta - before), before))
+    theta.copy_(torch.where(alive[:, None], before + rate * (theta - before), before))
 
 
 def rates(plans: Sequence[Training], theta: Tensor) -> tuple[Tensor, Tensor]:
     """Each member's first rate, and its factor per update (lr_end / lr)^(1 / steps)."""
     rate = theta.new_tensor([p.lr for p in plans])
     return rate, theta.new_tensor([((p.lr_end or p.lr) / p.lr) ** (1 / max(p.steps, 1)) for p in plans])
+
+
+def paces(network: Network, weights: list[nn.Parameter]) -> Float[Tensor, "population weights"]:
+    """Each weight's rate relative to its member's: what the cell says (`AbstractCell.rates`), else 1."""
+    said = {id(getattr(network.cell, name)): rate for name, rate in network.cell.rates.items()}
+    return torch.cat([torch.full_like(w, said.get(id(w), 1.0)).detach().flatten(1) for w in weights], dim=1)
 
 
 class Clip:

@@ -164,11 +164,11 @@ def test_correlation_is_scipys_and_its_interval_excludes_zero_where_an_effect_is
 def test_shuffled_rows_have_no_correlation(table):
     pair = ("spectra/closed loop/maximum", SCORE)
     covered = 0
-    for seed in range(20):
+    for seed in range(60):  # of intervals at 95 %; the order of rows, and with it each shuffle, is that of config ids
         found = correlation.find(shuffled(table, seed), [SCORE])
         k = list(zip(found.statistics, found.measures)).index(pair)
         covered += found.low[k] <= 0 <= found.high[k]
-    assert covered >= 18
+    assert covered >= 51
 
 
 def test_shuffled_rows_have_no_best_interval(table):
@@ -201,7 +201,7 @@ def test_a_hunt_is_refused_unless_the_caller_says_so():
 
 def test_too_few_rows_say_how_many_there_are(table):
     with pytest.raises(TooFew, match="Too few trials with a spectrum and a measure: there are 5, and 8 must be"):
-        correlation.find(table.take(np.arange(5)))
+        correlation.find(table.take(np.flatnonzero(table.frame["outcome"] == "finished")[:5]))
     one = table.take((table.frame[AXIS] == 80).to_numpy())
     with pytest.raises(TooFew, match="Too few values of forcing/interval: there is 1, and 2 must be"):
         curve.find(one, AXIS, SCORE)

@@ -17,12 +17,20 @@ SIZES = {
     "shallow_plrnn": {"units": 4, "hidden": 7},
     "dendritic_plrnn": {"units": 4, "bases": 3},
     "alrnn": {"units": 5, "rectified": 2},
+    "antisymmetric": {"units": 5},
+    "cornn": {"units": 4, "dt": 0.3},
+    "scornn": {"units": 5, "bias": 0.3},
+    "scurnn": {"units": 3, "bias": 0.3},
+    "sbo": {"units": 4, "rank": 2, "eta": 0.1},
 }
 VARIANTS = [(kind, SIZES.get(kind, {"units": 4})) for kind in CELLS] + [
     ("shallow_plrnn", SIZES["shallow_plrnn"] | {"clipped": True}),
     ("dendritic_plrnn", SIZES["dendritic_plrnn"] | {"clipped": True}),
     ("alrnn", SIZES["alrnn"] | {"rectified": 0}),
     ("alrnn", SIZES["alrnn"] | {"rectified": 5}),
+    ("sbo", SIZES["sbo"] | {"method": "heavy_ball", "inner_steps": 2}),
+    ("sbo", SIZES["sbo"] | {"method": "nesterov", "activation": "tanh", "inner_steps": 3}),
+    ("sbo", SIZES["sbo"] | {"method": "nesterov", "coupling": "sparse"}),
 ]
 exam = pytest.mark.parametrize(("kind", "knobs"), VARIANTS, ids=lambda v: str(v))
 
@@ -68,7 +76,8 @@ def test_drive_is_the_derivative_by_the_inputs(kind, knobs):
     cell = make(kind, knobs, inputs=2)
     z, x, _ = some(cell)
     X = torch.randn(3, 3, 5, 2, generator=torch.Generator().manual_seed(4))
-    expected = autodiff_push(lambda driven, _: cell.step(z, driven), x, None, X)[1]
+    moved = [torch.func.jvp(lambda driven: cell.step(z, driven), (x,), (X[:, :, i],))[1] for i in range(5)]
+    expected = torch.stack(moved, dim=2)
     torch.testing.assert_close(cell.drive(z, x, X), expected, atol=1e-12, rtol=0)
 
 

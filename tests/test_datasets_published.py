@@ -85,7 +85,7 @@ def test_the_duffing_file_is_unscaled_and_holds_its_own_clock():
     [
         ("lorenz63", {"rho": 38.0}, 0.01, 62.8, 46.2),
         ("roessler", {}, 0.1, 78.8, 77.0),
-        ("Duffing", {}, 0.1773, 30.3, 39.3),
+        ("duffing", {}, 0.1773, 30.3, 39.3),
     ],
 )
 def test_predictability_times_are_those_of_the_data_not_of_the_paper(system, parameters, dt, wanted, published):

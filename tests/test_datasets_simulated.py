@@ -58,7 +58,7 @@ def test_columns_are_observed_by_name_or_position():
 
 
 def test_phases_are_observed_bounded():
-    series = simulate(system="Duffing", standardise=False)
+    series = simulate(system="duffing", standardise=False)
     assert np.abs(series.train[:, 2]).max() <= 1  # cos of the phase, whose rate is 1.4
 
 
@@ -117,6 +117,14 @@ def test_delay_coordinates_of_one_column():
     np.testing.assert_array_equal(embedded.train[:-8, 2], plain.train[:-8, 0])
     np.testing.assert_array_equal(embedded.train[8:, 2], embedded.train[:-8, 0])
     np.testing.assert_array_equal(embedded.test[8:, 2], embedded.test[:-8, 0])
+
+
+def test_mackey_glass_seen_through_one_column_and_its_past():
+    """The state is a history; ten delays of one observation, as the reconstruction literature takes them."""
+    series = simulate(system="mackey_glass", observe=["x"], dimension=10, delay=4, length=600, test=0.5)
+    assert (series.features, series.names[1]) == (10, "x(t-4)")
+    np.testing.assert_allclose(np.corrcoef(series.train[4:, 1], series.train[:-4, 0])[0, 1], 1, atol=1e-12)
+    assert series.predictability_time > 100
 
 
 def test_several_trajectories_from_seeded_starts():

@@ -140,7 +140,8 @@ def test_the_papers_spectra_are_not_at_zero_from_themselves(file, value, plain):
 def simulation(system: str, dt: float, **parameters: float) -> np.ndarray:
     """100 000 steps of our own."""
     flow = systems.build(system, dt, **parameters)
-    return flow.trajectory(flow.start(1, torch.Generator().manual_seed(0)), 101_000)[1000:]
+    states = flow.trajectory(flow.start(1, torch.Generator().manual_seed(0)), 101_000)[1000:]
+    return flow.observe(torch.from_numpy(states)).numpy()
 
 
 @needs_files
@@ -149,6 +150,7 @@ def simulation(system: str, dt: float, **parameters: float) -> np.ndarray:
     [
         ("lorenz", ("lorenz63", 0.01, ("rho", 38.0)), (11.238, 18.815), 0.013, 0.024),
         ("roessler", ("roessler", 0.1), (0.0465, 6.8218), 0.001, 0.002),
+        pytest.param("duffing", ("duffing", 0.1773), (0.0, 1.0), 0.007, 0.014, marks=pytest.mark.slow),
     ],
 )
 def test_floors_of_the_paper(file, system, scale, low, high):

@@ -9,13 +9,18 @@ import torch
 
 from lyapsweep import systems
 from lyapsweep.dynamics.lyapunov import lyapunov_spectra
-from lyapsweep.maps import autodiff_push
+from lyapsweep.maps import AbstractMap, autodiff_push
 from lyapsweep.registry import UnknownName
 from lyapsweep.systems import SYSTEMS, UnusableFlow, build
 from lyapsweep.systems.equations import flows, on_torch, table
 
 MATRIX = [[0.9, 0.5, 0.0], [-0.3, 0.8, 0.2], [0.1, 0.0, 0.4]]
-SETTINGS = {"linear": {"matrix": MATRIX}}
+SETTINGS = {
+    "linear": {"matrix": MATRIX},
+    "tanh_map": {"units": 20},
+    "tanh_flow": {"units": 20},
+    "ginibre": {"units": 8},
+}
 BOUNDS = {"ginibre": 2**41}  # whose first coordinate counts
 # Polynomial, driven, with vectors among the parameters, an rhs of its own, slices, jumps, `max`, many coordinates.
 FLOWS = [
@@ -55,6 +60,17 @@ def test_push_is_the_derivative_of_the_step(name):
     expected_state, expected = autodiff_push(system.step, z, None, V)
     assert torch.equal(state, expected_state)  # to the last bit: two ways along one orbit stay together
     torch.testing.assert_close(pushed, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("name", list(SYSTEMS))
+def test_jacobians_and_determinants_that_are_written_down_are_those_of_the_push(name):
+    system = own(name)
+    z = system.start(3, seeded(0))
+    for _ in range(50):
+        z = system.step(z)
+    J = AbstractMap.jacobian(system, z)
+    torch.testing.assert_close(system.jacobian(z), J, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(system.log_det(z), torch.linalg.slogdet(J)[1], rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", [*SYSTEMS, *FLOWS])
@@ -138,6 +154,66 @@ def test_own_lorenz_is_the_lorenz_of_dysts():
     torch.testing.assert_close(ours.step(z), theirs.step(z), rtol=1e-13, atol=1e-13)
 
 
+def test_own_duffing_is_the_duffing_of_dysts_with_a_phase_that_turns_back():
+    ours, theirs = build("duffing"), build("Duffing", dt=0.1773, substeps=2)
+    z = ours.start(5, seeded(0))
+    other = z
+    for _ in range(100):
+        z, other = ours.step(z), theirs.step(other)
+    torch.testing.assert_close(ours.observe(z), theirs.observe(other), rtol=0, atol=1e-9)
+    assert other[..., 2].max() > 20 > 2 * math.pi > z[..., 2].max()
+    assert z[..., 2].min() >= 0
+
+
+def test_mackey_glass_is_the_solution_of_the_delay_equation():
+    """In closed form while the delayed value is the constant that it starts with; then against a fine dt."""
+    errors = []
+    for dt in (1.0, 0.5):
+        system = build("mackey_glass", dt=dt)
+        z = torch.full((1, 1, system.state), 0.8)
+        for _ in range(round(17 / dt) - 1):
+            z = system.step(z)
+        level = 0.2 * 0.8 / (1 + 0.8**10) / 0.1
+        end = level + (0.8 - level) * math.exp(-0.1 * (17 - dt))
+        assert z[0, 0, 0].item() == pytest.approx(end, abs=1e-12)
+        for _ in range(round(300 / dt) + 1):
+            z = system.step(z)
+        errors.append(z[0, 0, 0].item())
+    finest = build("mackey_glass", dt=0.0625)
+    z = torch.full((1, 1, finest.state), 0.8)
+    for _ in range(round(317 / 0.0625)):
+        z = finest.step(z)
+    coarse, fine = (abs(e - z[0, 0, 0].item()) for e in errors)
+    assert fine < 5e-3
+    assert coarse > 4 * fine
+
+
+def test_a_random_network_knows_its_exponents_where_theory_reaches():
+    rest, small, large = (build("tanh_map", units=n, gain=g) for n, g in ((50, 0.8), (50, 3.0), (200, 3.0)))
+    assert rest.known.citation.startswith("exact")
+    assert small.known is None
+    assert len(large.known.exponents) == 200
+    assert large.known.stderr == pytest.approx(0.015)
+    assert not build("tanh_flow", units=5).J.diagonal().any()
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "reason"),
+    [
+        ("tent", {"s": 2.5}, "0 < s <= 2 must hold"),
+        ("logistic", {"r": 4.5}, "0 < r <= 4 must hold"),
+        ("ginibre", {"units": 0}, "units >= 1 and gain > 0 must hold"),
+        ("tanh_map", {"gain": 0.0}, "units >= 1 and gain > 0 must hold"),
+        ("tanh_flow", {"units": 1}, "units >= 2 and gain > 0 must hold"),
+        ("mackey_glass", {"dt": 0.3}, "dt must divide the delay of 17 .* but is 0.3. Take delay / N .* such as 0.298"),
+        ("mackey_glass", {"dt": 0.0}, "dt must divide the delay"),
+    ],
+)
+def test_settings_that_cannot_be(name, setting, reason):
+    with pytest.raises(ValueError, match=f"{name}: .*{reason}"):
+        build(name, **setting)
+
+
 @pytest.mark.parametrize("name", ["Lorenz", "Hopfield", "DoublePendulum"])
 def test_substeps_are_chosen_so_that_more_would_change_nothing(name):
     flow, finer = build(name), build(name)
@@ -191,6 +267,11 @@ def test_known_belongs_to_the_cited_parameters_only():
     assert build("henon", b=0.2).known is None
     assert build("henon", b=0.2).total == math.log(0.2)
     assert build("roessler", c=9.0).known is None
+    assert build("duffing").known.exponents[0] == 0.1292
+    assert build("duffing", delta=0.2).known is None
+    assert build("duffing", delta=0.2).total == -0.2
+    assert build("mackey_glass", delay=31.8, dt=0.53).known.exponents[0] == 0.00654
+    assert build("mackey_glass", delay=20.0).known is None
     assert build("Halvorsen").known is None
 
 
@@ -203,34 +284,3 @@ def test_exponents_sum_to_the_known_total(name):
     # A map's determinant is exact; a Runge-Kutta step multiplies volumes by exp(trace dt) up to its own error.
     relative = 1e-9 if system.dt is None else 1e-4
     assert spectrum.per_time.sum() == pytest.approx(system.total, rel=relative)
-
-
-def test_linear_exponents_are_the_eigenvalues():
-    system = build("linear", matrix=torch.tensor(MATRIX))
-    spectrum = lyapunov_spectra(system, system.start(4, seeded(0)), steps=3000, warmup=500)[0]
-    np.testing.assert_allclose(spectrum.exponents, np.sort(np.log(np.abs(np.linalg.eigvals(MATRIX))))[::-1], atol=1e-3)
-
-
-def test_henon_exponents():
-    system = build("henon")
-    z = system.start(64, seeded(0))
-    spectrum = lyapunov_spectra(system, z, steps=3000, warmup=100)[0]
-    np.testing.assert_allclose(spectrum.exponents, system.known.exponents, atol=0.005)
-    assert spectrum.sum == pytest.approx(math.log(0.3), abs=1e-9)
-
-
-def test_lorenz63_exponents():
-    system = build("lorenz63")
-    spectrum = lyapunov_spectra(system, system.start(128, seeded(0)), steps=6000, warmup=1000)[0]
-    largest, neutral, smallest = spectrum.per_time
-    assert largest == pytest.approx(0.9056, rel=0.01)
-    assert neutral == pytest.approx(0, abs=0.005)
-    assert smallest == pytest.approx(-14.5723, rel=0.01)
-
-
-@pytest.mark.parametrize(("name", "parameters"), [("lorenz63", {"rho": 38.0}), ("roessler", {})])
-def test_largest_exponents(name, parameters):
-    system = build(name, **parameters)
-    spectrum = lyapunov_spectra(system, system.start(256, seeded(0)), steps=5000, warmup=1000, k=2)[0]
-    assert spectrum.per_time[0] == pytest.approx(system.known.exponents[0], rel=0.02)
-    assert spectrum.per_time[1] == pytest.approx(0, abs=0.01 * system.known.exponents[0] + 0.001)

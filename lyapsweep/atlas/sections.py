@@ -66,12 +66,13 @@ def best(view: View) -> str:
         return page.note("No trial finished with a finite objective.")
     row = view.finals.frame.iloc[view.best]
     settings = [(c, setting(row[c])) for c in view.table.varied if row[c] == row[c] and row[c] is not None]
-    scores = [(label(c), row[c], row.get(c.replace("measures/", "floors/", 1))) for c in view.measures]
+    beside = lambda c: [row.get(c.replace("measures/", limit, 1)) for limit in ("floors/", "saturations/")]  # noqa: E731
+    scores = [(label(c), row[c], *beside(c)) for c in view.measures]
     return "\n".join(
         [
             f"<p>{page.prose(f'Trial {row.trial}, the finished one with the best {label(view.objective)}.')}</p>",
             '<div class="pair"><div>' + page.table(["setting", "value"], settings) + "</div>",
-            "<div>" + page.table(["measure", "value", "floor"], scores) + "</div></div>",
+            "<div>" + page.table(["measure", "value", "floor", "saturation"], scores) + "</div></div>",
             largest(view),
         ]
     )

@@ -1,12 +1,17 @@
 """CELLS: one file is one equation, its tangent and its citation."""
 
 from lyapsweep.cells.alrnn import Alrnn
+from lyapsweep.cells.antisymmetric import Antisymmetric
 from lyapsweep.cells.cell import AbstractCell
+from lyapsweep.cells.cornn import Cornn
 from lyapsweep.cells.dendritic_plrnn import DendriticPlrnn
 from lyapsweep.cells.exchange import BadWeights, from_state_dict, from_torch, to_state_dict, to_torch
 from lyapsweep.cells.gru import Gru
 from lyapsweep.cells.lstm import Lstm
 from lyapsweep.cells.plrnn import Plrnn
+from lyapsweep.cells.sbo import Sbo
+from lyapsweep.cells.scornn import Scornn
+from lyapsweep.cells.scurnn import Scurnn
 from lyapsweep.cells.shallow_plrnn import ShallowPlrnn
 from lyapsweep.cells.stack import Stack
 from lyapsweep.cells.vanilla import Vanilla
@@ -22,6 +27,11 @@ CELLS: Registry[type[AbstractCell]] = Registry(
         "dendritic_plrnn": DendriticPlrnn,
         "shallow_plrnn": ShallowPlrnn,
         "alrnn": Alrnn,
+        "antisymmetric": Antisymmetric,
+        "cornn": Cornn,
+        "scornn": Scornn,
+        "scurnn": Scurnn,
+        "sbo": Sbo,
     },
     given=("inputs", "population"),
 )
@@ -30,11 +40,16 @@ __all__ = [
     "CELLS",
     "AbstractCell",
     "Alrnn",
+    "Antisymmetric",
     "BadWeights",
+    "Cornn",
     "DendriticPlrnn",
     "Gru",
     "Lstm",
     "Plrnn",
+    "Sbo",
+    "Scornn",
+    "Scurnn",
     "ShallowPlrnn",
     "Stack",
     "Vanilla",

@@ -1,13 +1,14 @@
 """What every cell is: a map whose weights carry the population in front, drawn member by member from seeds."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor, nn
 
-from lyapsweep.maps import AbstractMap, Inputs, States, Tangents, autodiff_push
+from lyapsweep.maps import AbstractMap, Inputs, States, Tangents
 
 Draw = Callable[[int, int, Generator], Tensor]
 """A recurrent matrix from (rows, columns, generator): one of `INITS` with its settings."""
@@ -21,9 +22,11 @@ class AbstractCell(nn.Module, AbstractMap):
     The state is one flat row whose first `units` entries are what a read-out sees (an LSTM's h; its c comes after).
     Weights are (population, out, in), biases (population, out). `inputs` may be 0: an autonomous network.
     `linear_part` names A, W and h of a cell z' = A z + W phi(z) + h: what a regularisation may hold on to.
+    `rates` are learning rates of single weights relative to the trial's; 1 for a weight that is not named.
     """
 
     linear_part: tuple[str, str, str] | None = None
+    rates: Mapping[str, float] = MappingProxyType({})
 
     def __init__(self, inputs: int, units: int, population: int, state: int):
         super().__init__()
@@ -42,7 +45,8 @@ class AbstractCell(nn.Module, AbstractMap):
 
     def drive(self, z: States, x: Inputs, X: Driven) -> Tangents:
         """X (df/dx)^T: what tangents of the inputs add to those of the next state. By autodiff unless written out."""
-        return autodiff_push(lambda driven, _: self.step(z, driven), x, None, X)[1]
+        along = lambda v: torch.func.jvp(lambda driven: self.step(z, driven), (x,), (v,))[1]  # noqa: E731
+        return torch.func.vmap(along, in_dims=2, out_dims=2)(X)
 
     @property
     def visible(self) -> Bool[Tensor, " state"]:

@@ -103,7 +103,7 @@ class Gru(AbstractUnrolledCell):
         return J.mT
 
 
-def gathered(da: Tangents, D_r: Tensor, D_z: Tensor, D_n: Tensor) -> Tangents:
+def gathered(da: Tensor, D_r: Tensor, D_z: Tensor, D_n: Tensor) -> Tangents:
     """What the tangents of the three activations add to dh'."""
     d_r, d_z, d_n = da.chunk(3, dim=-1)
     return d_r * D_r.unsqueeze(2) + d_z * D_z.unsqueeze(2) + d_n * D_n.unsqueeze(2)

@@ -139,7 +139,7 @@ class Lstm(AbstractFusedCell):
         return log_abs_det(W_o.unsqueeze(1)) + (f.log() + of_gates[3].abs().log()).sum(-1)
 
 
-def gathered(da: Tangents, dc: Tensor | None, slopes: tuple[Tensor, ...], through: Tensor) -> Tangents:
+def gathered(da: Tensor, dc: Tensor | None, slopes: tuple[Tensor, ...], through: Tensor) -> Tangents:
     """[dh', dc'] from the tangents of the four activations, and dc carried by the forget gate."""
     d_i, d_f, d_g, d_o = (da * torch.cat(slopes, dim=-1).unsqueeze(2)).chunk(4, dim=-1)
     dc = d_i + d_f + d_g if dc is None else dc + d_i + d_f + d_g

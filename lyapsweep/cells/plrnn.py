@@ -58,11 +58,12 @@ class Plrnn(AbstractUnrolledCell):
 
     def back(self, kept: tuple[Tensor, ...], g: Tensor) -> Gradients:
         states, active = kept
-        errors, open_ = torch.empty_like(g), active.sign()  # relu >= 0; a comparison and its cast cost 8 times as much
+        errors, gate = torch.empty_like(g), torch.empty_like(states[0])
         W, A = self.coupling(), self.A.unsqueeze(1)
         after = torch.zeros_like(states[0])
-        for e, gate, direct in backwards(errors, open_, g):
+        for e, r, direct in backwards(errors, active, g):
             torch.add(after, direct, out=e)
+            torch.sign(r, out=gate)  # 1[z > 0] without a comparison and its cast
             torch.bmm(e, W, out=after).mul_(gate).addcmul_(e, A)
         before = states[:-1]
         found = {"A": pooled(errors * before), "W": total(errors, active) * self.off_diagonal}

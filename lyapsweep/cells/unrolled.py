@@ -61,11 +61,7 @@ def unroll(cell: AbstractCell, z: States, steps: int) -> Steps:
     """The states after 1 ... steps undriven steps from z, differentiable in z and in the weights."""
     if isinstance(cell, AbstractUnrolledCell):
         return Unrolled.apply(cell, steps, z, *cell.parameters())  # type: ignore[no-any-return]
-    states = []
-    for _ in range(steps):
-        z = cell.step(z)
-        states.append(z)
-    return torch.stack(states)
+    return cell.orbit(z, None, steps)
 
 
 class Unrolled(torch.autograd.Function):

@@ -76,15 +76,17 @@ def flows() -> list[dict[str, Any]]:
 def print_family(family: str, every_flow: bool) -> None:
     out = show.console()
     out.print(family, style="bold")
-    for member in members(family, every_flow=False):
+    listed = members(family, every_flow=False)
+    width = max(18, *(len(member["name"]) for member in listed))
+    for member in listed:
         knobs = [
             f"{k}=..." if k in member["needed"] else f"{k}={json.dumps(v, default=str)}"
             for k, v in member["knobs"].items()
         ]
         goal = f" [{member['direction']}, {member['unit']}]" if "direction" in member else ""
-        out.print(f"  {member['name']:<18} {member['sentence']}{goal}", soft_wrap=True)
+        out.print(f"  {member['name']:<{width}} {member['sentence']}{goal}", soft_wrap=True)
         if knobs:
-            out.print(f"  {'':<18} {', '.join(knobs)}", style="dim", soft_wrap=True)
+            out.print(f"  {'':<{width}} {', '.join(knobs)}", style="dim", soft_wrap=True)
     if family == "systems":
         further = [flow["name"] for flow in flows()]
         what = ", ".join(further) if every_flow else "`lyapsweep list systems` names them"

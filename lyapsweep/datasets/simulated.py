@@ -58,21 +58,17 @@ def simulated(
 
     Raises `BadSeries` where a trajectory diverges or comes to rest, `UnknownName` for a system, parameter or column.
     """
-    pieces = len(starts) if starts else trajectories
-    held_out = round(test * length)
-    if length < max(2, pieces) or held_out < 1 or noise < 0 or pieces < 1 or transient < 0 or min(dimension, delay) < 1:
+    if noise < 0 or transient < 0 or min(dimension, delay) < 1:
         raise BadSeries(
-            f"simulated: length >= 2 and >= trajectories >= 1, test * length >= 1, noise >= 0, transient >= 0, "
-            f"dimension >= 1 and delay >= 1 must hold, but got length={length}, trajectories={pieces}, test={test}, "
+            f"simulated: noise >= 0, transient >= 0, dimension >= 1 and delay >= 1 must hold, but got "
             f"noise={noise}, transient={transient}, dimension={dimension}, delay={delay}."
         )
+    lengths, held_out = sizes(length, test, len(starts) if starts else trajectories, lost(dimension, delay))
     flow = systems.build(system, dt, **(parameters or {}))
     source = f"simulated: {system}"
     columns = choose(observe, flow.names, source)
     generator = torch.Generator().manual_seed(seed)
-    before = lost(dimension, delay)
-    lengths = [before + length // pieces + (i < length % pieces) for i in range(pieces)]
-    states, ahead = orbits(flow, begin(flow, starts, pieces, generator), lengths, transient, before + held_out, source)
+    states, ahead = orbits(flow, begin(flow, starts, len(lengths), generator), lengths, transient, held_out, source)
     train, truth = ([flow.observe(part).numpy()[:, columns] for part in parts] for parts in (states, [ahead]))
     train, truth = disturbed(train, truth[0], noise, noise_on, generator)
     return assemble(
@@ -87,6 +83,17 @@ def simulated(
         standardise=standardise,
         **largest_exponent(flow, states[-1]),
     )
+
+
+def sizes(length: int, test: float, pieces: int, before: int) -> tuple[list[int], int]:
+    """Steps of each training piece and of the held-out part, each with `before` more that embedding will take off."""
+    held_out = round(test * length)
+    if length < 2 or not 1 <= pieces <= length or held_out < 1:
+        raise BadSeries(
+            f"simulated: length >= 2, 1 <= trajectories <= length and test * length >= 1 must hold, but got "
+            f"length={length}, trajectories={pieces}, test={test}."
+        )
+    return [before + length // pieces + (i < length % pieces) for i in range(pieces)], before + held_out
 
 
 def begin(flow: AbstractSystem, starts: list | None, pieces: int, generator: torch.Generator) -> Tensor:

@@ -6,7 +6,7 @@ the exponents that Householder QR at every step gives, and differ in cost. Each 
 """
 
 import math
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -35,6 +35,7 @@ class Carried(NamedTuple):
     error: Float[Tensor, " population"]
 
 
+@runtime_checkable
 class Carrier(Protocol):
     def __call__(self, map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: int) -> Carried:
         """Carry the orthonormal frame V from z over `steps` steps; what comes back is orthonormal again."""

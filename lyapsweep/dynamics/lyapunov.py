@@ -135,7 +135,7 @@ def chosen(map: AbstractMap, z: States, k: int) -> str:
 
 def side_by_side(
     map: AbstractMap, z: States, inputs: Driving, warmup: int, each: int, segments: int
-) -> tuple[States, Driving]:
+) -> tuple[Tensor, Tensor | None]:
     """Start states (population, segments x batch, state) of the segments of every orbit, and the inputs that each sees.
 
     Segment i counts the steps warmup + i each ... and begins `warmup` steps earlier, where the orbit is by then.

@@ -105,8 +105,8 @@ def ended(last: Record, outcome: Outcome, told: dict[str, Any]) -> Record:
         last.spectra,
         last.measures,
         last.floors,
-        last.saturations,
         last.traces,
         last.weights,
         last.provenance | told,
+        last.saturations,
     )

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.interpolate import CubicSpline
 from scipy.linalg import eigh_tridiagonal
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 
 Function = Callable[[np.ndarray], np.ndarray]
 WIDTH, NODES = 9.0, 241  # of Gaussian averages: the trapezoidal rule
@@ -37,8 +37,8 @@ def largest(g: float) -> float:
     step = tau[1] - tau[0]
     off = np.full(GRID - 1, -1 / step**2)
     off[0] *= math.sqrt(2)  # the ground state is even: its mirror image at tau = 0, made symmetric
-    (ground,) = eigh_tridiagonal(well + 2 / step**2, off, eigvals_only=True, select="i", select_range=(0, 0))
-    return -1 + math.sqrt(1 - ground)
+    levels = eigh_tridiagonal(well + 2 / step**2, off, eigvals_only=True, select="i", select_range=(0, 0))
+    return -1 + math.sqrt(1 - float(np.ravel(levels)[0]))
 
 
 def at_rest(g: float) -> float:
@@ -50,7 +50,7 @@ def at_rest(g: float) -> float:
         ends = average(log_cosh, variance, np.array([0.0, variance]))
         return g * g * (ends[1] - ends[0]) / variance**2 - 0.5
 
-    return brentq(height, 1e-3 * (g - 1), g * g, xtol=1e-13, rtol=1e-13)
+    return root_scalar(height, bracket=(1e-3 * (g - 1), g * g), xtol=1e-13, rtol=1e-13).root
 
 
 def average(f: Function, variance: float, covariances: np.ndarray) -> np.ndarray:

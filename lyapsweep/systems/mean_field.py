@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.special import expit
 
 WIDTH, NODES = 12.0, 2001  # xi: the trapezoidal rule, spectrally accurate on a Gaussian
@@ -27,7 +27,7 @@ def variance(g: float) -> float:
         raise ValueError(f"mean field: gain > 1 must hold (below, the network comes to rest), but got {g}.")
     xi, weights = gaussian_nodes()
     excess = lambda delta: g * g * (weights @ np.tanh(math.sqrt(delta) * xi) ** 2) / delta - 1  # noqa: E731
-    return brentq(excess, 1e-12, g * g, xtol=1e-14, rtol=1e-14)
+    return root_scalar(excess, bracket=(1e-12, g * g), xtol=1e-14, rtol=1e-14).root
 
 
 def log_slopes(g: float) -> tuple[np.ndarray, np.ndarray]:
@@ -46,7 +46,7 @@ def largest(g: float) -> float:
 def mean(g: float) -> float:
     """The mean of all exponents, log g - 1/2 + E log d: that of log |det (J D)| / N, nats per step."""
     log_d, weights = log_slopes(g)
-    return math.log(g) - 0.5 + weights @ log_d
+    return math.log(g) - 0.5 + float(weights @ log_d)
 
 
 def at(g: float, fraction: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:

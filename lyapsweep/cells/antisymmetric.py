@@ -1,0 +1,77 @@
+"""h' = h + e tanh((W - W^T - g I) h + U x + b): the antisymmetric RNN (Chang et al. 2019).
+
+One Euler step of length e (`epsilon`) of a flow whose linear part only turns, but for the damping g (`gamma`).
+State: h (units). Jacobian: I + e diag(1 - t^2) (W - W^T - g I), with t the tanh.
+"""
+
+import torch
+from torch import Generator, Tensor, nn, tanh
+
+from lyapsweep.cells.cell import Draw, affine, carry, tanh_slope
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
+from lyapsweep.inits import bounded
+from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+
+
+class Antisymmetric(AbstractUnrolledCell):
+    """The antisymmetric RNN: an Euler step of a flow that turns and, but for gamma, neither grows nor decays (2019)."""
+
+    W: nn.Parameter
+    U: nn.Parameter
+    b: nn.Parameter
+
+    def __init__(self, inputs: int, population: int, *, units: int = 30, gamma: float = 0.01, epsilon: float = 0.1):
+        super().__init__(inputs, units, population, state=units)
+        self.gamma, self.epsilon = gamma, epsilon
+
+    def draw(self, init: Draw, generator: Generator) -> dict[str, Tensor]:
+        n, m = self.units, self.inputs
+        return {
+            "W": init(n, n, generator),
+            "U": bounded(n, m, units=n, generator=generator),
+            "b": bounded(n, units=n, generator=generator),
+        }
+
+    def coupling(self) -> Tensor:
+        """W - W^T - gamma I."""
+        return self.W - self.W.mT - self.gamma * torch.eye(self.units, dtype=self.W.dtype, device=self.W.device)
+
+    def activation(self, z: States, x: Inputs | None, A: Tensor) -> States:
+        a = affine(z, A, self.b)
+        return a if x is None else a + x @ self.U.mT
+
+    def step(self, z: States, x: Inputs | None = None) -> States:
+        return torch.add(z, tanh(self.activation(z, x, self.coupling())), alpha=self.epsilon)
+
+    @torch.no_grad()
+    def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+        states = along(z, steps)
+        bent = torch.empty_like(states[1:])
+        b, A = self.b.unsqueeze(1), self.coupling().mT
+        h = z
+        for after, t in zip(states[1:].unbind(), bent.unbind()):
+            h = torch.add(h, torch.baddbmm(b, h, A, out=t).tanh_(), alpha=self.epsilon, out=after)
+        return states[1:], (states, bent)
+
+    def back(self, kept: tuple[Tensor, ...], g: Tensor) -> Gradients:
+        states, bent = kept
+        errors, slopes = torch.empty_like(g), self.epsilon * (1 - bent * bent)
+        A, after = self.coupling(), torch.zeros_like(states[0])
+        for e, slope, direct in backwards(errors, slopes, g):
+            torch.mul(after.add_(direct), slope, out=e)
+            after.baddbmm_(e, A)
+        by_A = total(errors, states[:-1])
+        return after, {"W": by_A - by_A.mT, "b": errors.sum(dim=(0, 2))}
+
+    def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
+        A = self.coupling()
+        a = self.activation(z, x, A)
+        bent = carry(V, A) * tanh_slope(a).unsqueeze(2)
+        return torch.add(z, tanh(a), alpha=self.epsilon), torch.add(V, bent, alpha=self.epsilon)
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        A = self.coupling()
+        slopes = self.epsilon * tanh_slope(self.activation(z, x, A))
+        J = A.mT.contiguous().unsqueeze(1) * slopes.unsqueeze(2)
+        J.diagonal(dim1=-2, dim2=-1).add_(1)
+        return J.mT

@@ -1,0 +1,56 @@
+"""The Cayley transform K = (I + A)^-1 (I - A): unitary where A is skew-Hermitian, orthogonal where A is real and skew.
+
+It reaches every such matrix without the eigenvalue -1; a diagonal D of unit numbers behind it, W = K D, reaches the
+rest (Helfrich, Willmott and Ye 2018). A step of gradient descent on A leaves W unitary up to rounding.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Generator, Tensor
+
+from lyapsweep.maps import SAFE_TO_BATCH
+
+
+def cayley(A: Shaped[Tensor, "population rows rows"]) -> Shaped[Tensor, "population rows rows"]:
+    """(I + A)^-1 (I - A). I + A has no singular value below 1, so that nothing is lost in solving.
+
+    One at a time where torch's batched factorisations return wrong numbers (pytorch issues 141358 and 142815).
+    """
+    unit = torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
+    if A.is_cuda or torch.get_num_threads() == 1 or A.shape[-1] <= SAFE_TO_BATCH:
+        return torch.linalg.solve(unit + A, unit - A)
+    return torch.stack([torch.linalg.solve(unit + a, unit - a) for a in A])
+
+
+def skew(lower: Float[Tensor, "population entries"], rows: int) -> Float[Tensor, "population rows rows"]:
+    """L - L^T, with L strictly lower triangular and filled row by row."""
+    i, j = torch.tril_indices(rows, rows, offset=-1, device=lower.device)
+    L = lower.new_zeros(len(lower), rows, rows)
+    L[:, i, j] = lower
+    return L - L.mT
+
+
+def skew_hermitian(packed: Float[Tensor, "population rows rows"]) -> Shaped[Tensor, "population rows rows"]:
+    """S + i T with S skew and T symmetric: S from below the diagonal of `packed`, T from the rest of it."""
+    S, T = packed.tril(-1), packed.triu()
+    return torch.complex(S - S.mT, T + packed.triu(1).mT)
+
+
+def rotations(rows: int, angle: float, generator: Generator) -> Float[Tensor, "rows rows"]:
+    """A strictly lower triangular L for which K of L - L^T turns planes by angles t ~ U(0, angle), either way.
+
+    Each 2 x 2 block holds tan(t / 2), which gives K the eigenvalues exp(+-it); of an odd number of rows the last stays
+    where it is.
+    """
+    t = angle * torch.rand(rows // 2, generator=generator, dtype=torch.float64)
+    L = torch.zeros(rows, rows, dtype=torch.float64)
+    even = 2 * torch.arange(rows // 2)
+    L[even + 1, even] = torch.tan(t / 2)
+    return L
+
+
+def phases(rows: int, generator: Generator) -> Float[Tensor, " rows"]:
+    """U(0, 2 pi)."""
+    return 2 * math.pi * torch.rand(rows, generator=generator, dtype=torch.float64)

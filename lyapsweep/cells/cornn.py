@@ -1,0 +1,107 @@
+"""z' = z + dt (tanh(W [y, z] + U x + b) - g y - e z), y' = y + dt z': the coupled oscillatory RNN.
+
+(Rusch and Mishra 2021.)
+Oscillators of frequency sqrt(g) (`gamma`) and damping e (`epsilon`) that drive each other; y moves with the new z.
+State: [y, z], 2 x units, y visible. With W = [W_y, W_z] and t the tanh, dz'/dy = dt (diag(1 - t^2) W_y - g I),
+dz'/dz = (1 - dt e) I + dt diag(1 - t^2) W_z, and y adds a shear: the determinant of the Jacobian is that of dz'/dz.
+"""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from lyapsweep.cells.cell import Draw, affine, carry, tanh_slope
+from lyapsweep.cells.pieces import piecewise
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
+from lyapsweep.inits import bounded
+from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
+
+
+class Cornn(AbstractUnrolledCell):
+    """The coupled oscillatory RNN on its full state [y, z], positions and velocities (Rusch and Mishra 2021)."""
+
+    W: nn.Parameter
+    U: nn.Parameter
+    b: nn.Parameter
+
+    def __init__(
+        self,
+        inputs: int,
+        population: int,
+        *,
+        units: int = 30,
+        dt: float = 0.042,
+        gamma: float = 2.7,
+        epsilon: float = 4.7,
+    ):
+        super().__init__(inputs, units, population, state=2 * units)
+        self.time_step, self.gamma, self.epsilon = dt, gamma, epsilon  # `dt` of a map is the time of its data
+
+    def draw(self, init: Draw, generator: Generator) -> dict[str, Tensor]:
+        n, m = self.units, self.inputs
+        return {
+            "W": torch.cat([init(n, n, generator) for _ in range(2)], dim=1),
+            "U": bounded(n, m, units=n, generator=generator),
+            "b": bounded(n, units=n, generator=generator),
+        }
+
+    def activation(self, z: States, x: Inputs | None) -> Tensor:
+        a = affine(z, self.W, self.b)
+        return a if x is None else a + x @ self.U.mT
+
+    def swing(self, s: Tensor, force: Tensor) -> Tensor:
+        """[y, z] one step on under a force; being linear, it moves tangents as it moves states."""
+        y, z = s.split(self.units, dim=-1)
+        z = z + self.time_step * (force - self.gamma * y - self.epsilon * z)
+        return torch.cat((y + self.time_step * z, z), dim=-1)
+
+    def step(self, z: States, x: Inputs | None = None) -> States:
+        return self.swing(z, torch.tanh(self.activation(z, x)))
+
+    @torch.no_grad()
+    def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+        n, dt = self.units, self.time_step
+        states = along(z, steps)
+        forces = torch.empty_like(states[1:, ..., :n])
+        b, W = self.b.unsqueeze(1), self.W.mT
+        for before, after, t in zip(states[:-1].unbind(), states[1:].unbind(), forces.unbind()):
+            y, v = before.split(n, dim=-1)
+            torch.baddbmm(b, before, W, out=t).tanh_()
+            torch.mul(v, 1 - dt * self.epsilon, out=after[..., n:])
+            after[..., n:].add_(t, alpha=dt).sub_(y, alpha=dt * self.gamma)
+            torch.add(y, after[..., n:], alpha=dt, out=after[..., :n])
+        return states[1:], (states, forces)
+
+    def back(self, kept: tuple[Tensor, ...], g: Tensor) -> Gradients:
+        states, forces = kept
+        n, dt = self.units, self.time_step
+        errors, slopes = torch.empty_like(forces), dt * (1 - forces * forces)
+        after = torch.zeros_like(states[0])
+        gy, gz = after.split(n, dim=-1)
+        for e, slope, direct in backwards(errors, slopes, g):
+            after.add_(direct)
+            gz.add_(gy, alpha=dt)
+            torch.mul(gz, slope, out=e)
+            gy.sub_(gz, alpha=dt * self.gamma)
+            gz.mul_(1 - dt * self.epsilon)
+            after.baddbmm_(e, self.W)
+        return after, {"W": total(errors, states[:-1]), "b": errors.sum(dim=(0, 2))}
+
+    def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
+        a = self.activation(z, x)
+        return self.swing(z, torch.tanh(a)), self.swing(V, carry(V, self.W) * tanh_slope(a).unsqueeze(2))
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        slopes = tanh_slope(self.activation(z, x))
+        forces = self.W.mT.contiguous().unsqueeze(1) * slopes.unsqueeze(2)
+        unit = torch.eye(self.state, dtype=z.dtype, device=z.device).expand(*z.shape[:2], -1, -1)
+        return self.swing(unit, forces).mT
+
+    def log_det(self, z: States, x: Inputs | None = None) -> Tensor:
+        """log |det((1 - dt e) I + dt diag(tanh' a) W_z)|, of half the size of the Jacobian."""
+        return piecewise(self.shrinking, z, x, self.units**2)
+
+    def shrinking(self, z: States, x: Inputs | None) -> Tensor:
+        slopes = self.time_step * tanh_slope(self.activation(z, x))
+        by_z = self.W[:, None, :, self.units :] * slopes.unsqueeze(-1)
+        by_z.diagonal(dim1=-2, dim2=-1).add_(1 - self.time_step * self.epsilon)
+        return log_abs_det(by_z)
