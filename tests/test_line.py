@@ -7,10 +7,10 @@ from test_fixed_points import Custom, cube, tanh_network
 from torch import nn
 
 from lyapsweep import systems
+from lyapsweep.cells import from_torch
 from lyapsweep.dynamics import Search, find_fixed_points, input_jacobian, kicks, line_scores, lyapunov_spectra
 from lyapsweep.dynamics.line import alignment, alignment_of
 from lyapsweep.dynamics.linearisation import Points
-from lyapsweep.maps import autodiff_push
 
 
 def orthogonal(state: int, seed: int = 0) -> np.ndarray:
@@ -117,23 +117,19 @@ def test_kicks_are_what_an_input_leaves_along_the_slow_mode():
     np.testing.assert_allclose(np.outer(kicks(point, 0, B, x), direction), lasting, atol=1e-12)
 
 
-class Gru(nn.Module):
-    """torch's GRU as a map, embedding and read-out beside it."""
+class Reader(nn.Module):
+    """Embedding, GRU, and a read-out of the last state."""
 
     def __init__(self, tokens: int, embedded: int, units: int):
         super().__init__()
         self.embed, self.gru = nn.Embedding(tokens, embedded), nn.GRU(embedded, units, batch_first=True)
         self.head = nn.Linear(units, 1)
 
-    def forward(self, tokens):
-        return self.head(self.gru(self.embed(tokens))[0][:, -1])[:, 0]
+    def states(self, tokens):
+        return self.gru(self.embed(tokens))[0]
 
-    def step(self, z, x):
-        g, units = self.gru, z.shape[-1]
-        a, c = x @ g.weight_ih_l0.T + g.bias_ih_l0, z @ g.weight_hh_l0.T + g.bias_hh_l0
-        gates = torch.sigmoid(a[..., : 2 * units] + c[..., : 2 * units])
-        r, u = gates[..., :units], gates[..., units:]
-        return (1 - u) * torch.tanh(a[..., 2 * units :] + r * c[..., 2 * units :]) + u * z
+    def forward(self, tokens):
+        return self.head(self.states(tokens)[:, -1])[:, 0]
 
 
 LENGTH, TOKENS = 50, 20
@@ -151,7 +147,7 @@ def reviews(batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch
 def test_a_network_that_learned_to_count_sentiment_has_a_line_attractor():
     """Maheswaranathan et al. 2019 on a toy: labels at the last token alone, x* the mean embedding."""
     torch.manual_seed(0)
-    net, generator = Gru(TOKENS, 8, 32), torch.Generator().manual_seed(0)
+    net, generator = Reader(TOKENS, 8, 32), torch.Generator().manual_seed(0)
     optimiser = torch.optim.Adam(net.parameters(), lr=5e-3)
     for step in range(1500):
         optimiser.param_groups[0]["lr"] = 5e-3 * 0.1 ** (step / 750)
@@ -163,12 +159,12 @@ def test_a_network_that_learned_to_count_sentiment_has_a_line_attractor():
         optimiser.step()
     tokens, label = reviews(256, generator)
     assert ((net(tokens) > 0) == (label > 0.5)).double().mean() > 0.95
-    map = Custom(net.step, 32)
+    map = from_torch(net.gru)
     with torch.no_grad():
-        visited = net.gru(net.embed(tokens))[0][:, 10::5].flatten(0, 1)[None]
+        visited = net.states(tokens)[:, 10::5].flatten(0, 1)[None]
         mean = net.embed.weight.mean(dim=0)
     (found,) = find_fixed_points(map, visited, mean, Search(candidates=256, slow=1e-5))
-    every = Points(*(np.concatenate(p) for p in zip(*((f.z, f.q, f.jacobians) for f in (found.fixed, found.slow)))))
+    every = found.every
     scores = line_scores(every, net.head.weight.detach().numpy())
     print(len(found.fixed), len(found.slow), found.fixed.kinds, scores._replace(axis=None))
     assert scores.first_share > 0.85
@@ -229,15 +225,3 @@ def test_a_network_that_learned_three_flip_flops_rests_stably_at_eight_points():
     at = torch.from_numpy(found.fixed.z[None, i : i + 1])
     (spectrum,) = lyapunov_spectra(cell, at, torch.zeros(2500, 1, 1, 3), steps=2000, warmup=500)
     np.testing.assert_allclose(spectrum.exponents[:4], found.fixed.rates[i, :4], atol=1e-3)
-
-
-def test_the_gru_of_this_file_is_torchs():
-    torch.manual_seed(1)
-    net = Gru(TOKENS, 3, 5)
-    tokens = torch.randint(TOKENS, (2, 7))
-    z = torch.zeros(1, 2, 5)
-    for t in range(7):
-        z = net.step(z, net.embed(tokens[:, t])[None])
-    torch.testing.assert_close(z[0], net.gru(net.embed(tokens))[0][:, -1])
-    unit = torch.eye(5).expand(1, 2, -1, -1)
-    assert autodiff_push(net.step, z, net.embed(tokens[:, 0])[None], unit)[1].shape == (1, 2, 5, 5)

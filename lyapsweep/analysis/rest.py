@@ -7,16 +7,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lyapsweep import datasets
 from lyapsweep.config import Config
 from lyapsweep.dynamics import Found, Search, find_fixed_points
 from lyapsweep.dynamics.descent import Progress
 from lyapsweep.dynamics.line import Line, line_scores
-from lyapsweep.dynamics.linearisation import Points
 from lyapsweep.evaluation import in_double, infer
 from lyapsweep.maps import AbstractMap, States
 from lyapsweep.rollout import Network
-from lyapsweep.trial import build, load
+from lyapsweep.trial import rebuilt
 
 STARTS, STEPS, EVERY = 32, 256, 4  # orbits, their steps, and how many steps lie between candidates
 
@@ -31,9 +29,7 @@ class Rest(NamedTuple):
     @property
     def line(self) -> Line:
         """The line scores of fixed and slow points together: where training leaves a line imperfect, most are slow."""
-        fixed, slow = self.found.fixed, self.found.slow
-        every = [np.concatenate(pair) for pair in zip(*((p.z, p.q, p.jacobians) for p in (fixed, slow)))]
-        return line_scores(Points(*every, dt=fixed.dt), self.readout)
+        return line_scores(self.found.every, self.readout)
 
 
 @torch.no_grad()
@@ -48,10 +44,7 @@ def of_network(
     Candidates lie on free runs from states inferred from held-out observations, their transients included: a network
     that falls into a stable point would otherwise visit nothing else. Raises ValueError where weights do not fit.
     """
-    series = datasets.build(**config.dataset)
-    network = build([config], series.features)
-    if weights is not None:
-        load(network, weights)
+    network, series = rebuilt(config, weights)
     network, test = in_double(network, series)
     first = torch.linspace(0, len(test) - 1, min(STARTS, len(test))).long()
     rest = of_map(network.cell, infer(network, test[first]), search, progress)

@@ -1,5 +1,6 @@
 """The descent of candidates to where a map moves least: Adam, then Newton's method with steps of least norm."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -29,7 +30,8 @@ class Search:
     `candidates` visited states start it, displaced by `noise` times the spread of the visited states. Fixed points
     have q <= `tolerance`, or as little as rounding allows; slow points q <= `slow` and no fixed point within `near`
     spreads. Points within `radius` (in the state's own unit) of each other are one; points further from the visited
-    states' centroid than `reach` times their mean distance from it are counted, not kept. `adam` and `newton` limit the steps; `rate` is Adam's first, in spreads.
+    states' centroid than `reach` times their mean distance from it are counted, not kept. `adam` and `newton` limit the
+    steps; `rate` is the smallest with which Adam begins, in spreads.
     """
 
     candidates: int = 256
@@ -85,8 +87,11 @@ def descend(
 ) -> tuple[States, Slowness]:
     """The slowest state that Adam comes by from each candidate, and its q (Kingma and Ba 2015).
 
-    The rate falls geometrically to END of its first value; Adam's averages are those of each candidate alone.
+    The first rates lie evenly on a logarithmic scale between `rate` and 1 spread: small ones settle nearby, large ones
+    see more of the space, and together they find more points than any one. Each falls geometrically to END of its
+    value. Adam's averages are those of each candidate alone.
     """
+    rates = torch.logspace(math.log10(search.rate), 0, z.shape[1], dtype=z.dtype, device=z.device).unsqueeze(-1)
     x, best, least = everywhere(rest, z), z, torch.full_like(z[..., 0], torch.inf)
     first, second = torch.zeros_like(z), torch.zeros_like(z)
     for t in range(search.adam + 1):
@@ -104,7 +109,7 @@ def descend(
         slope = slope.nan_to_num()
         first, second = torch.lerp(slope, first, FIRST), torch.lerp(slope.square(), second, SECOND)
         step = (first / (1 - FIRST ** (t + 1))) / ((second / (1 - SECOND ** (t + 1))).sqrt() + TINY)
-        z = z - search.rate * spread * END ** (t / search.adam) * step
+        z = z - rates * spread * END ** (t / search.adam) * step
     return best, least
 
 

@@ -41,6 +41,13 @@ class Found(NamedTuple):
     started: int
     search: Search
 
+    @property
+    def every(self) -> Points:
+        """Fixed and slow points together: what a line attractor consists of."""
+        a, b = self.fixed, self.slow
+        joined = (np.concatenate(pair) for pair in ((a.z, b.z), (a.q, b.q), (a.jacobians, b.jacobians)))
+        return Points(*joined, dt=a.dt)
+
 
 def find_fixed_points(
     map: AbstractMap,
@@ -67,9 +74,9 @@ def find_fixed_points(
         entries = Entries(start, search.slow)
         z, q = descend(map, start, rest, spread, search, entries, progress)
         z, q = polish(map, z, q, rest, search, entries, progress)
-        slow_z, slow_q = torch.cat((entries.z, z), dim=1), torch.cat((entries.q, q), dim=1)
-        sources = (visited, z, q, slow_z, slow_q, centre, spread)
-        kept = [sifted(*member, search) for member in zip(*sources)]
+        slowed = torch.cat((entries.z, z), dim=1), torch.cat((entries.q, q), dim=1)
+        sources = (visited, centre, spread, z, q, *slowed)
+        kept = [sifted(search, *(s[p] for s in sources)) for p in range(len(z))]
         fixed = linearised(map, [k.fixed for k in kept], rest)
         slow = linearised(map, [k.slow for k in kept], rest)
     lost = (~q.isfinite()).sum(dim=1).tolist()
@@ -118,14 +125,14 @@ class Sifted(NamedTuple):
 
 
 def sifted(
+    search: Search,
     visited: Tensor,
+    centre: Tensor,
+    spread: Tensor,
     z: Tensor,
     q: Tensor,
     slow_z: Tensor,
     slow_q: Tensor,
-    centre: Tensor,
-    spread: Tensor,
-    search: Search,
 ) -> Sifted:
     """Fixed points, and of the slow states those that are near no fixed point."""
     distance = torch.linalg.vector_norm(visited - centre, dim=-1)
