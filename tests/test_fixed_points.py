@@ -186,9 +186,9 @@ def test_every_cell_rests_where_its_step_says_and_its_modes_are_its_derivative(n
     around = cell.orbit(torch.zeros(2, 32, cell.state), None, 50)[-1] + 0.3 * cube(32, cell.state)
     for p, found in enumerate(find_fixed_points(cell, around, search=Search(reach=math.inf))):
         assert len(found.fixed), "a network of small gain has a point at rest"
-        z = torch.from_numpy(found.fixed.z).expand(2, -1, -1)
+        z = torch.from_numpy(found.fixed.z).repeat(2, 1, 1)
         np.testing.assert_allclose(cell.step(z)[p].detach().numpy(), found.fixed.z, atol=1e-9)
-        unit = torch.eye(cell.state).expand(2, z.shape[1], -1, -1)
+        unit = torch.eye(cell.state).repeat(2, z.shape[1], 1, 1)
         J = autodiff_push(cell.step, z, None, unit)[1].mT[p].detach().numpy()
         values = np.sort(np.abs(np.linalg.eigvals(J)), axis=1)[:, ::-1]
         np.testing.assert_allclose(np.abs(found.fixed.eigenvalues), values, atol=1e-7)

@@ -31,7 +31,7 @@ class Search:
     have q <= `tolerance`, or as little as rounding allows; slow points q <= `slow` and no fixed point within `near`
     spreads. Points within `radius` (in the state's own unit) of each other are one; points further from the visited
     states' centroid than `reach` times their mean distance from it are counted, not kept. `adam` and `newton` limit the
-    steps; `rate` is the smallest with which Adam begins, in spreads.
+    steps; `rate` and `fastest` are the rates that Adam begins with, the smallest and the largest, in spreads.
     """
 
     candidates: int = 256
@@ -43,6 +43,7 @@ class Search:
     reach: float = 10.0
     adam: int = 300
     rate: float = 0.05
+    fastest: float = 1.0
     newton: int = 100
     seed: int = 0
 
@@ -53,6 +54,8 @@ class Search:
         for name in ("tolerance", "slow", "reach", "rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} > 0 must hold, but got {getattr(self, name)}.")
+        if not self.rate <= self.fastest < math.inf:
+            raise ValueError(f"rate <= fastest must hold, but got rate={self.rate}, fastest={self.fastest}.")
 
 
 def slowness(map: AbstractMap, z: States, x: Inputs | None) -> Slowness:
@@ -87,11 +90,12 @@ def descend(
 ) -> tuple[States, Slowness]:
     """The slowest state that Adam comes by from each candidate, and its q (Kingma and Ba 2015).
 
-    The first rates lie evenly on a logarithmic scale between `rate` and 1 spread: small ones settle nearby, large ones
-    see more of the space, and together they find more points than any one. Each falls geometrically to END of its
+    The first rates lie evenly on a logarithmic scale from `rate` to `fastest` spreads: small ones settle nearby, large
+    ones see more of the space, and together they find more points than any one. Each falls geometrically to END of its
     value. Adam's averages are those of each candidate alone.
     """
-    rates = torch.logspace(math.log10(search.rate), 0, z.shape[1], dtype=z.dtype, device=z.device).unsqueeze(-1)
+    decades = math.log10(search.rate), math.log10(search.fastest)
+    rates = torch.logspace(*decades, z.shape[1], dtype=z.dtype, device=z.device).unsqueeze(-1)
     x, best, least = everywhere(rest, z), z, torch.full_like(z[..., 0], torch.inf)
     first, second = torch.zeros_like(z), torch.zeros_like(z)
     for t in range(search.adam + 1):
