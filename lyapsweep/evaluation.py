@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,7 +86,7 @@ def in_double(network: Network, series: Series) -> tuple[Network, Tensor]:
     return network, torch.as_tensor(series.test, dtype=torch.float64, device=next(network.parameters()).device)
 
 
-def counted(lyapunov: Lyapunov, state: int) -> dict:
+def counted(lyapunov: Lyapunov, state: int) -> dict[str, Any]:
     k = None if lyapunov.exponents is None else min(lyapunov.exponents, state)
     return {"steps": lyapunov.steps, "warmup": lyapunov.warmup, "k": k}
 
