@@ -287,6 +287,14 @@ def test_candidates_at_infinity_are_lost_and_the_rest_searched():
     assert (nothing.lost, len(nothing.fixed)) == (16, 0)
 
 
+def test_an_orbit_on_its_way_to_infinity_is_not_the_spread_of_the_rest():
+    henon = systems.build("henon", None)
+    start = torch.cat((visited(henon, 100), torch.tensor([[[1e9, 1e9], [-1e200, 3.0], [math.inf, 0.0]]])), dim=1)
+    (found,) = find_fixed_points(henon, start)
+    assert len(found.fixed) == 2
+    assert found.lost == 3
+
+
 def test_single_precision_rests_within_its_rounding():
     cell = tanh_network(2 * np.eye(3)).float()
     (found,) = find_fixed_points(cell, cube(256, 3).float())

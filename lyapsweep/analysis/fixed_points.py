@@ -1,6 +1,7 @@
 """How do the networks of a sweep come to rest, and does it go with how well they do? A census of fixed points."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ import plotly.graph_objects as go
 from lyapsweep.analysis import correlation, ink
 from lyapsweep.analysis.finding import Judged, direction, judged, label, require
 from lyapsweep.analysis.portrait import KINDS
-from lyapsweep.analysis.rest import Rest, of_network
+from lyapsweep.analysis.rest import SEARCH, Rest, of_network
 from lyapsweep.dynamics import Search
 from lyapsweep.table import Table
 
@@ -60,7 +61,7 @@ def find(
     trial holds weights, `UnknownName` for a column that is not there.
     """
     correlation.refuse(table, hunted)
-    search = Search() if search is None else search
+    search = search or SEARCH
     trials = judged(table, column)
     rows = np.array([bool(weights) for _, weights in trials.table.networks], bool)
     require(int(rows.sum()), 1, "trials with weights")
@@ -116,11 +117,15 @@ def related(
     return correlation.arranged(rows, resamples, hunted) if rows else None
 
 
+def ranked(finding: Finding) -> np.ndarray:
+    """Positions of the trials from the best to the worst; undefined values count as the worst."""
+    upward = finding.values if finding.direction == "minimise" else -finding.values
+    return np.argsort(np.where(np.isnan(upward), np.inf, upward), kind="stable")
+
+
 def draw(finding: Finding) -> go.Figure:
     """Points of each kind, one bar a trial, from the best trial to the worst; lost trials stand at the right."""
-    worst = np.inf if finding.direction == "minimise" else -np.inf
-    sign = 1 if finding.direction == "minimise" else -1
-    order = np.argsort(sign * np.where(np.isnan(finding.values), worst, finding.values), kind="stable")
+    order = ranked(finding)
     fig = ink.figure(420)
     for k, kind in enumerate(KINDS[:-1]):
         if not finding.counts[:, k].any():
@@ -137,3 +142,26 @@ def draw(finding: Finding) -> go.Figure:
     fig.update_xaxes(title=f"trials, best {ink.plain(label(finding.column))} first", tickformat="d")
     fig.update_yaxes(title="fixed points", tickformat="d")
     return fig
+
+
+def save(finding: Finding, path: Path) -> None:
+    """Write the picture: .html (plotly, whole in one file), .png or .svg (matplotlib, which needs no browser)."""
+    if path.suffix.lower() == ".html":
+        draw(finding).write_html(path, include_plotlyjs=True)
+        return
+    from matplotlib.figure import Figure
+
+    page = Figure(figsize=(8, 4.2), layout="constrained", dpi=150)
+    axes = page.subplots()
+    below = np.zeros(len(finding.trials))
+    for k, kind in enumerate(KINDS[:-1]):
+        heights = finding.counts[ranked(finding), k]
+        if heights.any():
+            axes.bar(np.arange(1, len(heights) + 1), heights, bottom=below, label=kind, color=ink.colour(k))
+        below = below + heights
+    axes.set(xlabel=f"trials, best {label(finding.column)} first", ylabel="fixed points")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.locator_params(integer=True)
+    if below.any():
+        axes.legend(frameon=False)
+    page.savefig(path)

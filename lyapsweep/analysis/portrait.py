@@ -1,9 +1,12 @@
 """Where does one network come to rest? Its fixed points among its orbits, and the eigenvalues of the map there."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from lyapsweep.analysis import ink
 from lyapsweep.analysis.finding import TooFew, digits
@@ -17,6 +20,7 @@ Picture = Literal["plane", "eigenvalues"]
 PICTURES: tuple[Picture, Picture] = ("plane", "eigenvalues")
 DRAWN = 12  # orbits
 KINDS = ("stable", "marginal", "saddle", "repeller", "slow")
+CIRCLE = np.exp(1j * np.linspace(0, 2 * np.pi, 361))
 
 
 class Finding(NamedTuple):
@@ -87,12 +91,16 @@ def draw(finding: Finding, which: Picture = "plane") -> go.Figure:
     return draw_plane(finding) if which == "plane" else draw_eigenvalues(finding)
 
 
-def groups(finding: Finding):
+def groups(finding: Finding) -> Iterator[tuple[int, str, np.ndarray]]:
     """(position, kind, rows) of every kind that occurs."""
     for k, kind in enumerate(KINDS):
         rows = np.array([name == kind for name in finding.kinds], bool)
         if rows.any():
             yield k, kind, rows
+
+
+def components_named(finding: Finding) -> list[str]:
+    return [f"component {i + 1} ({digits(100 * share)} %)" for i, share in enumerate(finding.shares)]
 
 
 def draw_plane(finding: Finding) -> go.Figure:
@@ -112,16 +120,15 @@ def draw_plane(finding: Finding) -> go.Figure:
             hovertemplate=f"{kind}<br>largest |λ| %{{customdata[0]:.4g}}"
             "<br>speed %{customdata[1]:.2g} per step<extra></extra>",
         )
-    first, second = (f"component {i + 1} ({digits(100 * share)} %)" for i, share in enumerate(finding.shares))
+    first, second = components_named(finding)
     fig.update_xaxes(title=first).update_yaxes(title=second)
     return fig
 
 
 def draw_eigenvalues(finding: Finding) -> go.Figure:
     fig = ink.figure(460)
-    angle = np.linspace(0, 2 * np.pi, 361)
-    circle = {"color": "#444", "width": 1, "dash": "dot"}
-    fig.add_scatter(x=np.cos(angle), y=np.sin(angle), mode="lines", line=circle, name="unit circle", hoverinfo="skip")
+    line = {"color": "#444", "width": 1, "dash": "dot"}
+    fig.add_scatter(x=CIRCLE.real, y=CIRCLE.imag, mode="lines", line=line, name="unit circle", hoverinfo="skip")
     for k, kind, rows in groups(finding):
         values = finding.eigenvalues[rows].ravel()
         real, imaginary = np.real(values), np.imag(values)
@@ -135,3 +142,46 @@ def draw_eigenvalues(finding: Finding) -> go.Figure:
         )
     fig.update_xaxes(title="Re λ").update_yaxes(title="Im λ", scaleanchor="x")
     return fig
+
+
+def draw_both(finding: Finding) -> go.Figure:
+    """The two pictures side by side, with one legend."""
+    fig = make_subplots(rows=1, cols=2, horizontal_spacing=0.1)
+    fig.update_layout(ink.figure(520).layout)
+    fig.update_layout(title={"text": ink.plain(finding.name), "font": {"size": 15}}, margin_t=80)
+    for column, which in enumerate(PICTURES, start=1):
+        part = draw(finding, which)
+        for trace in part.data:
+            trace.showlegend = trace.showlegend is not False and (column == 1 or trace.name == "unit circle")
+            fig.add_trace(trace, row=1, col=column)
+        for update, axis in ((fig.update_xaxes, part.layout.xaxis), (fig.update_yaxes, part.layout.yaxis)):
+            update(title=axis.title.text, gridcolor=ink.RULE, zeroline=False, row=1, col=column)
+    return fig.update_yaxes(scaleanchor="x2", row=1, col=2)
+
+
+def save(finding: Finding, path: Path) -> None:
+    """Write both pictures: .html (plotly, whole in one file), .png or .svg (matplotlib, which needs no browser)."""
+    if path.suffix.lower() == ".html":
+        draw_both(finding).write_html(path, include_plotlyjs=True)
+        return
+    from matplotlib.figure import Figure
+
+    page = Figure(figsize=(11, 5.2), layout="constrained", dpi=150)
+    plane, values = page.subplots(1, 2)
+    for orbit in finding.orbits:
+        plane.plot(orbit[:, 0], orbit[:, 1], color="#b8b8b8", lw=0.6)
+    values.plot(CIRCLE.real, CIRCLE.imag, color="#444", lw=0.8, ls=":")
+    for k, kind, rows in groups(finding):
+        own = {"color": ink.colour(k), "ls": "none", "marker": "os^Dv"[k], "ms": 3 if kind == "slow" else 7}
+        plane.plot(finding.points[rows, 0], finding.points[rows, 1], label=f"{kind} ({rows.sum()})", **own)
+        eigenvalues = finding.eigenvalues[rows].ravel()
+        values.plot(eigenvalues.real, eigenvalues.imag, alpha=0.7, **own | {"ms": 4})
+    first, second = components_named(finding)
+    for axes, x, y in ((plane, first, second), (values, "Re λ", "Im λ")):
+        axes.set(xlabel=x, ylabel=y)
+        axes.spines[["top", "right"]].set_visible(False)
+    values.set_aspect("equal", adjustable="datalim")
+    if finding.kinds:
+        plane.legend(frameon=False)
+    page.suptitle(finding.name, fontsize=11)
+    page.savefig(path)

@@ -5,22 +5,29 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from lyapsweep.config import Config
-from lyapsweep.dynamics import Found, Search, find_fixed_points
+from lyapsweep.dynamics import Found, Search, find_fixed_points, resting_input
 from lyapsweep.dynamics.descent import Progress
+from lyapsweep.dynamics.fixed_points import bounded
 from lyapsweep.dynamics.line import Line, line_scores
 from lyapsweep.evaluation import in_double, infer
 from lyapsweep.maps import AbstractMap, States
 from lyapsweep.rollout import Network
 from lyapsweep.trial import rebuilt
 
-STARTS, STEPS, EVERY = 32, 256, 4  # orbits, their steps, and how many steps lie between candidates
+STARTS, STEPS = 32, 256  # orbits, and their steps
+TIMES = [0, *np.unique(np.geomspace(1, STEPS, 32).astype(int)).tolist()]  # of candidates: early ones are still moving
+SEARCH = Search(noise=0.5)  # saddles lie between the places to which a network returns
 
 
 class Rest(NamedTuple):
-    """What was found, the free orbits (starts, steps, state) that it was sought from, and the read-out's directions."""
+    """What was found, the orbits (starts, steps, state) that it was sought from, and the read-out's directions.
+
+    Orbits are NaN from where they escape to infinity.
+    """
 
     found: Found
     orbits: np.ndarray
@@ -59,8 +66,27 @@ def of_map(map: AbstractMap, starts: States, search: Search | None = None, progr
         z = map.step(z)
         states.append(z)
     orbits = torch.stack(states, dim=2)  # population, starts, steps, state
-    visited = orbits[:, :, ::EVERY].flatten(1, 2)
-    return Rest(find_fixed_points(map, visited, None, search, progress)[0], orbits[0].cpu().numpy(), None)
+    orbits = bounded(orbits.flatten(1, 2)).view_as(orbits)
+    visited = orbits[:, :, TIMES].flatten(1, 2)
+    return Rest(find_fixed_points(map, visited, None, search or SEARCH, progress)[0], orbits[0].cpu().numpy(), None)
+
+
+@torch.no_grad()
+def of_driven(
+    map: AbstractMap,
+    inputs: Float[Tensor, "time 1 batch inputs"],
+    choice: str = "mean",
+    search: Search | None = None,
+    progress: Progress | None = None,
+) -> Rest:
+    """The points of a population of one that `inputs` drive from zero, with x* held: their "mean", or "zero".
+
+    Candidates are states on the driven orbits; so the network rests where its inputs take it, and nowhere else.
+    """
+    start = torch.zeros(1, inputs.shape[2], map.state, dtype=inputs.dtype, device=inputs.device)
+    orbits = map.orbit(start, inputs, len(inputs)).permute(1, 2, 0, 3)  # population, batch, time, state
+    found = find_fixed_points(map, orbits.flatten(1, 2), resting_input(inputs, choice), search or SEARCH, progress)[0]
+    return Rest(found, orbits[0].cpu().numpy(), None)
 
 
 def directions(network: Network, orbits: Tensor) -> np.ndarray:

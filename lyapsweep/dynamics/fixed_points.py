@@ -28,6 +28,9 @@ from lyapsweep.dynamics.linearisation import Points
 from lyapsweep.maps import AbstractMap, States
 
 
+ESCAPED = 1e3  # times the usual size of a state: beyond, an orbit is on its way to infinity
+
+
 class Found(NamedTuple):
     """What a search found in one member: points at rest, slow points elsewhere, both the slowest first.
 
@@ -60,7 +63,7 @@ def find_fixed_points(
 
     `visited` (population, states, state) are states that the map visits; its precision is that of the search. `x`
     (population, inputs) or (inputs,) is the constant input x*; None where the map takes none. Candidates do not see
-    each other, nor members each other. Ends after `search.adam` + `search.newton` steps at the latest; a member whose
+    each other, nor members each other; those that are not finite or on their way to infinity are lost. Ends after `search.adam` + `search.newton` steps at the latest; a member whose
     states are not finite has no points. Raises ValueError where shapes do not fit.
     """
     search = Search() if search is None else search
@@ -69,6 +72,7 @@ def find_fixed_points(
         raise ValueError(f"visited must be (population, states, state) = {want}, but is {tuple(visited.shape)}.")
     rest = None if x is None else x.to(visited).expand(map.population, x.shape[-1])
     with torch.no_grad():
+        visited = bounded(visited)
         centre, spread = extent(visited)
         start = candidates(visited, spread, search)
         entries = Entries(start, search.slow)
@@ -93,6 +97,14 @@ def resting_input(inputs: Float[Tensor, "time population batch inputs"], choice:
         raise ValueError(f"The choice of x* must be 'mean' or 'zero', but got '{choice}'.")
     mean = inputs.mean(dim=(0, 2))
     return mean if choice == "mean" else torch.zeros_like(mean)
+
+
+def bounded(visited: States) -> States:
+    """The visited states, NaN where they are not finite or have escaped: one such state would be the whole spread."""
+    finite = torch.where(visited.isfinite(), visited, torch.nan)
+    size = torch.linalg.vector_norm(finite, dim=-1, keepdim=True)
+    usual = size.nanmedian(dim=1, keepdim=True).values.clamp(min=1)
+    return torch.where(size <= ESCAPED * usual, finite, torch.nan)
 
 
 def extent(visited: States) -> tuple[Float[Tensor, "population 1 state"], Float[Tensor, "population 1 1"]]:
