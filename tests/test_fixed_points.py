@@ -194,7 +194,7 @@ def test_every_cell_rests_where_its_step_says_and_its_modes_are_its_derivative(n
         np.testing.assert_allclose(np.abs(found.fixed.eigenvalues), values, atol=1e-7)
 
 
-# Of the cost that sbo descends, a kink of relu may be the lowest place: its gradient jumps over 0 there, no point rests.
+# The cost that sbo descends may be lowest at a kink of relu: its gradient jumps over 0 there, and nothing rests.
 KNOBS = {"sbo": {"activation": "tanh", "eta": 0.1}}
 
 

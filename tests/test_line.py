@@ -136,46 +136,61 @@ LENGTH, TOKENS = 50, 20
 
 
 def reviews(batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Tokens 0 ... 4 say yes, 5 ... 9 no, the others nothing; the label is which there are more of (ties are dealt)."""
+    """Tokens 0 ... 4 say yes, 5 ... 9 no, the others nothing; the label is whether there is more yes than no."""
     tokens = torch.randint(TOKENS, (batch, LENGTH), generator=generator)
-    total = (tokens < 5).sum(1).double() - ((tokens >= 5) & (tokens < 10)).sum(1)
-    ties = torch.rand(batch, generator=generator) - 0.5
-    return tokens, (total + 0.5 * ties > 0).double()
+    total = (tokens < 5).sum(1) - ((tokens >= 5) & (tokens < 10)).sum(1)
+    return tokens, (total > 0).to(torch.get_default_dtype())
 
 
-@pytest.mark.slow
-def test_a_network_that_learned_to_count_sentiment_has_a_line_attractor():
-    """Maheswaranathan et al. 2019 on a toy: labels at the last token alone, x* the mean embedding."""
+def trained_reader(steps: int, rate: float, generator: torch.Generator) -> Reader:
+    """Labels at the last token alone; in single precision."""
     torch.manual_seed(0)
-    net, generator = Reader(TOKENS, 8, 32), torch.Generator().manual_seed(0)
-    optimiser = torch.optim.Adam(net.parameters(), lr=5e-3)
-    for step in range(1500):
-        optimiser.param_groups[0]["lr"] = 5e-3 * 0.1 ** (step / 750)
+    net = Reader(TOKENS, 8, 32)
+    optimiser = torch.optim.Adam(net.parameters(), lr=rate)
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = rate * 0.02 ** (step / steps)
         tokens, label = reviews(128, generator)
         loss = nn.functional.binary_cross_entropy_with_logits(net(tokens), label)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimiser.step()
-    tokens, label = reviews(256, generator)
-    assert ((net(tokens) > 0) == (label > 0.5)).double().mean() > 0.95
+    return net
+
+
+@pytest.mark.slow
+def test_a_network_that_learned_to_count_sentiment_has_a_line_attractor():
+    """Maheswaranathan et al. 2019 on a toy, x* the mean embedding.
+
+    Training leaves the line imperfect: two stable ends, a saddle between them, and slow points all along. A wide bound
+    on q takes in all of the line and a small rate nothing beside it; a narrow bound would leave the ends alone.
+    """
+    torch.set_default_dtype(torch.float32)  # a third of the time
+    generator = torch.Generator().manual_seed(0)
+    net = trained_reader(8000, 5e-3, generator)
+    torch.set_default_dtype(torch.float64)
+    net = net.double()
+    tokens, label = reviews(1000, generator)
+    assert ((net(tokens) > 0) == (label > 0.5)).double().mean() > 0.99
     map = from_torch(net.gru)
     with torch.no_grad():
-        visited = net.states(tokens)[:, 10::5].flatten(0, 1)[None]
+        visited = net.states(tokens[:256])[:, 10::5].flatten(0, 1)[None]
         mean = net.embed.weight.mean(dim=0)
-    (found,) = find_fixed_points(map, visited, mean, Search(candidates=256, slow=1e-5))
-    every = found.every
-    scores = line_scores(every, net.head.weight.detach().numpy())
-    print(len(found.fixed), len(found.slow), found.fixed.kinds, scores._replace(axis=None))
-    assert scores.first_share > 0.85
-    assert abs(np.exp(scores.rate) - 1) < 2e-2
+    (found,) = find_fixed_points(map, visited, mean, Search(slow=1e-5, rate=0.02, fastest=0.02))
+    every, readout = found.every, net.head.weight.detach().numpy()
+    scores = line_scores(every, readout)
+    assert len(found.slow) > 50
+    assert scores.participation_ratio < 1.15
+    assert scores.first_share > 0.93
+    assert scores.along_readout > 0.9
+    assert abs(np.exp(scores.rate) - 1) < 2e-3
     assert np.exp(scores.second) < 0.97
+    slowest = every.rates[np.arange(len(every)), every.slowest]
+    assert np.abs(np.exp(slowest) - 1).max() < 3e-2
     B = input_jacobian(map, torch.from_numpy(every.z[None]), mean.expand(1, len(every), -1))[0].detach().numpy()
-    embedded = (net.embed.weight - mean).detach().numpy()
-    middle = int(np.argmin(np.abs(every.z @ net.head.weight.detach().numpy()[0] + net.head.bias.item())))
-    pushed = kicks(every, middle, B[middle], embedded)
+    middle = int(np.argmin(np.abs(every.z @ readout[0] + net.head.bias.item())))
+    pushed = kicks(every, middle, B[middle], (net.embed.weight - mean).detach().numpy())
     pushed *= np.sign(pushed[:5].mean())
-    print(pushed.round(3))
     assert pushed[:5].min() > 0 > pushed[5:10].max()
     assert np.abs(pushed[10:]).max() < 0.5 * min(pushed[:5].min(), -pushed[5:10].max())
 
@@ -212,11 +227,9 @@ def test_a_network_that_learned_three_flip_flops_rests_stably_at_eight_points():
         optimiser.step()
         if loss < 1e-4:
             break
-    print(step, float(loss))
     visited = states.detach().permute(1, 0, 2, 3).flatten(1, 2)
     (found,) = find_fixed_points(cell, visited, torch.zeros(3), Search(candidates=1024, noise=0.5))
     stable = np.array(found.fixed.kinds) == "stable"
-    print(len(found.fixed), np.bincount(found.fixed.unstable), len(found.slow))
     seen = readout(torch.from_numpy(found.fixed.z[stable])).detach().numpy()
     assert stable.sum() == 8
     assert len({tuple(code) for code in np.sign(seen).astype(int).tolist()}) == 8

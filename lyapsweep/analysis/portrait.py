@@ -20,7 +20,8 @@ Picture = Literal["plane", "eigenvalues"]
 PICTURES: tuple[Picture, Picture] = ("plane", "eigenvalues")
 DRAWN = 12  # orbits
 KINDS = ("stable", "marginal", "saddle", "repeller", "slow")
-CIRCLE = np.exp(1j * np.linspace(0, 2 * np.pi, 361))
+ANGLES = np.linspace(0, 2 * np.pi, 361)
+CIRCLE = np.cos(ANGLES), np.sin(ANGLES)
 
 
 class Finding(NamedTuple):
@@ -128,7 +129,7 @@ def draw_plane(finding: Finding) -> go.Figure:
 def draw_eigenvalues(finding: Finding) -> go.Figure:
     fig = ink.figure(460)
     line = {"color": "#444", "width": 1, "dash": "dot"}
-    fig.add_scatter(x=CIRCLE.real, y=CIRCLE.imag, mode="lines", line=line, name="unit circle", hoverinfo="skip")
+    fig.add_scatter(x=CIRCLE[0], y=CIRCLE[1], mode="lines", line=line, name="unit circle", hoverinfo="skip")
     for k, kind, rows in groups(finding):
         values = finding.eigenvalues[rows].ravel()
         real, imaginary = np.real(values), np.imag(values)
@@ -170,12 +171,12 @@ def save(finding: Finding, path: Path) -> None:
     plane, values = page.subplots(1, 2)
     for orbit in finding.orbits:
         plane.plot(orbit[:, 0], orbit[:, 1], color="#b8b8b8", lw=0.6)
-    values.plot(CIRCLE.real, CIRCLE.imag, color="#444", lw=0.8, ls=":")
+    values.plot(*CIRCLE, color="#444", lw=0.8, ls=":")
     for k, kind, rows in groups(finding):
         own = {"color": ink.colour(k), "ls": "none", "marker": "os^Dv"[k], "ms": 3 if kind == "slow" else 7}
         plane.plot(finding.points[rows, 0], finding.points[rows, 1], label=f"{kind} ({rows.sum()})", **own)
         eigenvalues = finding.eigenvalues[rows].ravel()
-        values.plot(eigenvalues.real, eigenvalues.imag, alpha=0.7, **own | {"ms": 4})
+        values.plot(np.real(eigenvalues), np.imag(eigenvalues), alpha=0.7, **own | {"ms": 4})
     first, second = components_named(finding)
     for axes, x, y in ((plane, first, second), (values, "Re λ", "Im λ")):
         axes.set(xlabel=x, ylabel=y)

@@ -173,7 +173,10 @@ def show_points(what: str, rest: "Rest") -> None:
     out, found = show.console(), rest.found
     fixed, slow, dt = found.fixed, found.slow, found.fixed.dt
     unit = "units of time" if dt else "steps"
-    out.print(f"{what}: {counted(len(fixed), 'fixed point')}, {counted(len(slow), 'slow point')}, time in {unit}", style="bold")
+    out.print(
+        f"{what}: {counted(len(fixed), 'fixed point')}, {counted(len(slow), 'slow point')}, time in {unit}",
+        style="bold",
+    )
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("kind", "unstable modes", "largest |λ|", "longest time constant", "its frequency", "speed"):
         table.add_column(heading, justify="left" if heading == "kind" else "right", no_wrap=True)

@@ -27,7 +27,6 @@ from lyapsweep.dynamics.descent import (
 from lyapsweep.dynamics.linearisation import Points
 from lyapsweep.maps import AbstractMap, States
 
-
 ESCAPED = 1e3  # times the usual size of a state: beyond, an orbit is on its way to infinity
 
 
@@ -63,8 +62,9 @@ def find_fixed_points(
 
     `visited` (population, states, state) are states that the map visits; its precision is that of the search. `x`
     (population, inputs) or (inputs,) is the constant input x*; None where the map takes none. Candidates do not see
-    each other, nor members each other; those that are not finite or on their way to infinity are lost. Ends after `search.adam` + `search.newton` steps at the latest; a member whose
-    states are not finite has no points. Raises ValueError where shapes do not fit.
+    each other, nor members each other; those that are not finite or on their way to infinity are lost. Ends after
+    `search.adam` + `search.newton` steps at the latest; a member without a finite state has no points. Raises
+    ValueError where shapes do not fit.
     """
     search = Search() if search is None else search
     if visited.dim() != 3 or visited.shape[0] != map.population or visited.shape[2] != map.state:
