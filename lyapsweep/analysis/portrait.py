@@ -100,8 +100,12 @@ def groups(finding: Finding) -> Iterator[tuple[int, str, np.ndarray]]:
             yield k, kind, rows
 
 
-def components_named(finding: Finding) -> list[str]:
-    return [f"component {i + 1} ({digits(100 * share)} %)" for i, share in enumerate(finding.shares)]
+def titles(finding: Finding, which: Picture) -> tuple[str, str]:
+    """Of the two axes."""
+    if which == "eigenvalues":
+        return "Re λ", "Im λ"
+    first, second = (f"component {i + 1} ({digits(100 * share)} %)" for i, share in enumerate(finding.shares))
+    return first, second
 
 
 def draw_plane(finding: Finding) -> go.Figure:
@@ -121,8 +125,8 @@ def draw_plane(finding: Finding) -> go.Figure:
             hovertemplate=f"{kind}<br>largest |λ| %{{customdata[0]:.4g}}"
             "<br>speed %{customdata[1]:.2g} per step<extra></extra>",
         )
-    first, second = components_named(finding)
-    fig.update_xaxes(title=first).update_yaxes(title=second)
+    x, y = titles(finding, "plane")
+    fig.update_xaxes(title=x).update_yaxes(title=y)
     return fig
 
 
@@ -141,7 +145,8 @@ def draw_eigenvalues(finding: Finding) -> go.Figure:
             marker={"color": ink.colour(k), "symbol": ink.symbol(k), "size": 6, "opacity": 0.7},
             hovertemplate=f"{kind}<br>λ = %{{x:.4g}} + %{{y:.4g}} i<extra></extra>",
         )
-    fig.update_xaxes(title="Re λ").update_yaxes(title="Im λ", scaleanchor="x")
+    x, y = titles(finding, "eigenvalues")
+    fig.update_xaxes(title=x).update_yaxes(title=y, scaleanchor="x")
     return fig
 
 
@@ -155,8 +160,8 @@ def draw_both(finding: Finding) -> go.Figure:
         for trace in part.data:
             trace.showlegend = trace.showlegend is not False and (column == 1 or trace.name == "unit circle")
             fig.add_trace(trace, row=1, col=column)
-        for update, axis in ((fig.update_xaxes, part.layout.xaxis), (fig.update_yaxes, part.layout.yaxis)):
-            update(title=axis.title.text, gridcolor=ink.RULE, zeroline=False, row=1, col=column)
+        for update, title in zip((fig.update_xaxes, fig.update_yaxes), titles(finding, which)):
+            update(title=title, gridcolor=ink.RULE, zeroline=False, row=1, col=column)
     return fig.update_yaxes(scaleanchor="x2", row=1, col=2)
 
 
@@ -177,8 +182,8 @@ def save(finding: Finding, path: Path) -> None:
         plane.plot(finding.points[rows, 0], finding.points[rows, 1], label=f"{kind} ({rows.sum()})", **own)
         eigenvalues = finding.eigenvalues[rows].ravel()
         values.plot(np.real(eigenvalues), np.imag(eigenvalues), alpha=0.7, **own | {"ms": 4})
-    first, second = components_named(finding)
-    for axes, x, y in ((plane, first, second), (values, "Re λ", "Im λ")):
+    for axes, which in zip((plane, values), PICTURES):
+        x, y = titles(finding, which)
         axes.set(xlabel=x, ylabel=y)
         axes.spines[["top", "right"]].set_visible(False)
     values.set_aspect("equal", adjustable="datalim")
