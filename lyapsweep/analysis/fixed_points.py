@@ -56,7 +56,7 @@ def find(
 ) -> Finding:
     """Search the network of every trial that ended and holds one, lost trials (their last finite weights) included.
 
-    About a second a network of 64 units; nothing is trained. The correlations are those of `correlation.find`, with
+    Seconds a network (3 to 6 on one core for 64 units); nothing is trained. The correlations are those of `correlation.find`, with
     the same rules for lost trials. Raises `Hunted` for the trials of a hunt unless `hunted=True`, `TooFew` where no
     trial holds weights, `UnknownName` for a column that is not there.
     """
