@@ -74,7 +74,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batches", nargs="+", type=int, default=BATCHES)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--no-goals", dest="goals", action="store_false", help="the table alone")
-    parser.add_argument("--json", type=Path, help="write the raw figures there; rows that it holds are not measured again")
+    parser.add_argument(
+        "--json", type=Path, help="write the raw figures there; rows that it holds are not measured again"
+    )
     args = parser.parse_args()
     args.rounds, args.budget, args.memory = (3, 0.05, False) if args.quick else (5, 0.4, True)
     return args

@@ -42,7 +42,7 @@ COUNT = click.IntRange(min=1)
     multiple=True,
     metavar="PATH=VALUE",
     callback=options.read_changes,
-    help="Only this part of the grid, such as cell/kind=lstm; may be repeated.",
+    help="Only this part of the grid, such as cell/kind=lstm or forcing/interval=[8, 16]; may be repeated.",
 )
 @click.option("--trials", type=COUNT, help="Points to train.  [default: the sweep's own number]")
 @options.results

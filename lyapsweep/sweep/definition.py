@@ -33,7 +33,7 @@ class Sweep:
                drawn from it. "hunt": a sampler looks for one good network and stops bad ones early
     grid       {path: values}, every combination in this order. A value may be a whole section, as in
                {"cell": [{"kind": "lstm", "units": 30}, {"kind": "vanilla", "units": 60}]}
-    where      {path: value} that points of the grid must have to be trained: a part of it
+    where      {path: value, or a list of values} that points of the grid must have: only they are trained
     space      a function of an Optuna trial whose parameters are paths, `trial.suggest_int("forcing/interval", 1, 64)`;
                it may return further {path: value} that follow from what was drawn
     trials     how many distinct points of the space to train; a grid knows its own number

@@ -101,11 +101,15 @@ def on_grid(sweep: Sweep, base: Config) -> Iterator[Point]:
     for values in itertools.product(*grid.values()):
         changes = dict(zip(grid, values))
         config = applied(sweep, base, changes)
-        if all(config.flat.get(path) == wanted for path, wanted in sweep.where.items()):
+        if all(config.flat.get(path) in among(wanted) for path, wanted in sweep.where.items()):
             kept += 1
             yield Point(config, {k: label(v) for k, v in changes.items()}, distributions)
     if not kept:
         raise SweepError(f"No point of the grid has {', '.join(f'{k} = {v!r}' for k, v in sweep.where.items())}.")
+
+
+def among(wanted: Any) -> list[Any]:
+    return wanted if isinstance(wanted, list) else [wanted]
 
 
 def label(value: Any) -> Any:
