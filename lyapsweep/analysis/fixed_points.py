@@ -56,9 +56,9 @@ def find(
 ) -> Finding:
     """Search the network of every trial that ended and holds one, lost trials (their last finite weights) included.
 
-    Seconds a network (3 to 6 on one core for 64 units); nothing is trained. The correlations are those of `correlation.find`, with
-    the same rules for lost trials. Raises `Hunted` for the trials of a hunt unless `hunted=True`, `TooFew` where no
-    trial holds weights, `UnknownName` for a column that is not there.
+    A network of 64 units takes 3 to 6 seconds of one core; nothing is trained. The correlations are those of
+    `correlation.find`, with the same rules for lost trials. Raises `Hunted` for the trials of a hunt unless
+    `hunted=True`, `TooFew` where no trial holds weights, `UnknownName` for a column that is not there.
     """
     correlation.refuse(table, hunted)
     search = search or SEARCH
