@@ -95,7 +95,7 @@ def entry(rest: Rest) -> tuple[np.ndarray, float, float, float, float, float, fl
         return counts, np.nan, np.nan, np.nan, np.nan, line.participation_ratio, line.first_share
     at = np.unravel_index(np.argmax(fixed.time_constants), fixed.time_constants.shape)
     slowest = fixed.time_constants[at], fixed.time_constants_in_time[at], fixed.rates[at]
-    return counts, fixed.unstable.max(), *slowest, line.participation_ratio, line.first_share
+    return counts, float(fixed.unstable.max()), *slowest, line.participation_ratio, line.first_share
 
 
 def related(

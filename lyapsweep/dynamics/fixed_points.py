@@ -117,7 +117,7 @@ def extent(visited: States) -> tuple[Float[Tensor, "population 1 state"], Float[
     return centre, torch.where(spread == 0, torch.ones_like(spread), spread)
 
 
-def candidates(visited: States, spread: Tensor, search: Search) -> States:
+def candidates(visited: States, spread: Tensor, search: Search) -> Float[Tensor, "population candidates state"]:
     """Visited states drawn without replacement, displaced by noise; more than there are only where there is noise."""
     generator = torch.Generator().manual_seed(search.seed)
     states = visited.shape[1]
