@@ -88,13 +88,19 @@ def network_spectrum(config: Config, weights: Mapping[str, np.ndarray] | None = 
 
     Raises ValueError where weights are missing, of another shape or not finite.
     """
+    network, series = rebuilt(config, weights)
+    return closed_loop(network, series, config.lyapunov)[0]
+
+
+def rebuilt(config: Config, weights: Mapping[str, np.ndarray] | None = None) -> tuple[Network, Series]:
+    """One network as `config` draws it, or with a record's `weights`, and its series. Errors as `network_spectrum`."""
     series = data(config)
     network = build([config], series.features)
     if weights is None:
         floss(network.cell, [config.flossing])
     else:
         load(network, weights)
-    return closed_loop(network, series, config.lyapunov)[0]
+    return network, series
 
 
 def load(network: Network, weights: Mapping[str, np.ndarray]) -> None:
