@@ -3,6 +3,7 @@
     python -m benchmarks.dysts_exponents                              every flow below; goes on where it was stopped
     python -m benchmarks.dysts_exponents --flows Lorenz Halvorsen     these
     python -m benchmarks.dysts_exponents --quick                      a tenth of the steps
+    python -m benchmarks.dysts_exponents --steps 30000                so many
 
 256 orbits, spread over the attractor by 2000 steps of their own, are followed for 3000 steps of a hundredth of the
 dominant period (30 periods each), after 500 that align the frame. Two numbers are known without any literature:
@@ -47,11 +48,12 @@ PIECE = 2**15  # states whose divergence is taken at once
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--flows", nargs="+", default=FLOWS, metavar="NAME")
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the steps")
+    parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--csv", type=Path, default=Path("results/dysts_exponents.csv"))
     options = parser.parse_args()
     small_networks()
-    steps = STEPS // 10 if options.quick else STEPS
+    steps = STEPS // 10 if options.quick else options.steps
     for name in options.flows:
         if (name, str(steps)) not in {(row["flow"], row["steps"]) for row in read(options.csv)}:
             append(options.csv, measured(name, steps))

@@ -5,7 +5,7 @@ from typing import Any
 
 from lyapsweep.cells import CELLS
 from lyapsweep.datasets import DATASETS, is_task
-from lyapsweep.forcing import FORCINGS
+from lyapsweep.forcing import AUTO, FORCINGS
 from lyapsweep.measures import fitting
 from lyapsweep.notation import ConfigError
 from lyapsweep.readouts import READOUTS
@@ -34,7 +34,7 @@ def suit_a_series(sections: Mapping[str, Any]) -> None:
             f"windows/policy must be random and windows/spin_up 0 where dataset/kind is a series, but got "
             f"{windows.policy} and {windows.spin_up}: its windows begin at states that are read off the data."
         )
-    if interval is not None and interval > length:
+    if interval not in (None, AUTO) and interval > length:
         raise ConfigError(
             f"forcing/interval <= windows/length must hold, but got interval={interval}, length={length}: "
             f"no step inside a window would be forced. Lengthen windows/length or use forcing: {{kind: none}}."

@@ -19,6 +19,7 @@ from lyapsweep.evaluation import closed_loop, evaluate
 from lyapsweep.flossing import floss
 from lyapsweep.forcing import FORCINGS, Schedule
 from lyapsweep.inits import INITS
+from lyapsweep.interval import forcing_settings, told
 from lyapsweep.measures import chosen
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.objectives import DrivenWindows, ForcedWindows
@@ -112,7 +113,7 @@ def aim(network: Network, known: Series | Task, configs: Sequence[Config], devic
     if isinstance(known, Task):
         return (CarriedWindows if windows.carried else DrivenWindows)(network, known, windows, generators, device)
     values = torch.as_tensor(known.train, dtype=torch.get_default_dtype(), device=device)
-    return ForcedWindows(network, force(configs, device), values, windows, generators, known.pieces)
+    return ForcedWindows(network, force(configs, device, known), values, windows, generators, known.pieces)
 
 
 def look(
@@ -130,15 +131,21 @@ def network_spectrum(config: Config, weights: Mapping[str, np.ndarray] | None = 
     In closed loop where the data are a series, driven by held-out inputs where they are a task.
     Raises ValueError where weights are missing, of another shape or not finite.
     """
+    network, known = rebuilt(config, weights)
+    if isinstance(known, Task):
+        return driven_spectra(network, known, config.lyapunov, config.windows.held)[0]
+    return closed_loop(network, known, config.lyapunov)[0]
+
+
+def rebuilt(config: Config, weights: Mapping[str, np.ndarray] | None = None) -> tuple[Network, Series | Task]:
+    """One network as `config` draws it, or with a record's `weights`, and its data. Errors as `network_spectrum`."""
     known = data(config)
     network = build([config], *sizes(known, config.windows))
     if weights is None:
         floss(network.cell, [config.flossing])
     else:
         load(network, weights)
-    if isinstance(known, Task):
-        return driven_spectra(network, known, config.lyapunov, config.windows.held)[0]
-    return closed_loop(network, known, config.lyapunov)[0]
+    return network, known
 
 
 def load(network: Network, weights: Mapping[str, np.ndarray]) -> None:
@@ -181,10 +188,10 @@ def draw(config: Config):
     return lambda rows, columns, generator: init(rows, columns, generator, **knobs)
 
 
-def force(configs: Sequence[Config], device: str = "cpu") -> Schedule:
+def force(configs: Sequence[Config], device: str = "cpu", series: Series | None = None) -> Schedule:
     """Every member's forcing over its training."""
     first = configs[0]
-    forcings = [FORCINGS[c.forcing["kind"]](**c.settings("forcing")) for c in configs]
+    forcings = [FORCINGS[c.forcing["kind"]](**forcing_settings(c, series)) for c in configs]
     generators = [torch.Generator().manual_seed(FORCING_SEED + c.seed) for c in configs]
     return Schedule(forcings, first.windows.steps, first.training.steps, generators, device)
 
@@ -256,7 +263,8 @@ def about(config: Config, known: Series | Task, device: str, pack: int, seconds:
             "lambda_source": known.lambda_source,
             "source": known.source,
         }
-    return {"seed": config.seed, "device": device, "pack": pack, "seconds": seconds, "data": data} | versions()
+    done = {"seed": config.seed, "device": device, "pack": pack, "seconds": seconds, "data": data}
+    return done | ({} if isinstance(known, Task) else told(config, known)) | versions()
 
 
 @cache

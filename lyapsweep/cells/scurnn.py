@@ -83,8 +83,8 @@ class Scurnn(AbstractParametrisedCell):
         u, v = (a / m.repeat(1, 1, 2)).split(self.complex_units, dim=-1)
         return self.factor(m, alive), radial, u, v
 
-    def squash(self, slopes: tuple[Tensor, ...], V: Tangents) -> Tangents:
-        """V S^T for tangents of the activation."""
+    def squash(self, slopes: tuple[Tensor, ...], V: Tensor) -> Tangents:
+        """V S^T for tangents V of the activation, one batch row each or one set for all."""
         f, radial, u, v = (slope.unsqueeze(2) for slope in slopes)
         by_re, by_im = V.split(self.complex_units, dim=-1)
         along = radial * (u * by_re + v * by_im)

@@ -14,6 +14,7 @@ def read_changes(ctx: click.Context, param: click.Parameter, given: tuple[str, .
     """{path: value} of `--set path=value`, values read as YAML reads them; the last of two for one path counts."""
     if not given:
         return {}
+    flag = param.opts[0]
     import yaml
 
     from lyapsweep.notation import parse_value
@@ -22,11 +23,11 @@ def read_changes(ctx: click.Context, param: click.Parameter, given: tuple[str, .
     for text in given:
         path, equals, value = text.partition("=")
         if not path or not equals:
-            raise Problem(f"--set {text}: write --set path=value, for example --set forcing/interval=8.")
+            raise Problem(f"{flag} {text}: write {flag} path=value, for example {flag} forcing/interval=8.")
         try:
             changes[path.strip()] = parse_value(value)
         except yaml.YAMLError as error:
-            raise Problem(f"--set {text}: the value is not YAML ({error}). Lists are written [1, 2].") from error
+            raise Problem(f"{flag} {text}: the value is not YAML ({error}). Lists are written [1, 2].") from error
     return changes
 
 

@@ -37,6 +37,13 @@ COUNT = click.IntRange(min=1)
 )
 @click.argument("sweep", type=click.Path(path_type=Path))
 @options.changes("A setting other than the base config's, such as training/steps=100; may be repeated.")
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="PATH=VALUE",
+    callback=options.read_changes,
+    help="Only this part of the grid, such as cell/kind=lstm or forcing/interval=[8, 16]; may be repeated.",
+)
 @click.option("--trials", type=COUNT, help="Points to train.  [default: the sweep's own number]")
 @options.results
 @options.name
@@ -49,7 +56,14 @@ COUNT = click.IntRange(min=1)
 @options.tracking_uri
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")
 @options.debug
-def command(sweep: Path, name: str | None, dry_run: bool, changes: dict[str, Any], **settings: Any) -> None:
+def command(
+    sweep: Path,
+    name: str | None,
+    dry_run: bool,
+    changes: dict[str, Any],
+    where: dict[str, Any],
+    **settings: Any,
+) -> None:
     """Train every point of a sweep file, each with its Lyapunov spectrum, and draw the atlas of what was found.
 
     Ctrl-C ends it within seconds, ready for --resume. Exit status 1 where trials failed; divergence is a result.
@@ -58,8 +72,7 @@ def command(sweep: Path, name: str | None, dry_run: bool, changes: dict[str, Any
 
     small_networks()
     region, out = load(sweep), show.console()
-    if name is not None:
-        region = replace(region, name=name)
+    region = replace(region, name=name or region.name, where={**region.where, **where})
     if dry_run:
         preview(region, changes, settings, out)
         return

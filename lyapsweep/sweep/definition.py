@@ -33,6 +33,7 @@ class Sweep:
                drawn from it. "hunt": a sampler looks for one good network and stops bad ones early
     grid       {path: values}, every combination in this order. A value may be a whole section, as in
                {"cell": [{"kind": "lstm", "units": 30}, {"kind": "vanilla", "units": 60}]}
+    where      {path: value, or a list of values} that points of the grid must have: only they are trained
     space      a function of an Optuna trial whose parameters are paths, `trial.suggest_int("forcing/interval", 1, 64)`;
                it may return further {path: value} that follow from what was drawn
     trials     how many distinct points of the space to train; a grid knows its own number
@@ -46,6 +47,7 @@ class Sweep:
     objective: str
     intent: str = "map"
     grid: Mapping[str, Sequence[Any]] | None = None
+    where: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     space: "Space | None" = None
     trials: int | None = None
     seeds: int = 1
@@ -79,6 +81,8 @@ class Sweep:
     def check_space(self) -> None:
         if not callable(self.space):
             raise SweepError(f"space must be a function of an Optuna trial, but got {self.space!r}.")
+        if self.where:
+            raise SweepError(f"where={dict(self.where)} chooses from a grid, but this sweep draws from a space.")
         if self.trials is None:
             raise SweepError("A space has no number of points of its own: say trials=....")
         if self.intent == "hunt" and self.seeds > 1:

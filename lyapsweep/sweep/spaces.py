@@ -95,12 +95,21 @@ def draw(sweep: Sweep, n: int | None = None, seed: int = 0, base: Config | None 
 def on_grid(sweep: Sweep, base: Config) -> Iterator[Point]:
     from optuna.distributions import CategoricalDistribution
 
-    grid = sweep.grid or {}
+    grid, kept = sweep.grid or {}, 0
     labels = {path: [label(v) for v in values] for path, values in grid.items()}
     distributions: dict[str, BaseDistribution] = {k: CategoricalDistribution(v) for k, v in labels.items()}
     for values in itertools.product(*grid.values()):
         changes = dict(zip(grid, values))
-        yield Point(applied(sweep, base, changes), {k: label(v) for k, v in changes.items()}, distributions)
+        config = applied(sweep, base, changes)
+        if all(config.flat.get(path) in among(wanted) for path, wanted in sweep.where.items()):
+            kept += 1
+            yield Point(config, {k: label(v) for k, v in changes.items()}, distributions)
+    if not kept:
+        raise SweepError(f"No point of the grid has {', '.join(f'{k} = {v!r}' for k, v in sweep.where.items())}.")
+
+
+def among(wanted: Any) -> list[Any]:
+    return wanted if isinstance(wanted, list) else [wanted]
 
 
 def label(value: Any) -> Any:

@@ -20,7 +20,7 @@ CITED = (
     Known(
         (0.00654, 0.00245, 0.0, -0.0140),
         {"beta": 0.2, "gamma": 0.1, "n": 10.0, "delay": 31.8},
-        "own ensemble of 256 orbits; Wolf et al. 1985 give 0.0063, 0.0026, 0, -0.0139",
+        "own ensemble of 256 orbits (the parameters of Wolf et al. 1985)",
         stderr=0.00004,
     ),
 )

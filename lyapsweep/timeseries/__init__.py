@@ -1,0 +1,5 @@
+"""What a recorded series says about its dynamics, without a model of it: numpy and neighbours, no torch."""
+
+from lyapsweep.timeseries.largest_exponent import Estimate, NoExponent, estimate
+
+__all__ = ["Estimate", "NoExponent", "estimate"]
