@@ -66,7 +66,13 @@ def white(rng: np.random.Generator, length: int, noise: float) -> np.ndarray:
     return rng.standard_normal((length, 1))
 
 
-NULLS = {"sine": sine, "van der Pol": van_der_pol, "coloured": coloured, "quasi-periodic": quasi_periodic, "white": white}
+NULLS = {
+    "sine": sine,
+    "van der Pol": van_der_pol,
+    "coloured": coloured,
+    "quasi-periodic": quasi_periodic,
+    "white": white,
+}
 
 
 def test_neighbours_are_the_nearest_outside_the_window():
@@ -217,7 +223,15 @@ def test_the_command_in_words_and_with_a_picture(henon_csv, tmp_path):
     picture = tmp_path / "curves.html"
     shown = run(henon_csv, "--columns", "x", "--plot", picture)
     assert shown.exit_code == 0, shown.output
-    for word in ("lambda_max", "tau_pred", "sweep intervals 1 to 3", "false neighbours", "Rosenstein", "Kantz", "rank 1"):
+    for word in (
+        "lambda_max",
+        "tau_pred",
+        "sweep intervals 1 to 3",
+        "false neighbours",
+        "Rosenstein",
+        "Kantz",
+        "rank 1",
+    ):
         assert word in shown.output
     assert "Rosenstein" in picture.read_text()
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lyapsweep.timeseries import Estimate
 
 FILES = (".csv", ".txt", ".tsv", ".npy", ".parquet")
+STEPS = 8000  # of each orbit of a system: flows move little in one
 RANGE = (0.25, 2.0)  # times tau_pred, worth sweeping
 
 
@@ -95,7 +96,7 @@ def of_system(name: str, changes: dict, seed: int, dt: float | None) -> tuple[di
 
     small_networks()
     with Console(stderr=True).status(f"measuring {name}"):
-        spectrum = subjects.of_system(name, changes, {"exponents": 1}, seed, dt, None).spectrum
+        spectrum = subjects.of_system(name, changes, {"exponents": 1, "steps": STEPS}, seed, dt, None).spectrum
     if not spectrum.finite:
         raise Problem(f"{name}: the orbit left the finite numbers, so it has no exponents.")
     step, error = spectrum.maximum, 2 * float(spectrum.stderr[0])
