@@ -76,7 +76,7 @@ def command(
 def of_file(what: str, columns: str | None, dt: float | None, seed: int) -> tuple["Estimate", tuple[str, ...], float]:
     from lyapsweep.datasets.recorded import tables
     from lyapsweep.timeseries import NoExponent, estimate
-    from lyapsweep.timeseries.clock import without_clock
+    from lyapsweep.timeseries.coordinates import without_clock
 
     wanted = [int(c) if c.isdigit() else c for c in columns.split(",")] if columns else None
     names, (values,) = tables([what], wanted, 0)
