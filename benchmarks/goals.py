@@ -20,6 +20,7 @@ from lyapsweep.dynamics import lyapunov_spectra
 from lyapsweep.dynamics.frames import householder
 from lyapsweep.dynamics.lu import lu
 from lyapsweep.dynamics.lyapunov import random_frame
+from lyapsweep.objectives import ForcedWindows
 from lyapsweep.rollout import Network, free
 from lyapsweep.training import train
 from lyapsweep.trial import build, force
@@ -118,7 +119,8 @@ def lorenz_plrnn(updates: int) -> tuple[Network, Tensor]:
     series = datasets.build(**config.dataset)
     x = torch.tensor(series.train, dtype=torch.float32)
     network = build([config], series.features)
-    for _ in train(network, force([config]), x, config.windows, [config.training], [torch.Generator().manual_seed(1)]):
+    objective = ForcedWindows(network, force([config]), x, config.windows, [torch.Generator().manual_seed(1)])
+    for _ in train(network, objective, [config.training]):
         progress(f"a PLRNN learns Lorenz-63: {updates} updates")
     network = network.double().requires_grad_(False)
     start = network.readout.back(x[None, :1].double())

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from benchmarks.timing import interleaved, markdown, one_thread, peak_megabytes, progress, verdict
 from lyapsweep import datasets
 from lyapsweep.config import Config
+from lyapsweep.objectives import ForcedWindows
 from lyapsweep.rollout import Network, forced
 from lyapsweep.training import Progress, collect, train
 from lyapsweep.trial import build, force
@@ -137,7 +138,8 @@ def ours(points: list[Config], series: Tensor, updates: int) -> Iterator[Progres
     plans = [c.changed({"training/report_every": updates}).training for c in points]
     generators = [torch.Generator().manual_seed(2 * c.seed + 1) for c in points]
     network = build(points, series.shape[1])
-    running = train(network, force(points), series, points[0].windows, plans, generators)
+    objective = ForcedWindows(network, force(points), series, points[0].windows, generators)
+    running = train(network, objective, plans)
     next(running)
     return running
 

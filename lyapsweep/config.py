@@ -2,9 +2,7 @@
 
 import dataclasses
 import difflib
-import hashlib
 import json
-import re
 import types
 import typing
 from collections.abc import Mapping
@@ -15,20 +13,18 @@ from typing import Any
 
 import yaml
 
+from lyapsweep.agreement import agree
 from lyapsweep.cells import CELLS
-from lyapsweep.datasets import DATASETS
+from lyapsweep.datasets import DATASETS, is_task
 from lyapsweep.flossing import Flossing
-from lyapsweep.forcing import AUTO, FORCINGS
+from lyapsweep.forcing import FORCINGS
 from lyapsweep.inits import INITS
 from lyapsweep.measures import listed
+from lyapsweep.notation import ConfigError, Loader, digest, flatten
 from lyapsweep.readouts import READOUTS
 from lyapsweep.registry import Registry, unknown
 from lyapsweep.regularisation import Regularisation
 from lyapsweep.windows import Windows
-
-
-class ConfigError(ValueError):
-    """A setting that cannot be: the message names the place, the value and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +90,7 @@ DEFAULTS: dict[str, Any] = {
     "measures": ["loss", "state_space"],
     "seed": 0,
 }
+OF_TASKS: dict[str, Any] = {"readout": {"kind": "affine"}, "measures": ["loss", "solved"]}
 # What members of one pack may differ in; everything else sets a tensor's shape or the length of the work.
 PER_MEMBER = ("seed", "init/", "forcing/", "regularisation/", "training/lr", "training/lr_end", "training/clip")
 PER_MEMBER += ("flossing/target", "flossing/lr", "flossing/clip")
@@ -184,8 +181,10 @@ def complete(content: Mapping[str, Any]) -> dict[str, Any]:
         if section not in known:
             raise missing(section, known)
     sections: dict[str, Any] = {}
+    task = driven(content.get("dataset"))
+    defaults = DEFAULTS | (OF_TASKS if task else {})
     for section, family in FAMILIES.items():
-        given = content.get(section, DEFAULTS.get(section))
+        given = content.get(section, defaults.get(section))
         if not isinstance(given, Mapping) or "kind" not in given:
             raise ConfigError(f"{section} needs a kind; known: {', '.join(family)}.")
         sections[section] = member(section, family, given)
@@ -198,12 +197,18 @@ def complete(content: Mapping[str, Any]) -> dict[str, Any]:
             if key not in names:
                 raise missing(f"{section}/{key}", [f"{section}/{n}" for n in names])
             typed(f"{section}/{key}", value, hints[key])
-        sections[section] = plain(**given)
-    sections["measures"] = listed(content.get("measures", DEFAULTS["measures"]))
-    sections["seed"] = content.get("seed", DEFAULTS["seed"])
+        sections[section] = plain(**({"length": None} if task and plain is Windows else {}) | given)
+    sections["measures"] = listed(content.get("measures", defaults["measures"]))
+    sections["seed"] = content.get("seed", defaults["seed"])
     typed("seed", sections["seed"], int)
     agree(sections)
     return sections
+
+
+def driven(dataset: Any) -> bool:
+    """Whether such a section names a task; what is wrong with it is found out later."""
+    kind = dataset.get("kind") if isinstance(dataset, Mapping) else None
+    return kind in DATASETS and is_task(kind)
 
 
 def member(section: str, family: Registry, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -225,21 +230,6 @@ def member(section: str, family: Registry, given: Mapping[str, Any]) -> dict[str
     return {"kind": kind} | {k: given.get(k, p.default) for k, p in knobs.items()}
 
 
-def agree(sections: Mapping[str, Any]) -> None:
-    """What must hold between sections, found out before any work starts."""
-    forcing = dict(sections["forcing"])
-    FORCINGS[forcing.pop("kind")](**forcing)
-    cell = dict(sections["cell"])
-    sections["flossing"].fit(CELLS[cell.pop("kind")](inputs=0, population=1, **cell).state)
-    sections["regularisation"].fit(CELLS[sections["cell"]["kind"]], READOUTS[sections["readout"]["kind"]])
-    interval, length = forcing.get("interval"), sections["windows"].length
-    if interval not in (None, AUTO) and interval > length:
-        raise ConfigError(
-            f"forcing/interval <= windows/length must hold, but got interval={interval}, length={length}: "
-            f"no step inside a window would be forced. Lengthen windows/length or use forcing: {{kind: none}}."
-        )
-
-
 def missing(path: str, known: list[str], context: str = "") -> ConfigError:
     near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]}?" if near else ""
@@ -259,16 +249,6 @@ def typed(path: str, value: Any, hint: Any) -> None:
     raise ConfigError(f"{path} must be {wanted}, but got {value!r}.")
 
 
-def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}/")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
 def put(nested: dict[str, Any], path: str, value: Any) -> None:
     *parents, leaf = path.split("/")
     for parent in parents:
@@ -276,23 +256,3 @@ def put(nested: dict[str, Any], path: str, value: Any) -> None:
         if not isinstance(nested, dict):
             raise ConfigError(f"{path} is not known: {parent} is a value, not a section.")
     nested[leaf] = value
-
-
-def digest(flat: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(flat, sort_keys=True, default=str).encode()).hexdigest()[:12]
-
-
-def parse_value(text: str) -> Any:
-    """The value of `--set path=VALUE`, read as YAML reads it."""
-    return yaml.load(text, Loader=Loader)
-
-
-class Loader(yaml.SafeLoader):
-    """YAML 1.2 floats: `1e-3` is a number, as everybody expects."""
-
-
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"),
-    list("-+0123456789."),
-)

@@ -123,7 +123,7 @@ def predict(network: Network, test: Tensor, steps: int) -> tuple[Tensor, Tensor]
     return run.permute(1, 2, 0, 3), cut(test, first, steps)[1:].transpose(0, 1)
 
 
-def on_demand(network: Network, test: Tensor, needs: set[str]) -> list[dict[str, np.ndarray]]:
+def on_demand(network: Network, test: Tensor, needs: set[str]) -> list[dict[str, Any]]:
     """The evidence that only some measures need, by its name, one a member."""
     made = {"orbit": lambda: follow(network, test), "errors": lambda: forecast_errors(network, test)}
     found = {name: made[name]().cpu().numpy() for name in needs}
@@ -170,13 +170,13 @@ def under_forcing(network: Network, strengths: Strengths, test: Tensor, lyapunov
     a = inside[torch.arange(steps) % len(inside)].double()[:, :, None, None].expand(-1, -1, lyapunov.orbits, 1)
     inputs = torch.cat((a, across_time(readout.back, x)), dim=-1)
     warmup = min(lyapunov.warmup, steps // 2)
-    plan = counted(lyapunov, cell.state) | {"steps": steps - warmup, "warmup": warmup}
+    plan: dict[str, Any] = counted(lyapunov, cell.state) | {"steps": steps - warmup, "warmup": warmup}
     return lyapunov_spectra(Forced(cell, readout.mask), inputs[0, ..., 1:], inputs, kind="forced", **plan)
 
 
 def window_losses(network: Network, strengths: Strengths, test: Tensor, windows: Windows) -> Tensor:
     """Mean squared error (population, windows) of every whole test window under the forcing of training."""
-    length = min(windows.length, len(test) - 1)
+    length = min(windows.steps, len(test) - 1)
     first = torch.arange(0, len(test) - length, length, device=test.device)
     x = cut(test, first, length).unsqueeze(1).expand(-1, network.cell.population, -1, -1)
     return (forced(network.cell, network.readout, x, strengths[:length].double()) - x[1:]).square().mean(dim=(0, 3))

@@ -35,7 +35,7 @@ def chosen(config: Config, series: Series | None) -> dict[str, Any]:
         raise ConfigError(f"forcing/interval: {AUTO} is found from a series, and there is none. {REMEDY}.")
     found = known(series) if series.lambda_max is not None else measured(series)
     interval = max(1, round(math.log(2) / found["lambda_max"]))
-    if interval > config.windows.length:
+    if interval > config.windows.steps:
         raise ConfigError(
             f"forcing/interval: {AUTO} is {interval} for this series, but windows/length is {config.windows.length}: "
             f"no step inside a window would be forced. Lengthen windows/length or give forcing/interval a number."

@@ -72,6 +72,11 @@ class Record:
         return self.config.id
 
     @property
+    def spectrum(self) -> Spectrum | None:
+        """The one that says what the network is: closed loop of a series, driven by a task; None before any."""
+        return self.spectra.get("closed loop") or self.spectra.get("driven")
+
+    @property
     def filename(self) -> str:
         return f"{self.trial}-{self.step:08d}.npz"
 

@@ -1,4 +1,4 @@
-"""A network in motion: forced by data (step by step, or as independent segments) or running freely.
+"""A network in motion: forced by data (step by step, or as independent segments), driven by inputs, or running freely.
 
 Observations lead with time: x (time + 1, population, batch, features). Strengths a (time, population) say how hard
 each member is forced at each step, truncations where its gradient ends (see `forcing`); x_hat_{t+1} = g(f(z_t)) is
@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lyapsweep.cells import AbstractCell
-from lyapsweep.cells.unrolled import unroll, visible
+from lyapsweep.cells.unrolled import drive, unroll, visible
 from lyapsweep.readouts import AbstractReadout
 
 Observations = Float[Tensor, "time_plus_one population batch features"]
@@ -89,6 +89,21 @@ def free(
     """Observations of a free run of `steps` steps from z, and the state that it ends in."""
     states = unroll(cell, z, steps)
     return across_time(readout, states), states[-1]
+
+
+def driven(
+    network: Network, inputs: Float[Tensor, "time population batch inputs"], head: str
+) -> Float[Tensor, "*time population batch outputs"]:
+    """The answers of networks that start from zero and are driven by `inputs`: of the last step, or (`step`) of each.
+
+    z_0 = 0, z_{t+1} = f(z_t, x_t), y = g(z_T) or y_{t+1} = g(z_{t+1}). A read-out of the whole sequence is given all
+    visible states at once: y = g([h_1, ..., h_T]).
+    """
+    cell, readout = network.cell, network.readout
+    states = drive(cell, inputs.new_zeros(*inputs.shape[1:3], cell.state), inputs)
+    if readout.whole:
+        return readout(states[..., : cell.units].movedim(0, 2).flatten(2))
+    return readout(states[-1]) if head == "last" else across_time(readout, states)
 
 
 def shared_cuts(readout: AbstractReadout, a: Strengths) -> list[int] | None:

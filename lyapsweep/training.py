@@ -1,25 +1,23 @@
 """Gradient descent on a population: members share every tensor and nothing else.
 
 A member whose loss or gradient leaves the finite numbers is frozen with its last finite weights; its neighbours do
-not notice. Learning rate, its decay, the clips, forcing and penalty are a member's own.
+not notice. Learning rate, its decay, the clips and penalty are a member's own; what is descended, and what each member
+sees of the data, is the objective's business (`objectives`).
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lyapsweep.config import Training
-from lyapsweep.forcing import Schedule
 from lyapsweep.regularisation import Penalty
-from lyapsweep.rollout import Network, Strengths, across_time, forced
-from lyapsweep.windows import Windows, cut, starts
+from lyapsweep.rollout import Network, Strengths
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "radam": torch.optim.RAdam}
-CHUNK = 256  # updates whose windows are drawn at a time
 
 
 @dataclass(frozen=True)
@@ -34,22 +32,20 @@ class Progress:
     died_at: list[int | None]
 
 
+class Objective(Protocol):
+    """What is descended: `loss` of the next update's windows, asked for in order; `strengths` of the forcing there."""
+
+    def loss(self, step: int) -> Float[Tensor, " population"]: ...
+
+    def strengths(self, step: int) -> Strengths: ...
+
+
 def train(
-    network: Network,
-    schedule: Schedule,
-    series: Float[Tensor, "samples features"],
-    windows: Windows,
-    plans: Sequence[Training],
-    generators: Sequence[torch.Generator],
-    pieces: Sequence[int] = (),
-    penalty: Penalty | None = None,
+    network: Network, objective: Objective, plans: Sequence[Training], penalty: Penalty | None = None
 ) -> Iterator[Progress]:
-    """Train in place; pause at step 0, at every report and at the end. `plans` and `generators`: one a member.
+    """Train in place; pause at step 0, at every report and at the end. `plans`: one a member.
 
-    `pieces` are the lengths of the trajectories in `series`, one after the other; of one where none are given.
-
-    L = mean over window steps, windows and features of (x_hat - x)^2, for each member alone. What `penalty` adds to it
-    is descended but not reported.
+    What `penalty` adds to the objective's loss is descended but not reported.
     """
     plan = plans[0]
     theta, weights = flatten(network)
@@ -59,16 +55,10 @@ def train(
     alive, died_at = torch.ones(len(theta), dtype=torch.bool, device=theta.device), [None] * len(theta)
     for step in range(plan.steps + 1):
         if step in (0, plan.steps) or (plan.report_every and step % plan.report_every == 0):
-            yield Progress(step, schedule.nominal(step), losses[:step], norms[:step], alive.clone(), list(died_at))
+            yield Progress(step, objective.strengths(step), losses[:step], norms[:step], alive.clone(), list(died_at))
         if step == plan.steps or not alive.any():
             break
-        if step % CHUNK == 0:
-            drawn = [starts(windows, pieces or len(series), CHUNK, g) for g in generators]
-            first = torch.stack(drawn, dim=1).to(series.device)
-        x = cut(series, first[step % CHUNK], windows.length)
-        schedule.adapt(step, network.cell, partial(across_time, network.readout.back, x[:-1]))
-        predicted = forced(network.cell, network.readout, x, *schedule.at(step))
-        loss = (predicted - x[1:]).square().mean(dim=(0, 2, 3))
+        loss = objective.loss(step)
         gradient = collect(loss if penalty is None else loss + penalty(), weights)
         norm = gradient.norm(dim=1)
         losses[step], norms[step] = loss.detach(), norm
@@ -78,7 +68,7 @@ def train(
         alive = alive & fine
         move(theta, optimizer, shorten(gradient, norm), alive, (rate * decay**step)[:, None] * pace)
     if not alive.any():
-        yield Progress(step, schedule.nominal(step), losses[:step], norms[:step], alive, list(died_at))
+        yield Progress(step, objective.strengths(step), losses[:step], norms[:step], alive, list(died_at))
 
 
 def flatten(network: Network) -> tuple[nn.Parameter, list[nn.Parameter]]:

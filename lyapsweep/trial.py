@@ -12,7 +12,8 @@ import torch
 from lyapsweep import datasets
 from lyapsweep.cells import CELLS
 from lyapsweep.config import Config, ConfigError
-from lyapsweep.datasets.series import Series
+from lyapsweep.datasets import Series, Task
+from lyapsweep.driven import driven_spectra, examine
 from lyapsweep.dynamics import Spectrum
 from lyapsweep.evaluation import closed_loop, evaluate
 from lyapsweep.flossing import floss
@@ -21,11 +22,12 @@ from lyapsweep.inits import INITS
 from lyapsweep.interval import forcing_settings, told
 from lyapsweep.measures import chosen
 from lyapsweep.measures.evidence import Evidence
+from lyapsweep.objectives import DrivenWindows, ForcedWindows
 from lyapsweep.readouts import READOUTS
 from lyapsweep.record import Outcome, Record
 from lyapsweep.regularisation import penalty
 from lyapsweep.rollout import Network
-from lyapsweep.training import Progress, train
+from lyapsweep.training import Objective, Progress, train
 
 FORCING_SEED = 2**40  # far from the seeds of weights and windows, so that no two streams are the same
 TRACE_POINTS = 500  # at most, of a training curve
@@ -49,17 +51,14 @@ def run_trials(configs: Sequence[Config], device: str = "cpu") -> Iterator[list[
             "The configs of a pack must share everything but seed, init, forcing, regularisation, lr, lr_end and clips."
         )
     began, first = time.perf_counter(), configs[0]
-    series = data(first)
-    first.windows.fit(max(series.pieces))
-    network = build(configs, series.features).to(device)
+    known = data(first)
+    network = build(configs, *sizes(known)).to(device)
     floss(network.cell, [c.flossing for c in configs])
-    schedule, penalties = force(configs, device, series), penalty(network, [c.regularisation for c in configs])
-    values = torch.as_tensor(series.train, dtype=torch.get_default_dtype(), device=device)
-    generators = [torch.Generator().manual_seed(2 * c.seed + 1) for c in configs]
+    penalties = penalty(network, [c.regularisation for c in configs])
     finished, limits = [False] * len(configs), None
-    plans = [c.training for c in configs]
-    for progress in train(network, schedule, values, first.windows, plans, generators, series.pieces, penalties):
-        evidence = evaluate(network, progress.strengths, series, configs, progress.gradient_norms)
+    objective = aim(network, known, configs, device)
+    for progress in train(network, objective, [c.training for c in configs], penalties):
+        evidence = look(network, progress, known, configs)
         limits = limits or bounds(first, evidence[0][1])
         records = []
         for p, config in enumerate(configs):
@@ -67,40 +66,82 @@ def run_trials(configs: Sequence[Config], device: str = "cpu") -> Iterator[list[
                 continue
             outcome = judge(progress, p, config)
             finished[p] = outcome.final
-            provenance = about(config, series, device, len(configs), time.perf_counter() - began)
+            provenance = about(config, known, device, len(configs), time.perf_counter() - began)
             records.append(note(config, progress, p, outcome, evidence[p], limits, network, provenance))
         yield records
 
 
-def data(config: Config) -> Series:
-    """The config's series. Raises `ConfigError` where it has external inputs, which no network is driven by yet."""
-    series = datasets.build(**config.dataset)
-    if series.inputs:
+def data(config: Config) -> Series | Task:
+    """What the config's networks learn. Raises `ConfigError` where the rest of the config does not fit it."""
+    known = datasets.build(**config.dataset)
+    if isinstance(known, Task):
+        fit_task(config, known)
+        return known
+    if known.inputs:
         raise ConfigError(
-            f"dataset/inputs names {series.inputs} columns, but networks are not driven by external inputs yet. "
+            f"dataset/inputs names {known.inputs} columns, but networks are not driven by external inputs yet. "
             f"Take them out of dataset/inputs, so that they are predicted, or choose other columns."
         )
-    return series
+    config.windows.fit(max(known.pieces))
+    return known
+
+
+def fit_task(config: Config, task: Task) -> None:
+    """Raise `ConfigError` where windows or read-out do not suit the task's sequences."""
+    length, readout = config.windows.length, config.readout["kind"]
+    if task.stream and length is None:
+        raise ConfigError(f"windows/length must be a number: {task.source} is one stream of {task.length} steps.")
+    if length is not None and task.head == "last" and length != task.length:
+        raise ConfigError(
+            f"windows/length must be null for {task.source}, whose answers come after whole sequences, but is {length}."
+        )
+    if length is not None and length > task.length:
+        raise ConfigError(f"windows/length <= {task.length} steps of {task.source} must hold, but got {length}.")
+    if READOUTS[readout].whole and task.head != "last":
+        raise ConfigError(
+            f"readout/kind '{readout}' answers once a sequence, but {task.source} asks at every step. Take affine."
+        )
+
+
+def aim(network: Network, known: Series | Task, configs: Sequence[Config], device: str) -> Objective:
+    """What the pack descends, each member's windows drawn from its own seed."""
+    windows = configs[0].windows
+    generators = [torch.Generator().manual_seed(2 * c.seed + 1) for c in configs]
+    if isinstance(known, Task):
+        return DrivenWindows(network, known, windows, generators, device)
+    values = torch.as_tensor(known.train, dtype=torch.get_default_dtype(), device=device)
+    return ForcedWindows(network, force(configs, device, known), values, windows, generators, known.pieces)
+
+
+def look(
+    network: Network, progress: Progress, known: Series | Task, configs: Sequence[Config]
+) -> list[tuple[dict[str, Spectrum], Evidence]]:
+    """Each member's spectra and evidence."""
+    if isinstance(known, Task):
+        return examine(network, progress, known, configs)
+    return evaluate(network, progress.strengths, known, configs, progress.gradient_norms)
 
 
 def network_spectrum(config: Config, weights: Mapping[str, np.ndarray] | None = None) -> Spectrum:
-    """The closed-loop spectrum of one network: as `config` draws it, or with a final record's `weights`.
+    """The spectrum of one network: as `config` draws it, or with a final record's `weights`.
 
+    In closed loop where the data are a series, driven by held-out inputs where they are a task.
     Raises ValueError where weights are missing, of another shape or not finite.
     """
-    network, series = rebuilt(config, weights)
-    return closed_loop(network, series, config.lyapunov)[0]
+    network, known = rebuilt(config, weights)
+    measure = driven_spectra if isinstance(known, Task) else closed_loop
+    return measure(network, known, config.lyapunov)[0]  # type: ignore[arg-type]
 
 
-def rebuilt(config: Config, weights: Mapping[str, np.ndarray] | None = None) -> tuple[Network, Series]:
-    """One network as `config` draws it, or with a record's `weights`, and its series. Errors as `network_spectrum`."""
-    series = data(config)
-    network = build([config], series.features)
+def rebuilt(config: Config, weights: Mapping[str, np.ndarray] | None = None) -> tuple[Network, Series | Task]:
+    """One network as `config` draws it, or with a record's `weights`, and its data. Errors as `network_spectrum`."""
+    known = data(config)
+    network = build([config], *sizes(known))
     if weights is None:
         floss(network.cell, [config.flossing])
     else:
         load(network, weights)
-    return network, series
+    return network, known
 
 
 def load(network: Network, weights: Mapping[str, np.ndarray]) -> None:
@@ -119,11 +160,17 @@ def load(network: Network, weights: Mapping[str, np.ndarray]) -> None:
         parameter.data.copy_(torch.as_tensor(weights[name]))
 
 
-def build(configs: Sequence[Config], features: int) -> Network:
+def sizes(known: Series | Task) -> tuple[int, int, int]:
+    """What the data ask of a network: outputs, inputs, and the steps that its answers come from."""
+    return (known.outputs, known.inputs, known.length) if isinstance(known, Task) else (known.features, 0, 0)
+
+
+def build(configs: Sequence[Config], outputs: int, inputs: int = 0, steps: int = 0) -> Network:
     """The population {cell, readout} of a pack, each member drawn from its own seed."""
     first, population = configs[0], len(configs)
-    cell = CELLS[first.cell["kind"]](inputs=0, population=population, **first.settings("cell"))
-    readout = READOUTS[first.readout["kind"]](features, cell.units, cell.state, population)
+    cell = CELLS[first.cell["kind"]](inputs=inputs, population=population, **first.settings("cell"))
+    make = READOUTS[first.readout["kind"]]
+    readout = make(outputs, cell.units, cell.state, population, **({"steps": steps} if make.whole else {}))
     generators = [torch.Generator().manual_seed(2 * c.seed) for c in configs]
     cell.build([(draw(c), g) for c, g in zip(configs, generators)])
     readout.build(generators)
@@ -140,7 +187,7 @@ def force(configs: Sequence[Config], device: str = "cpu", series: Series | None 
     first = configs[0]
     forcings = [FORCINGS[c.forcing["kind"]](**forcing_settings(c, series)) for c in configs]
     generators = [torch.Generator().manual_seed(FORCING_SEED + c.seed) for c in configs]
-    return Schedule(forcings, first.windows.length, first.training.steps, generators, device)
+    return Schedule(forcings, first.windows.steps, first.training.steps, generators, device)
 
 
 def judge(progress: Progress, p: int, config: Config) -> Outcome:
@@ -172,7 +219,8 @@ def note(
     }
     weights = {}
     if outcome.final:
-        traces |= {k: getattr(seen, k)[:ORBIT_POINTS].astype(np.float32) for k in ("truth", "generated")}
+        orbits = {k: getattr(seen, k)[:ORBIT_POINTS].astype(np.float32) for k in ("truth", "generated")}
+        traces |= {k: orbit for k, orbit in orbits.items() if orbit.size}
         weights = {name: w[p].detach().cpu().numpy() for name, w in network.named_parameters() if w.numel()}
     step = progress.died_at[p] if outcome is Outcome.DIVERGED else progress.step
     assert step is not None, "a member that diverged died at some step"
@@ -195,16 +243,19 @@ def thin(curve: np.ndarray) -> np.ndarray:
     return curve[np.unique(np.linspace(0, len(curve) - 1, TRACE_POINTS).astype(int))] if len(curve) else curve
 
 
-def about(config: Config, series: Series, device: str, pack: int, seconds: float) -> dict:
-    data = {
-        "dt": series.dt,
-        "lambda_max": series.lambda_max,
-        "predictability_time": series.predictability_time,
-        "lambda_source": series.lambda_source,
-        "source": series.source,
-    }
+def about(config: Config, known: Series | Task, device: str, pack: int, seconds: float) -> dict:
+    if isinstance(known, Task):
+        data = {"dt": known.dt, "source": known.source, "baseline": known.baseline, "baseline_is": known.baseline_is}
+    else:
+        data = {
+            "dt": known.dt,
+            "lambda_max": known.lambda_max,
+            "predictability_time": known.predictability_time,
+            "lambda_source": known.lambda_source,
+            "source": known.source,
+        }
     done = {"seed": config.seed, "device": device, "pack": pack, "seconds": seconds, "data": data}
-    return done | told(config, series) | versions()
+    return done | ({} if isinstance(known, Task) else told(config, known)) | versions()
 
 
 @cache

@@ -1,4 +1,4 @@
-"""How a series is cut into training windows. Not a forcing: a forcing acts inside a window."""
+"""How data are cut into training windows. Not a forcing: a forcing acts inside a window."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,20 +10,30 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of `length` steps, `batch` of them an update, each from a state of its own (`fresh`)."""
+    """Windows of `length` steps, `batch` of them an update, each from a state of its own (`fresh`).
 
-    length: int = 200
+    `length` is None where a task's whole sequences are the windows; a series needs one.
+    """
+
+    length: int | None = 200
     batch: int = 16
     state: str = "fresh"
 
     def __post_init__(self) -> None:
-        if self.length < 1 or self.batch < 1:
+        if self.steps < 1 or self.batch < 1:
             raise ValueError(f"windows/length, windows/batch >= 1 must hold, but got {self.length}, {self.batch}.")
         if self.state != "fresh":
             raise ValueError(f"windows/state must be 'fresh', but got {self.state!r}.")
 
+    @property
+    def steps(self) -> int:
+        """The length where there is one, else 1: of a window that nobody cuts."""
+        return 1 if self.length is None else self.length
+
     def fit(self, series_length: int) -> None:
         """Raise ValueError where a series of so many steps holds no window."""
+        if self.length is None:
+            raise ValueError("windows/length must be a number for a series, but got null: only tasks have sequences.")
         if series_length < self.length + 1:
             raise ValueError(
                 f"windows/length < steps in the training series must hold, but got length={self.length} for a series "
@@ -41,7 +51,7 @@ def starts(
     """
     lengths = torch.tensor([pieces] if isinstance(pieces, int) else list(pieces))
     windows.fit(int(lengths.max()))
-    counts = (lengths - windows.length).clamp(min=0)
+    counts = (lengths - windows.steps).clamp(min=0)
     ends = counts.cumsum(0)
     drawn = torch.randint(0, int(ends[-1]), (updates, windows.batch), generator=generator)
     skipped = (lengths - counts).cumsum(0) - (lengths - counts)  # steps of earlier pieces at which no window begins

@@ -51,6 +51,9 @@ def system_itself(truth: np.ndarray, reference: np.ndarray) -> Evidence:
         dt=0.02,
         orbit=truth.copy(),
         errors=np.zeros(50),
+        baseline=1.0,
+        accuracies=np.ones(8),
+        training_losses=np.exp(-np.arange(200) / 20),
     )
 
 
@@ -65,12 +68,15 @@ def spoilt(evidence: Evidence, noise: float, seed: int = 0) -> Evidence:
         errors=evidence.errors + noise**2,
         losses=evidence.losses + noise**2,
         growth=evidence.growth * (1 + noise),
+        accuracies=evidence.accuracies / (1 + noise),
+        training_losses=evidence.training_losses + noise**2,
     )
 
 
 def lost(evidence: Evidence, value: float) -> Evidence:
     """A network that left the finite numbers at once."""
     fields = ("generated", "orbit", "errors", "forecasts", "losses", "growth", "gradient_norms")
+    fields += ("accuracies", "training_losses")
     return replace(evidence, exponent=value, **{f: np.full_like(getattr(evidence, f), value, float) for f in fields})
 
 

@@ -385,7 +385,7 @@ def test_how_a_sweep_ends(tmp_path, capsys, ending, status, message):
 
 
 def test_settings_are_written_as_they_are_read():
-    from lyapsweep.config import parse_value
+    from lyapsweep.notation import parse_value
 
     for value in ("lstm", "1e-3", "true", "null", "", "a b", 3, 1e-5, True, None, [1, "x"], {"a": [0.5]}):
         assert parse_value(show.setting(value)) == value

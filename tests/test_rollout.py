@@ -86,7 +86,7 @@ def test_segments_and_steps_are_the_definition(cell_kind, forcing):
 
 
 @pytest.mark.parametrize("cell_kind", list(CELLS))
-@pytest.mark.parametrize("readout_kind", list(READOUTS))
+@pytest.mark.parametrize("readout_kind", [kind for kind in READOUTS if not READOUTS[kind].whole])
 @pytest.mark.parametrize(
     "forcings",
     [
@@ -165,7 +165,7 @@ def test_identity_readout_forces_the_observed_units_only():
 
 
 def test_back_is_observed_as_what_it_came_from():
-    for kind in READOUTS:
+    for kind in (k for k in READOUTS if not READOUTS[k].whole):
         _, readout = network("lstm", kind)
         x = observations()[0]
         torch.testing.assert_close(readout(readout.back(x)), x, atol=1e-10, rtol=0)

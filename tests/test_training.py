@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lyapsweep.config import Config, Training
+from lyapsweep.objectives import ForcedWindows
 from lyapsweep.record import Outcome, Record
 from lyapsweep.regularisation import penalty
 from lyapsweep.training import Clip, train
@@ -40,7 +41,8 @@ def trained(configs, steps=None):
     generators = [torch.Generator().manual_seed(2 * c.seed + 1) for c in configs]
     plans = [c.training for c in configs]
     added = penalty(network, [c.regularisation for c in configs])
-    *_, last = train(network, force(configs), series, configs[0].windows, plans, generators, penalty=added)
+    objective = ForcedWindows(network, force(configs), series, configs[0].windows, generators)
+    *_, last = train(network, objective, plans, added)
     return last, network
 
 

@@ -9,6 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lyapsweep.config import Config
+from lyapsweep.datasets import Task
+from lyapsweep.driven import orbits as driven_orbits
 from lyapsweep.dynamics import Found, Search, find_fixed_points, resting_input
 from lyapsweep.dynamics.descent import Progress
 from lyapsweep.dynamics.fixed_points import bounded
@@ -49,10 +51,19 @@ def of_network(
     """The points of one freely running network: as `config` draws it, or with a final record's `weights`.
 
     Candidates lie on free runs from states inferred from held-out observations, their transients included: a network
-    that falls into a stable point would otherwise visit nothing else. Raises ValueError where weights do not fit.
+    that falls into a stable point would otherwise visit nothing else. Of a task: with its inputs held at their mean, from
+    the orbits that its held-out inputs drive. Raises ValueError where weights do not fit.
     """
-    network, series = rebuilt(config, weights)
-    network, test = in_double(network, series)
+    network, known = rebuilt(config, weights)
+    if isinstance(known, Task):
+        network = network.double()
+        rest = of_driven(
+            network.cell, driven_orbits(network, known, config.lyapunov)[1], search=search, progress=progress
+        )
+        return (
+            rest if network.readout.whole else rest._replace(readout=directions(network, torch.from_numpy(rest.orbits)))
+        )
+    network, test = in_double(network, known)
     first = torch.linspace(0, len(test) - 1, min(STARTS, len(test))).long()
     rest = of_map(network.cell, infer(network, test[first]), search, progress)
     return rest._replace(readout=directions(network, torch.from_numpy(rest.orbits)))

@@ -64,6 +64,11 @@ def unroll(cell: AbstractCell, z: States, steps: int) -> Steps:
     return cell.orbit(z, None, steps)
 
 
+def drive(cell: AbstractCell, z: States, inputs: Float[Tensor, "steps population batch inputs"]) -> Steps:
+    """The states after each of the steps driven by `inputs` from z, differentiable in z, the inputs and the weights."""
+    return cell.orbit(z, inputs, len(inputs))
+
+
 class Unrolled(torch.autograd.Function):
     """A cell's own `ahead` and `back` as one node of the graph."""
 

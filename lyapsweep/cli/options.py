@@ -17,7 +17,7 @@ def read_changes(ctx: click.Context, param: click.Parameter, given: tuple[str, .
     flag = param.opts[0]
     import yaml
 
-    from lyapsweep.config import parse_value
+    from lyapsweep.notation import parse_value
 
     changes = {}
     for text in given:

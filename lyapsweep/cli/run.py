@@ -184,7 +184,8 @@ def reporter(config: "Config", out: "Console") -> Callable[["Record"], None]:
     out.print(f"{config.cell['kind']}, trial {config.id}, {config.training.steps} steps\n\n{headings}", soft_wrap=True)
 
     def tell(record: "Record") -> None:
-        spectrum = record.spectra["closed loop"]
+        spectrum = record.spectrum
+        assert spectrum is not None, "a record of a trial that trains has a spectrum"
         ahead = show.number(spectrum.predictability_time) if show.chaotic(spectrum) else "-"
         exponent = show.together(spectrum.maximum, float(spectrum.stderr[0]))
         cells = [str(record.step), f"{record.provenance['seconds']:.1f}", exponent, ahead]
@@ -205,6 +206,9 @@ def summarise(record: "Record", folder: Path, uri: str | None, out: "Console") -
         show.write(out, show.readings(spectrum))
     if data.get("lambda_max") is not None:
         text = f"lambda_max = {show.number(data['lambda_max'])} per step ({data['lambda_source']})"
+        show.write(out, [("data", text)])
+    if data.get("baseline") is not None:
+        text = f"an answer without memory loses {show.number(data['baseline'])} ({data['baseline_is']})"
         show.write(out, [("data", text)])
     out.print("\nMeasures", style="bold")
     show.write(out, show.scores(record))

@@ -164,7 +164,7 @@ def scores(record: "Record") -> list[tuple[str, str]]:
 
 def setting(value: Any) -> str:
     """A value as `--set path=VALUE` takes it: a word as it is, unless it would be read as something else."""
-    from lyapsweep.config import parse_value
+    from lyapsweep.notation import parse_value
 
     return value if isinstance(value, str) and parse_value(value) == value else json.dumps(value)
 

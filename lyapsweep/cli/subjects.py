@@ -186,9 +186,9 @@ def of_record(path: Path, changes: Mapping[str, Any], plan: Mapping[str, int], s
     told = described(config, f"{record.outcome} at step {record.step}")
     if record.weights:
         return Subject(network_spectrum(config, record.weights), notes=[told, of_data(config)])
-    if changes or plan or "closed loop" not in record.spectra:
+    if changes or plan or record.spectrum is None:
         raise Problem(f"{path} ({record.outcome}, step {record.step}) holds no weights to measure; final records do.")
-    return Subject(record.spectra["closed loop"], notes=[told, ("weights", "none here: the spectrum is as recorded")])
+    return Subject(record.spectrum, notes=[told, ("weights", "none here: the spectrum is as recorded")])
 
 
 def measured(plan: Mapping[str, int]) -> dict[str, int]:
@@ -201,10 +201,12 @@ def described(config: "Config", state: str) -> tuple[str, str]:
 
 
 def of_data(config: "Config") -> tuple[str, str]:
-    """What the network's data are known to do: the exponent that a faithful network has."""
+    """What is known of the network's data: the exponent that a faithful network has, or what a task asks for."""
     from lyapsweep import datasets
 
     series = datasets.build(**config.dataset)
+    if isinstance(series, datasets.Task):
+        return "data", f"{series.source}, baseline {show.number(series.baseline)} ({series.baseline_is})"
     if series.lambda_max is None:
         return "data", f"{series.source}, exponents unknown"
     text = f"{series.source}, lambda_max = {show.number(series.lambda_max)} per step ({series.lambda_source})"

@@ -217,7 +217,7 @@ def print_best(summary: "Summary", sweep: "Sweep", out: "Console") -> None:
     varied = json.loads((summary.folder / "sweep.json").read_text()).get("varied", [])
     apart = [(path, show.setting(record.config.flat[path])) for path in varied if path in record.config.flat]
     lines = [(name, text) for name, text in show.scores(record) if name == sweep.objective]
-    if spectrum := record.spectra.get("closed loop"):
+    if spectrum := record.spectrum:
         lines.append(("lambda_max/step", show.together(spectrum.maximum, float(spectrum.stderr[0]))))
     out.print("\nBest", style="bold")
     show.write(out, [*lines, *apart, ("alone", command_for(record.config, sweep.base))])

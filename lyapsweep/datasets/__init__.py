@@ -1,25 +1,50 @@
-"""DATASETS: where series come from. Each member is a function of keyword settings that returns a `Series`."""
+"""DATASETS: where data come from. A member is a function of keyword settings that returns a `Series` or a `Task`."""
 
 import json
+import typing
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from lyapsweep.datasets.adding import adding
+from lyapsweep.datasets.characters import characters
+from lyapsweep.datasets.copying import copying
+from lyapsweep.datasets.flip_flop import flip_flop
+from lyapsweep.datasets.image_rows import image_rows
 from lyapsweep.datasets.recorded import recorded
 from lyapsweep.datasets.series import BadSeries, Series
 from lyapsweep.datasets.simulated import simulated
+from lyapsweep.datasets.sines import sines
+from lyapsweep.datasets.task import BadTask, Task
 from lyapsweep.registry import Registry
 
-DATASETS: Registry = Registry("dataset", {"simulated": simulated, "recorded": recorded})
+DATASETS: Registry = Registry(
+    "dataset",
+    {
+        "simulated": simulated,
+        "recorded": recorded,
+        "adding": adding,
+        "copying": copying,
+        "flip_flop": flip_flop,
+        "sines": sines,
+        "image_rows": image_rows,
+        "characters": characters,
+    },
+)
 
-__all__ = ["DATASETS", "BadSeries", "Series", "build"]
+__all__ = ["DATASETS", "BadSeries", "BadTask", "Series", "Task", "build", "is_task"]
 
 
-def build(kind: str, **settings: Any) -> Series:
-    """The series of a config's dataset section, made once a process: every trial of a sweep asks for the same one.
+def is_task(kind: str) -> bool:
+    """Whether this member says that it returns a `Task`: sequences that drive a network. Else it returns a `Series`."""
+    return typing.get_type_hints(DATASETS[kind]).get("return") is Task
+
+
+def build(kind: str, **settings: Any) -> Any:
+    """The data of a config's dataset section, made once a process: every trial of a sweep asks for the same one.
 
     It is shared, so it must not be written to. A file that changes on disk is read again.
-    Raises `UnknownName`, `BadSeries`.
+    Raises `UnknownName`, `BadSeries`, `BadTask`.
     """
     DATASETS.check(kind, settings)
     path = settings.get("path") or []
@@ -29,5 +54,5 @@ def build(kind: str, **settings: Any) -> Series:
 
 
 @lru_cache(maxsize=16)
-def once(kind: str, settings: str, files: tuple[str | int | None, ...]) -> Series:
+def once(kind: str, settings: str, files: tuple[str | int | None, ...]) -> Series | Task:
     return DATASETS[kind](**json.loads(settings))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from lyapsweep.measures.accuracy import ACCURACY
 from lyapsweep.measures.divergence import DIVERGENCE
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.measures.gradients import GRADIENTS
@@ -22,10 +23,12 @@ from lyapsweep.measures.mikhaeil2022 import (
 from lyapsweep.measures.power_spectrum import POWER_SPECTRUM
 from lyapsweep.measures.prediction_error import PREDICTION_ERROR
 from lyapsweep.measures.prediction_time import PREDICTION_TIME
+from lyapsweep.measures.solved import SOLVED
 from lyapsweep.measures.state_space import STATE_SPACE
+from lyapsweep.measures.time_to_threshold import TIME_TO_THRESHOLD
 from lyapsweep.registry import Registry
 
-__all__ = ["MEASURES", "Evidence", "Measure", "Undefined", "chosen", "listed"]
+__all__ = ["MEASURES", "Evidence", "Measure", "Undefined", "chosen", "fitting", "listed"]
 
 MEASURES: Registry[Measure] = Registry(
     "measure",
@@ -46,6 +49,9 @@ MEASURES: Registry[Measure] = Registry(
             STATE_SPACE_HESS2023,
             POWER_SPECTRUM_HESS2023,
             PREDICTION_ERROR_HESS2023,
+            ACCURACY,
+            SOLVED,
+            TIME_TO_THRESHOLD,
         )
     },
     given=("evidence",),
@@ -69,6 +75,14 @@ def listed(entries: Sequence[Entry]) -> list[str | dict[str, Any]]:
         defaults = {k: p.default for k, p in MEASURES.knobs(name).items()}
         found[name] = name if defaults | settings == defaults else {"kind": name} | defaults | settings
     return list(found.values())
+
+
+def fitting(entries: Sequence[Entry], data: str, whose: str) -> None:
+    """Raise ValueError where a measure of the list sees nothing in such data; it says which ones do."""
+    blind = [name for name, measure in chosen(entries).items() if data not in measure.data]
+    if blind:
+        fit = ", ".join(name for name, measure in MEASURES.items() if data in measure.data)
+        raise ValueError(f"measures: {', '.join(blind)} must go, for {whose} is a {data}. Those that fit one: {fit}.")
 
 
 def chosen(entries: Sequence[Entry]) -> dict[str, Measure]:

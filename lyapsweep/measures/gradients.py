@@ -58,4 +58,5 @@ GRADIENTS = Measure(
     title="|gradient growth - largest exponent|",
     further=further,
     has_floor=False,
+    data=("series", "task"),
 )

@@ -26,7 +26,8 @@ class Measure:
     `function` maps `Evidence` to a float in `unit`, and its further arguments, positive numbers, are settings; `title`
     is what an axis says. `worst` is finite and no score is worse than it. `further` gives other numbers worth a column,
     which are never objectives. A measure that does not look at the generated series or at the forecasts has neither
-    floor nor saturation (`has_floor` false). `needs` names the evidence that is gathered for it alone.
+    floor nor saturation (`has_floor` false). `needs` names the evidence that is gathered for it alone, `data` the kinds
+    of data set that give it evidence at all.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Measure:
     further: Callable[[Evidence], dict[str, float]] | None = None
     has_floor: bool = True
     needs: tuple[str, ...] = ()
+    data: tuple[str, ...] = ("series",)
 
     def __post_init__(self) -> None:
         if self.direction not in ("minimise", "maximise") or not math.isfinite(self.worst):
@@ -55,7 +57,9 @@ class Measure:
             kind = type(known[name].default)
             if isinstance(value, bool) or not isinstance(value, kind if kind is int else (int, float)) or not value > 0:
                 raise ValueError(f"measures: {self.name}/{name} must be a positive {kind.__name__}, but got {value!r}.")
-        return replace(self, function=partial(self.function, **settings)) if settings else self
+        told = inspect.signature(self.further).parameters if self.further else {}
+        further = partial(self.further, **{k: v for k, v in settings.items() if k in told}) if self.further else None
+        return replace(self, function=partial(self.function, **settings), further=further) if settings else self
 
     def __call__(self, evidence: Evidence) -> float:
         """The score: `worst` where the numbers were not finite, NaN only where the score is undefined (`Undefined`).

@@ -1,14 +1,16 @@
-"""READOUTS: from the state to an observation, and back."""
+"""READOUTS: from the state to an observation and back, or to the answer of a task."""
 
+from lyapsweep.readouts.affine import Affine
 from lyapsweep.readouts.identity import Identity
 from lyapsweep.readouts.linear import Linear
+from lyapsweep.readouts.neuroview import Neuroview
 from lyapsweep.readouts.readout import AbstractReadout
 from lyapsweep.registry import Registry
 
 READOUTS: Registry[type[AbstractReadout]] = Registry(
     "readout",
-    {"linear": Linear, "identity": Identity},
-    given=("features", "units", "state", "population"),
+    {"linear": Linear, "identity": Identity, "affine": Affine, "neuroview": Neuroview},
+    given=("features", "units", "state", "population", "steps"),
 )
 
-__all__ = ["READOUTS", "AbstractReadout", "Identity", "Linear"]
+__all__ = ["READOUTS", "AbstractReadout", "Affine", "Identity", "Linear", "Neuroview"]

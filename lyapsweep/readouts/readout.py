@@ -15,6 +15,7 @@ class AbstractReadout(nn.Module):
     """
 
     mask: Tensor
+    whole = False  # whether it reads all steps of a sequence at once, rows [h_1, ..., h_T], and `steps` says how many
     matrix: str | None = None  # the name of B, where x_hat = B z
 
     def __init__(self, features: int, units: int, state: int, population: int):

@@ -28,6 +28,7 @@ def cut(group: list[Config], size: int) -> list[list[Config]]:
 
 def work(config: Config) -> int:
     """Steps that must follow one another in training: what a pack's time is most made of."""
-    interval, length = config.forcing.get("interval"), config.windows.length
-    depth = 1 if config.forcing["kind"] == "full" else interval if isinstance(interval, int) else length
+    interval = config.forcing.get("interval")
+    whole = config.windows.length or config.dataset.get("length") or 1  # null: a task's whole sequences
+    depth = 1 if config.forcing["kind"] == "full" else interval if isinstance(interval, int) else whole
     return config.training.steps * depth

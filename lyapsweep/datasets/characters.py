@@ -1,0 +1,61 @@
+"""Text as a stream: which character comes next?"""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+
+from lyapsweep.datasets.task import BadTask, Task
+
+TOPICS = "topics.py"  # of pydoc_data, 0.7 million characters: what Python's own help() says
+
+
+def characters(*, path: str | None = None, length: int | None = None, test: float = 0.1) -> Task:
+    """Say the next character of a text; the last share of `test` is held out.
+
+    The text is the file at `path` (UTF-8), or the help topics that come with Python; of either the first `length`
+    characters. One long stream: training windows (`windows/length`) are cut from it anywhere. Inputs: a character a
+    step; target, at every step: the next one, by cross-entropy. The baseline is that of the training part's character
+    frequencies, on the held-out part. The alphabet is that of the whole text, and a character that the training part
+    lacks counts as if it had been seen once. Raises `BadTask` for a text that is missing, empty or one character.
+    """
+    text, source = read(path)
+    text = text[:length]
+    symbols, codes = np.unique(np.frombuffer(text.encode("utf-32-le"), "<u4"), return_inverse=True)
+    held_out = round(test * len(codes))
+    if not 0 < test < 1 or min(held_out, len(codes) - held_out) < 2 or len(symbols) < 2:
+        raise BadTask(
+            f"characters: {source} has {len(codes)} characters, {len(symbols)} different ones, and test={test}: two "
+            f"different ones, and two in each part, must be there."
+        )
+    codes = codes.astype(np.int16 if len(symbols) < 2**15 else np.int32)
+    train, ahead = codes[None, :-held_out], codes[None, -held_out - 1 :]
+    counts = np.bincount(train[0], minlength=len(symbols)).clip(min=1)
+    baseline = float(-np.log(counts / counts.sum())[ahead[0, 1:]].mean())
+    return Task(
+        train[:, :-1],
+        train[:, 1:],
+        ahead[:, :-1],
+        ahead[:, 1:],
+        head="step",
+        loss="cross_entropy",
+        outputs=len(symbols),
+        baseline=baseline,
+        baseline_is="cross-entropy of the characters' frequencies",
+        symbols=len(symbols),
+        source=f"characters: {source}",
+        names=tuple(map(chr, symbols)),
+    )
+
+
+def read(path: str | None) -> tuple[str, str]:
+    """The text, and what it is called."""
+    if path is None:
+        found = importlib.util.find_spec("pydoc_data")
+        file = Path(found.origin).parent / TOPICS if found and found.origin else Path(TOPICS)
+    else:
+        file = Path(path)
+    try:
+        return file.read_text(encoding="utf-8"), "Python's help topics" if path is None else str(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadTask(f"characters: {file} cannot be read as UTF-8 text ({error}). Set dataset/path.") from error

@@ -1,0 +1,121 @@
+"""What a driven dataset returns: sequences that drive a network, and the answers that its read-out should give."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from lyapsweep.registry import unknown
+
+HEADS, LOSSES = ("last", "step"), ("cross_entropy", "mse")
+Part = Literal["train", "test"]
+
+
+class BadTask(ValueError):
+    """Inputs or targets that cannot be trained on; the message names the part, the array and what it must be."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Inputs and targets, to train on and held out; sequences lead, then time.
+
+    *_inputs   (sequences, time, inputs) numbers; or (sequences, time) whole numbers below `symbols`, each of which
+               drives the network as a vector of zeros with one 1. One long stream is one sequence
+    *_targets  head `last`, an answer a sequence: (sequences,) classes or (sequences, outputs) numbers;
+               head `step`, an answer a step: (sequences, time) or (sequences, time, outputs)
+    loss       `cross_entropy` of classes 0 ... outputs - 1, in nats, or `mse`, the mean over outputs
+    mask       (time,) true at the steps that count, under head `step`; every step where None
+    baseline   what the best answer without memory (or the best constant) loses; `baseline_is` says which, in symbols
+    dt         time of one step, None where steps are all there is; `names` are those of the inputs
+
+    Raises `BadTask`, or `UnknownName` for a head or a loss.
+    """
+
+    train_inputs: np.ndarray
+    train_targets: np.ndarray
+    test_inputs: np.ndarray
+    test_targets: np.ndarray
+    head: str
+    loss: str
+    outputs: int
+    baseline: float
+    baseline_is: str = ""
+    symbols: int | None = None
+    mask: np.ndarray | None = None
+    dt: float | None = None
+    source: str = ""
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for what, value, known in (("head", self.head, HEADS), ("loss", self.loss, LOSSES)):
+            if value not in known:
+                raise unknown(f"{what} of a task", value, list(known), self.source)
+        if self.dt is not None and not self.dt > 0:
+            raise BadTask(f"{self.source}: dt > 0 must hold, but got {self.dt}.")
+        if not (np.isfinite(self.baseline) and self.baseline > 0):
+            raise BadTask(f"{self.source}: a finite baseline > 0 must hold, but got {self.baseline}.")
+        for part in ("train", "test"):
+            self.check_inputs(part)
+            self.check_targets(part)
+        if self.mask is not None and not (self.head == "step" and self.mask.any() and self.lengths == {len(self.mask)}):
+            raise BadTask(f"{self.source}: a mask must be (time,), true somewhere, and under head 'step'.")
+
+    def check_inputs(self, part: Part) -> None:
+        inputs = self.part(part)[0]
+        wanted = "(sequences, time, inputs)" if self.symbols is None else "(sequences, time)"
+        if inputs.ndim != (3 if self.symbols is None else 2) or not inputs.size:
+            raise BadTask(f"{self.source}: {part}_inputs must be {wanted} and not empty, but are {inputs.shape}.")
+        self.check_values(f"{part}_inputs", inputs, self.symbols)
+        if self.symbols is None and inputs.shape[2] != self.train_inputs.shape[2]:
+            raise BadTask(f"{self.source}: train and test differ in inputs: {self.inputs} and {inputs.shape[2]}.")
+
+    def check_targets(self, part: Part) -> None:
+        inputs, targets = self.part(part)
+        wanted = inputs.shape[:1] if self.head == "last" else inputs.shape[:2]
+        wanted += () if self.classes else (self.outputs,)
+        if targets.shape != wanted:
+            raise BadTask(
+                f"{self.source}: {part}_targets must be {wanted} under head '{self.head}' and loss '{self.loss}', "
+                f"but are {targets.shape}."
+            )
+        self.check_values(f"{part}_targets", targets, self.outputs if self.classes else None)
+
+    def check_values(self, what: str, values: np.ndarray, below: int | None) -> None:
+        """Finite numbers; or, where `below` is given, whole ones from 0 to below it."""
+        if below is None:
+            bad = np.argwhere(~np.isfinite(values))
+            if len(bad):
+                raise BadTask(f"{self.source}: {what} hold {len(bad)} values that are not finite, first at {bad[0]}.")
+        elif not np.issubdtype(values.dtype, np.integer) or values.min() < 0 or values.max() >= below:
+            raise BadTask(
+                f"{self.source}: {what} must be whole numbers from 0 to {below - 1}, but are {values.dtype} "
+                f"from {values.min()} to {values.max()}."
+            )
+
+    def part(self, part: Part) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and targets of one part."""
+        return (self.train_inputs, self.train_targets) if part == "train" else (self.test_inputs, self.test_targets)
+
+    @property
+    def inputs(self) -> int:
+        """How many numbers drive the network at each step."""
+        return self.symbols or self.train_inputs.shape[2]
+
+    @property
+    def classes(self) -> bool:
+        """Whether answers are classes, so that an answer is right or wrong."""
+        return self.loss == "cross_entropy"
+
+    @property
+    def length(self) -> int:
+        """Steps of a training sequence."""
+        return self.train_inputs.shape[1]
+
+    @property
+    def lengths(self) -> set[int]:
+        return {self.train_inputs.shape[1], self.test_inputs.shape[1]}
+
+    @property
+    def stream(self) -> bool:
+        """Whether the data are one long sequence, of which windows are cut."""
+        return len(self.train_inputs) == 1

@@ -1,0 +1,138 @@
+"""What a population descends: the loss of the windows that each update draws, one number a member.
+
+A member draws from a generator of its own, so that what it sees does not depend on its pack.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lyapsweep.datasets.task import Part, Task
+from lyapsweep.forcing import Schedule
+from lyapsweep.rollout import Network, Strengths, across_time, driven, forced
+from lyapsweep.windows import Windows, cut, starts
+
+CHUNK = 256  # updates whose windows are drawn at a time
+
+
+class ForcedWindows:
+    """Windows of a series under a forcing's schedule: L = mean over steps, windows and features of (x_hat - x)^2.
+
+    `pieces` are the lengths of the trajectories in `series`, one after the other; of one where none are given.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        schedule: Schedule,
+        series: Float[Tensor, "samples features"],
+        windows: Windows,
+        generators: Sequence[torch.Generator],
+        pieces: Sequence[int] = (),
+    ):
+        self.network, self.schedule, self.series, self.windows = network, schedule, series, windows
+        self.generators, self.pieces = generators, pieces
+
+    def loss(self, step: int) -> Float[Tensor, " population"]:
+        """To be asked once for each update, in order."""
+        if step % CHUNK == 0:
+            drawn = [starts(self.windows, self.pieces or len(self.series), CHUNK, g) for g in self.generators]
+            self.first = torch.stack(drawn, dim=1).to(self.series.device)
+        cell, readout = self.network.cell, self.network.readout
+        x = cut(self.series, self.first[step % CHUNK], self.schedule.length)
+        self.schedule.adapt(step, cell, partial(across_time, readout.back, x[:-1]))
+        predicted = forced(cell, readout, x, *self.schedule.at(step))
+        return (predicted - x[1:]).square().mean(dim=(0, 2, 3))
+
+    def strengths(self, step: int) -> Strengths:
+        """That a network is evaluated under after so many updates."""
+        return self.schedule.nominal(step)
+
+
+class Examples:
+    """One part of a task as tensors, cut into windows of `length` steps; a window is named by one number.
+
+    Numbers count the first steps of the first sequence, then of the second, ...; `length` None is the whole sequence.
+    """
+
+    def __init__(self, task: Task, part: Part, length: int | None, device: torch.device | str, dtype: torch.dtype):
+        inputs, targets = task.part(part)
+        self.task, self.length = task, length or inputs.shape[1]
+        self.codes = None if task.symbols is None else torch.eye(task.symbols, dtype=dtype, device=device)
+        self.inputs = torch.as_tensor(inputs, device=device, dtype=dtype if self.codes is None else None)
+        self.targets = torch.as_tensor(targets, device=device, dtype=torch.long if task.classes else dtype)
+        self.mask = None if task.mask is None else torch.as_tensor(task.mask, device=device)
+        self.places = inputs.shape[1] - self.length + 1
+
+    def __len__(self) -> int:
+        return len(self.inputs) * self.places
+
+    @property
+    def whole(self) -> Int[Tensor, " windows"]:
+        """The windows that lie side by side: all the part, but for what is left over at each sequence's end."""
+        first = torch.arange(0, self.places, self.length)
+        return (torch.arange(len(self.inputs))[:, None] * self.places + first).flatten()
+
+    def cut(self, windows: Int[Tensor, "*index"]) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Inputs (time, *index, inputs), targets and mask (time, *index), of head `last` targets (*index)."""
+        sequence, first = windows // self.places, windows % self.places
+        steps = first + torch.arange(self.length, device=windows.device).reshape(-1, *[1] * windows.dim())
+        x = self.inputs[sequence, steps]
+        x = x if self.codes is None else self.codes[x.long()]
+        if self.task.head == "last":
+            return x, self.targets[sequence], None
+        return x, self.targets[sequence, steps], None if self.mask is None else self.mask[steps]
+
+
+class DrivenWindows:
+    """Windows of a task's sequences, every one equally likely, each from the zero state: the loss is the task's own."""
+
+    def __init__(
+        self, network: Network, task: Task, windows: Windows, generators: Sequence[torch.Generator], device: str = "cpu"
+    ):
+        self.network, self.batch, self.generators = network, windows.batch, generators
+        self.examples = Examples(task, "train", windows.length, device, torch.get_default_dtype())
+
+    def loss(self, step: int) -> Float[Tensor, " population"]:
+        """To be asked once for each update, in order."""
+        if step % CHUNK == 0:
+            size = (CHUNK, self.batch)
+            drawn = [torch.randint(0, len(self.examples), size, generator=g) for g in self.generators]
+            self.drawn = torch.stack(drawn, dim=1).to(self.examples.inputs.device)
+        x, targets, mask = self.examples.cut(self.drawn[step % CHUNK])
+        task = self.examples.task
+        return window_losses(task, driven(self.network, x, task.head), targets, mask).mean(dim=1)
+
+    def strengths(self, step: int) -> Strengths:
+        """None: nothing is forced."""
+        return torch.empty(0, len(self.generators))
+
+
+def window_losses(
+    task: Task, answers: Tensor, targets: Tensor, mask: Tensor | None
+) -> Float[Tensor, "population windows"]:
+    """The loss of every window: -log softmax(answer)[class], or the squared error's mean over outputs.
+
+    Under head `step` the mean over the window's steps; where a mask is given, over those that count (0 without any).
+    """
+    if task.classes:
+        flat = torch.nn.functional.cross_entropy(answers.flatten(0, -2), targets.flatten(), reduction="none")
+        losses = flat.view(targets.shape)
+    else:
+        losses = (answers - targets).square().mean(dim=-1)
+    return losses if task.head == "last" else mean_over_time(losses, mask)
+
+
+def window_accuracies(
+    task: Task, answers: Tensor, targets: Tensor, mask: Tensor | None
+) -> Float[Tensor, "population windows"]:
+    """The share of every window's answers whose largest logit is that of the right class."""
+    right = (answers.argmax(dim=-1) == targets).to(answers.dtype)
+    return right if task.head == "last" else mean_over_time(right, mask)
+
+
+def mean_over_time(values: Tensor, mask: Tensor | None) -> Tensor:
+    return values.mean(dim=0) if mask is None else (values * mask).sum(dim=0) / mask.sum(dim=0).clamp(min=1)

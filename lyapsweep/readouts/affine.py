@@ -1,0 +1,35 @@
+"""x_hat = B z + b: a linear read-out with a bias, the usual head for classes and targets.
+
+Back by the pseudo-inverse, z = pinv(B) (x - b). The whole state is forced, as under `linear`.
+"""
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.nn.functional import pad
+
+from lyapsweep.inits import bounded
+from lyapsweep.readouts.readout import AbstractReadout
+
+
+class Affine(AbstractReadout):
+    """x_hat = B z + b, back by pinv(B)(x - b): the usual head of a task; forces the whole state."""
+
+    matrix = "B"
+    B: nn.Parameter
+    b: nn.Parameter
+
+    def __init__(self, features: int, units: int, state: int, population: int):
+        super().__init__(features, units, state, population)
+        self.register_buffer("mask", torch.ones(state), persistent=False)
+
+    def draw(self, generator: Generator) -> dict[str, Tensor]:
+        return {
+            "B": bounded(self.features, self.units, units=self.units, generator=generator),
+            "b": bounded(self.features, units=self.units, generator=generator),
+        }
+
+    def forward(self, z: Tensor) -> Tensor:
+        return torch.baddbmm(self.b.unsqueeze(1), z[..., : self.units], self.B.mT)
+
+    def back(self, x: Tensor) -> Tensor:
+        return pad((x - self.b.unsqueeze(1)) @ torch.linalg.pinv(self.B).mT, (0, self.state - self.units))
