@@ -50,7 +50,9 @@ class Lstm(AbstractFusedCell):
         if inputs is None:  # it insists on some
             inputs, U = z.new_zeros(steps, *z.shape[:2], 1), z.new_zeros(len(z), 4 * self.units, 1)
         members = []
-        for start, x, U_p, W, b in zip(z.unbind(), inputs.unbind(1), U.unbind(), self.W.unbind(), self.b.unbind()):
+        for start, x, U_p, W, b in zip(
+            *(v.unbind() for v in (z, inputs.expand(-1, len(z), -1, -1).transpose(0, 1), U, self.W, self.b))
+        ):
             state, weights = start[None].split(self.units, dim=-1), (U_p, W, b, torch.zeros_like(b))
             h, *_ = torch.lstm(x, state, weights, True, 1, 0.0, True, False, False)
             members.append(h)
