@@ -18,7 +18,7 @@ import yaml
 from lyapsweep.cells import CELLS
 from lyapsweep.datasets import DATASETS
 from lyapsweep.flossing import Flossing
-from lyapsweep.forcing import FORCINGS
+from lyapsweep.forcing import AUTO, FORCINGS
 from lyapsweep.inits import INITS
 from lyapsweep.measures import listed
 from lyapsweep.readouts import READOUTS
@@ -233,7 +233,7 @@ def agree(sections: Mapping[str, Any]) -> None:
     sections["flossing"].fit(CELLS[cell.pop("kind")](inputs=0, population=1, **cell).state)
     sections["regularisation"].fit(CELLS[sections["cell"]["kind"]], READOUTS[sections["readout"]["kind"]])
     interval, length = forcing.get("interval"), sections["windows"].length
-    if interval is not None and interval > length:
+    if interval not in (None, AUTO) and interval > length:
         raise ConfigError(
             f"forcing/interval <= windows/length must hold, but got interval={interval}, length={length}: "
             f"no step inside a window would be forced. Lengthen windows/length or use forcing: {{kind: none}}."

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.record import Record, load_folder
 from lyapsweep.registry import unknown
@@ -30,9 +31,10 @@ class Table:
     measures/<name> and floors/<name>; spectra/<map>/maximum, sum, mean, kaplan_yorke, entropy_rate, positive (nats
     per step); data/<key> (what is known of the data); provenance/<key> (seed, commit, error, ...; nested ones as JSON
     text). `spectra` and `spectra_stderr` hold a (rows, k) array for each map, NaN where a row has no such exponent:
-    nats per step, largest first, and -inf stays -inf. `traces` holds the arrays of each row. `about` says what the
-    sweep was: name, question, intent ("map" | "hunt"), objective, direction, varied, trials (asked for), command,
-    started, versions; any of it may be missing.
+    nats per step, largest first, and -inf stays -inf. `traces` holds the arrays of each row, `networks` its
+    configuration and its weights (empty where the record holds none). `about` says what the sweep was: name, question,
+    intent ("map" | "hunt"), objective, direction, varied, trials (asked for), command, started, versions; any of it may
+    be missing.
     """
 
     frame: pd.DataFrame
@@ -40,6 +42,7 @@ class Table:
     spectra_stderr: dict[str, np.ndarray] = field(default_factory=dict)
     traces: list[dict[str, np.ndarray]] = field(default_factory=list)
     about: dict[str, Any] = field(default_factory=dict)
+    networks: list[tuple[Config, dict[str, np.ndarray]]] = field(default_factory=list)
 
     @classmethod
     def of(cls, records: Iterable[Record], about: Mapping[str, Any] | None = None) -> "Table":
@@ -57,6 +60,7 @@ class Table:
             spectra_stderr={m: padded([errors(r.spectra.get(m)) for r in rows]) for m in maps},
             traces=[dict(r.traces) for r in rows],
             about=dict(about or {}),
+            networks=[(r.config, r.weights) for r in rows],
         )
 
     @classmethod
@@ -91,6 +95,7 @@ class Table:
             spectra_stderr={m: values[positions] for m, values in self.spectra_stderr.items()},
             traces=[self.traces[i] for i in positions] if self.traces else [],
             about=self.about,
+            networks=[self.networks[i] for i in positions] if self.networks else [],
         )
 
     @property

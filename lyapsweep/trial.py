@@ -18,6 +18,7 @@ from lyapsweep.evaluation import closed_loop, evaluate
 from lyapsweep.flossing import floss
 from lyapsweep.forcing import FORCINGS, Schedule
 from lyapsweep.inits import INITS
+from lyapsweep.interval import forcing_settings, told
 from lyapsweep.measures import chosen
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.readouts import READOUTS
@@ -52,7 +53,7 @@ def run_trials(configs: Sequence[Config], device: str = "cpu") -> Iterator[list[
     first.windows.fit(max(series.pieces))
     network = build(configs, series.features).to(device)
     floss(network.cell, [c.flossing for c in configs])
-    schedule, penalties = force(configs, device), penalty(network, [c.regularisation for c in configs])
+    schedule, penalties = force(configs, device, series), penalty(network, [c.regularisation for c in configs])
     values = torch.as_tensor(series.train, dtype=torch.get_default_dtype(), device=device)
     generators = [torch.Generator().manual_seed(2 * c.seed + 1) for c in configs]
     finished, limits = [False] * len(configs), None
@@ -87,13 +88,19 @@ def network_spectrum(config: Config, weights: Mapping[str, np.ndarray] | None = 
 
     Raises ValueError where weights are missing, of another shape or not finite.
     """
+    network, series = rebuilt(config, weights)
+    return closed_loop(network, series, config.lyapunov)[0]
+
+
+def rebuilt(config: Config, weights: Mapping[str, np.ndarray] | None = None) -> tuple[Network, Series]:
+    """One network as `config` draws it, or with a record's `weights`, and its series. Errors as `network_spectrum`."""
     series = data(config)
     network = build([config], series.features)
     if weights is None:
         floss(network.cell, [config.flossing])
     else:
         load(network, weights)
-    return closed_loop(network, series, config.lyapunov)[0]
+    return network, series
 
 
 def load(network: Network, weights: Mapping[str, np.ndarray]) -> None:
@@ -128,10 +135,10 @@ def draw(config: Config):
     return lambda rows, columns, generator: init(rows, columns, generator, **knobs)
 
 
-def force(configs: Sequence[Config], device: str = "cpu") -> Schedule:
+def force(configs: Sequence[Config], device: str = "cpu", series: Series | None = None) -> Schedule:
     """Every member's forcing over its training."""
     first = configs[0]
-    forcings = [FORCINGS[c.forcing["kind"]](**c.settings("forcing")) for c in configs]
+    forcings = [FORCINGS[c.forcing["kind"]](**forcing_settings(c, series)) for c in configs]
     generators = [torch.Generator().manual_seed(FORCING_SEED + c.seed) for c in configs]
     return Schedule(forcings, first.windows.length, first.training.steps, generators, device)
 
@@ -196,7 +203,8 @@ def about(config: Config, series: Series, device: str, pack: int, seconds: float
         "lambda_source": series.lambda_source,
         "source": series.source,
     }
-    return {"seed": config.seed, "device": device, "pack": pack, "seconds": seconds, "data": data} | versions()
+    done = {"seed": config.seed, "device": device, "pack": pack, "seconds": seconds, "data": data}
+    return done | told(config, series) | versions()
 
 
 @cache

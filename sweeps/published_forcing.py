@@ -7,7 +7,8 @@ the equations: 62.8 samples for Lorenz (they took 46.2), 78.8 for Roessler, 30.3
 All of it wants a GPU node. Two CPU cores take less than an hour for a part of it, at a third of the updates:
 
     lyapsweep sweep sweeps/published_forcing.py --name lorenz --set training/steps=10000 \\
-        --where dataset/system=lorenz63 --where dataset/observe=null --where "forcing/interval=[5, 15, 30, 50, 100, 200]"
+        --where dataset/system=lorenz63 --where dataset/observe=null \\
+        --where "forcing/interval=[5, 15, 30, 50, 100, 200]"
 """
 
 from lyapsweep.sweep import Sweep

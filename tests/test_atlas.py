@@ -44,7 +44,7 @@ def test_every_section_is_there_with_a_drawn_figure(body):
     heads = re.findall(r"<h2>(.*?)</h2>", body)
     for wanted in ("Verdict", "Best configuration", "Lyapunov spectra", "True and generated orbit", "All trials"):
         assert wanted in heads
-    assert body.count("Plotly.newPlot(") == 6  # objective, exponent, spectra, two orbits, correlation
+    assert body.count("Plotly.newPlot(") == 7  # objective, optimum, exponent, spectra, two orbits, correlation
 
 
 def test_the_verdict_names_the_planted_best_with_its_numbers(body):

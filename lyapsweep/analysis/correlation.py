@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from scipy import stats
 
 from lyapsweep.analysis import ink
-from lyapsweep.analysis.finding import digits, judged, label, numbers, require
+from lyapsweep.analysis.finding import Judged, digits, judged, label, numbers, require
 from lyapsweep.table import Table
 
 NEED = 8  # trials below which a rank correlation's interval says nothing
@@ -47,28 +47,46 @@ def find(
     Raises `Hunted` for the trials of a hunt unless `hunted=True`, `TooFew` where no pair has eight trials with both
     and more than one value of each, `UnknownName` for a column that is not there.
     """
+    refuse(table, hunted)
+    columns = [str(c) for c in table.frame.columns]
+    statistics = [c for c in columns if c.startswith("spectra/")]
+    measures = measures or [c for c in columns if c.startswith("measures/")]
+    pairs = []
+    for m in measures:
+        trials = judged(table, m)
+        pairs += [pair(s, numbers(trials.table, s), m, trials, resamples, seed) for s in statistics]
+    require(max((p.trials for p in pairs), default=0), NEED, "trials with a spectrum and a measure")
+    rows = [p.row for p in pairs if p.row is not None]
+    require(len(rows), 1, "pairs of a statistic and a measure that both vary")
+    return arranged(rows, resamples, hunted)
+
+
+def refuse(table: Table, hunted: bool) -> None:
+    """Raise `Hunted` for the trials of a hunt, unless the caller says that it knows."""
     if table.about.get("intent") == "hunt" and not hunted:
         raise Hunted(
             "These trials come from a hunt: the sampler went where it found success and the scheduler cut short what "
             "looked bad, so the sample is biased toward success and correlations in it say little about the region. "
             'Run the sweep with intent="map", or pass hunted=True and say so where you report the numbers.'
         )
-    columns = [str(c) for c in table.frame.columns]
-    statistics = [c for c in columns if c.startswith("spectra/")]
-    measures = measures or [c for c in columns if c.startswith("measures/")]
-    rows, most = [], 0
-    for m in measures:
-        trials = judged(table, m)
-        for s in statistics:
-            x, y = numbers(trials.table, s), trials.values
-            both = ~np.isnan(x) & ~np.isnan(y)
-            most = max(most, int(both.sum()))
-            if both.sum() >= NEED and np.unique(x[both]).size > 1 and np.unique(y[both]).size > 1:
-                rho, low, high, p = spearman(x[both], y[both], resamples, seed)
-                rows.append((s, m, rho, low, high, p, int(both.sum()), int(trials.lost[both].sum())))
-    require(most, NEED, "trials with a spectrum and a measure")
-    require(len(rows), 1, "pairs of a statistic and a measure that both vary")
-    return arranged(rows, resamples, hunted)
+
+
+class Pair(NamedTuple):
+    """How many trials have both, and the row of the finding where they are enough and both vary."""
+
+    trials: int
+    row: tuple | None
+
+
+def pair(statistic: str, x: np.ndarray, measure: str, trials: Judged, resamples: int, seed: int) -> Pair:
+    """One statistic (trials,) against the measure that `trials` were judged by."""
+    y = trials.values
+    both = ~np.isnan(x) & ~np.isnan(y)
+    count = int(both.sum())
+    if count < NEED or np.unique(x[both]).size < 2 or np.unique(y[both]).size < 2:
+        return Pair(count, None)
+    rho, low, high, p = spearman(x[both], y[both], resamples, seed)
+    return Pair(count, (statistic, measure, rho, low, high, p, count, int(trials.lost[both].sum())))
 
 
 def arranged(rows: list[tuple], resamples: int, hunted: bool) -> Finding:

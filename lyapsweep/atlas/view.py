@@ -10,7 +10,7 @@ from lyapsweep.analysis import curve
 from lyapsweep.analysis.finding import TooFew, direction, numbers
 from lyapsweep.table import Table, moves
 
-MAIN_AXIS, MAIN_GROUP, MAIN_MAP = "forcing/interval", "cell/kind", "closed loop"
+MAIN_AXIS, MAIN_GROUP, MAIN_SOURCE, MAIN_MAP = "forcing/interval", "cell/kind", "dataset/system", "closed loop"
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class View:
 
     @cached_property
     def moving(self) -> list[str]:
-        """What was varied and takes more than one value, without seeds and without what the group alone decides."""
+        """What was varied and takes more than one value, without seeds and without what a group alone decides."""
         frame = self.finals.frame
         columns = [c for c in self.table.varied if moves(frame[c]) and c.rpartition("/")[2] != "seed"]
-        kinds = frame[MAIN_GROUP].astype(str) if MAIN_GROUP in columns else None
-        tied = lambda c: kinds is not None and frame[c].groupby(kinds).nunique().max() <= 1  # noqa: E731
-        return [c for c in columns if c == MAIN_GROUP or not tied(c)]
+        names = [c for c in (MAIN_GROUP, MAIN_SOURCE) if c in columns]
+        tied = lambda c: any(frame[c].astype(str).groupby(frame[n].astype(str)).nunique().max() <= 1 for n in names)  # noqa: E731
+        return [c for c in columns if c in names or not tied(c)]
 
     @cached_property
     def axes(self) -> list[str]:
@@ -63,6 +63,11 @@ class View:
         """The setting whose values are the curves of a figure."""
         names = [c for c in self.moving if not is_numeric(self.finals.column(c)) and c not in self.axes]
         return MAIN_GROUP if MAIN_GROUP in names or not names else names[0]
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """The settings that tell apart what is not to be averaged over: the system and the cell, where they vary."""
+        return tuple(c for c in (MAIN_SOURCE, MAIN_GROUP) if c in self.moving) or (self.group,)
 
     @cached_property
     def map(self) -> str | None:

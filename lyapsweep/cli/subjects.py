@@ -51,9 +51,15 @@ class Request:
 
     @property
     def subject(self) -> str:
-        if self.path.suffix.lower() in weights.SUFFIXES:
-            return WEIGHTS
-        return NETWORK if self.path.suffix.lower() in (".npz", ".yaml", ".yml") else SYSTEM
+        return subject(self.what)
+
+
+def subject(what: str) -> str:
+    """What a name is of, by its ending."""
+    suffix = Path(what).suffix.lower()
+    if suffix in weights.SUFFIXES:
+        return WEIGHTS
+    return NETWORK if suffix in (".npz", ".yaml", ".yml") else SYSTEM
 
 
 @dataclass(frozen=True)

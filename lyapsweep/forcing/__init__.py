@@ -1,7 +1,7 @@
 """FORCINGS: when, and how strongly, a network is pulled back to the data while it trains."""
 
 from lyapsweep.forcing.fixed import Full, Generalised, NoForcing, Sparse, Truncated
-from lyapsweep.forcing.forcing import AbstractForcing, Moment
+from lyapsweep.forcing.forcing import AUTO, AbstractForcing, Moment
 from lyapsweep.forcing.schedule import Plan, Schedule
 from lyapsweep.forcing.varying import Adaptive, Annealed, Random
 from lyapsweep.registry import Registry
@@ -21,6 +21,7 @@ FORCINGS: Registry[type[AbstractForcing]] = Registry(
 )
 
 __all__ = [
+    "AUTO",
     "FORCINGS",
     "AbstractForcing",
     "Adaptive",

@@ -3,6 +3,7 @@
 import torch
 
 from lyapsweep.forcing.forcing import (
+    AUTO,
     AbstractForcing,
     Moment,
     OneStrengths,
@@ -33,12 +34,17 @@ class Full(AbstractForcing):
 
 
 class Sparse(AbstractForcing):
-    """a = 1 every `interval` steps, else 0; best near ln 2 / lambda_max steps (Mikhaeil et al. 2022)."""
+    """a = 1 every `interval` steps, else 0; best near ln 2 / lambda_max steps (Mikhaeil et al. 2022).
 
-    def __init__(self, *, interval: int = 16):
-        self.interval = checked_interval(interval)
+    `interval: auto` is that time, rounded, of the data a config names (`lyapsweep.interval`).
+    """
+
+    def __init__(self, *, interval: int | str = 16):
+        self.interval = interval if interval == AUTO else checked_interval(interval)
 
     def strengths(self, length: int, moment: Moment = NOW) -> OneStrengths:
+        if isinstance(self.interval, str):
+            raise ValueError(f"forcing/interval: {AUTO} is found from a series. Give a number where there is none.")
         return pulses(self.interval, length)
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lyapsweep.registry import unknown
 
+AUTO = "auto"  # an interval that is found from the data
 OneStrengths = Float[Tensor, " time"]
 
 
@@ -55,7 +56,9 @@ def begin(a: OneStrengths, start: str = "data") -> OneStrengths:
     return a
 
 
-def checked_interval(interval: int) -> int:
+def checked_interval(interval: int | str) -> int:
+    if isinstance(interval, str):
+        raise ValueError(f"forcing/interval must be a whole number >= 1 or {AUTO}, but got '{interval}'.")
     if interval < 1:
         raise ValueError(f"forcing/interval >= 1 must hold, but got {interval}.")
     return interval

@@ -28,5 +28,6 @@ def cut(group: list[Config], size: int) -> list[list[Config]]:
 
 def work(config: Config) -> int:
     """Steps that must follow one another in training: what a pack's time is most made of."""
-    depth = 1 if config.forcing["kind"] == "full" else config.forcing.get("interval") or config.windows.length
+    interval, length = config.forcing.get("interval"), config.windows.length
+    depth = 1 if config.forcing["kind"] == "full" else interval if isinstance(interval, int) else length
     return config.training.steps * depth

@@ -1,0 +1,48 @@
+"""Local projective noise reduction: what lies off the attractor's local plane is noise (Grassberger et al. 1993)."""
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from lyapsweep.timeseries.embedding import Columns, delayed
+from lyapsweep.timeseries.neighbours import chunks
+
+NEIGHBOURS = 50
+COORDINATES = 15  # of the windows that are projected, all columns together
+FEWEST = 7  # values of one column in a window of a map, which says less a sample
+ROUNDS = 3
+
+
+def project(columns: Columns, plane: int, delay: int = 1, length: int | None = None) -> Columns:
+    """One round: windows of `length` values of each column are moved onto the plane that their neighbours lie along.
+
+    w <- c + Q Q^T (w - c), Q the `plane` leading directions of the covariance of the 50 nearest windows, c their mean
+    moved outwards by the mean's own offset from its neighbours' means (without it, curvature would flatten the
+    attractor). A sample is then the average over the windows that hold it, weighted to their middle.
+    """
+    width = columns.shape[1]
+    length = length or window_length(width, True)
+    windows = delayed(columns, length, delay)
+    near = np.asarray(KDTree(windows).query(windows, min(NEIGHBOURS + 1, len(windows)))[1])
+    means = np.concatenate([windows[near[part]].mean(axis=1) for part in chunks(np.arange(len(near)), near.shape[1])])
+    moved = np.empty_like(windows)
+    for part in chunks(np.arange(len(windows)), near.shape[1] * windows.shape[1]):
+        offsets = windows[near[part]] - means[part][:, None]
+        _, directions = np.linalg.eigh(offsets.transpose(0, 2, 1) @ offsets)
+        Q = directions[:, :, -min(plane, windows.shape[1]) :]
+        centre = 2 * means[part] - means[near[part]].mean(axis=1)
+        moved[part] = centre + np.einsum("npq,nq->np", Q, np.einsum("npq,np->nq", Q, windows[part] - centre))
+    return average(moved, columns.shape, length, delay)
+
+
+def average(windows: np.ndarray, shape: tuple[int, ...], length: int, delay: int) -> Columns:
+    """Samples from overlapping windows, each window's middle counting most."""
+    total, weight = np.zeros(shape), np.zeros(shape[0])
+    for k in range(length):
+        trust, rows = min(k + 1, length - k), slice(k * delay, k * delay + len(windows))
+        total[rows] += trust * windows[:, k * shape[1] : (k + 1) * shape[1]]
+        weight[rows] += trust
+    return total / weight[:, None]
+
+
+def window_length(columns: int, flow: bool) -> int:
+    return max(3, (COORDINATES if flow else FEWEST) // columns)

@@ -1,0 +1,196 @@
+"""The largest Lyapunov exponent of a recorded series, how sure it is, and whether there is evidence of chaos at all."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from lyapsweep.timeseries import denoise, embedding
+from lyapsweep.timeseries.coordinates import NoExponent, circles
+from lyapsweep.timeseries.divergence import Curve, kantz, rosenstein
+from lyapsweep.timeseries.embedding import Columns, Embedding
+from lyapsweep.timeseries.neighbours import Points
+from lyapsweep.timeseries.region import Line, line
+from lyapsweep.timeseries.surrogates import SurrogateTest, surrogate_test
+from lyapsweep.timeseries.tangents import Fit, choose_fit, jacobians, tangent_growth
+
+FEWEST, MOST = 500, 50_000  # samples that are asked for, and that are used
+WIDEST = 6  # columns; of more, the leading principal components
+NOISE = 0.01  # standard deviations, above which a series is cleaned
+BLOCKS = 12  # of consecutive steps, the units of the bootstrap
+RESAMPLES = 2000
+MARGIN = 3.0  # nats, beyond those to the ceiling, that neighbours are followed
+STRANGERS = 2.0  # nats below the ceiling: neighbours have parted
+PREDICTED = 0.9  # of the best surrogate's error, that chaos stays below
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """lambda_max of a series with what it rests on; exponents in nats a sample.
+
+    `low` to `high` is a 95 % interval: bootstrap over blocks of the orbit, and the spread over neighbouring choices of
+    embedding and time step, in quadrature. `noise` is in standard deviations of the series. `against` are reasons not
+    to speak of chaos; `notes` what else a reader should know.
+    """
+
+    exponent: float
+    low: float
+    high: float
+    samples: int
+    columns: int
+    noise: float
+    embedding: Embedding
+    fit: Fit
+    curves: tuple[Curve, Curve]
+    lines: tuple[Line | None, Line | None]
+    test: SurrogateTest
+    against: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def chaotic(self) -> bool:
+        return not self.against
+
+    @property
+    def predictability_time(self) -> float:
+        """tau_pred = ln 2 / lambda_max in samples (Mikhaeil et al. 2022); NaN without evidence of chaos."""
+        return math.log(2) / self.exponent if self.chaotic else math.nan
+
+
+def estimate(values: Columns, seed: int = 0, tell: Callable[[str], None] = lambda what: None) -> Estimate:
+    """lambda_max from the growth of tangent vectors under maps fitted to neighbours, beside two divergence curves.
+
+    `values` (time, columns) are equidistant in time; all columns together make the states. `seed` sets surrogates,
+    tangents and bootstraps; `tell` hears what is being done. Raises `NoExponent`.
+    """
+    raw, notes = prepared(values)
+    tell("embedding")
+    clean, noise = cleaned(raw)
+    found = embedding.choose(clean)
+    states = found.states(clean)
+    tell("tangent maps")
+    fit = choose_fit(states, found.delay, found.theiler)
+    exponent, low, high = growth(clean, found, fit, seed)
+    tell("divergence curves")
+    horizon = follow(exponent, found, states)
+    curves = (rosenstein(states, found.theiler, horizon, found.flow), kantz(states, found.theiler, horizon, found.flow))
+    lines = (line(curves[0], seed), line(curves[1], seed))
+    tell("surrogates")
+    test = surrogate_test(raw, found, seed)
+    against = (*doubts(test), *slow(low), *flat(curves[0], lines))
+    notes = (*notes, *disagreements(curves, lines, exponent))
+    return Estimate(exponent, low, high, len(raw), raw.shape[1], noise, found, fit, curves, lines, test, against, notes)
+
+
+def prepared(values: Columns) -> tuple[Columns, tuple[str, ...]]:
+    """Standardised columns, no longer and no wider than what is used."""
+    if values.ndim != 2 or len(values) < FEWEST:
+        raise NoExponent(
+            f"{FEWEST} samples are needed to see neighbours part, but there are {len(values)}. Record longer."
+        )
+    if not np.isfinite(values).all():
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        raise NoExponent(f"Values must be finite, but sample {row} of column {column} is not. Fill or leave out.")
+    notes: list[str] = []
+    if len(values) > MOST:
+        notes.append(f"the first {MOST} of {len(values)} samples are used")
+    values = values[:MOST]
+    mean, std = values.mean(axis=0), values.std(axis=0)
+    constant = np.flatnonzero(~(std > 1e-10 * np.maximum(np.abs(mean), 1e-290)))
+    if len(constant):
+        raise NoExponent(f"Column {constant[0]} is constant ({values[0, constant[0]]:g}). Leave it out.")
+    values, angles = circles(values)
+    notes += [f"{angles} columns are angles: their cosine and sine are used"] if angles else []
+    columns = (values - values.mean(axis=0)) / values.std(axis=0)
+    if columns.shape[1] > WIDEST:
+        notes.append(f"{WIDEST} principal components stand for {columns.shape[1]} columns")
+        directions = np.linalg.svd(columns, full_matrices=False)[2]
+        columns = columns @ directions[:WIDEST].T
+        columns /= columns.std()
+    return columns, tuple(notes)
+
+
+def cleaned(columns: Columns) -> tuple[Columns, float]:
+    """Columns after local projection, where it moves them by over 1 %, and by how much it did (root mean square)."""
+    period = embedding.mean_period(columns)
+    flow = period >= embedding.SAMPLED_FLOW
+    delay, _ = embedding.choose_delay(columns, flow, period)
+    plane, spacing = (3 if flow else 2), max(1, delay // denoise.COORDINATES)
+    length = denoise.window_length(columns.shape[1], flow)
+    moved = denoise.project(columns, plane, spacing, length)
+    noise = float(np.sqrt(np.square(moved - columns).mean()))
+    if noise <= NOISE:
+        return columns, noise
+    for _ in range(denoise.ROUNDS - 1):
+        moved = denoise.project(moved, plane, spacing, length)
+    noise = float(np.sqrt(np.square(moved - columns).mean()))
+    return (moved - moved.mean(axis=0)) / np.maximum(moved.std(axis=0), 1e-12), noise
+
+
+def growth(columns: Columns, found: Embedding, fit: Fit, seed: int) -> tuple[float, float, float]:
+    """(exponent, low, high): the bootstrap's interval, widened by how much neighbouring choices differ."""
+    steps = tangent_steps(found.states(columns), fit, seed)
+    exponent = float(steps.mean())
+    wider = embedding.delayed(columns, found.dimension + 1, found.delay)
+    slower = Fit(max(1, fit.ahead // 2) if fit.degree == 1 else found.delay, fit.theiler, fit.degree)
+    others = [tangent_steps(wider, fit, seed).mean(), tangent_steps(found.states(columns), slower, seed).mean()]
+    spread = float(np.std([exponent, *others]))
+    blocks = np.array([b.mean() for b in np.array_split(steps, BLOCKS)])
+    drawn = np.random.default_rng(seed).integers(BLOCKS, size=(RESAMPLES, BLOCKS))
+    low, high = np.percentile(blocks[drawn].mean(axis=1), [2.5, 97.5])
+    return (
+        exponent,
+        exponent - math.hypot(exponent - low, 2 * spread),
+        exponent + math.hypot(high - exponent, 2 * spread),
+    )
+
+
+def tangent_steps(states: Points, fit: Fit, seed: int) -> Float[np.ndarray, " steps"]:
+    return tangent_growth(jacobians(states, fit)[0], fit.ahead, seed).mean(axis=1)
+
+
+def follow(exponent: float, found: Embedding, states: Points) -> int:
+    """How many samples neighbours are followed: the time in which they should part, between two periods and n / 8."""
+    start = rosenstein(states, found.theiler, 0, found.flow)
+    wanted = (start.ceiling - start.mean[0] + MARGIN) / exponent if exponent > 0 else math.inf
+    return int(np.clip(wanted, max(8, 2 * found.period), max(8, len(states) // 8)))
+
+
+def doubts(test: SurrogateTest) -> tuple[str, ...]:
+    """A linear stochastic process explains the series, or all but a little of it."""
+    best = min(test.surrogates)
+    if test.rejected and test.error < PREDICTED * best:
+        return ()
+    return (
+        f"its neighbours predict it no better than those of linear surrogates do "
+        f"(error {test.error:.3g}, best surrogate {best:.3g}, p = {test.p_value:.2g})",
+    )
+
+
+def slow(low: float) -> tuple[str, ...]:
+    return () if low > 0 else ("the interval of lambda_max reaches down to zero",)
+
+
+def flat(curve: Curve, lines: tuple[Line | None, Line | None]) -> tuple[str, ...]:
+    """Neighbours of a periodic orbit stay neighbours; those of noise are strangers at once."""
+    if all(found is None or found.low <= 0 for found in lines):
+        return ("neither divergence curve has a stretch that is straight and rises",)
+    if curve.mean.max() < curve.ceiling - STRANGERS:
+        gap = curve.ceiling - curve.mean.max()
+        return (f"neighbours stay neighbours: they never part to within {STRANGERS} nats of strangers ({gap:.1f})",)
+    return ()
+
+
+def disagreements(
+    curves: tuple[Curve, Curve], lines: tuple[Line | None, Line | None], exponent: float
+) -> tuple[str, ...]:
+    """Slopes that differ from the exponent by more than a quarter: curves bend under noise and uneven growth."""
+    said = []
+    for curve, found in zip(curves, lines):
+        if found is None:
+            said.append(f"{curve.name}'s curve has no straight stretch")
+        elif abs(found.slope - exponent) > 0.25 * abs(exponent):
+            said.append(f"{curve.name}'s curve disagrees: slope {found.slope / exponent:.2f} lambda_max")
+    return tuple(said)

@@ -1,0 +1,83 @@
+"""Is there more in a series than its spectrum and its values? The null hypothesis: a linear stochastic process."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from lyapsweep.timeseries.embedding import Columns, Embedding
+from lyapsweep.timeseries.neighbours import NONE, nearest
+
+SURROGATES = 19  # all beaten: p = 1 / 20, one-sided
+ITERATIONS = 50
+NEIGHBOURS, REFERENCES = 10, 1000  # of a prediction, and predictions
+ENDS = 0.1  # of the series that may be cut so that its ends meet
+
+
+@dataclass(frozen=True)
+class SurrogateTest:
+    """The prediction error of the series, in standard deviations, beside those of its surrogates.
+
+    `rank` is 1 where the series is predicted better than all of them; `p_value` is rank / (surrogates + 1).
+    """
+
+    error: float
+    surrogates: tuple[float, ...]
+
+    @property
+    def rank(self) -> int:
+        return 1 + sum(s <= self.error for s in self.surrogates)
+
+    @property
+    def p_value(self) -> float:
+        return self.rank / (len(self.surrogates) + 1)
+
+    @property
+    def rejected(self) -> bool:
+        return self.rank == 1
+
+
+def surrogate_test(columns: Columns, embedding: Embedding, seed: int) -> SurrogateTest:
+    """Compare the error of local prediction one delay ahead with that of 19 surrogates (Schreiber and Schmitz 2000)."""
+    columns, rng = closed(columns), np.random.default_rng(seed)
+    error = prediction_error(columns, embedding)
+    return SurrogateTest(error, tuple(prediction_error(surrogate(columns, rng), embedding) for _ in range(SURROGATES)))
+
+
+def closed(columns: Columns) -> Columns:
+    """The piece, at least 80 % long, whose two ends fit best: a jump between them is power that the series has not."""
+    most = max(2, int(ENDS * len(columns)))
+    ends = np.concatenate([columns, np.gradient(columns, axis=0)], axis=1) / columns.std(axis=0).mean()
+    first, last = ends[:most][:, None], ends[-most:][None]
+    step = max(1, most // 300)
+    gap = np.linalg.norm(first[::step] - last[:, ::step], axis=2)
+    a, b = np.unravel_index(gap.argmin(), gap.shape)
+    return columns[a * step : len(columns) - most + b * step]
+
+
+def surrogate(columns: Columns, rng: np.random.Generator) -> Columns:
+    """The same values, power spectra and cross-correlations, all else drawn anew (IAAFT; Schreiber and Schmitz 2000).
+
+    Columns keep their phases relative to each other, so that only what they share is drawn.
+    """
+    ordered, transform = np.sort(columns, axis=0), np.fft.rfft(columns, axis=0)
+    amplitude, phase = np.abs(transform), np.exp(1j * np.angle(transform))
+    found = columns[rng.permutation(len(columns))]
+    for _ in range(ITERATIONS):
+        turned = np.fft.rfft(found, axis=0)
+        turn = (turned * phase.conj()).sum(axis=1, keepdims=True)
+        shared = turn / np.maximum(np.abs(turn), 1e-300)
+        spectral = np.fft.irfft(amplitude * phase * shared, len(columns), axis=0)
+        found = np.take_along_axis(ordered, np.argsort(np.argsort(spectral, axis=0), axis=0), axis=0)
+    return found
+
+
+def prediction_error(columns: Columns, embedding: Embedding) -> Float:
+    """Root mean square error, in standard deviations, of what neighbours became one delay later."""
+    states, last = embedding.states(columns), len(columns) - embedding.window - embedding.delay
+    of = np.unique(np.linspace(0, last - 1, REFERENCES).astype(int))
+    near = nearest(states, NEIGHBOURS, embedding.theiler, last, of)
+    near = np.where(near == NONE, near[:, :1], near)
+    future = columns[embedding.window + embedding.delay :]
+    error = future[near].mean(axis=1) - future[of]
+    return float(np.sqrt((np.square(error) / columns.var(axis=0)).mean()))

@@ -1,0 +1,28 @@
+"""Does the rule "force at the predictability time" hold from system to system?
+
+Lorenz, Roessler and Duffing, each sampled so that it forgets its state by half in ln 2 / lambda_max = 25.5 samples,
+with lambda_max as measured from the equations. If the rule holds, every network of every system is best at the same
+interval, and that interval is 25. What was found before, on Lorenz alone: about half of it.
+"""
+
+from lyapsweep.sweep import Sweep
+
+SAMPLED = {"lorenz63": 0.03, "roessler": 0.309, "duffing": 0.2104}
+
+SWEEP = Sweep(
+    base="configs/lorenz63.yaml",
+    objective="state_space",
+    intent="map",
+    grid={
+        "dataset": [
+            {"kind": "simulated", "system": system, "dt": dt, "length": 20000, "test": 1.0}
+            for system, dt in SAMPLED.items()
+        ],
+        "cell": [
+            {"kind": "vanilla", "units": 30},
+            {"kind": "shallow_plrnn", "units": 20, "hidden": 40},
+        ],
+        "forcing/interval": [5, 8, 12, 16, 25, 38, 51],
+    },
+    seeds=5,
+)
