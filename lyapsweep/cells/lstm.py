@@ -49,11 +49,9 @@ class Lstm(AbstractFusedCell):
         U: Tensor = self.U
         if inputs is None:  # it insists on some
             inputs, U = z.new_zeros(steps, *z.shape[:2], 1), z.new_zeros(len(z), 4 * self.units, 1)
-        members = []
-        for start, x, U_p, W, b in zip(
-            *(v.unbind() for v in (z, inputs.expand(-1, len(z), -1, -1).transpose(0, 1), U, self.W, self.b))
-        ):
-            state, weights = start[None].split(self.units, dim=-1), (U_p, W, b, torch.zeros_like(b))
+        members, given = [], inputs.expand(-1, len(z), -1, -1).transpose(0, 1)
+        for start, x, by_x, by_h, b in zip(*(v.unbind() for v in (z, given, U, self.W, self.b))):
+            state, weights = start[None].split(self.units, dim=-1), (by_x, by_h, b, torch.zeros_like(b))
             h, *_ = torch.lstm(x, state, weights, True, 1, 0.0, True, False, False)
             members.append(h)
         return torch.stack(members, dim=1)
