@@ -51,8 +51,8 @@ def of_network(
     """The points of one freely running network: as `config` draws it, or with a final record's `weights`.
 
     Candidates lie on free runs from states inferred from held-out observations, their transients included: a network
-    that falls into a stable point would otherwise visit nothing else. Of a task: with its inputs held at their mean,
-    from the orbits that its held-out inputs drive. Raises ValueError where weights do not fit.
+    that falls into a stable point would otherwise visit nothing else. Of a task: with inputs held at their mean, from
+    the orbits that held-out inputs drive. Raises ValueError where weights do not fit.
     """
     network, known = rebuilt(config, weights)
     if isinstance(known, Task):
