@@ -197,7 +197,8 @@ def complete(content: Mapping[str, Any]) -> dict[str, Any]:
             if key not in names:
                 raise missing(f"{section}/{key}", [f"{section}/{n}" for n in names])
             typed(f"{section}/{key}", value, hints[key])
-        sections[section] = plain(**({"length": None} if task and plain is Windows else {}) | given)
+        whole: dict[str, Any] = {"length": None} if task and plain is Windows else {}  # sequences
+        sections[section] = plain(**{**whole, **given})
     sections["measures"] = listed(content.get("measures", defaults["measures"]))
     sections["seed"] = content.get("seed", defaults["seed"])
     typed("seed", sections["seed"], int)
@@ -208,7 +209,7 @@ def complete(content: Mapping[str, Any]) -> dict[str, Any]:
 def driven(dataset: Any) -> bool:
     """Whether such a section names a task; what is wrong with it is found out later."""
     kind = dataset.get("kind") if isinstance(dataset, Mapping) else None
-    return kind in DATASETS and is_task(kind)
+    return isinstance(kind, str) and kind in DATASETS and is_task(kind)
 
 
 def member(section: str, family: Registry, given: Mapping[str, Any]) -> dict[str, Any]:

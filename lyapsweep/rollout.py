@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lyapsweep.cells import AbstractCell
-from lyapsweep.cells.unrolled import drive, unroll, visible
+from lyapsweep.cells.unrolled import unroll, visible
 from lyapsweep.readouts import AbstractReadout
 
 Observations = Float[Tensor, "time_plus_one population batch features"]
@@ -100,10 +100,10 @@ def driven(
     visible states at once: y = g([h_1, ..., h_T]).
     """
     cell, readout = network.cell, network.readout
-    states = drive(cell, inputs.new_zeros(*inputs.shape[1:3], cell.state), inputs)
+    seen = visible(cell, inputs.new_zeros(*inputs.shape[1:3], cell.state), len(inputs), inputs)
     if readout.whole:
-        return readout(states[..., : cell.units].movedim(0, 2).flatten(2))
-    return readout(states[-1]) if head == "last" else across_time(readout, states)
+        return readout(seen.movedim(0, 2).flatten(2))
+    return readout(seen[-1]) if head == "last" else across_time(readout, seen)
 
 
 def shared_cuts(readout: AbstractReadout, a: Strengths) -> list[int] | None:

@@ -7,6 +7,7 @@ interval, and that interval is 25. What was found before, on Lorenz alone: about
 
 from lyapsweep.sweep import Sweep
 
+BASE = {"kind": "simulated", "parameters": {"substeps": 4}, "length": 20000, "test": 1.0}
 SAMPLED = {"lorenz63": 0.03, "roessler": 0.309, "duffing": 0.2104}
 
 SWEEP = Sweep(
@@ -14,10 +15,7 @@ SWEEP = Sweep(
     objective="state_space",
     intent="map",
     grid={
-        "dataset": [
-            {"kind": "simulated", "system": system, "dt": dt, "length": 20000, "test": 1.0}
-            for system, dt in SAMPLED.items()
-        ],
+        "dataset": [{**BASE, "system": system, "dt": dt} for system, dt in SAMPLED.items()],
         "cell": [
             {"kind": "vanilla", "units": 30},
             {"kind": "shallow_plrnn", "units": 20, "hidden": 40},

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from lyapsweep.cells import CELLS
-from lyapsweep.cells.unrolled import AbstractFusedCell, unroll, visible
+from lyapsweep.cells.unrolled import AbstractFusedCell, AbstractUnrolledCell, drive, unroll, visible
 from lyapsweep.inits import INITS
-from lyapsweep.maps import Forced, autodiff_push
+from lyapsweep.maps import AbstractMap, Forced, autodiff_push
 from lyapsweep.readouts import READOUTS
 
 SIZES = {
@@ -143,21 +143,85 @@ def test_unrolling_is_stepping_and_back_is_autodiff(kind, knobs):
         torch.testing.assert_close(got, want, atol=1e-11, rtol=1e-9)
 
 
+@exam
+@pytest.mark.parametrize("inputs", [0, 2])
+def test_driving_is_stepping_and_back_is_autodiff(kind, knobs, inputs):
+    """Inputs fed to all steps at once are inputs given step by step: states, and gradients of all that they follow."""
+    cell = make(kind, knobs, inputs=inputs).requires_grad_(True)
+    g = torch.Generator().manual_seed(2)
+    x = torch.randn(7, 3, 3, inputs, generator=g, requires_grad=True)
+    z = some(cell)[0].requires_grad_(True)
+    given = [v for v in (z, x, *cell.parameters()) if v.numel()]
+    stepped, driven = AbstractMap.orbit(cell, z, x, 7), drive(cell, z, x)
+    torch.testing.assert_close(driven, stepped, atol=1e-13, rtol=1e-12)
+    assert torch.equal(cell.orbit(z, x, 7), driven)
+    error = torch.randn(driven.shape, generator=g)
+    expected = torch.autograd.grad(stepped, given, error, materialize_grads=True)
+    for got, want in zip(torch.autograd.grad(driven, given, error, materialize_grads=True), expected):
+        torch.testing.assert_close(got, want, atol=1e-12, rtol=1e-10)
+    if inputs:
+        assert expected[1].abs().amax(dim=(1, 2, 3)).all()
+
+
+@exam
+def test_driving_with_zeros_is_unrolling(kind, knobs):
+    cell = make(kind, knobs, inputs=2).requires_grad_(True)
+    z = some(cell)[0].requires_grad_(True)
+    driven, undriven = drive(cell, z, torch.zeros(7, 3, 3, 2)), unroll(cell, z, 7)
+    torch.testing.assert_close(driven, undriven, atol=1e-13, rtol=1e-12)
+    inner = [z, *cell.parameters()]
+    sums = [torch.autograd.grad(states.square().sum(), inner, materialize_grads=True) for states in (driven, undriven)]
+    for got, want in zip(*sums):
+        torch.testing.assert_close(got, want, atol=1e-11, rtol=1e-9)
+
+
+@exam
+def test_a_driven_member_is_a_population_of_one(kind, knobs):
+    """With its own inputs and start, it is where it would be alone; so are inputs that all members share."""
+    together = make(kind, knobs, seeds=(4, 5, 6), inputs=2)
+    z, x = some(together)[0], torch.randn(7, 3, 3, 2, generator=torch.Generator().manual_seed(2))
+    shared = together.orbit(z, x[:, :1], 5)
+    for p, seed in enumerate((4, 5, 6)):
+        alone = make(kind, knobs, seeds=(seed,), inputs=2)
+        got = alone.orbit(z[p : p + 1], x[:, p : p + 1], 7)
+        torch.testing.assert_close(got, together.orbit(z, x, 7)[:, p : p + 1], atol=1e-12, rtol=1e-12)
+        got = alone.orbit(z[p : p + 1], x[:, :1], 5)
+        torch.testing.assert_close(got, shared[:, p : p + 1], atol=1e-12, rtol=1e-12)
+
+
+UNROLLED = [kind for kind, cell in CELLS.items() if issubclass(cell, AbstractUnrolledCell)]
+
+
+@pytest.mark.parametrize("kind", UNROLLED)
+def test_an_orbit_wants_as_many_inputs_as_steps(kind):
+    """Where there are fewer, its last states would be memory that nobody wrote to."""
+    cell = make(kind, SIZES[kind], inputs=2)
+    z, x, _ = some(cell)
+    with pytest.raises(ValueError, match="orbit of 8 steps wants as many inputs, but got 7"):
+        cell.orbit(z, x.expand(7, -1, -1, -1), 8)
+
+
 FUSED = [kind for kind, cell in CELLS.items() if issubclass(cell, AbstractFusedCell)]
 
 
 @pytest.mark.parametrize("kind", FUSED)
-def test_the_fused_call_is_unrolling(kind):
+@pytest.mark.parametrize("inputs", [0, 2])
+def test_the_fused_call_is_unrolling(kind, inputs):
     """Single precision on a CPU, where training takes it: the same states and gradients, for every member."""
-    cell = make(kind, SIZES[kind]).float().requires_grad_(True)
+    cell = make(kind, SIZES[kind], inputs=inputs).float().requires_grad_(True)
+    generator = torch.Generator().manual_seed(1)
     z = some(cell)[0].float().requires_grad_(True)
-    inputs = [z, *(w for w in cell.parameters() if w.numel())]
-    ours, fused = unroll(cell, z, 7)[..., : cell.units], cell.fused(z, 7)
-    g = torch.randn(ours.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float32)
+    x = torch.randn(7, 3, 3, inputs, generator=generator, dtype=torch.float32, requires_grad=True) if inputs else None
+    given = [v for v in (z, x, *cell.parameters()) if v is not None and v.numel()]
+    ours = (unroll(cell, z, 7) if x is None else drive(cell, z, x))[..., : cell.units]
+    fused = cell.fused(z, 7, x)
+    g = torch.randn(ours.shape, generator=generator, dtype=torch.float32)
     torch.testing.assert_close(fused, ours)
-    torch.testing.assert_close(visible(cell, z, 7), fused if torch.backends.mkldnn.is_available() else ours)
-    expected = torch.autograd.grad(ours, inputs, g, materialize_grads=True)
-    for got, want in zip(torch.autograd.grad(fused, inputs, g, materialize_grads=True), expected):
+    torch.testing.assert_close(visible(cell, z, 7, x), fused if torch.backends.mkldnn.is_available() else ours)
+    if x is not None:
+        torch.testing.assert_close(cell.fused(z, 7, x[:, :1]), drive(cell, z, x[:, :1])[..., : cell.units])
+    expected = torch.autograd.grad(ours, given, g, materialize_grads=True)
+    for got, want in zip(torch.autograd.grad(fused, given, g, materialize_grads=True), expected):
         torch.testing.assert_close(got, want, atol=1e-5, rtol=1e-5)
 
 

@@ -37,6 +37,17 @@ def test_a_grid_is_every_combination_in_the_order_of_its_mapping(base):
     assert values == [(i, u, s) for i in (2, 8) for u in (4, 6) for s in (0, 1, 2)]
 
 
+def test_a_part_of_a_grid(base):
+    grid = {"forcing": [{"kind": "sparse", "interval": i} for i in (2, 8)], "cell/units": [4, 6], "seed": [0, 1, 2]}
+    part = Sweep(base=base, objective="loss", grid=grid, where={"forcing/interval": 8, "seed": [0, 2]})
+    values = [tuple(p.config.flat[k] for k in ("forcing/interval", "cell/units", "seed")) for p in spaces.draw(part)]
+    assert values == [(8, u, s) for u in (4, 6) for s in (0, 2)]
+    with pytest.raises(SweepError, match=r"No point of the grid has forcing/interval = 9\."):
+        spaces.draw(Sweep(base=base, objective="loss", grid=grid, where={"forcing/interval": 9}))
+    with pytest.raises(SweepError, match="draws from a space"):
+        Sweep(base=base, objective="loss", space=conditional, trials=3, where={"seed": 1})
+
+
 def test_linked_settings_are_swept_as_sections(base):
     cells = [{"kind": "vanilla", "units": 5}, {"kind": "shallow_plrnn", "units": 3, "hidden": 8}]
     points = spaces.draw(Sweep(base=base, objective="loss", grid={"cell": cells, "seed": [0, 1]}))

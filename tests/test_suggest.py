@@ -12,7 +12,7 @@ from lyapsweep import interval, systems
 from lyapsweep.cli import main
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.timeseries import NoExponent, estimate
-from lyapsweep.timeseries.clock import without_clock
+from lyapsweep.timeseries.coordinates import circles, without_clock
 from lyapsweep.timeseries.denoise import project
 from lyapsweep.timeseries.divergence import Curve
 from lyapsweep.timeseries.embedding import autocorrelation_time, choose, delayed, mean_period, mutual_information
@@ -181,8 +181,20 @@ def test_a_clock_is_no_coordinate():
     assert (names, rest.shape, dt) == (("x",), (100, 1), pytest.approx(0.01))
     with pytest.raises(NoExponent, match=r"Column 'time' rises by 0.01 a sample, but dt is 0.1. Give --dt 0.01"):
         without_clock(("time", "x"), values, 0.1)
+    assert without_clock(("x", "phase"), values[:, ::-1], 0.5)[::2] == (("x",), 0.5)  # of a drive: not time
     with pytest.raises(NoExponent, match="no column is left"):
         without_clock(("time",), values[:, :1], None)
+
+
+def test_angles_become_circles():
+    t, rng = np.arange(1000.0), np.random.default_rng(0)
+    angle, x = (0.3 * t) % 5 + 0.01 * rng.standard_normal(1000), rng.standard_normal(1000)
+    made, angles = circles(np.stack([angle, x], axis=1))
+    assert angles == 1
+    np.testing.assert_allclose(np.hypot(made[:, 0], made[:, 1]), 1)
+    np.testing.assert_array_equal(made[:, 2], x)
+    assert np.abs(np.diff(made[:, :2], axis=0)).max() < 2 * np.pi * 0.4 / 5  # nothing jumps any more
+    assert circles(recorded("henon", 0, 1000))[1] == circles(recorded("lorenz63", 0, 1000))[1] == 0
 
 
 def test_the_exponent_of_henon_in_either_form():

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from lyapsweep.cells.cell import Draw, affine, carry
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, offsets, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
@@ -18,6 +18,7 @@ class Alrnn(AbstractUnrolledCell):
     """The almost-linear RNN z' = A z + W Phi(z) + h, Phi = relu on the last units only (Brenner et al. 2024)."""
 
     linear_part = ("A", "W", "h")
+    entry = ("C", "h")
     A: nn.Parameter
     W: nn.Parameter
     h: nn.Parameter
@@ -54,12 +55,11 @@ class Alrnn(AbstractUnrolledCell):
         return a if x is None else a + x @ self.C.mT
 
     @torch.no_grad()
-    def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         states = along(z, steps)
         bent = torch.empty_like(states[1:])
-        h, W, A = self.h.unsqueeze(1), self.W.mT, self.A.unsqueeze(1)
-        before = z
-        for after, r in zip(states[1:].unbind(), bent.unbind()):
+        W, A, before = self.W.mT, self.A.unsqueeze(1), z
+        for after, r, h in zip(states[1:].unbind(), bent.unbind(), offsets(self.h, fed)):
             r.copy_(before)[..., self.linear :].clamp_(min=0)
             before = torch.baddbmm(h, r, W, out=after).addcmul_(A, before)
         return states[1:], (states, bent)
@@ -72,7 +72,7 @@ class Alrnn(AbstractUnrolledCell):
             torch.add(after, direct, out=e)
             torch.bmm(e, self.W, out=after).mul_(gate).addcmul_(e, A)
         found = {"A": (errors * states[:-1]).sum(dim=(0, 2)), "W": total(errors, bent)}
-        return after, found | {"h": errors.sum(dim=(0, 2))}
+        return after, found | {"h": errors.sum(dim=(0, 2))}, (errors,)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         return self.step(z, x), carry(V * self.slope(z).unsqueeze(2), self.W) + V * self.A[:, None, None]

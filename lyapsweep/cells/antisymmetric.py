@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn, tanh
 
 from lyapsweep.cells.cell import Draw, affine, carry, tanh_slope
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, offsets, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
@@ -44,12 +44,11 @@ class Antisymmetric(AbstractUnrolledCell):
         return torch.add(z, tanh(self.activation(z, x, self.coupling())), alpha=self.epsilon)
 
     @torch.no_grad()
-    def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         states = along(z, steps)
         bent = torch.empty_like(states[1:])
-        b, A = self.b.unsqueeze(1), self.coupling().mT
-        h = z
-        for after, t in zip(states[1:].unbind(), bent.unbind()):
+        A, h = self.coupling().mT, z
+        for after, t, b in zip(states[1:].unbind(), bent.unbind(), offsets(self.b, fed)):
             h = torch.add(h, torch.baddbmm(b, h, A, out=t).tanh_(), alpha=self.epsilon, out=after)
         return states[1:], (states, bent)
 
@@ -61,7 +60,7 @@ class Antisymmetric(AbstractUnrolledCell):
             torch.mul(after.add_(direct), slope, out=e)
             after.baddbmm_(e, A)
         by_A = total(errors, states[:-1])
-        return after, {"W": by_A - by_A.mT, "b": errors.sum(dim=(0, 2))}
+        return after, {"W": by_A - by_A.mT, "b": errors.sum(dim=(0, 2))}, (errors,)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         A = self.coupling()

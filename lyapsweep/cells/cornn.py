@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 
 from lyapsweep.cells.cell import Draw, affine, carry, tanh_slope
 from lyapsweep.cells.pieces import piecewise
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, offsets, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
 
@@ -58,12 +58,12 @@ class Cornn(AbstractUnrolledCell):
         return self.swing(z, torch.tanh(self.activation(z, x)))
 
     @torch.no_grad()
-    def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         n, dt = self.units, self.time_step
         states = along(z, steps)
         forces = torch.empty_like(states[1:, ..., :n])
-        b, W = self.b.unsqueeze(1), self.W.mT
-        for before, after, t in zip(states[:-1].unbind(), states[1:].unbind(), forces.unbind()):
+        W, sequences = self.W.mT, (states[:-1], states[1:], forces)
+        for before, after, t, b in zip(*(s.unbind() for s in sequences), offsets(self.b, fed)):
             y, v = before.split(n, dim=-1)
             torch.baddbmm(b, before, W, out=t).tanh_()
             torch.mul(v, 1 - dt * self.epsilon, out=after[..., n:])
@@ -84,7 +84,7 @@ class Cornn(AbstractUnrolledCell):
             gy.sub_(gz, alpha=dt * self.gamma)
             gz.mul_(1 - dt * self.epsilon)
             after.baddbmm_(e, self.W)
-        return after, {"W": total(errors, states[:-1]), "b": errors.sum(dim=(0, 2))}
+        return after, {"W": total(errors, states[:-1]), "b": errors.sum(dim=(0, 2))}, (errors,)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         a = self.activation(z, x)

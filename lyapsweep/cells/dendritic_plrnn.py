@@ -17,7 +17,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import pad
 
 from lyapsweep.cells.cell import Draw, affine, carry
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, backwards
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, backwards, offsets
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
@@ -44,6 +44,7 @@ class DendriticPlrnn(AbstractUnrolledCell):
     """The dendritic PLRNN z' = A z + W sum_b alpha_b relu(z - H_b) + h, plain or clipped (Brenner et al. 2022)."""
 
     linear_part = ("A", "W", "h")
+    entry = ("C", "h")
     A: nn.Parameter
     W: nn.Parameter
     h: nn.Parameter
@@ -85,14 +86,14 @@ class DendriticPlrnn(AbstractUnrolledCell):
         return a if x is None else a + x @ self.C.mT
 
     @torch.no_grad()
-    def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
-        spline, h, A = self.spline(), self.h.unsqueeze(2), self.A.unsqueeze(2)
+    def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        spline, A = self.spline(), self.A.unsqueeze(2)
         states = z.new_empty(steps + 1, *z.mT.shape)
         states[0] = z.mT
         way = []
-        for before, after in zip(states[:-1].unbind(), states[1:].unbind()):
+        for before, after, h in zip(states[:-1].unbind(), states[1:].unbind(), offsets(self.h, fed)):
             way.append(spline.at(before))
-            torch.baddbmm(h, self.W, way[-1][2], out=after).addcmul_(A, before)
+            torch.baddbmm(h.mT, self.W, way[-1][2], out=after).addcmul_(A, before)
         return states[1:].mT, (states, *(torch.stack(parts) for parts in zip(*way)))
 
     @torch.no_grad()
@@ -109,7 +110,7 @@ class DendriticPlrnn(AbstractUnrolledCell):
             "W": torch.bmm(rows(outer), rows(phi).mT),
             "h": outer.sum(dim=(0, 3)),
         }
-        return after.mT, found | self.bases_back(rows(k), rows(inner), rows(before))
+        return after.mT, found | self.bases_back(rows(k), rows(inner), rows(before)), (outer.mT,)
 
     def bases_back(self, k: Tensor, g: Tensor, z: Tensor) -> dict[str, Tensor]:
         """dL/dalpha and dL/dH from k, g = dL/dphi and z, (population, units, samples): sums over what lies behind."""

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from lyapsweep.cells.cell import Draw, Driven, affine, carry, logistic_slope, tanh_slope
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, offsets, supply, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
@@ -21,6 +21,7 @@ class Gru(AbstractUnrolledCell):
     U: nn.Parameter
     b: nn.Parameter
     d: nn.Parameter
+    entry = ("U", "b", "d")
 
     def __init__(self, inputs: int, population: int, *, units: int = 30):
         super().__init__(inputs, units, population, state=units)
@@ -47,16 +48,20 @@ class Gru(AbstractUnrolledCell):
         _, keep, n, _ = self.activations(z, x)
         return torch.lerp(n.tanh(), z, keep.sigmoid())
 
+    def feed(self, x: Tensor) -> Tensor:
+        """[u_r + b_r, u_z + b_z, b_n, u_n + d]: what stands inside the product with r, and outside."""
+        u_r, u_z, u_n = self.U.split(self.units, dim=1)
+        return supply(x, torch.cat((u_r, u_z, torch.zeros_like(u_n), u_n), dim=1), torch.cat((self.b, self.d), dim=1))
+
     @torch.no_grad()
-    def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         states, gates = along(z, steps), z.new_empty(steps, *z.shape[:2], 3 * self.units)
         candidates = torch.empty_like(states[1:])
-        b, d, W = self.b.unsqueeze(1), self.d.unsqueeze(1), self.W.mT
+        inside, outside = (None, None) if fed is None else fed.split((3 * self.units, self.units), dim=-1)
         r_and_z, split = gates[..., : 2 * self.units], gates.split(self.units, dim=-1)
-        h = z
-        for h1, all_gates, two, r, keep, a, n in zip(
-            *(v.unbind() for v in (states[1:], gates, r_and_z, *split, candidates))
-        ):
+        sequences, W, h = (states[1:], gates, r_and_z, *split, candidates), self.W.mT, z
+        views = zip(*(s.unbind() for s in sequences), offsets(self.b, inside), offsets(self.d, outside))
+        for h1, all_gates, two, r, keep, a, n, b, d in views:
             torch.baddbmm(b, h, W, out=all_gates)
             two.sigmoid_()
             torch.addcmul(d, r, a, out=n).tanh_()
@@ -75,8 +80,9 @@ class Gru(AbstractUnrolledCell):
             torch.add(after, direct, out=total_g)
             torch.mul(total_g.unsqueeze(-2), slope, out=e3)
             torch.bmm(e, self.W, out=after).addcmul_(total_g, kept_share)
-        in_d = (reached * by_d).sum(dim=(0, 2))
-        return after, {"W": total(errors, before), "b": errors.sum(dim=(0, 2)), "d": in_d}
+        outside = reached * by_d
+        found = {"W": total(errors, before), "b": errors.sum(dim=(0, 2)), "d": outside.sum(dim=(0, 2))}
+        return after, found, (errors, outside)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         after, (D_r, D_z, D_n), _, keep = self.slopes(z, x)

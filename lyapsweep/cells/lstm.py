@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from lyapsweep.cells.cell import Draw, Driven, affine, carry, logistic_slope, tanh_slope
-from lyapsweep.cells.unrolled import AbstractFusedCell, Gradients, along, backwards, total
+from lyapsweep.cells.unrolled import AbstractFusedCell, Gradients, along, backwards, offsets, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
 
@@ -45,22 +45,23 @@ class Lstm(AbstractFusedCell):
         c = torch.addcmul(i * g, f, c)
         return torch.cat((o * torch.tanh(c), c), dim=-1)
 
-    def fused(self, z: States, steps: int) -> Tensor:
-        silence, unheard = z.new_zeros(steps, z.shape[1], 1), z.new_zeros(4 * self.units, 1)  # it insists on an input
-        members = []
-        for start, W, b in zip(z.unbind(), self.W.unbind(), self.b.unbind()):
-            state, weights = start[None].split(self.units, dim=-1), (unheard, W, b, torch.zeros_like(b))
-            h, *_ = torch.lstm(silence, state, weights, True, 1, 0.0, True, False, False)
+    def fused(self, z: States, steps: int, inputs: Tensor | None = None) -> Tensor:
+        U: Tensor = self.U
+        if inputs is None:  # it insists on some
+            inputs, U = z.new_zeros(steps, *z.shape[:2], 1), z.new_zeros(len(z), 4 * self.units, 1)
+        members, given = [], inputs.expand(-1, len(z), -1, -1).transpose(0, 1)
+        for start, x, by_x, by_h, b in zip(*(v.unbind() for v in (z, given, U, self.W, self.b))):
+            state, weights = start[None].split(self.units, dim=-1), (by_x, by_h, b, torch.zeros_like(b))
+            h, *_ = torch.lstm(x, state, weights, True, 1, 0.0, True, False, False)
             members.append(h)
         return torch.stack(members, dim=1)
 
     @torch.no_grad()
-    def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         n = self.units
         states, gates = along(z, steps), z.new_empty(steps, *z.shape[:2], 4 * n)
         squashed = torch.empty_like(states[1:, ..., :n])
-        b, W = self.b.unsqueeze(1), self.W.mT
-        h, c = z.split(n, dim=-1)
+        W, (h, c) = self.W.mT, z.split(n, dim=-1)
         views = (
             states[1:, ..., :n],
             states[1:, ..., n:],
@@ -69,7 +70,7 @@ class Lstm(AbstractFusedCell):
             *gates.split(n, dim=-1),
             squashed,
         )
-        for h1, c1, a, i_and_f, i, f, g, o, t in zip(*(v.unbind() for v in views)):
+        for h1, c1, a, i_and_f, i, f, g, o, t, b in zip(*(v.unbind() for v in views), offsets(self.b, fed)):
             torch.baddbmm(b, h, W, out=a)
             i_and_f.sigmoid_()
             g.tanh_()
@@ -96,7 +97,8 @@ class Lstm(AbstractFusedCell):
             torch.mul(gh, h_slope, out=e_o)
             gc.mul_(forget)
             torch.bmm(e, self.W, out=gh)
-        return torch.cat((gh, gc), dim=-1), {"W": total(errors, before[..., :n]), "b": errors.sum(dim=(0, 2))}
+        found = {"W": total(errors, before[..., :n]), "b": errors.sum(dim=(0, 2))}
+        return torch.cat((gh, gc), dim=-1), found, (errors,)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         """dc' = f dc + c f(1-f) df + g i(1-i) di + i(1-g^2) dg;  dh' = o(1-tanh^2 c') dc' + tanh(c') o(1-o) do."""

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from lyapsweep.cells.cell import Draw, affine, carry
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, pooled, total
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, offsets, pooled, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
@@ -17,6 +17,7 @@ class Plrnn(AbstractUnrolledCell):
     """The piecewise-linear RNN z' = A z + W relu(z) + h, A diagonal, W without diagonal (Durstewitz 2017)."""
 
     linear_part = ("A", "W", "h")
+    entry = ("C", "h")
     A: nn.Parameter
     W: nn.Parameter
     h: nn.Parameter
@@ -46,12 +47,11 @@ class Plrnn(AbstractUnrolledCell):
         return a if x is None else a + x @ self.C.mT
 
     @torch.no_grad()
-    def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         states = along(z, steps)
         active = torch.empty_like(states[1:])
-        h, W, A = self.h.unsqueeze(1), self.coupling().mT, self.A.unsqueeze(1)
-        before = z
-        for after, r in zip(states[1:].unbind(), active.unbind()):
+        W, A, before = self.coupling().mT, self.A.unsqueeze(1), z
+        for after, r, h in zip(states[1:].unbind(), active.unbind(), offsets(self.h, fed)):
             torch.clamp(before, min=0, out=r)
             before = torch.baddbmm(h, r, W, out=after).addcmul_(A, before)
         return states[1:], (states, active)
@@ -67,7 +67,7 @@ class Plrnn(AbstractUnrolledCell):
             torch.bmm(e, W, out=after).mul_(gate).addcmul_(e, A)
         before = states[:-1]
         found = {"A": pooled(errors * before), "W": total(errors, active) * self.off_diagonal}
-        return after, found | {"h": pooled(errors)}
+        return after, found | {"h": pooled(errors)}, (errors,)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         active = (z > 0).to(z.dtype).unsqueeze(2)

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from lyapsweep.cells.cell import Draw, affine, carry
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, offsets, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
@@ -18,6 +18,7 @@ class ShallowPlrnn(AbstractUnrolledCell):
     """The shallow PLRNN z' = A z + W1 relu(W2 z + h2) + h1, plain or clipped (Hess et al. 2023)."""
 
     linear_part = ("A", "W1", "h1")
+    entry = ("C", "h1")
     A: nn.Parameter
     W1: nn.Parameter
     W2: nn.Parameter
@@ -49,11 +50,10 @@ class ShallowPlrnn(AbstractUnrolledCell):
         return out if x is None else out + x @ self.C.mT
 
     @torch.no_grad()
-    def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         states, hidden = along(z, steps), z.new_empty(steps, *z.shape[:2], self.hidden)
-        h1, h2, A = self.h1.unsqueeze(1), self.h2.unsqueeze(1), self.A.unsqueeze(1)
-        before = z
-        for after, a in zip(states[1:].unbind(), hidden.unbind()):
+        h2, A, before = self.h2.unsqueeze(1), self.A.unsqueeze(1), z
+        for after, a, h1 in zip(states[1:].unbind(), hidden.unbind(), offsets(self.h1, fed)):
             r = torch.baddbmm(h2, before, self.W2.mT, out=a).relu()
             if self.clipped:
                 r -= (a - h2).relu()
@@ -72,13 +72,14 @@ class ShallowPlrnn(AbstractUnrolledCell):
             torch.bmm(e, self.W1, out=d)
             torch.bmm(d * slope, self.W2, out=after).addcmul_(e, A)
         before = states[:-1]
-        return after, {
+        found = {
             "A": (outer * before).sum(dim=(0, 2)),
             "W1": total(outer, r),
             "W2": total(inner * slopes, before),
             "h1": outer.sum(dim=(0, 2)),
             "h2": (inner * first).sum(dim=(0, 2)),
         }
+        return after, found, (outer,)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         moved = carry(carry(V, self.W2) * self.slopes(z).unsqueeze(2), self.W1)

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn, tanh
 from torch.nn.functional import softplus
 
 from lyapsweep.cells.cell import Draw, Driven, affine, carry, tanh_slope
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, total
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, offsets, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
 
@@ -41,11 +41,10 @@ class Vanilla(AbstractUnrolledCell):
         return tanh(self.activation(z, x))
 
     @torch.no_grad()
-    def ahead(self, z: States, steps: int) -> tuple[Tensor, tuple[Tensor, ...]]:
+    def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         states = along(z, steps)
-        b, W = self.b.unsqueeze(1), self.W.mT
-        h = z
-        for after in states[1:].unbind():
+        W, h = self.W.mT, z
+        for after, b in zip(states[1:].unbind(), offsets(self.b, fed)):
             h = torch.baddbmm(b, h, W, out=after).tanh_()
         return states[1:], (states,)
 
@@ -56,7 +55,7 @@ class Vanilla(AbstractUnrolledCell):
         for e, slope, direct in backwards(errors, slopes, g):
             torch.mul(after.add_(direct), slope, out=e)
             torch.bmm(e, self.W, out=after)
-        return after, {"W": total(errors, states[:-1]), "b": errors.sum(dim=(0, 2))}
+        return after, {"W": total(errors, states[:-1]), "b": errors.sum(dim=(0, 2))}, (errors,)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         a = self.activation(z, x)

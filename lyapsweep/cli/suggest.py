@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lyapsweep.timeseries import Estimate
 
 FILES = (".csv", ".txt", ".tsv", ".npy", ".parquet")
+STEPS = 8000  # of each orbit of a system: flows move little in one
 RANGE = (0.25, 2.0)  # times tau_pred, worth sweeping
 
 
@@ -75,7 +76,7 @@ def command(
 def of_file(what: str, columns: str | None, dt: float | None, seed: int) -> tuple["Estimate", tuple[str, ...], float]:
     from lyapsweep.datasets.recorded import tables
     from lyapsweep.timeseries import NoExponent, estimate
-    from lyapsweep.timeseries.clock import without_clock
+    from lyapsweep.timeseries.coordinates import without_clock
 
     wanted = [int(c) if c.isdigit() else c for c in columns.split(",")] if columns else None
     names, (values,) = tables([what], wanted, 0)
@@ -95,7 +96,7 @@ def of_system(name: str, changes: dict, seed: int, dt: float | None) -> tuple[di
 
     small_networks()
     with Console(stderr=True).status(f"measuring {name}"):
-        spectrum = subjects.of_system(name, changes, {"exponents": 1}, seed, dt, None).spectrum
+        spectrum = subjects.of_system(name, changes, {"exponents": 1, "steps": STEPS}, seed, dt, None).spectrum
     if not spectrum.finite:
         raise Problem(f"{name}: the orbit left the finite numbers, so it has no exponents.")
     step, error = spectrum.maximum, 2 * float(spectrum.stderr[0])

@@ -141,7 +141,7 @@ def trajectory(flow: AbstractSystem, start: Tensor, transient: int, steps: int, 
     if len(bad):
         raise BadSeries(
             f"{source}: the trajectory left the finite numbers at step {bad[0]} with dt={flow.dt}. "
-            f"Take a smaller dt, or parameters whose orbits stay bounded."
+            f"Take a smaller dt, more substeps, or parameters whose orbits stay bounded."
         )
     if (states[transient:].std(axis=0) < 1e-10 * np.abs(states).max()).all():
         raise BadSeries(f"{source}: the trajectory comes to rest: there is nothing to learn. Take other parameters.")

@@ -1,5 +1,6 @@
 """What a recorded series says about its dynamics, without a model of it: numpy and neighbours, no torch."""
 
-from lyapsweep.timeseries.largest_exponent import Estimate, NoExponent, estimate
+from lyapsweep.timeseries.coordinates import NoExponent
+from lyapsweep.timeseries.largest_exponent import Estimate, estimate
 
 __all__ = ["Estimate", "NoExponent", "estimate"]

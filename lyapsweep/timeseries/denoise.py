@@ -22,7 +22,7 @@ def project(columns: Columns, plane: int, delay: int = 1, length: int | None = N
     width = columns.shape[1]
     length = length or window_length(width, True)
     windows = delayed(columns, length, delay)
-    near = KDTree(windows).query(windows, min(NEIGHBOURS + 1, len(windows)))[1]
+    near = np.asarray(KDTree(windows).query(windows, min(NEIGHBOURS + 1, len(windows)))[1])
     means = np.concatenate([windows[near[part]].mean(axis=1) for part in chunks(np.arange(len(near)), near.shape[1])])
     moved = np.empty_like(windows)
     for part in chunks(np.arange(len(windows)), near.shape[1] * windows.shape[1]):

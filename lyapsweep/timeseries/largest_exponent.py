@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lyapsweep.timeseries import denoise, embedding
+from lyapsweep.timeseries.coordinates import NoExponent, circles
 from lyapsweep.timeseries.divergence import Curve, kantz, rosenstein
 from lyapsweep.timeseries.embedding import Columns, Embedding
 from lyapsweep.timeseries.neighbours import Points
@@ -23,10 +24,6 @@ RESAMPLES = 2000
 MARGIN = 3.0  # nats, beyond those to the ceiling, that neighbours are followed
 STRANGERS = 2.0  # nats below the ceiling: neighbours have parted
 PREDICTED = 0.9  # of the best surrogate's error, that chaos stays below
-
-
-class NoExponent(ValueError):
-    """A series that holds no exponent to be estimated; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +101,9 @@ def prepared(values: Columns) -> tuple[Columns, tuple[str, ...]]:
     constant = np.flatnonzero(~(std > 1e-10 * np.maximum(np.abs(mean), 1e-290)))
     if len(constant):
         raise NoExponent(f"Column {constant[0]} is constant ({values[0, constant[0]]:g}). Leave it out.")
-    columns = (values - mean) / std
+    values, angles = circles(values)
+    notes += [f"{angles} columns are angles: their cosine and sine are used"] if angles else []
+    columns = (values - values.mean(axis=0)) / values.std(axis=0)
     if columns.shape[1] > WIDEST:
         notes.append(f"{WIDEST} principal components stand for {columns.shape[1]} columns")
         directions = np.linalg.svd(columns, full_matrices=False)[2]

@@ -26,7 +26,7 @@ def nearest(
     while len(todo):
         short = []
         for part in chunks(todo, candidates):
-            _, j = tree.query(points[of[part]], candidates)
+            j = np.asarray(tree.query(points[of[part]], candidates)[1])
             apart = np.abs(j - of[part][:, None]) > theiler
             rank = np.where(apart, apart.cumsum(axis=1), 0)
             row, column = np.nonzero((rank > 0) & (rank <= k))

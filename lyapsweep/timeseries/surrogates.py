@@ -56,7 +56,7 @@ def closed(columns: Columns) -> Columns:
 
 
 def surrogate(columns: Columns, rng: np.random.Generator) -> Columns:
-    """The same values, power spectra and cross-correlations, all else drawn anew (IAAFT; Schreiber and Schmitz 1996).
+    """The same values, power spectra and cross-correlations, all else drawn anew (IAAFT; Schreiber and Schmitz 2000).
 
     Columns keep their phases relative to each other, so that only what they share is drawn.
     """

@@ -1,0 +1,27 @@
+"""Do the usual remedies for exploding gradients replace sparse forcing? An LSTM on the published Lorenz series.
+
+Windows of 200 samples, three predictability times, without any forcing: from the data, from a state of zero
+(windowing), and with the gradient cut every 30 steps (truncated backpropagation); each as it is and with gradients
+clipped to norm 1. Beside them forcing at intervals drawn around 30, published to work while they stay near. Published
+(Mikhaeil et al. 2022): without forcing every run ends at D_stsp >= 7, at an interval of 30 below 0.1.
+"""
+
+from lyapsweep.sweep import Sweep
+
+SWEEP = Sweep(
+    base="configs/mikhaeil2022.yaml",
+    objective="state_space_mikhaeil2022",
+    intent="map",
+    grid={
+        "cell": [{"kind": "lstm", "units": 30}],
+        "forcing": [
+            {"kind": "none"},
+            {"kind": "none", "start": "zero"},
+            {"kind": "truncated", "interval": 30},
+            {"kind": "random", "interval": 30, "spread": 10},
+            {"kind": "random", "interval": 30, "spread": 25},
+        ],
+        "training/clip": [None, 1.0],
+    },
+    seeds=3,
+)
