@@ -58,7 +58,10 @@ def of_network(
     if isinstance(known, Task):
         network = network.double()
         rest = of_driven(
-            network.cell, driven_orbits(network, known, config.lyapunov)[1], search=search, progress=progress
+            network.cell,
+            driven_orbits(network, known, config.lyapunov, config.windows.held)[1],
+            search=search,
+            progress=progress,
         )
         return (
             rest if network.readout.whole else rest._replace(readout=directions(network, torch.from_numpy(rest.orbits)))
