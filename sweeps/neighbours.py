@@ -2,7 +2,7 @@
 
 Ten cells of 32 units on three tasks that need memory: adding (50 steps, one number), copying (5 symbols over a pause of
 20 steps), digits shown pixel by pixel (64 steps). Expected from theory: SBO-RNN starts as a thin band below zero,
-scoRNN and scuRNN exactly at zero, coRNN and the antisymmetric RNN just below; all transport gradients, and what is left to
+scoRNN and scuRNN at zero, coRNN and the antisymmetric RNN just below; all transport gradients, and what is left to
 tell is whether they can forget and mix. Spectra are those under held-out inputs, before and after training.
 """
 

@@ -12,6 +12,7 @@ from lyapsweep.cells.unrolled import unroll
 from lyapsweep.config import Config
 from lyapsweep.dynamics import lyapunov_spectra
 from lyapsweep.maps import ClosedLoop, autodiff_push
+from lyapsweep.objectives import ForcedWindows
 from lyapsweep.training import train
 from lyapsweep.trial import build, force
 
@@ -278,7 +279,8 @@ def test_a_cells_rates_are_relative_to_the_trials():
     )
     series = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
     before, network = build([config], 3), build([config], 3)
-    for _ in train(network, force([config]), series, config.windows, [config.training], [torch.Generator()]):
+    objective = ForcedWindows(network, force([config]), series, config.windows, [torch.Generator()])
+    for _ in train(network, objective, [config.training]):
         pass
     for name, rate in (("A", 0.5), ("theta", 0.0), ("b", 1.0)):
         moved = (getattr(network.cell, name) - getattr(before.cell, name)).abs()

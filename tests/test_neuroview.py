@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from lyapsweep.cells import CELLS
+from lyapsweep.cells.unrolled import drive
 from lyapsweep.dynamics import lyapunov_spectra
 from lyapsweep.inits import INITS
 from lyapsweep.readouts import Affine, Neuroview
@@ -74,7 +75,7 @@ def contracting(gain: float, units=32, steps=60):
 
 def gradient_at_the_start(cell, readout, x) -> float:
     z = torch.zeros(1, 1, cell.state, requires_grad=True)
-    h = cell.orbit(z, x, len(x))
+    h = drive(cell, z, x)
     answer = readout(concatenated(h)) if readout.whole else readout(h[-1])
     return float(torch.autograd.grad(answer[..., 0].sum(), z)[0].norm())
 

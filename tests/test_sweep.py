@@ -4,10 +4,9 @@ import json
 import math
 import subprocess
 import sys
-import textwrap
 
-import optuna
 import pytest
+from made_up_sweeps import TINY, lr_space, states, written
 
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.record import Outcome, Record
@@ -18,15 +17,6 @@ from lyapsweep.sweep.progress import Board
 from lyapsweep.sweep.supply import hunted
 from lyapsweep.sweep.trainable import outlast
 
-TINY = """
-dataset:  {kind: simulated, system: lorenz63, length: 600}
-cell:     {kind: vanilla, units: 4}
-windows:  {length: 20, batch: 4}
-training: {steps: 4, report_every: 2}
-lyapunov: {steps: 20, warmup: 5, orbits: 2}
-measures: [loss]
-"""
-
 
 @pytest.fixture
 def base(tmp_path):
@@ -36,12 +26,6 @@ def base(tmp_path):
 
 
 # Loading a sweep file
-
-
-def written(tmp_path, text):
-    file = tmp_path / "question.py"
-    file.write_text(textwrap.dedent(text))
-    return file
 
 
 def test_a_sweep_file_gives_name_question_and_base(base):
@@ -111,13 +95,6 @@ def journal(tmp_path, intent="map", name="a"):
     return Journal(tmp_path / "optuna.journal", name, "minimise", intent, seed=0)
 
 
-def states(tmp_path, name="a"):
-    storage = optuna.storages.JournalStorage(
-        optuna.storages.journal.JournalFileBackend(str(tmp_path / "optuna.journal"))
-    )
-    return [t.state.name for t in optuna.load_study(study_name=name, storage=storage).trials]
-
-
 def test_every_end_has_its_state_and_none_is_left_running(base, tmp_path):
     points = spaces.draw(Sweep(base=base, objective="loss", grid={"seed": list(range(6))}))
     books = journal(tmp_path)
@@ -153,10 +130,6 @@ def test_what_a_dead_driver_had_saved_but_not_told_is_told(base, tmp_path):
     journal(tmp_path).enter(point)
     assert journal(tmp_path).reconcile({point.config.id: (Outcome.FINISHED, 0.5)}) == []
     assert states(tmp_path) == ["COMPLETE"]
-
-
-def lr_space(trial):
-    spaces.log_float(trial, "training/lr", 1e-4, 1e-2)
 
 
 def few(trial):

@@ -10,27 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from made_up_sweeps import TINY, lr_space, states, written
 from mlflow import MlflowClient
 
 from lyapsweep.record import Outcome, Record
 from lyapsweep.sweep import Sweep, SweepError
-
-TINY = """
-dataset:  {kind: simulated, system: lorenz63, length: 600}
-cell:     {kind: vanilla, units: 4}
-windows:  {length: 20, batch: 4}
-training: {steps: 4, report_every: 2}
-lyapunov: {steps: 20, warmup: 5, orbits: 2}
-measures: [loss]
-"""
-
-
-@pytest.fixture
-def base(tmp_path):
-    file = tmp_path / "tiny.yaml"
-    file.write_text(TINY)
-    return file
-
 
 SCRIPT = """
 import sys
