@@ -9,7 +9,7 @@ clipped to norm 1. Beside them forcing at intervals drawn around 30, published t
 from lyapsweep.sweep import Sweep
 
 SWEEP = Sweep(
-    base="configs/mikhaeil2022.yaml",
+    base="configs/published.yaml",
     objective="state_space_mikhaeil2022",
     intent="map",
     grid={

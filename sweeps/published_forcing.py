@@ -18,7 +18,7 @@ SERIES = {"length": 100_000, "test": 0.2}
 MACKEY_GLASS = {"kind": "simulated", "system": "mackey_glass", "dimension": 10, "delay": 10}
 
 SWEEP = Sweep(
-    base="configs/mikhaeil2022.yaml",
+    base="configs/published.yaml",
     objective="state_space_mikhaeil2022",
     intent="map",
     grid={

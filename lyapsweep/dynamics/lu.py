@@ -52,10 +52,12 @@ def in_place(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: i
                     sizes[s, p, b] = frame.step(mine[s])
         with np.errstate(divide="ignore"):
             tally.add(torch.from_numpy(np.log(sizes).sum(axis=0)))
-    Y = torch.from_numpy(np.stack([[frame.frame() for frame in row] for row in factors]))
     error = [max(frame.error() for frame in row) for row in factors]
-    V, rest = orthonormalise(Y)
-    tally.add(rest, torch.tensor(error, device=V.device))
+    V, rest = torch.empty_like(V, memory_format=torch.contiguous_format), torch.empty_like(tally.growth)
+    for p in range(population):
+        for b in range(batch):  # one orbit's copies at a time
+            V[p, b], rest[p, b] = orthonormalise(torch.from_numpy(factors[p][b].frame()))
+    tally.add(rest, torch.tensor(error))
     tally.before = list(before.unbind())
     return tally.carried(after[-1], V)
 

@@ -95,8 +95,9 @@ def carry(
     edges = np.unique(np.linspace(0, steps, min(BLOCKS, steps) + 1).astype(int))
     blocks: list[Carried] = []
     for first, last in zip(edges.tolist(), edges[1:].tolist()):
-        blocks.append(carrier(map, z, None if counted is None else counted[first:], V, last - first))
-        z, V = blocks[-1].z, blocks[-1].V
+        block = carrier(map, z, None if counted is None else counted[first:], V, last - first)
+        z, V = block.z, block.V
+        blocks.append(block._replace(V=V[:, :, :0]))  # frames are large
     if whole and residual is None:
         residual = sum_rule(map, blocks, counted)
     growth, counts = torch.stack([b.growth for b in blocks]), np.diff(edges)

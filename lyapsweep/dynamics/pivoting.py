@@ -34,8 +34,8 @@ def pivot(
     rounding = eps * (L[..., :k, :].abs() @ U.abs().amax(dim=-1, keepdim=True)).squeeze(-1)  # bounds what row i summed
     size = torch.where(size <= k * rounding, torch.zeros_like(size), size)
     error = torch.where(size > 0, rounding / size, 0).nan_to_num(nan=0.0).flatten(1).amax(dim=1)
-    P = torch.lu_unpack(LU, pivots, unpack_data=False)[0]
-    return (P @ L).mT.contiguous(), size.log(), error
+    rows = torch.lu_unpack(LU, pivots, unpack_data=False)[0].argmax(dim=-1)  # of L, in the order of P L
+    return L.gather(-2, rows.unsqueeze(-1).expand_as(L)).mT.contiguous(), size.log(), error
 
 
 def batchable(W: Tensor) -> bool:

@@ -10,6 +10,7 @@ from lyapsweep.timeseries.neighbours import NONE, Points, nearest
 Columns = Float[np.ndarray, "time columns"]
 
 FALSE = 0.002  # the share of false neighbours below which a dimension is enough
+PLATEAU = 0.03  # of neighbours: below, a value more has to halve the share of false ones
 FALSE_RATIO, FALSE_SIZE = 10.0, 2.0  # Kennel's R_tol and A_tol
 MOST_COORDINATES = 12
 SAMPLED_FLOW = 6.0  # samples a mean period, from which on neighbouring samples are neighbouring states of a flow
@@ -116,13 +117,19 @@ def false_neighbours(columns: Columns, dimension: int, delay: int, theiler: int)
 
 
 def choose_dimension(columns: Columns, delay: int, theiler: int) -> tuple[int, tuple[float, ...], str]:
-    """The first dimension with less than FALSE of its neighbours false; else the one with the fewest."""
+    """The first dimension with less than FALSE of its neighbours false, or from which on few go; else with the fewest.
+
+    Where orbits are stretched much in some places (Roessler's spikes) true neighbours keep looking false, at any
+    dimension; a value more than needed makes local maps worse.
+    """
     shares: list[float] = []
     most = max(2, MOST_COORDINATES // columns.shape[1])
     for dimension in range(1, most + 1):
         shares.append(false_neighbours(columns, dimension, delay, theiler))
         if shares[-1] < FALSE:
             return dimension, tuple(shares), f"first with under {FALSE:.1%} false neighbours"
+        if len(shares) > 1 and shares[-2] < PLATEAU and shares[-1] > shares[-2] / 2:
+            return dimension - 1, tuple(shares), f"{shares[-2]:.1%} false neighbours, and no fewer with a value more"
     best = int(np.argmin(shares)) + 1
     return best, tuple(shares), f"fewest false neighbours ({min(shares):.0%}) of 1 to {most}"
 
