@@ -20,8 +20,8 @@ from lyapsweep.dynamics import lyapunov_spectra
 from lyapsweep.dynamics.frames import householder
 from lyapsweep.dynamics.lu import lu
 from lyapsweep.dynamics.lyapunov import random_frame
-from lyapsweep.objectives import ForcedWindows
 from lyapsweep.maps import AbstractMap
+from lyapsweep.objectives import ForcedWindows
 from lyapsweep.rollout import Network, free
 from lyapsweep.training import train
 from lyapsweep.trial import build, force
