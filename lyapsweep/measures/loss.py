@@ -34,7 +34,7 @@ LOSS = Measure(
 def loss_reset(evidence: Evidence) -> float:
     """Mean held-out loss of windows that each begin at the zero state, whatever training did.
 
-    Conditional windows are told the true target before them. Unit and worst as of `loss`: 1e6. Worst where states need
+    Conditional windows are told the true target before them. Unit as of `loss`. Worst: 1e6. Worst where states need
     longer than a window to forget their start. Undefined (NaN) unless the data are one long stream.
     """
     return mean(evidence.reset)
@@ -43,7 +43,7 @@ def loss_reset(evidence: Evidence) -> float:
 def loss_unbroken(evidence: Evidence) -> float:
     """Mean held-out loss along one pass that is never reset, whatever training did.
 
-    Unit and worst as of `loss`: 1e6; over the same steps as `loss_reset`. Undefined (NaN) unless the data are one long
+    Unit as of `loss`. Worst: 1e6; over the same steps as `loss_reset`. Undefined (NaN) unless the data are one long
     stream, and for conditional windows.
     """
     return mean(evidence.unbroken)
