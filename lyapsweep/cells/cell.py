@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor, nn
 
-from lyapsweep.maps import AbstractMap, Inputs, States, Tangents
+from lyapsweep.maps import AbstractMap, Inputs, States, Tangents, autodiff_push
 
 Draw = Callable[[int, int, Generator], Tensor]
 """A recurrent matrix from (rows, columns, generator): one of `INITS` with its settings."""
@@ -42,6 +42,10 @@ class AbstractCell(nn.Module, AbstractMap):
         for name in members[0]:
             stacked = torch.stack([m[name] for m in members]).to(torch.get_default_dtype())
             setattr(self, name, nn.Parameter(stacked))
+
+    def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
+        """The next state and V Df^T, by autodiff; cells of ours write it out, which is faster."""
+        return autodiff_push(self.step, z, x, V)
 
     def drive(self, z: States, x: Inputs, X: Driven) -> Tangents:
         """X (df/dx)^T: what tangents of the inputs add to those of the next state. By autodiff unless written out."""
