@@ -93,6 +93,20 @@ def test_a_contracting_network_speaks_to_the_answer_all_the_same():
     assert gradient_at_the_start(cell, neuroview(32, 32, 60, 1, 1), x) > 1e15 * vanished
 
 
+def test_an_expanding_network_makes_both_gradients_explode():
+    """Exponent +0.11, 60 steps: a factor of hundreds or more through the last step, and no less through all."""
+    cell, x = contracting(gain=np.exp(0.6))
+    with torch.no_grad():
+        exponent = lyapunov_spectra(cell, torch.zeros(1, 1, 32), x, steps=50, warmup=10)[0].maximum
+    last = Affine(1, 32, 32, 1)
+    last.build([torch.Generator().manual_seed(0)])
+    through_last = gradient_at_the_start(cell, last, x)
+    through_all = gradient_at_the_start(cell, neuroview(32, 32, 60, 1, 1), x)
+    assert exponent == pytest.approx(0.11, abs=0.01)
+    assert abs(np.log(through_last) - 60 * exponent) < np.log(100)
+    assert 0.1 < through_all / through_last < 10
+
+
 def test_what_happened_at_step_17_is_found_there():
     """A frozen contracting network, labels set by the input of step 17, ridge on all states: V is largest there."""
     steps, generator = 30, torch.Generator().manual_seed(3)
