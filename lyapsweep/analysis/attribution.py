@@ -8,13 +8,12 @@ import torch
 from plotly.subplots import make_subplots
 
 from lyapsweep.analysis import ink
-from lyapsweep.analysis.finding import TooFew, digits
+from lyapsweep.analysis.finding import TooFew, digits, network_of
 from lyapsweep.cells.unrolled import visible
 from lyapsweep.datasets.task import Task
 from lyapsweep.objectives import Examples
 from lyapsweep.readouts import Neuroview
 from lyapsweep.readouts.neuroview import spread
-from lyapsweep.registry import unknown
 from lyapsweep.table import Table
 from lyapsweep.trial import rebuilt
 
@@ -47,13 +46,7 @@ def find(table: Table, trial: str) -> Finding:
     Raises `UnknownName` where there is no such trial, `TooFew` where its record holds no weights or its read-out is
     not `neuroview`.
     """
-    finals = table.finals
-    names = finals.frame["trial"].astype(str).tolist()
-    if trial not in names:
-        raise unknown("trial", trial, names, "table")
-    config, weights = finals.networks[names.index(trial)] if finals.networks else (None, {})
-    if config is None or not weights:
-        raise TooFew(f"The record of trial {trial} holds no weights; final records do.")
+    config, weights = network_of(table, trial)
     network, task = rebuilt(config, weights)
     readout = network.readout
     if not isinstance(readout, Neuroview) or not isinstance(task, Task):

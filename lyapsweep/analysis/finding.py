@@ -9,11 +9,14 @@ values and in ranks. Leaving it out would make every region where networks diver
 """
 
 import math
+from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
+from lyapsweep.registry import unknown
 from lyapsweep.table import Table
 
 LOST = ("diverged", "failed")
@@ -76,6 +79,21 @@ def direction(table: Table, column: str) -> Direction:
     if name == str(table.about.get("objective", "")).removeprefix("measures/") and "direction" in table.about:
         return "maximise" if table.about["direction"] == "maximise" else "minimise"
     return MEASURES[name].direction if name in MEASURES else "minimise"
+
+
+def network_of(table: Table, trial: str) -> tuple[Config, Mapping[str, np.ndarray]]:
+    """The configuration and the weights that the last record of a trial holds.
+
+    Raises `UnknownName` where there is no such trial, `TooFew` where its record holds no weights.
+    """
+    finals = table.finals
+    names = finals.frame["trial"].astype(str).tolist()
+    if trial not in names:
+        raise unknown("trial", trial, names, "table")
+    config, weights = finals.networks[names.index(trial)] if finals.networks else (None, {})
+    if config is None or not weights:
+        raise TooFew(f"The record of trial {trial} holds no weights; final records do.")
+    return config, weights
 
 
 def require(have: int, need: int, what: str) -> None:

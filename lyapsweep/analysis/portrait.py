@@ -9,11 +9,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from lyapsweep.analysis import ink
-from lyapsweep.analysis.finding import TooFew, digits
+from lyapsweep.analysis.finding import TooFew, digits, network_of
 from lyapsweep.analysis.rest import Rest, of_network
 from lyapsweep.dynamics import Search
 from lyapsweep.dynamics.descent import Progress
-from lyapsweep.registry import unknown
 from lyapsweep.table import Table
 
 Picture = Literal["plane", "eigenvalues"]
@@ -45,14 +44,7 @@ def find(table: Table, trial: str, search: Search | None = None, progress: Progr
 
     Raises `UnknownName` where there is no such trial, `TooFew` where its record holds no weights.
     """
-    finals = table.finals
-    names = finals.frame["trial"].astype(str).tolist()
-    if trial not in names:
-        raise unknown("trial", trial, names, "table")
-    config, weights = finals.networks[names.index(trial)] if finals.networks else (None, {})
-    if config is None or not weights:
-        raise TooFew(f"The record of trial {trial} holds no weights; final records do.")
-    return of_rest(trial, of_network(config, weights, search, progress))
+    return of_rest(trial, of_network(*network_of(table, trial), search, progress))
 
 
 def of_rest(name: str, rest: Rest) -> Finding:
