@@ -82,7 +82,7 @@ def draw(finding: Finding) -> go.Figure:
         fig.add_scatter(
             x=steps, y=finding.contributions[c], hovertemplate=hover, showlegend=False, row=2, col=1, **named
         )
-    answers = ", ".join(f"{c}: {digits(finding.answer[c])}" for c in sorted(outputs))
+    answers = ", ".join(f"{c}: {digits(float(finding.answer[c]))}" for c in sorted(outputs))
     fig.update_yaxes(title=f"spread over {finding.sequences} sequences", rangemode="tozero", row=1, col=1)
     fig.update_yaxes(title="added to the answer of one", row=2, col=1)
     fig.update_xaxes(title=f"step (answers {ink.plain(answers)})", row=2, col=1)
