@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 States = Float[Tensor, "population batch state"]
-Inputs = Float[Tensor, "population batch inputs"]
+Inputs = Float[Tensor, "#population batch inputs"]
 Tangents = Float[Tensor, "population batch exponents state"]
 Jacobians = Float[Tensor, "population batch state state"]
 Orbit = Float[Tensor, "steps population batch state"]
@@ -50,7 +50,7 @@ class AbstractMap(ABC):
         """log |det Df(z, x)|, the sum of all exponents of one step; -inf where the Jacobian is singular."""
         return log_abs_det(self.jacobian(z, x))
 
-    def orbit(self, z: States, inputs: Float[Tensor, "time population batch inputs"] | None, steps: int) -> Orbit:
+    def orbit(self, z: States, inputs: Float[Tensor, "time #population batch inputs"] | None, steps: int) -> Orbit:
         """The states after 1 ... steps steps from z."""
         states = []
         for t in range(steps):

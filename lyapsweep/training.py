@@ -7,7 +7,7 @@ sees of the data, is the objective's business (`objectives`).
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -32,6 +32,7 @@ class Progress:
     died_at: list[int | None]
 
 
+@runtime_checkable
 class Objective(Protocol):
     """What is descended: `loss` of the next update's windows, asked for in order; `strengths` of the forcing there."""
 

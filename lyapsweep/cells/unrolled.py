@@ -18,7 +18,7 @@ from lyapsweep.cells.cell import AbstractCell
 from lyapsweep.maps import States
 
 Steps = Float[Tensor, "steps population batch state"]
-Driving = Float[Tensor, "steps population batch inputs"]
+Driving = Float[Tensor, "driven #population batch inputs"]
 Fed = Float[Tensor, "steps population batch rows"]
 Gradients = tuple[Tensor, dict[str, Tensor], tuple[Tensor, ...]]
 """dL/dz_0 (population, batch, state); dL/dw by parameter name, absent where a weight played no part; dL/dfed, its rows

@@ -22,7 +22,7 @@ class Known:
     """
 
     exponents: tuple[float, ...]
-    parameters: dict[str, float]
+    parameters: dict[str, float | int]
     citation: str
     stderr: float = 0.0
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
 
 from lyapsweep.timeseries.embedding import Columns, Embedding
 from lyapsweep.timeseries.neighbours import NONE, nearest
@@ -72,7 +71,7 @@ def surrogate(columns: Columns, rng: np.random.Generator) -> Columns:
     return found
 
 
-def prediction_error(columns: Columns, embedding: Embedding) -> Float:
+def prediction_error(columns: Columns, embedding: Embedding) -> float:
     """Root mean square error, in standard deviations, of what neighbours became one delay later."""
     states, last = embedding.states(columns), len(columns) - embedding.window - embedding.delay
     of = np.unique(np.linspace(0, last - 1, REFERENCES).astype(int))
