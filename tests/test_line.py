@@ -8,6 +8,7 @@ from torch import nn
 
 from lyapsweep import systems
 from lyapsweep.cells import from_torch
+from lyapsweep.cells.unrolled import drive
 from lyapsweep.dynamics import Search, find_fixed_points, input_jacobian, kicks, line_scores, lyapunov_spectra
 from lyapsweep.dynamics.line import alignment, alignment_of
 from lyapsweep.dynamics.linearisation import Points
@@ -219,7 +220,7 @@ def test_a_network_that_learned_three_flip_flops_rests_stably_at_eight_points():
     for step in range(3000):
         optimiser.param_groups[0]["lr"] = 1e-2 * 0.05 ** (step / 3000)
         x, held = pulses(64, 64, generator)
-        states = cell.orbit(torch.zeros(1, 64, 16), x.unsqueeze(1), 64)
+        states = drive(cell, torch.zeros(1, 64, 16), x.unsqueeze(1))
         loss = (readout(states[:, 0]) - held).square().mean()
         optimiser.zero_grad()
         loss.backward()
