@@ -1,5 +1,6 @@
 """How does one number change along one swept setting? One curve a group, the seeds around it, the lost trials above."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from lyapsweep.analysis.finding import (
     direction,
     judged,
     label,
+    named,
     numbers,
     require,
     scored,
@@ -53,8 +55,8 @@ class Finding(NamedTuple):
     log_value: bool
 
 
-def find(table: Table, axis: str, column: str, group: str = "cell/kind") -> Finding:
-    """Summarise `column` at every place of `axis`, numbers or names, for each value of `group`.
+def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cell/kind") -> Finding:
+    """Summarise `column` at every place of `axis`, numbers or names, for each value of `group` or of several together.
 
     Raises `UnknownName` for a column that is not there, `TooFew` with less than two places on the axis or without a
     single finite value.
@@ -62,7 +64,7 @@ def find(table: Table, axis: str, column: str, group: str = "cell/kind") -> Find
     trials = judged(table, column)
     where = places(trials.table.column(axis))
     require(len(where.centres), 2, f"values of {axis}")
-    of = trials.table.column(group).astype(str).to_numpy()
+    of = named(trials.table, group)
     groups = tuple(sorted(set(of)))
     cells = [[summarise(trials, (of == g) & (where.index == i)) for i in range(len(where.centres))] for g in groups]
     median, mean, low, high, count, lost, quartiles = np.moveaxis(np.array(cells, float), -1, 0)

@@ -9,7 +9,7 @@ values and in ranks. Leaving it out would make every region where networks diver
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -66,6 +66,12 @@ def numbers(table: Table, column: str) -> np.ndarray:
         return values.astype(float).to_numpy()
     except (TypeError, ValueError):
         raise ValueError(f"table: column '{column}' must hold numbers, but holds {values.iloc[0]!r}.") from None
+
+
+def named(table: Table, group: str | Sequence[str]) -> np.ndarray:
+    """The group of each row (rows,): the value of a column, or of several the combination of their values."""
+    columns = [table.column(g).astype(str) for g in ([group] if isinstance(group, str) else group)]
+    return np.array([", ".join(values) for values in zip(*columns, strict=True)])
 
 
 def scored(column: str) -> bool:

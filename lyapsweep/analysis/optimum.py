@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from lyapsweep.analysis import ink
 from lyapsweep.analysis.axis import places
-from lyapsweep.analysis.finding import digits, direction, judged, label, numbers, require
+from lyapsweep.analysis.finding import digits, direction, judged, label, named, numbers, require
 from lyapsweep.table import Table
 
 DRAWS = 2000
@@ -48,8 +48,7 @@ def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cel
     trials = judged(table, column)
     where = places(trials.table.column(axis))
     require(len(where.centres) if where.numeric else 0, 3, f"values of {axis} that are numbers")
-    columns = [trials.table.column(g).astype(str) for g in ([group] if isinstance(group, str) else group)]
-    of = np.array([", ".join(values) for values in zip(*columns, strict=True)])
+    of = named(trials.table, group)
     sign = -1.0 if direction(table, column) == "maximise" else 1.0
     groups, generator = tuple(sorted(set(of))), np.random.default_rng(seed)
     rows = []

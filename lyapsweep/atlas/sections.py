@@ -114,7 +114,7 @@ def caption(found: curve.Finding) -> str:
 
 def curves(view: View) -> str:
     """The objective against every numeric setting, the main one first."""
-    found = [view.main, *(curve.find(view.table, axis, view.objective, view.group) for axis in view.axes[1:4])]
+    found = [view.main, *(curve.find(view.table, axis, view.objective, view.groups) for axis in view.axes[1:4])]
     return "\n".join(page.figure(curve.draw(f), caption(f)) for f in found)
 
 
@@ -134,7 +134,7 @@ def optima(view: View) -> str:
 def exponent(view: View) -> str:
     if view.map is None or not view.axes:
         return ""
-    found = curve.find(view.table, view.axes[0], f"spectra/{view.map}/maximum", view.group)
+    found = curve.find(view.table, view.axes[0], f"spectra/{view.map}/maximum", view.groups)
     return page.figure(curve.draw(found), f"{caption(found)} Nats per step, {view.map}; lost trials are left out.")
 
 

@@ -79,7 +79,7 @@ class View:
         """The objective against the main axis; `TooFew` where the sweep has none."""
         if not self.axes:
             raise TooFew("No setting takes more than one value, so there is nothing to compare.")
-        return curve.find(self.table, self.axes[0], self.objective, self.group)
+        return curve.find(self.table, self.axes[0], self.objective, self.groups)
 
     @cached_property
     def best(self) -> int | None:
