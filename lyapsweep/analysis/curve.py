@@ -118,13 +118,13 @@ def seed_points(trials: Judged, axis: str, where: Places) -> np.ndarray:
 
 
 def floor_of(table: Table, column: str) -> float:
-    """Median floor of a measure: what an independent sample of the truth scores."""
+    """Median floor of a measure: what an independent sample of the truth scores. NaN where data sets differ in it."""
     floors = column.replace("measures/", "floors/", 1)
     if not scored(column) or floors not in table.frame:
         return np.nan
     values = numbers(table.finals, floors)
     values = values[np.isfinite(values)]
-    return float(np.median(values)) if values.size else np.nan
+    return float(np.median(values)) if values.size and np.ptp(values) <= 0.2 * np.median(values) else np.nan
 
 
 def known_on(table: Table, axis: str) -> tuple[tuple[str, float], ...]:
