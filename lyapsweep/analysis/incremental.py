@@ -1,20 +1,18 @@
 """What do early spectra add to what is known anyway? Predictions of held-out trials, with the spectra and without."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from scipy import stats
 
 from lyapsweep.analysis import ink
 from lyapsweep.analysis.correlation import refuse
 from lyapsweep.analysis.features import quantiles
 from lyapsweep.analysis.finding import label, named, require
 from lyapsweep.analysis.foresight import Early, Seen, early, seen
-from lyapsweep.analysis.prediction import COMPONENTS, Block, Score, block, held_out, scored, split, spread_of, weights
+from lyapsweep.analysis.prediction import COMPONENTS, Block, Score, block, held_out, interval, scored, split, weights
 from lyapsweep.table import Table
 
 NEED, GROUPS = 20, 3  # trials, and groups of them, below which nothing can be held out
@@ -164,14 +162,6 @@ def target_of(rows: Early, score: Score) -> np.ndarray:
     return better
 
 
-def interval(values: np.ndarray, units: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(value, low, high) of scores (repeats, m, 1 + draws), of which the first is that of the trials as they are."""
-    value, draws = values[:, :, 0].mean(0), values[:, :, 1:].mean(0).T
-    between = values[:, :, 0].var(0, ddof=1) if len(values) > 1 else np.zeros(len(value))
-    half = stats.t.ppf(0.975, units - 1) * np.sqrt(spread_of(draws, units) + between)
-    return value, value - half, value + half
-
-
 def sentence(finding: Finding) -> str:
     """What the spectrum adds beyond settings and early scores, with its interval, and what that means."""
     rows, predictors, last = finding.rows, finding.predictors, finding.gains.names[-1]
@@ -205,7 +195,7 @@ def draw(finding: Finding) -> go.Figure:
     fig.update_layout(
         xaxis={"domain": [0, 0.6], "title": f"{finding.score}, held out"},
         xaxis2=fig.to_dict()["layout"]["xaxis"] | {"domain": [0.66, 1], "title": "gain by the spectrum"},
-        title={"text": broken(sentence(finding)), "font": {"size": 13}, "x": 0.01, "xanchor": "left", "y": 0.97},
+        title=ink.headline(sentence(finding)),
         margin={"t": 80},
     )
     fig.update_yaxes(type="category", categoryorder="array", categoryarray=list(left.names)[::-1])
@@ -232,8 +222,3 @@ def dots(fig: go.Figure, scores: Scores, rows: Sequence[str], axis: str) -> None
             hovertext=f"{ink.plain(row)}: {value:.3f} ({low:.3f} to {high:.3f})",
             hoverinfo="text",
         )
-
-
-def broken(text: str, width: int = 150) -> str:
-    """Words in lines of at most `width` letters, for the title of a figure."""
-    return "<br>".join(textwrap.wrap(ink.plain(text), width))

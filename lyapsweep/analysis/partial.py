@@ -10,11 +10,13 @@ from scipy import stats
 
 from lyapsweep.analysis import ink
 from lyapsweep.analysis.correlation import refuse
+from lyapsweep.analysis.features import held
 from lyapsweep.analysis.finding import digits, label, require
 from lyapsweep.analysis.foresight import Early, Seen, early, seen
 from lyapsweep.table import Table
 
 SPARE = 8  # trials beyond the number of controls below which an interval says nothing
+LEADING = 5  # exponents that are asked one by one
 GIVEN = ("nothing", "early scores", "settings", "both")
 
 
@@ -63,9 +65,10 @@ def find(
     refuse(table, hunted)
     rows = early(table, outcome, fraction, map, scores)
     require(len(rows.values), SPARE, "trials with an early spectrum and an outcome")
-    names = [c for c in rows.statistics if varies(rows.statistics[c].to_numpy())]
+    made = statistics(rows)
+    names = [name for name, values in made.items() if varies(values)]
     require(len(names), 1, "statistics of the spectrum that vary")
-    x, y = rows.statistics[names].to_numpy(), rows.values
+    x, y = np.column_stack([made[name] for name in names]), rows.values
     blocks = given(rows)
     parts = [table_of(x, y, controls, resamples, seed) for controls in blocks]
     rho, low, high, p = (np.column_stack(part) for part in zip(*parts, strict=True))
@@ -84,6 +87,13 @@ def find(
         q=q,
         resamples=resamples,
     )
+
+
+def statistics(rows: Early) -> dict[str, np.ndarray]:
+    """Each statistic (n,): the summaries, and the leading exponents after the first."""
+    ordered, _ = held(rows.spectra)
+    leading = {f"exponent {i + 1}": ordered[:, i] for i in range(1, min(LEADING, ordered.shape[1]))}
+    return {str(name): rows.statistics[name].to_numpy(float) for name in rows.statistics} | leading
 
 
 def varies(values: np.ndarray) -> bool:
@@ -147,7 +157,8 @@ def sentence(finding: Finding) -> str:
     rows = finding.rows
     firm = [int((finding.q[:, j] < 0.05).sum()) for j in range(len(finding.given))]
     of = len(finding.statistics)
-    alone = f"{firm[0]} of {of} statistics of the spectrum at {rows.moment} go with the final {label(rows.outcome)} (q < 0.05)"
+    outcome = label(rows.outcome)
+    alone = f"{firm[0]} of {of} statistics of the spectrum at {rows.moment} go with the final {outcome} (q < 0.05)"
     j = len(finding.given) - 1
     if np.isnan(finding.rho[:, j]).all():
         return f"{alone}; there are too few trials (n = {rows.n}) to ask what they add to settings and early scores."
@@ -185,5 +196,5 @@ def draw(finding: Finding) -> go.Figure:
     )
     fig.update_xaxes(type="category", showgrid=False, side="top")
     fig.update_yaxes(type="category", showgrid=False, autorange="reversed")
-    fig.update_layout(margin={"t": 84}, title={"text": ink.plain(sentence(finding)), "font": {"size": 13}})
+    fig.update_layout(title=ink.headline(sentence(finding)), margin={"t": 110})
     return fig

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 PENALTIES = np.logspace(-4, 2, 13)  # a unit of weight
 SCALES = (0.03, 0.1, 0.3, 1.0)  # of a kind of predictors beside others
@@ -179,12 +180,20 @@ def scored(predicted: np.ndarray, y: np.ndarray, w: np.ndarray, score: Score) ->
     return np.divide((share * a * b).sum(-1), scale, out=np.zeros_like(scale), where=scale > 1e-12)
 
 
-def spread_of(draws: np.ndarray, units: int) -> np.ndarray:
-    """The variance (...) of a score over Bayesian bootstrap draws (draws, ...), its factor (u - 1) / (u + 1) undone."""
-    return draws.var(0) * (units + 1) / max(units - 1, 1)
-
-
 def weights(units: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
     """Bayesian bootstrap weights (draws, n): an exponential variate each unit, shared by its trials (Rubin 1981)."""
     _, of = np.unique(units, return_inverse=True)
     return generator.exponential(size=(draws, of.max() + 1))[:, of]
+
+
+def interval(values: np.ndarray, units: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(value, low, high), each (m,), of scores (repeats, m, 1 + draws): of the trials as they are, then under weights.
+
+    value +- t sqrt(v (u + 1) / (u - 1) + s), 95 %: v the variance over Bayesian bootstrap draws, which is smaller by
+    that factor than that of samples of u units, s the variance between repeats of the split; t of u - 1 degrees of
+    freedom.
+    """
+    value, draws = values[:, :, 0].mean(0), values[:, :, 1:].mean(0)
+    between = values[:, :, 0].var(0, ddof=1) if len(values) > 1 else 0.0
+    half = stats.t.ppf(0.975, units - 1) * np.sqrt(draws.var(1) * (units + 1) / (units - 1) + between)
+    return value, value - half, value + half
