@@ -71,12 +71,12 @@ TABLES = range(100)
 # Of 100 tables with one curve, 5 are refused at p = 0.05 on average, more than 12 in one of 700 such hundreds
 # (binomial). Any one table says nothing: which noise meets which trial is decided by the order of their hashes.
 REFUSED = 12
-# F(6, 33) lies below 8.4 in all but one of 10^5 tables, so sqrt((33 + 6 F) / 39) does below 1.47; F > 0 bounds it below.
-LEAST, MOST = np.sqrt(33 / 39), 1.47
+# F(6, 33) exceeds 8.74 once in 10^5 tables, and sqrt((33 + 6 F) / 39) then 1.48; F > 0 bounds it below.
+LEAST, MOST = np.sqrt(33 / 39), 1.48
 
 
-# A ratio's relative standard deviation is about 1 / sqrt(2 33) = 0.12, for its denominator has 33 degrees of freedom, and
-# 1.25 / sqrt(100) times that of the median of 100 tables: 4 of the latter.
+# The denominator of a ratio has 33 degrees of freedom, so that its relative standard deviation is 1 / sqrt(2 33) = 0.12
+# at least, and 1.25 / sqrt(100) times that of the median of 100 tables: 4 of the latter.
 NEAR = 0.06
 
 
