@@ -8,10 +8,9 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy import stats
-from sklearn.base import RegressorMixin
 from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import RidgeCV
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lyapsweep.analysis import heldout, ink
@@ -114,10 +113,10 @@ def find(
     )
 
 
-def regressor(model: Model, seed: int) -> RegressorMixin:
+def regressor(model: Model, seed: int) -> Pipeline:
     """Ridge regression, its penalty by leave-one-out of the trials it learns from, or a forest of random trees."""
     if model == "trees":
-        return ExtraTreesRegressor(200, min_samples_leaf=3, random_state=seed)
+        return make_pipeline(ExtraTreesRegressor(200, min_samples_leaf=3, random_state=seed))
     return make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
 
 
@@ -126,7 +125,7 @@ def missed(
     points: int,
     part: np.ndarray,
     cuts: np.ndarray,
-    model: RegressorMixin,
+    model: Pipeline,
     permutations: int,
     generator: np.random.Generator,
 ) -> tuple[float, list[float]]:
@@ -182,7 +181,7 @@ def span(finding: Finding, band: int) -> str:
 def draw(finding: Finding) -> go.Figure:
     """Above, the rank correlation of every quantile; below, what each band is worth to the model, sure ones filled."""
     fig = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.1)
-    fig.update_layout(ink.figure(560, legend=False).layout)
+    fig.update_layout(ink.figure(560, legend=False).layout, showlegend=False)
     u, blue = finding.quantiles, ink.colour(0)
     fig.add_scatter(
         x=np.concatenate([u, u[::-1]]),
@@ -217,7 +216,7 @@ def draw(finding: Finding) -> go.Figure:
     )
     for row, title in ((1, f"ρ with {label(finding.column)}"), (2, "lost when permuted")):
         fig.update_yaxes(title=ink.plain(title), row=row, col=1)
-        fig.add_hline(y=0, line={"color": "#444", "width": 1}, row=row, col=1)
     fig.update_xaxes(showticklabels=True, row=1, col=1)
     fig.update_xaxes(title="quantile of the spectrum, largest exponent at the left", row=2, col=1)
+    ink.frame(fig).update_yaxes(zeroline=True, zerolinecolor="#444")
     return fig

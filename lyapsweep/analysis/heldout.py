@@ -109,7 +109,11 @@ def ranks(values: np.ndarray, among: np.ndarray) -> np.ndarray:
 
 def axis(spectra: np.ndarray, points: int, learned: np.ndarray) -> np.ndarray:
     """Spectra on `points` quantiles; -inf counts as the smallest finite exponent of the `learned` trials alone."""
-    known = spectra[learned]
-    known = known[np.isfinite(known)]
+    return quantiles(spectra, points, floor=floor(spectra[learned]))
+
+
+def floor(spectra: np.ndarray) -> float:
+    """The smallest finite exponent. Raises `TooFew` where there is none."""
+    known = spectra[np.isfinite(spectra)]
     require(known.size, 1, "finite exponents")
-    return quantiles(spectra, points, floor=float(known.min()))
+    return float(known.min())
