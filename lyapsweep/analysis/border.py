@@ -144,7 +144,7 @@ def draw(finding: Finding) -> go.Figure:
     bar = {"title": {"text": ink.plain(label(finding.column)), "side": "right"}, "thickness": 14}
     scale = {"colorscale": ink.SCALE, "reversescale": finding.direction == "minimise"}
     fig.update_layout(coloraxis=scale | {"colorbar": bar | heatmap.decades(finding.median, finding.log_value)})
-    fig.update_layout(margin={"t": 92}, legend={"y": 1.0, "yref": "container", "yanchor": "top"})
+    fig.update_layout(margin={"t": 70}, legend={"y": 1.0, "yref": "container", "yanchor": "top"})
     return fig
 
 

@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
 from lyapsweep.analysis import border, correlation, curve, optimum, orbit, spectra
 from lyapsweep.analysis.finding import TooFew, digits, label, numbers
-from lyapsweep.atlas import page, verdict
+from lyapsweep.atlas import foretelling, page, verdict
 from lyapsweep.atlas.view import View, is_numeric
 from lyapsweep.registry import UnknownName
 
@@ -31,6 +32,7 @@ def sections(view: View) -> Iterator[str]:
         ("Lyapunov spectra", whole_spectra),
         ("True and generated orbit", orbits),
         ("Which statistic of the spectrum goes with which measure", correlations),
+        *foretold(view),
         ("Outcomes", outcomes),
         ("All trials", trials),
         ("Provenance", provenance),
@@ -42,6 +44,13 @@ def sections(view: View) -> Iterator[str]:
             content = page.note(reason)
         if content:
             yield page.section(name, content) if name else content
+
+
+def foretold(view: View) -> list[tuple[str, Callable[[View], str]]]:
+    """The parts that ask whether early spectra foretell outcomes, each of every set of data on its own."""
+    if not foretelling.foretells(view):
+        return []
+    return [(name, partial(each, part=part)) for name, part in foretelling.PARTS]
 
 
 def title(view: View) -> str:
@@ -172,7 +181,7 @@ def borders(view: View) -> str:
     parts = []
     for other in numeric[1:4]:
         found = border.find(view.table, numeric[0], other, view.objective, view.group, str(view.map))
-        said = "".join(f"<li>{page.text(border.sentence(found, p))}</li>" for p in range(len(found.panels)))
+        said = "".join(f"<li>{page.prose(border.sentence(found, p))}</li>" for p in range(len(found.panels)))
         words = (
             "Median over everything else, lighter is better; where half of the trials or more were lost the place is "
             f"grey. Lines: where the largest exponent ({view.map}) is zero; tangents shrink on one side of them and "
