@@ -87,8 +87,8 @@ def over_splits(scores: np.ndarray, split: np.ndarray, limit: float = np.inf) ->
 
     var = (1/J + n_test / n_train) s^2 with J - 1 degrees of freedom: s^2 the variance over J splits, whose parts
     overlap so that s^2 / J alone is far too small. n_train counts the TRAIN part alone, also where a model learns from
-    the VALIDATION part too: without any effect, 95 % intervals with all that is learned from cover 0 in 85 to 90 % of
-    tables, and these in 95 %. Intervals end at -`limit` and `limit`.
+    the VALIDATION part too: without any effect, intervals with all that is learned from hold 0 in 85 to 90 % of tables,
+    and these in 93 % or more. Intervals end at -`limit` and `limit`.
     """
     count = scores.shape[-1]
     ratio = (split == TEST).sum() / (split == TRAIN).sum()

@@ -107,7 +107,7 @@ def varied(trials: Table, settings: Sequence[str] | None) -> tuple[pd.DataFrame,
     """(settings that vary and that all trials have, a column each; the names of those that some have not)."""
     names = [str(trials.column(c).name) for c in (settings if settings is not None else trials.varied)]
     names = [c for c in names if settings is not None or c.rpartition("/")[2] != "seed"]
-    absent = tuple(c for c in names if trials.frame[c].isna().any())
+    absent = tuple(c for c in names if trials.column(c).isna().any())
     return ready(pd.DataFrame(trials.frame[[c for c in names if c not in absent]])), absent
 
 

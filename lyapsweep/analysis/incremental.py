@@ -221,4 +221,5 @@ def dots(fig: go.Figure, scores: Scores, rows: Sequence[str], axis: str) -> None
             marker={"size": 9, "color": ink.colour(1 if "spectrum" in row else 0)},
             hovertext=f"{ink.plain(row)}: {value:.3f} ({low:.3f} to {high:.3f})",
             hoverinfo="text",
+            showlegend=False,
         )

@@ -97,7 +97,7 @@ def note(fig: go.Figure, text: str, **where: object) -> None:
     fig.add_annotation(text=plain(text), showarrow=False, font=font, bgcolor="rgba(255,255,255,0.8)", **where)
 
 
-def headline(text: str, width: int = 140) -> dict[str, object]:
+def headline(text: str, width: int = 125) -> dict[str, object]:
     """A figure's title: words in lines of at most `width` letters, from the left."""
     lines = "<br>".join(textwrap.wrap(plain(text), width))
     return {"text": lines, "font": {"size": 13}, "x": 0.01, "xanchor": "left", "y": 0.98, "yanchor": "top"}

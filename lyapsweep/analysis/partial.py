@@ -11,11 +11,12 @@ from scipy import stats
 from lyapsweep.analysis import ink
 from lyapsweep.analysis.correlation import refuse
 from lyapsweep.analysis.features import held
-from lyapsweep.analysis.finding import digits, label, require
+from lyapsweep.analysis.finding import label, require
 from lyapsweep.analysis.foresight import Early, Seen, early, seen
 from lyapsweep.table import Table
 
 SPARE = 8  # trials beyond the number of controls below which an interval says nothing
+APART = 5  # trials that differ, below which resamples hold too few of them
 LEADING = 5  # exponents that are asked one by one
 GIVEN = ("nothing", "early scores", "settings", "both")
 
@@ -97,8 +98,9 @@ def statistics(rows: Early) -> dict[str, np.ndarray]:
 
 
 def varies(values: np.ndarray) -> bool:
-    """Whether a statistic is defined for every trial and takes more than one value."""
-    return not np.isnan(values).any() and bool(np.ptp(values) > 0)
+    """Whether a statistic is defined for every trial and differs from its commonest value in five or more."""
+    commonest = np.unique(values, return_counts=True)[1].max()
+    return not np.isnan(values).any() and len(values) - commonest >= APART
 
 
 def given(rows: Early) -> list[np.ndarray]:
@@ -163,19 +165,24 @@ def sentence(finding: Finding) -> str:
     if np.isnan(finding.rho[:, j]).all():
         return f"{alone}; there are too few trials (n = {rows.n}) to ask what they add to settings and early scores."
     i = int(np.nanargmax(np.abs(finding.rho[:, j])))
-    strongest = f"{finding.statistics[i]}, ρ = {digits(finding.rho[i, j])} ({span(finding, i, j)})"
+    strongest = f"{finding.statistics[i]}, ρ = {two(finding.rho[i, j])} ({span(finding, i, j)})"
     return f"{alone}; given settings and early scores, {firm[j]} do. The strongest then: {strongest}; n = {rows.n}."
 
 
 def span(finding: Finding, i: int, j: int) -> str:
-    return f"{digits(finding.low[i, j])} to {digits(finding.high[i, j])}"
+    return f"{two(finding.low[i, j])} to {two(finding.high[i, j])}"
+
+
+def two(value: float | np.ndarray) -> str:
+    """A correlation to two decimals."""
+    return f"{float(value):.2f}".replace("-", "−")
 
 
 def draw(finding: Finding) -> go.Figure:
     """rho by colour, statistics down and what is given across, each with its interval; bold where q < 0.05."""
     text = np.full(finding.rho.shape, "", dtype=object)
     for i, j in np.argwhere(~np.isnan(finding.rho)):
-        rho = f"{finding.rho[i, j]:+.2f}".replace("-", "−")
+        rho = two(finding.rho[i, j])
         rho = f"<b>{rho}</b>" if finding.q[i, j] < 0.05 else rho
         text[i, j] = f"{rho}  ({span(finding, i, j)})"
     fig = ink.figure(190 + 28 * len(finding.statistics), legend=False)

@@ -8,9 +8,10 @@ import plotly.graph_objects as go
 
 from lyapsweep.analysis import ink
 from lyapsweep.analysis.correlation import refuse
-from lyapsweep.analysis.finding import digits, label, named, require
+from lyapsweep.analysis.finding import label, named, require
 from lyapsweep.analysis.foresight import Seen, early, seen
 from lyapsweep.analysis.incremental import Form, blocks_of
+from lyapsweep.analysis.partial import two
 from lyapsweep.analysis.prediction import Block, fitted, held_out, interval, ranks, ready, scored, split, weights
 from lyapsweep.table import Table
 
@@ -133,20 +134,22 @@ def sentence(finding: Finding) -> str:
     what = {"spectrum": "the spectrum", "known": "settings and early scores", "all": "all that is known"}
     said = (
         f"From {what[finding.predictors]} at {finding.rows.moment} a fit within one {finding.by} foretells the final "
-        f"{label(finding.rows.outcome)} of its own held-out trials with a median ρ of {digits(home)}, of another "
-        f"{finding.by} with {digits(away)} ({digits(finding.rho[off].min())} to {digits(finding.rho[off].max())}); "
+        f"{label(finding.rows.outcome)} of its own held-out trials with a median ρ of {two(home)}, of another "
+        f"{finding.by} with {two(away)} ({two(finding.rho[off].min())} to {two(finding.rho[off].max())}); "
         f"{firm} of {off.sum()} transfers have an interval above zero"
     )
-    return f"{said}{f', {wrong} below it' if wrong else ''}, n = {finding.n.min()} to {finding.n.max()} a group."
+    least, most = finding.n.min(), finding.n.max()
+    sizes = f"{least}" if least == most else f"{least} to {most}"
+    return f"{said}{f', {wrong} below it' if wrong else ''}, n = {sizes} a group."
 
 
 def draw(finding: Finding) -> go.Figure:
     """rho by colour, fitted on the row's group and tried on the column's; bold where the interval excludes 0."""
     text = np.full(finding.rho.shape, "", dtype=object)
     for i, j in np.ndindex(*finding.rho.shape):
-        rho = f"{finding.rho[i, j]:+.2f}".replace("-", "−")
+        rho = two(finding.rho[i, j])
         firm = finding.low[i, j] > 0 or finding.high[i, j] < 0
-        span = f"{finding.low[i, j]:.2f} to {finding.high[i, j]:.2f}".replace("-", "−")
+        span = f"{two(finding.low[i, j])} to {two(finding.high[i, j])}"
         text[i, j] = f"{f'<b>{rho}</b>' if firm else rho}<br>{span}"
     fig = ink.figure(230 + 52 * len(finding.groups), legend=False)
     fig.add_heatmap(
