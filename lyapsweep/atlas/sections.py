@@ -8,7 +8,7 @@ import numpy as np
 
 from lyapsweep.analysis import border, correlation, curve, optimum, orbit, spectra
 from lyapsweep.analysis.finding import TooFew, digits, label, numbers
-from lyapsweep.atlas import foretelling, page, verdict
+from lyapsweep.atlas import explorer, foretelling, page, verdict
 from lyapsweep.atlas.view import View, is_numeric
 from lyapsweep.registry import UnknownName
 
@@ -24,6 +24,7 @@ def sections(view: View) -> Iterator[str]:
     parts: list[tuple[str, Callable[[View], str]]] = [
         ("", title),
         ("Verdict", judgement),
+        ("The map", explorer.section),
         ("Best configuration", best),
         ("The objective across the sweep", curves),
         ("Where the optimum lies", optima),
