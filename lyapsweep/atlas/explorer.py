@@ -24,6 +24,7 @@ MOST_PLACES = 128  # on an axis: more distinct values are binned
 MOST_EXPONENTS = 24  # of a spectrum drawn in a card
 MOST_PANELS = 12
 EVEN = 0.3  # the least gap between places, of their mean gap, that an axis true to scale may have
+DIGITS = 6  # of every number: the page shows three of them
 NAMES = {float("inf"): "Infinity", float("-inf"): "-Infinity"}
 
 
@@ -44,8 +45,8 @@ def trials(view: View) -> dict[str, Any]:
     """Everything the explorer knows: lists are of trials, in one order, unless said otherwise."""
     finals, frame = view.finals, view.finals.frame
     names, index = np.unique(frame["outcome"].astype(str), return_inverse=True)
-    settings = [setting(c, frame[c]) for c in view.table.varied if c in frame and moves(frame[c])]
-    known = {k: short(numbers(finals, f"data/{k}"), 6) for k in KNOWN if f"data/{k}" in frame}
+    settings = [setting(c, finals.column(c)) for c in view.table.varied if c in frame and moves(frame[c])]
+    known = {k: short(numbers(finals, f"data/{k}"), DIGITS) for k in KNOWN if f"data/{k}" in frame}
     return {
         "trial": frame["trial"].astype(str).tolist(),
         "outcome": {"names": names.tolist(), "index": index.tolist()},
@@ -71,7 +72,7 @@ def setting(name: str, values: pd.Series) -> dict[str, Any]:
     found = {"name": name, "labels": list(where.labels), "index": where.index.tolist()}
     if not where.numeric:
         return found | {"scale": "names"}
-    exact = {"exact": short(values.to_numpy(float), 6)} if where.binned else {}
+    exact = {"exact": short(values.to_numpy(float), DIGITS)} if where.binned else {}
     return found | {"scale": spacing(where.centres, where.log), "centres": where.centres.tolist()} | exact
 
 
@@ -91,7 +92,7 @@ def columns(view: View) -> Iterator[dict[str, Any]]:
         better = 1 if direction(table, name) == "maximise" else -1
         limits = {}
         if (floors := name.replace("measures/", "floors/", 1)) in finals.frame:
-            limits = {"floor": short(numbers(finals, floors), 4)}
+            limits = {"floor": short(numbers(finals, floors), DIGITS)}
         yield described(name, label(name), values, better=better, group="scores") | limits
     start = starts(view)
     for name in (f"spectra/{m}/{s}" for m in table.spectra for s in STATISTICS):
@@ -104,13 +105,12 @@ def columns(view: View) -> Iterator[dict[str, Any]]:
 
 def described(name: str, words: str, values: np.ndarray, group: str, better: int = 0) -> dict[str, Any]:
     log = bool(better) and wide(values[np.isfinite(values)])
-    return {"name": name, "label": words, "group": group, "better": better, "log": log, "values": short(values, 4)}
+    return {"name": name, "label": words, "group": group, "better": better, "log": log, "values": short(values, DIGITS)}
 
 
 def starts(view: View) -> pd.DataFrame | None:
     """The records of step 0, in the order of the trials; None where no spectrum was measured there."""
-    frame = view.table.frame
-    zero = frame[frame["step"] == 0].drop_duplicates("trial").set_index("trial")
+    zero = view.table.take((view.table.column("step") == 0).to_numpy(bool)).frame.set_index("trial")
     measured = [c for c in zero.columns if str(c).startswith("spectra/")]
     if not measured or zero[measured].isna().to_numpy().all():
         return None

@@ -33,7 +33,7 @@ def blocks(document: str, kind: str) -> list[str]:
 
 def figure(fig: go.Figure) -> str:
     """A figure as JSON, its numbers in single precision: more digits than a screen has."""
-    return to_json_plotly(arrays(fig.to_dict(), single), engine="json")
+    return str(to_json_plotly(arrays(fig.to_dict(), single), engine="json"))
 
 
 def figures(document: str) -> list[go.Figure]:

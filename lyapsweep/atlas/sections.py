@@ -197,7 +197,9 @@ def whole_spectra(view: View) -> str:
         return page.note("No trial has a spectrum.")
     found = spectra.find(view.table, view.objective, view.map)
     below = int(np.isneginf(found.exponents).sum())
-    words = "One line a trial, lighter is better; lost trials are grey."
+    lines, all = len(spectra.drawn(found)), len(found.trials)
+    some = f" {lines} of {all} trials, evenly from the worst to the best." if lines < all else ""
+    words = f"One line a trial, lighter is better; lost trials are grey.{some}"
     if np.isfinite(found.linear):
         words += f" The axis is linear up to ±{digits(found.linear)} and logarithmic beyond."
     words += f" {below} exponents are −∞ (directions that the map annihilates) and are not drawn." if below else ""

@@ -27,7 +27,7 @@ class Explorer {
       const choice = this.readAddress();
       if (choice) this.take(choice);
     });
-    this.redraw();
+    this.redraw(false);
   }
 
   first() {
@@ -181,10 +181,10 @@ class Explorer {
   take(choice) {
     this.choice = choice;
     this.form.replaceWith(this.controls());
-    this.redraw();
+    this.redraw(false);
   }
 
-  redraw() {
+  redraw(chosen = true) {
     const { choice, trials } = this, [x, y] = [trials.setting(choice.x), trials.setting(choice.y)];
     this.mapped = trials.mapped(choice);
     const { panels, range } = this.mapped;
@@ -199,7 +199,7 @@ class Explorer {
     this.tell();
     this.keyOf(range);
     this.recall();
-    this.writeAddress();
+    if (chosen) this.writeAddress();
   }
 
   /** As many panels beside each other as can be read. */
@@ -224,8 +224,20 @@ class Explorer {
       if (here.size > 1) parts.push(`places mix ${here.size} sets of data: filter by ${s.name}, or give each a panel`);
     }
     this.status.textContent = mapped.shown ? `${parts.join("; ")}.` : "No trial passes the filters.";
-    const gone = [...choice.without.values()].filter(labels => labels.size).length + Boolean(choice.outcomes.size) + Boolean(choice.range);
-    this.summary.textContent = gone ? `Filters (${gone} on)` : "Filters";
+    this.summary.textContent = `Filters: ${this.kept().join("; ") || "none"}`;
+  }
+
+  /** What the filters let pass, in words. */
+  kept() {
+    const { choice, trials } = this, words = [];
+    const among = (name, labels, gone) => {
+      if (gone?.size) words.push(`${name} ${labels.filter(label => !gone.has(label)).join(", ") || "(nothing)"}`);
+    };
+    for (const s of trials.settings) among(s.name, s.labels, choice.without.get(s.name));
+    among("outcome", trials.outcome.names, choice.outcomes);
+    const { name, low, high } = choice.range ?? {};
+    if (name) words.push(`${trials.column(name).label} ${low ?? "−∞"} to ${high ?? "∞"}`);
+    return words;
   }
 
   /** What colours and marks mean. */
@@ -299,8 +311,9 @@ const sample = (mark, words) => element("span", "sample", null, element("i", mar
 if (!OLD) {
   for (const slot of document.querySelectorAll(".explorer")) {
     unpack(packed("trials", slot)).then(text => {
+      const sent = location.hash.startsWith(MARK);
       window.explorer = new Explorer(slot, JSON.parse(text));
-      if (location.hash.startsWith(MARK)) slot.scrollIntoView();
+      if (sent) slot.scrollIntoView();
     });
   }
 }

@@ -68,23 +68,23 @@ function zeroLines(field, xs, ys) {
   }
   for (const piece of pieces) for (const cut of piece) ends.set(cut.key, [...(ends.get(cut.key) ?? []), piece]);
   const used = new Set();
-  const walk = (piece, from) => {  // along the line, away from one end of a piece
+  const follow = from => {  // from one cut through the pieces beyond it
     const points = [];
-    for (let here = from; piece && !used.has(piece);) {
+    for (let key = from.key, piece; (piece = ends.get(key).find(other => !used.has(other)));) {
       used.add(piece);
-      here = piece.find(cut => cut !== here && cut.key !== here.key);
-      points.push(here.point);
-      piece = ends.get(here.key).find(other => !used.has(other));
-      if (piece) here = piece.find(cut => cut.key === here.key);
+      const next = piece.find(cut => cut.key !== key);
+      points.push(next.point);
+      key = next.key;
     }
     return points;
   };
-  return pieces.filter(piece => !used.has(piece)).map(piece => {
-    const forward = walk(piece, piece[0]);
-    const start = ends.get(piece[0].key).find(other => !used.has(other));
-    const back = start ? walk(start, start.find(cut => cut.key === piece[0].key)) : [];
-    return [...back.reverse(), piece[0].point, ...forward];
-  });
+  const lines = [];
+  for (const piece of pieces) {
+    if (used.has(piece)) continue;
+    const forward = follow(piece[0]), back = follow(piece[0]);  // through the two squares beside its first cut
+    lines.push([...back.reverse(), piece[0].point, ...forward]);
+  }
+  return lines;
 }
 
 class Panel {
