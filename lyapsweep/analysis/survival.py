@@ -17,6 +17,7 @@ from lyapsweep.analysis import ink
 from lyapsweep.analysis.correlation import refuse
 from lyapsweep.analysis.crossing import Crossing, crossings
 from lyapsweep.analysis.finding import digits, label, numbers, require
+from lyapsweep.analysis.foresight import map_of
 from lyapsweep.analysis.heldout import ranks
 from lyapsweep.table import Table
 
@@ -74,12 +75,13 @@ def find(
     column: str = "measures/loss",
     threshold: float | None = None,
     *,
-    by: str = "spectra/driven/maximum",
+    by: str | None = None,
     groups: int = 3,
     covariates: Sequence[str] | None = None,
     hunted: bool = False,
 ) -> Finding:
-    """Time until `column` is at `threshold` or better, by groups of `by`: of its quantiles, or its values where few.
+    """Time until `column` is at `threshold` or better, by groups of `by` (lambda_1): of its quantiles, or
+    its values where few.
 
     `covariates` are statistics of the spectrum where nothing else is said. What counts as a time, and what becomes of
     lost trials, says `crossing.crossings`.
@@ -88,6 +90,7 @@ def find(
     `TooFew` below 20 trials, two groups, or five trials that got there.
     """
     refuse(table, hunted)
+    by = by or f"spectra/{map_of(table, None)}/maximum"
     times = crossings(table, column, threshold)
     names = tuple(covariates) if covariates is not None else statistics(table, by)
     used = list(dict.fromkeys([by, *names]))
@@ -118,7 +121,7 @@ def find(
 def statistics(table: Table, by: str) -> tuple[str, ...]:
     """A few statistics of the spectrum that `by` is one of, or else of the first map there is."""
     columns = [str(c) for c in table.frame.columns]
-    map = by.rpartition("/")[0] if by.startswith("spectra/") else f"spectra/{next(iter(table.spectra), '')}"
+    map = by.rpartition("/")[0] if by.startswith("spectra/") else f"spectra/{map_of(table, None)}"
     return tuple(name for s in STATISTICS if (name := f"{map}/{s}") in columns)
 
 
