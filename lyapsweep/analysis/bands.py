@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -84,35 +84,45 @@ def find(
     rows = heldout.rows(table, column, map, fraction)
     split = heldout.parts(rows.trials, splits, seed, group)
     cuts = np.linspace(0, points, bands + 1).round().astype(int)
-    x = heldout.axis(rows.spectra, points, np.full(len(rows.values), True))
-    generator = np.random.default_rng(seed)
-    full, drops = zip(
-        *(missed(rows, points, part, cuts, regressor(model, seed), permutations, generator) for part in split),
-        strict=True,
-    )
-    score, loss = heldout.over_splits(np.array(full), split, 1.0), heldout.over_splits(np.array(drops).T, split)
-    rho, rho_low, rho_high, _ = np.array([spearman(u, rows.values, resamples, seed) for u in x.T]).T
     return Finding(
         which=rows.which,
         column=column,
         model=model,
         quantiles=(np.arange(points) + 0.5) / points,
-        rho=rho,
-        rho_low=rho_low,
-        rho_high=rho_high,
+        **correlated(rows, points, resamples, seed),
         edges=np.stack([cuts[:-1], cuts[1:]], axis=1) / points,
-        importance=loss.mean,
-        low=loss.low,
-        high=loss.high,
-        q=stats.false_discovery_control(loss.p),
-        score=float(score.mean),
-        score_low=float(score.low),
-        score_high=float(score.high),
-        n=len(x),
+        **permuted(rows, points, split, cuts, model, permutations, seed),
+        n=len(rows.values),
         lost=int(rows.lost.sum()),
         without=rows.without,
         splits=splits,
     )
+
+
+def correlated(rows: heldout.Rows, points: int, resamples: int, seed: int) -> dict[str, np.ndarray]:
+    """The rank correlation of each quantile with the outcome, and its interval."""
+    x = heldout.axis(rows.spectra, points, np.full(len(rows.values), True))
+    rho, low, high, _ = np.array([spearman(u, rows.values, resamples, seed) for u in x.T]).T
+    return {"rho": rho, "rho_low": low, "rho_high": high}
+
+
+def permuted(
+    rows: heldout.Rows, points: int, split: np.ndarray, cuts: np.ndarray, model: Model, permutations: int, seed: int
+) -> dict[str, Any]:
+    """The model's score over all splits, and what it loses as each band is permuted."""
+    generator = np.random.default_rng(seed)
+    found = [missed(rows, points, part, cuts, regressor(model, seed), permutations, generator) for part in split]
+    full, drops = zip(*found, strict=True)
+    score, loss = heldout.over_splits(np.array(full), split, 1.0), heldout.over_splits(np.array(drops).T, split)
+    return {
+        "importance": loss.mean,
+        "low": loss.low,
+        "high": loss.high,
+        "q": stats.false_discovery_control(loss.p),
+        "score": float(score.mean),
+        "score_low": float(score.low),
+        "score_high": float(score.high),
+    }
 
 
 def regressor(model: Model, seed: int) -> Pipeline:
