@@ -112,8 +112,18 @@ class Ledger:
         self.varied: Sequence[str] = ()
         self.labels: dict[str, str] = {}
         self.runs: dict[str, Run] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Which runs there are; of two for one trial, which a lost answer leaves behind, the later one is deleted."""
+        runs: dict[str, Run] = {}
         for run in self.all_runs():
-            self.runs.setdefault(run.data.tags.get("trial_key", ""), run)
+            key = run.data.tags.get("trial_key", "")
+            if key and key in runs:
+                self.client.delete_run(run.info.run_id)
+            else:
+                runs[key] = run
+        self.runs = runs
 
     def all_runs(self, query: str = "") -> Iterator[Run]:
         """Every live run, the oldest first."""
@@ -181,8 +191,7 @@ class Ledger:
         for run in orphans:
             self.client.set_tag(run.info.run_id, "outcome", Outcome.STOPPED.value)
             self.client.set_terminated(run.info.run_id, "KILLED")
-        for run in self.all_runs():
-            self.runs[run.data.tags.get("trial_key", "")] = run
+        self.refresh()
         return len(orphans)
 
     def sync(self, folder: Path) -> int:
@@ -195,7 +204,7 @@ class Ledger:
             run = self.runs.get(trial)
             there = {Path(f.path).name for f in self.client.list_artifacts(run.info.run_id, RECORDS)} if run else set()
             last = Record.load(files[-1])
-            agreed = run is not None and run.data.tags.get("outcome") == last.outcome.value
+            agreed = run is not None and (run.data.tags.get("outcome") == last.outcome.value or not last.outcome.final)
             for file in files:
                 if file.name not in there or (file is files[-1] and not agreed):
                     self.write(last if file is files[-1] else Record.load(file), file)
