@@ -106,7 +106,8 @@ def test_every_way_in_which_a_trial_can_break(tmp_path):
     assert all((tmp_path / name).exists() for name in once)  # they did die
     assert not list(summary.folder.rglob("*.part"))
     assert (summary.progress.asked, summary.progress.finished, summary.progress.failed) == (9, 4, 5)
-    assert "6 packs came back unfinished because its worker was lost" in summary.notes
+    assert "5 packs came back unfinished because its worker was lost" in summary.notes
+    # three of the one that always dies; not that of the one whose record was there when its worker died
     assert "1 pack came back unfinished because it ran longer" in summary.notes
     runs = runs_of(tmp_path, "broken")
     assert collections.Counter(r.info.status for r in runs) == {"FINISHED": 4, "FAILED": 5}

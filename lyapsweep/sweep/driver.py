@@ -179,6 +179,7 @@ class Drive:
         """The ends of what was cut short, as far as they can be written: a resumed sweep does the rest."""
         try:
             if self.watch:
+                self.watch.hear_of(list(self.watch.alive.values()))
                 self.cut_short = len(self.watch.alive)
                 self.watch.end(list(self.watch.alive.values()), Outcome.STOPPED, {"interrupted": True})
             self.journal.close()

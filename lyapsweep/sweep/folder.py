@@ -55,6 +55,11 @@ class Folder:
         except BadRecord as error:
             raise SweepError(f"{error} Remove it and resume.") from error
 
+    def latest(self, trial: str) -> Record | None:
+        """A trial's last record; None before its first."""
+        file = max(self.records.glob(f"{trial}-*.npz"), default=None)
+        return Record.load(file) if file else None
+
     def ended(self) -> dict[str, Record]:
         """The last record of every trial that needs no more work: not interrupted, not failed, not half-way."""
         return {trial: record for trial, record in self.last().items() if settled(record)}

@@ -13,7 +13,7 @@ from ray import tune
 
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome, Record
-from lyapsweep.sweep.folder import Folder
+from lyapsweep.sweep.folder import Folder, settled
 from lyapsweep.sweep.journal import Journal
 from lyapsweep.sweep.progress import Board
 from lyapsweep.sweep.scribe import Scribe
@@ -25,7 +25,7 @@ LONGEST = 2000  # characters of Ray's own account of a loss
 
 
 class Watch(tune.Callback):
-    """Follows the packs that `searcher` handed out. `alive` holds the members that train now, with their last file.
+    """Follows the packs that `searcher` handed out. `alive` holds the members that train now.
 
     limit   seconds that a pack may take; None for as long as it likes
     tick    is called at every turn of Ray's loop
@@ -49,7 +49,6 @@ class Watch(tune.Callback):
         self.stop, self.objective, self.reports, self.limit = stop, objective, reports, limit
         self.tell, self.tick = tell, tick
         self.alive: dict[str, Config] = {}
-        self.files: dict[str, str] = {}
         self.began: dict[int, tuple[float, Any]] = {}  # when each pack that trains began, and Ray's trial of it
         self.late: set[int] = set()
         self.lost: Counter[Loss] = Counter()
@@ -84,7 +83,6 @@ class Watch(tune.Callback):
             config = self.alive.get(key)
             if config is None:  # its end is known already: a restarted worker tells it again
                 continue
-            self.files[key] = member["file"]
             self.scribe.write(self.folder.records / member["file"])
             self.note(config, Outcome(member["outcome"]), member["step"], member["value"])
         self.tell("")
@@ -94,6 +92,7 @@ class Watch(tune.Callback):
         self.close(trial)
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        self.hear_of(self.left(trial))
         number, left = trial.config["pack"], self.left(trial)
         error = message(trial)
         why = Loss.TIME if number in self.late else Loss.of(error)
@@ -111,14 +110,26 @@ class Watch(tune.Callback):
         """Members of a pack whose end is not known yet."""
         return [c for c in self.members(trial) if not self.board.outcomes.get(c.id, Outcome.RUNNING).final]
 
+    def hear_of(self, configs: Iterable[Config]) -> None:
+        """Members that ended without the driver being told: their worker died, or was stopped, after it had saved."""
+        for config in configs:
+            last = self.folder.latest(config.id)
+            if last and settled(last):
+                self.scribe.write(self.folder.records / last.filename)
+                self.note(config, last.outcome, last.step, last.measures.get(self.objective, math.nan))
+
     def end(self, configs: Iterable[Config], outcome: Outcome, told: dict[str, Any]) -> None:
         """The end, from outside, of members that still train: as a record, and to all who follow it."""
         for config in configs:
-            file = self.folder.records / self.files[config.id] if config.id in self.files else None
-            last = Record.load(file) if file else Record(config, 0, Outcome.RUNNING, provenance={"seed": config.seed})
-            if file or not told.get("interrupted"):  # an interrupted trial without a record leaves no trace
-                with writing(self.folder.path):
-                    self.scribe.write(ended(last, outcome, told).save(self.folder.records))
+            last = self.folder.latest(config.id)
+            if last is None and told.get("interrupted"):  # it leaves no trace
+                self.note(config, outcome, 0, math.nan)
+                continue
+            last = last or Record(config, 0, Outcome.RUNNING, provenance={"seed": config.seed})
+            for stale in ("error", "traceback", "interrupted"):  # of an earlier start of the sweep
+                last.provenance.pop(stale, None)
+            with writing(self.folder.path):
+                self.scribe.write(ended(last, outcome, told).save(self.folder.records))
             self.note(config, outcome, last.step, last.measures.get(self.objective, math.nan))
         self.tell("")
 
