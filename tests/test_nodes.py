@@ -40,7 +40,7 @@ def nodes(monkeypatch):
     """A head without work and two nodes of one CPU each: separate raylets."""
     from ray.cluster_utils import Cluster
 
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]))
     small = {"object_store_memory": 100 * 2**20}
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **small})
     cluster.small = small
@@ -56,8 +56,7 @@ def sweeping(folder: Path, address: str, uri: str | None = None) -> subprocess.P
     words = [f"--set={path}={value}" for path, value in CHANGES.items()]
     words += [f"--where={path}={value}" for path, value in WHERE.items()]
     words += ["--address", address, "--results", str(folder), *(["--tracking-uri", uri] if uri else [])]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    environment.pop("MLFLOW_TRACKING_URI", None)
+    environment = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS")}
     with (folder / "sweep.log").open("wb") as log:
         command = [sys.executable, "-m", "lyapsweep", "sweep", SWEEP, *words]
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment, cwd=ROOT)
