@@ -5,17 +5,20 @@ import logging
 import math
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 
 import ray
 from ray import tune
+from ray.autoscaler.sdk import request_resources
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from lyapsweep.config import Config
 from lyapsweep.sweep.definition import Sweep, SweepError
 from lyapsweep.sweep.supply import Packs
 from lyapsweep.sweep.trainable import Pack
+from lyapsweep.sweep.trouble import Interrupted
 from lyapsweep.sweep.watch import Watch
 
 SWITCHES = {
@@ -26,8 +29,14 @@ SWITCHES = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # resuming reads the records, never Ray's snapshots
 }
+JOINING = 900.0  # seconds in which the first node of an autoscaled cluster should be there
 MOST = 10_000  # packs at a time that Ray is told to expect
 OBJECT_STORE = 128 * 1024**2  # bytes; results are small, and a laptop's memory is not ours
+
+
+def wait_for_nodes(address: str | None) -> float:
+    """Seconds for which it makes sense to wait for a node: none on this machine."""
+    return JOINING if address or os.environ.get("RAY_ADDRESS") else 0.0
 
 
 @contextlib.contextmanager
@@ -50,6 +59,9 @@ def cluster(address: str | None, jobs: int | None) -> Iterator[None]:
     try:
         yield
     finally:
+        if address:
+            with contextlib.suppress(Exception):  # the head may be gone
+                request_resources(bundles=[])
         ray.shutdown()  # which ends every worker of this driver at once
 
 
@@ -59,10 +71,7 @@ class Room:
     EVERY = 2.0  # seconds
 
     def __init__(self, jobs: int | None, gpus: float):
-        self.jobs, self.gpus, self.asked = jobs, gpus, -math.inf
-        if self() < 1:
-            there = f"{ray.cluster_resources().get('GPU', 0):g} GPUs"
-            raise SweepError(f"A pack asks for {gpus:g} GPUs, but Ray has {there}. Ask for less.")
+        self.jobs, self.gpus, self.asked, self.packs = jobs, gpus, -math.inf, 0
 
     def __call__(self) -> int:
         if time.monotonic() - self.asked >= self.EVERY:
@@ -70,6 +79,19 @@ class Room:
             room = resources.get("GPU", 0.0) / self.gpus if self.gpus else resources.get("CPU", 0.0)
             self.packs = math.floor(room) if self.jobs is None else min(self.jobs, math.floor(room))
         return self.packs
+
+    def wait(self, packs: int, seconds: float, stop: threading.Event) -> None:
+        """Ask an autoscaler, where there is one, for room for so many packs, and wait for the first."""
+        bundle = {"CPU": 1.0} | ({"GPU": self.gpus} if self.gpus else {})
+        if seconds:
+            request_resources(bundles=[bundle] * min(packs, self.jobs or MOST, MOST))
+        began = time.monotonic()
+        while self() < 1:
+            if stop.wait(1.0):
+                raise Interrupted
+            if time.monotonic() - began >= seconds:
+                there = " and ".join(f"{ray.cluster_resources().get(what, 0):g} {what}s" for what in bundle)
+                raise SweepError(f"A pack asks for {bundle}, but Ray has {there}. Ask for less, or add nodes.")
 
 
 def train(sweep: Sweep, base: Config, searcher: Packs, watch: Watch, gpus: float) -> None:

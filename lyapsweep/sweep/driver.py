@@ -15,7 +15,7 @@ from lyapsweep.atlas import report
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome
 from lyapsweep.sweep.account import Summary, counts, numbers, overcome, start
-from lyapsweep.sweep.cluster import Room, cluster, train
+from lyapsweep.sweep.cluster import Room, cluster, train, wait_for_nodes
 from lyapsweep.sweep.definition import Sweep, SweepError
 from lyapsweep.sweep.folder import Folder, settled
 from lyapsweep.sweep.journal import Journal
@@ -150,7 +150,10 @@ class Drive:
         self.scribe, interrupted = Scribe(self.ledger), False
         try:
             with cluster(address, jobs):
-                searcher = self.searcher(Room(jobs, gpus), "cuda" if gpus else "cpu")
+                room = Room(jobs, gpus)
+                most = self.packs_of or PACK[self.sweep.intent]
+                room.wait(math.ceil(self.todo / most), wait_for_nodes(address), stop)
+                searcher = self.searcher(room, "cuda" if gpus else "cpu")
                 self.watch = self.watcher(searcher, limit, stop)
                 train(self.sweep, self.base, searcher, self.watch, gpus)
         except (Interrupted, KeyboardInterrupt) as reason:
