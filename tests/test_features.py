@@ -58,13 +58,14 @@ def test_summaries_are_those_of_the_spectrum():
         assert found["minimum"][i] == row.min()
         assert found["top_mean"][i] == pytest.approx(row[:10].mean())
         assert found["top_abs"][i] == pytest.approx(abs(row[:10]).mean())
-        assert found["above -1"][i] == pytest.approx((row > -1).mean())
+        assert found["above -1 bits"][i] == pytest.approx((row > -np.log(2)).mean())
 
 
 def test_slopes_are_per_quantile():
     line = (1 - 3 * (np.arange(50) + 0.5) / 50)[None]
     assert summaries(line)["slope 0.4-0.6"] == pytest.approx([-3.0])
     assert summaries(line)["slope 0.1-0.2"] == pytest.approx([-3.0])
+    assert summaries(line)["quantile 0.25"] == pytest.approx([1 - 3 * 0.25], abs=0.002)
 
 
 @pytest.mark.parametrize(("spectra", "points"), [(np.zeros(3), 2), (np.zeros((1, 3)), 0)])

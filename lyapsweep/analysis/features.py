@@ -8,8 +8,11 @@ no number that a regression can take: it counts as `floor`, by default the small
 
 import numpy as np
 
+LN2 = float(np.log(2))
+POINTS = 1000  # of the axis that quantiles are read from
 TOP = 10  # exponents that "the leading ones" are, as in Vogt et al. 2022
-THRESHOLDS = (-0.5, -1.0, -2.0)  # nats per step
+THRESHOLDS = (-0.5, -1.0, -3.0)  # bits per step: what shrinks by less than sqrt 2, 2 and 8 a step
+QUANTILES = (0.1, 0.25)
 SLOPES = ((0.1, 0.2), (0.4, 0.6))  # quantiles between which a slope is taken
 
 
@@ -51,10 +54,10 @@ def held(spectra: np.ndarray, floor: float | None = None) -> tuple[np.ndarray, n
 def summaries(spectra: np.ndarray, floor: float | None = None) -> dict[str, np.ndarray]:
     """Named statistics of each spectrum, each (rows,): what a row cannot say is NaN.
 
-    maximum, mean, std, minimum; top_mean and top_abs, mean and mean |.| of the leading ten; above -t, the fraction of
-    exponents above -0.5, -1 and -2 nats per step; slope u-v, (lambda(v) - lambda(u)) / (v - u) between the quantiles u
-    and v; entropy_rate, the sum of the positive ones; kaplan_yorke, D = j + (lambda_1 + ... + lambda_j) /
-    |lambda_{j+1}|, where a spectrum whose sum never turns negative counts as many dimensions as it has exponents.
+    maximum, mean, std, minimum; top_mean and top_abs, mean and mean |.| of the leading ten; above -0.5, -1 and -3 bits,
+    the fraction of exponents that say so per step; quantile u, lambda(u); slope u-v, (lambda(v) - lambda(u)) / (v - u);
+    entropy_rate, the sum of the positive ones; kaplan_yorke, D = j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}|,
+    where a spectrum whose sum never turns negative counts as many dimensions as it has exponents.
     """
     ordered, count = held(spectra, floor)
     known = ~np.isnan(ordered)
@@ -70,11 +73,11 @@ def summaries(spectra: np.ndarray, floor: float | None = None) -> dict[str, np.n
         "top_mean": np.where(count > 0, filled[:, :TOP].sum(1) / top, np.nan),
         "top_abs": np.where(count > 0, np.abs(filled[:, :TOP]).sum(1) / top, np.nan),
     }
-    found |= {f"above {t:g}": (known & (ordered > t)).sum(1) / some for t in THRESHOLDS}
-    on_axis = quantiles(ordered, 100)
-    for u, v in SLOPES:
-        rise = on_axis[:, round(100 * v) - 1] - on_axis[:, round(100 * u) - 1]
-        found[f"slope {u:g}-{v:g}"] = rise / (v - u)
+    found |= {f"above {t:g} bits": (known & (ordered > t * LN2)).sum(1) / some for t in THRESHOLDS}
+    axis = quantiles(ordered, POINTS)
+    at = lambda u: axis[:, round(POINTS * u - 0.5)]  # noqa: E731  # the point whose quantile is u
+    found |= {f"quantile {u:g}": at(u) for u in QUANTILES}
+    found |= {f"slope {u:g}-{v:g}": (at(v) - at(u)) / (v - u) for u, v in SLOPES}
     positive = np.where(known & (ordered > 0), ordered, 0.0).sum(1)
     return found | {"entropy_rate": np.where(count > 0, positive, np.nan), "kaplan_yorke": kaplan_yorke(ordered)}
 

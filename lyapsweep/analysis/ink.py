@@ -3,6 +3,7 @@
 import html
 import math
 import re
+import textwrap
 
 import plotly.graph_objects as go
 
@@ -55,6 +56,11 @@ def figure(height: int = 420, legend: bool = True) -> go.Figure:
         paper_bgcolor="white",
         plot_bgcolor="white",
     )
+    return frame(fig)
+
+
+def frame(fig: go.Figure) -> go.Figure:
+    """The house's axes, on every panel."""
     axis = {
         "title": {"font": {"size": 13}},
         "showline": True,
@@ -89,3 +95,9 @@ def note(fig: go.Figure, text: str, **where: object) -> None:
     """Small grey words inside the plot, legible over lines."""
     font = {"size": 11.5, "color": GREY}
     fig.add_annotation(text=plain(text), showarrow=False, font=font, bgcolor="rgba(255,255,255,0.8)", **where)
+
+
+def headline(text: str, width: int = 125) -> dict[str, object]:
+    """A figure's title: words in lines of at most `width` letters, from the left."""
+    lines = "<br>".join(textwrap.wrap(plain(text), width))
+    return {"text": lines, "font": {"size": 13}, "x": 0.01, "xanchor": "left", "y": 0.98, "yanchor": "top"}

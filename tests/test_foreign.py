@@ -1,0 +1,118 @@
+"""Somebody else's sweep, from a file to a table: what is there is kept, what is wrong is said with its place."""
+
+import json
+
+import made_up_early
+import numpy as np
+import pandas as pd
+import pytest
+
+from lyapsweep import foreign
+from lyapsweep.analysis import correlation, curve
+from lyapsweep.foreign import from_frame
+from lyapsweep.registry import UnknownName
+from lyapsweep.table import BadTable
+
+COLUMNS = {"settings": ["lr", "cell"], "outcomes": "val_loss", "exponents": "le_*", "trial": "run", "step": "epoch"}
+
+
+@pytest.fixture
+def frame():
+    return made_up_early.frame(n=10)
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_file_is_the_frame_that_it_was_written_from(frame, tmp_path, kind):
+    frame.loc[3, "le_7"], frame.loc[4, "le_2"] = -np.inf, np.nan
+    path = tmp_path / f"sweep.{kind}"
+    frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
+    table = foreign.read(path, **COLUMNS)
+    assert len(table) == 30
+    assert table.frame["outcome"].tolist() == ["running", "running", "finished"] * 10
+    assert set(table.varied) == {"lr"} == set(table.settings) - {"cell", "cell/kind"}
+    at = {(t, s): i for i, (t, s) in enumerate(zip(table.frame["trial"], table.frame["step"]))}
+    spectra = table.spectra["driven"]
+    assert spectra[at["t0003", 0], -1] == -np.inf
+    assert np.isnan(spectra[at["t0004", 0]]).sum() == 1
+    row = frame[(frame["run"] == "t0006") & (frame["epoch"] == 10)].iloc[0]
+    np.testing.assert_allclose(spectra[at["t0006", 10]], np.sort(row.filter(like="le_").astype(float))[::-1])
+    assert table.frame["spectra/driven/sum"][at["t0003", 0]] == -np.inf
+    assert table.frame["measures/val_loss"][at["t0006", 10]] == pytest.approx(row["val_loss"])
+
+
+def test_analyses_read_it(frame):
+    table = from_frame(frame, **COLUMNS)
+    assert correlation.find(table, resamples=20).measures[0] == "measures/val_loss"
+    assert len(curve.find(table, "lr", "measures/val_loss").points) == 10
+
+
+def test_bits_become_nats_and_a_partial_spectrum_says_what_it_cannot(frame):
+    nats, bits = (from_frame(frame, **COLUMNS, unit=u) for u in ("nats", "bits"))
+    np.testing.assert_allclose(bits.spectra["driven"], nats.spectra["driven"] * np.log(2))
+    up = frame.assign(**{f"le_{i}": 0.1 for i in range(8)})
+    whole, part = (from_frame(up, **COLUMNS, partial=p).frame["spectra/driven/kaplan_yorke"] for p in (False, True))
+    assert set(whole) == {8.0}
+    assert part.isna().all()
+
+
+def test_a_trial_whose_last_outcome_is_no_number_diverged_unless_a_column_says_how_it_ended(frame):
+    last = frame["epoch"] == 100
+    frame.loc[last & (frame["run"] == "t0002"), "val_loss"] = np.nan
+    frame.loc[last & (frame["run"] == "t0004"), "val_loss"] = np.inf
+    ended = from_frame(frame, **COLUMNS).finals.frame.set_index("trial")["outcome"]
+    assert set(ended.index[ended == "diverged"]) == {"t0002", "t0004"}
+    said = from_frame(frame.assign(end="failed"), **COLUMNS, ended="end")
+    assert set(said.finals.frame["outcome"]) == {"failed"}
+    with pytest.raises(UnknownName, match=r"column 'end': No outcome is called 'finishd'\. Did you mean 'finished'"):
+        from_frame(frame.assign(end="finishd"), **COLUMNS, ended="end")
+
+
+def test_without_columns_for_them_each_row_is_a_trial_of_one_step(frame):
+    table = from_frame(frame, settings="lr", outcomes="val_loss", exponents="le_*")
+    assert len(table.finals) == 30
+    assert table.frame["trial"].is_unique
+
+
+@pytest.mark.parametrize(
+    ("change", "columns", "error", "match"),
+    [
+        (
+            {},
+            {"outcomes": "val_los"},
+            UnknownName,
+            r"some\.csv: No column is called 'val_los'.*Did you mean 'val_loss'",
+        ),
+        ({}, {"exponents": "lambda_*"}, UnknownName, r"some\.csv: No column is called 'lambda_\*'"),
+        ({}, {"outcomes": []}, BadTable, "no outcome is named"),
+        ({}, {"step": None}, BadTable, r"trial t0000 has two rows of step 0.*column of steps"),
+        ({"le_3": "deep"}, {}, BadTable, r"some\.csv: column 'le_3' must hold numbers, but holds 'deep'"),
+        ({"le_3": np.inf}, {}, BadTable, r"column 'le_3' holds inf"),
+        ({"epoch": 0.5}, {}, BadTable, r"column 'epoch' must hold whole numbers"),
+        ({"seconds": 1.0}, {"settings": "seconds"}, BadTable, "cannot be called 'seconds'"),
+        ({}, {"settings": ["lr", "val_loss"]}, BadTable, r"column 'val_loss' changes within a trial"),
+    ],
+)
+def test_what_is_wrong_is_said_with_file_column_and_remedy(frame, change, columns, error, match):
+    with pytest.raises(error, match=match):
+        from_frame(frame.assign(**change), **(COLUMNS | columns), where="some.csv")
+
+
+def test_a_file_that_cannot_be_read_says_so(tmp_path):
+    with pytest.raises(BadTable, match=r"sweep\.xlsx: must be a \.csv or a \.parquet file"):
+        foreign.read(tmp_path / "sweep.xlsx", **COLUMNS)
+    with pytest.raises(BadTable, match="there is no such file"):
+        foreign.read(tmp_path / "sweep.csv", **COLUMNS)
+    (tmp_path / "sweep.parquet").write_text("no")
+    with pytest.raises(BadTable, match=r"sweep\.parquet cannot be read as parquet"):
+        foreign.read(tmp_path / "sweep.parquet", **COLUMNS)
+
+
+def test_what_is_saved_is_loaded(frame, tmp_path):
+    frame.to_csv(tmp_path / "sweep.csv", index=False)
+    made = foreign.save(tmp_path / "sweep.csv", tmp_path / "kept", {"name": "theirs", "intent": "map"}, **COLUMNS)
+    read = foreign.load(tmp_path / "kept")
+    pd.testing.assert_frame_equal(read.frame, made.frame)
+    assert (read.about["name"], read.about["objective"]) == ("theirs", "val_loss")
+    (tmp_path / "kept" / "sweep.json").write_text(json.dumps({"name": "theirs"}))
+    with pytest.raises(BadTable, match="import the table again"):
+        foreign.load(tmp_path / "kept")
