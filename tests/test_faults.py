@@ -125,20 +125,20 @@ def test_every_way_in_which_a_trial_can_break(tmp_path):
     """One sweep: what can be trained is trained, whatever befalls its worker; what cannot says why in its record."""
     from lyapsweep.sweep.driver import run
 
-    (tmp_path / "tiny.yaml").write_text(TINY.replace("steps: 4, report_every: 2", "steps: 400, report_every: 100"))
+    (tmp_path / "tiny.yaml").write_text(TINY.replace("steps: 4, report_every: 2", "steps: 200, report_every: 100"))
     always = ["well", "raises", "hangs", "wants_memory", "takes_memory", "dies"]
     once = ["dies_in_training", "dies_in_save", "dies_after_save"]
     inits = [{"kind": f"{BROKEN}:{name}"} for name in always]
     inits += [{"kind": f"{BROKEN}:{name}", "marker": str(tmp_path / name)} for name in once]
     sweep = Sweep(base=tmp_path / "tiny.yaml", objective="loss", grid={"init": inits}, name="broken", pack=1)
-    summary = run(sweep, results=tmp_path, jobs=2, time_limit=15, tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    summary = run(sweep, results=tmp_path, jobs=2, time_limit=40, tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
     finals = {r.config.init["kind"].rpartition(":")[2]: r for r in last_records(summary.folder)}
     fine = {"well", *once}
     assert {name for name, r in finals.items() if r.outcome is Outcome.FINISHED} == fine
     assert {name for name, r in finals.items() if r.outcome is Outcome.FAILED} == set(always) - fine
     errors = {name: finals[name].provenance["error"] for name in set(always) - fine}
     assert errors["raises"] == "FloatingPointError: this one is not well"
-    assert "longer than the time limit of 15 s" in errors["hangs"]
+    assert "longer than the time limit of 40 s" in errors["hangs"]
     assert "memory" in errors["wants_memory"]
     assert "memory" in errors["takes_memory"]
     assert "worker was lost" in errors["dies"]
