@@ -6,9 +6,11 @@ import made_up_early
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from lyapsweep import foreign
 from lyapsweep.analysis import correlation, curve
+from lyapsweep.cli import main
 from lyapsweep.foreign import from_frame
 from lyapsweep.registry import UnknownName
 from lyapsweep.table import BadTable
@@ -116,3 +118,21 @@ def test_what_is_saved_is_loaded(frame, tmp_path):
     (tmp_path / "kept" / "sweep.json").write_text(json.dumps({"name": "theirs"}))
     with pytest.raises(BadTable, match="import the table again"):
         foreign.load(tmp_path / "kept")
+
+
+def test_the_command_line_keeps_a_table_that_the_atlas_draws(frame, tmp_path):
+    file, results = tmp_path / "theirs.csv", str(tmp_path / "results")
+    frame.to_csv(file, index=False)
+    said = ["--settings", "lr", "--outcome", "val_loss", "--exponents", "le_*", "--trial", "run", "--step", "epoch"]
+    run = CliRunner().invoke
+    done = run(main, ["import", str(file), *said, "--set", "cell/kind=lstm", "--results", results])
+    assert done.exit_code == 0, done.output
+    assert "10 trials (10 finished), 30 rows" in done.output
+    drawn = run(main, ["atlas", "theirs", "--results", results])
+    assert drawn.exit_code == 0, drawn.output
+    page = (tmp_path / "results/theirs/atlas.html").read_text()
+    assert "10 trials" in page
+    assert "lstm" in page
+    wrong = run(main, ["import", str(file), *said[:2], "--outcome", "val_los", "--results", results])
+    assert wrong.exit_code == 2
+    assert "theirs.csv: No column is called 'val_los'" in wrong.output

@@ -1,4 +1,4 @@
-"""The atlas of a larger sweep asks what early spectra foretell, of each set of data alone; that of a smaller does not."""
+"""The atlas of a larger sweep asks what early spectra foretell, of each set of data alone; a smaller one does not."""
 
 import re
 
@@ -12,7 +12,8 @@ from lyapsweep.atlas.view import View
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    return report.write(made_up_early.table(n=120, effect=1.0), tmp_path_factory.mktemp("atlas") / "atlas.html").read_text("utf-8")
+    path = tmp_path_factory.mktemp("atlas") / "atlas.html"
+    return report.write(made_up_early.table(n=120, effect=1.0), path).read_text("utf-8")
 
 
 def test_every_question_has_its_answer_in_words_and_a_figure(written):

@@ -83,9 +83,9 @@ def find(
     such as seed or cell/kind, whole groups are held out, and it is no predictor. `form` says what the spectrum is
     given as: its summaries, 20 quantiles, or ten principal components of all of it.
 
-    The interval is +- t sqrt(v + s): v the variance of the score over Bayesian bootstrap weights of trials (of groups,
-    with `group`), s that over repeats, which differ in what the models were trained on; t has as many degrees of
-    freedom as units less one. s is not divided by the number of repeats, because every repeat draws on the same trials.
+    Intervals are those of `prediction.interval`, over trials, or over groups where these are held out: they hold the
+    variance of trials, twice because every trial is also trained on, and that of the splits. A gain is that of this
+    learner; fits of other kinds may gain more.
 
     Raises `Hunted` for the trials of a hunt unless `hunted=True`, `TooFew` with less than 20 trials, less than three
     groups, or less than five trials in either half, `UnknownName` and `ValueError` as `foresight.early` does.
@@ -107,8 +107,8 @@ def find(
         form=form,
         score=score,
         group=group or "",
-        predictors=Scores(tuple(SETS), *(np.clip(v, *limits) for v in interval(values, count))),
-        gains=Scores(tuple(GAINS), *interval(gained, count)),
+        predictors=Scores(tuple(SETS), *(np.clip(v, *limits) for v in interval(values, count, crossed=True))),
+        gains=Scores(tuple(GAINS), *interval(gained, count, crossed=True)),
         columns=np.array([b.numbers.shape[1] + b.names.shape[1] for b in blocks.values()]),
         units=count,
         folds=min(folds, count),
