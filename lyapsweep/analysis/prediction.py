@@ -189,11 +189,12 @@ def weights(units: np.ndarray, draws: int, generator: np.random.Generator) -> np
 def interval(values: np.ndarray, units: int, *, crossed: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(value, low, high), each (m,), of scores (repeats, m, 1 + draws): of the trials as they are, then under weights.
 
-    value +- t sqrt(c v + s), 95 %, t of u - 1 degrees of freedom. v is the variance over Bayesian bootstrap
-    draws times (u + 1) / (u - 1), by which they vary less than samples of u units, and s that between repeats of the
-    split: not divided by their number, since all repeats share their trials. In cross-validation (`crossed`) c = 2: each trial is predicted by fits on the others and has its part in
-    predicting them, so that where there is no signal a score is a sum over pairs, of twice the variance that it has
-    with the fits held fixed. Where there is signal the interval is wider than it need be. Else c = 1.
+    value +- t sqrt(c v + s), 95 %, t of u - 1 degrees of freedom. v is the variance over Bayesian bootstrap draws times
+    (u + 1) / (u - 1), by which they vary less than samples of u units; s that between repeats of the split, not divided
+    by their number, since all repeats share their trials. In cross-validation (`crossed`) c = 2: each trial is
+    predicted by fits on the others and has its part in predicting them, so that where there is no signal a score is a
+    sum over pairs, of twice the variance that it has with the fits held fixed. With signal the interval is wider than
+    it need be. Else c = 1.
     """
     value, draws = values[:, :, 0].mean(0), values[:, :, 1:].mean(0)
     between = values[:, :, 0].var(0, ddof=1) if len(values) > 1 else 0.0
