@@ -6,7 +6,7 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,8 @@ class Training:
     optimizer: str = "adam"  # adam | radam
     clip: float | None = None  # largest norm of a member's gradient
     clip_value: float | None = None  # largest size of each of its entries
-    report_every: int | None = None  # updates between records; null: only first and last
+    report_every: int | None = None  # updates between records; null: none but the first, those of report_at, the last
+    report_at: list[float] = field(default_factory=list)  # shares of all updates after which there is a record
 
     def __post_init__(self) -> None:
         need(self.steps >= 0, "training/steps >= 0", self.steps)
@@ -46,8 +47,16 @@ class Training:
         need(self.clip is None or self.clip > 0, "training/clip > 0", self.clip)
         need(self.clip_value is None or self.clip_value > 0, "training/clip_value > 0", self.clip_value)
         need(self.report_every is None or self.report_every > 0, "training/report_every > 0", self.report_every)
+        shares = all(isinstance(f, int | float) and 0 < f < 1 for f in self.report_at)
+        need(shares, "0 < share < 1 for each of training/report_at", self.report_at)
         if self.optimizer not in ("adam", "radam"):
             raise unknown("optimizer", self.optimizer, ["adam", "radam"], "training/optimizer")
+
+    @cached_property
+    def reports(self) -> frozenset[int]:
+        """The updates before which there is a record: 0, as often as `report_every` and `report_at` say, the last."""
+        every = range(self.report_every, self.steps, self.report_every) if self.report_every else ()
+        return frozenset({0, self.steps, *every, *(max(1, round(f * self.steps)) for f in self.report_at)})
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,7 @@ class Lyapunov:
     exponents: int | None = None  # the leading k; null: the whole state
     segments: int = 1  # of each run, measured side by side, each after a warmup of its own: as many times fewer steps
     forced: bool = False  # also the spectrum under the forcing of training
+    early: int | None = None  # counted steps where training still goes on; null: as many as at its end
 
     def __post_init__(self) -> None:
         need(self.steps >= 1, "lyapunov/steps >= 1", self.steps)
@@ -67,6 +77,12 @@ class Lyapunov:
         need(self.orbits >= 1, "lyapunov/orbits >= 1", self.orbits)
         need(1 <= self.segments <= self.steps, "1 <= lyapunov/segments <= lyapunov/steps", self.segments)
         need(self.exponents is None or self.exponents >= 1, "lyapunov/exponents >= 1", self.exponents)
+        need(self.early is None or self.early >= self.segments, "lyapunov/early >= lyapunov/segments", self.early)
+
+    def during(self) -> "Lyapunov":
+        """The plan for a spectrum while training goes on, of which there are many: fewer steps, never more."""
+        early = self.early or self.steps
+        return dataclasses.replace(self, steps=min(self.steps, early), warmup=min(self.warmup, early))
 
 
 def need(holds: bool, what: str, value: object) -> None:
@@ -91,6 +107,12 @@ DEFAULTS: dict[str, Any] = {
     "seed": 0,
 }
 OF_TASKS: dict[str, Any] = {"readout": {"kind": "affine"}, "measures": ["loss", "solved"]}
+# A task is learned from sequences that are told whole, and its networks' spectra are followed from the first update on.
+PLAIN_OF_TASKS: dict[Any, dict[str, Any]] = {
+    Windows: {"length": None},
+    Training: {"report_at": [0.01, 0.05, 0.1, 0.3]},
+    Lyapunov: {"steps": 1000, "early": 100},
+}
 # What members of one pack may differ in; everything else sets a tensor's shape or the length of the work.
 PER_MEMBER = ("seed", "init/", "forcing/", "regularisation/", "training/lr", "training/lr_end", "training/clip")
 PER_MEMBER += ("flossing/target", "flossing/lr", "flossing/clip")
@@ -197,8 +219,7 @@ def complete(content: Mapping[str, Any]) -> dict[str, Any]:
             if key not in names:
                 raise missing(f"{section}/{key}", [f"{section}/{n}" for n in names])
             typed(f"{section}/{key}", value, hints[key])
-        whole: dict[str, Any] = {"length": None} if task and plain is Windows else {}  # sequences
-        sections[section] = plain(**{**whole, **given})
+        sections[section] = plain(**{**(PLAIN_OF_TASKS.get(plain, {}) if task else {}), **given})
     sections["measures"] = listed(content.get("measures", defaults["measures"]))
     sections["seed"] = content.get("seed", defaults["seed"])
     typed("seed", sections["seed"], int)

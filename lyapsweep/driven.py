@@ -27,7 +27,7 @@ def examine(
     network: Network, progress: Progress, task: Task, configs: Sequence[Config]
 ) -> list[tuple[dict[str, Spectrum], Evidence]]:
     """Spectra by map and evidence, one pair a member: on the held-out part, each window from the zero state."""
-    lyapunov, windows, network = configs[0].lyapunov, configs[0].windows, in_double(network, task)
+    lyapunov, windows, network = progress.lyapunov(configs[0]), configs[0].windows, in_double(network, task)
     spectra = {"driven": driven_spectra(network, task, lyapunov, windows.held)}
     if windows.held:
         spectra["segments"] = segment_spectra(network, task, windows.held)

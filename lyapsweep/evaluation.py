@@ -16,6 +16,7 @@ from lyapsweep.maps import Forced
 from lyapsweep.measures import chosen
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.rollout import Network, Strengths, across_time, forced, free
+from lyapsweep.training import Progress
 from lyapsweep.windows import Windows, cut
 
 ORBITS = 5  # free runs: where a network has two attractors, a single run would score one of them
@@ -31,11 +32,12 @@ LONGEST_LAG = 1000
 
 @torch.no_grad()
 def evaluate(
-    network: Network, strengths: Strengths, series: Series, configs: Sequence[Config], norms: Tensor
+    network: Network, progress: Progress, series: Series, configs: Sequence[Config]
 ) -> list[tuple[dict[str, Spectrum], Evidence]]:
-    """Spectra by map and evidence, one pair a member. `norms` (updates, population) are the gradient norms so far."""
+    """Spectra by map and evidence, one pair a member."""
     network, test = in_double(network, series)
-    lyapunov, windows = configs[0].lyapunov, configs[0].windows
+    lyapunov, windows = progress.lyapunov(configs[0]), configs[0].windows
+    strengths, norms = progress.strengths, progress.gradient_norms
     generated = generate(network, test)
     forecasts, targets = predict(network, test, horizon(series, len(test)))
     spectra = {"closed loop": closed_loop(network, series, lyapunov)}

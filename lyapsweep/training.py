@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from lyapsweep.config import Training
+from lyapsweep.config import Config, Lyapunov, Training
 from lyapsweep.regularisation import Penalty
 from lyapsweep.rollout import Network, Strengths
 
@@ -31,6 +31,11 @@ class Progress:
     alive: Bool[Tensor, " population"]
     died_at: list[int | None]
 
+    def lyapunov(self, config: Config) -> Lyapunov:
+        """How exponents are measured now: with fewer steps while some member still trains."""
+        over = self.step == config.training.steps or not self.alive.any()
+        return config.lyapunov if over else config.lyapunov.during()
+
 
 @runtime_checkable
 class Objective(Protocol):
@@ -44,7 +49,7 @@ class Objective(Protocol):
 def train(
     network: Network, objective: Objective, plans: Sequence[Training], penalty: Penalty | None = None
 ) -> Iterator[Progress]:
-    """Train in place; pause at step 0, at every report and at the end. `plans`: one a member.
+    """Train in place; pause before the updates of `Training.reports`. `plans`: one a member.
 
     What `penalty` adds to the objective's loss is descended but not reported.
     """
@@ -55,7 +60,7 @@ def train(
     losses, norms = (theta.new_full((plan.steps, len(theta)), torch.nan) for _ in range(2))
     alive, died_at = torch.ones(len(theta), dtype=torch.bool, device=theta.device), [None] * len(theta)
     for step in range(plan.steps + 1):
-        if step in (0, plan.steps) or (plan.report_every and step % plan.report_every == 0):
+        if step in plan.reports:
             yield Progress(step, objective.strengths(step), losses[:step], norms[:step], alive.clone(), list(died_at))
         if step == plan.steps or not alive.any():
             break

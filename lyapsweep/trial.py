@@ -122,7 +122,7 @@ def look(
     """Each member's spectra and evidence."""
     if isinstance(known, Task):
         return examine(network, progress, known, configs)
-    return evaluate(network, progress.strengths, known, configs, progress.gradient_norms)
+    return evaluate(network, progress, known, configs)
 
 
 def network_spectrum(config: Config, weights: Mapping[str, np.ndarray] | None = None) -> Spectrum:

@@ -11,7 +11,7 @@ from lyapsweep.analysis.finding import TooFew, digits, judged, label, numbers, r
 from lyapsweep.table import Table
 
 TERMS = 3  # of a curve: ln y is quadratic in ln x
-CHANCE = 0.01  # of a ratio as large, below which curves are said not to collapse
+CHANCE = 0.05  # of a ratio as large, below which curves are said not to collapse
 PLACES = 40  # at which curves are drawn
 
 

@@ -88,7 +88,7 @@ def draw(finding: Finding) -> go.Figure:
         colorbar={
             "title": {"text": ink.plain(label(finding.column)), "side": "right"},
             "thickness": 14,
-            **decades(finding),
+            **decades(finding.median, finding.log_value),
         },
         xgap=1,
         ygap=1,
@@ -102,10 +102,10 @@ def draw(finding: Finding) -> go.Figure:
     return fig
 
 
-def decades(finding: Finding) -> dict[str, object]:
+def decades(median: np.ndarray, log: bool) -> dict[str, object]:
     """Colour bar ticks in the measure's own numbers where the colour is a logarithm."""
-    if not finding.log_value:
+    if not log:
         return {}
-    logs = np.log10(finding.median[np.isfinite(finding.median)])
+    logs = np.log10(median[np.isfinite(median)])
     ticks = np.linspace(logs.min(), logs.max(), 5)
     return {"tickvals": ticks, "ticktext": [digits(10**t) for t in ticks]}

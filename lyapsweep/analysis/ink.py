@@ -56,6 +56,11 @@ def figure(height: int = 420, legend: bool = True) -> go.Figure:
         paper_bgcolor="white",
         plot_bgcolor="white",
     )
+    return frame(fig)
+
+
+def frame(fig: go.Figure) -> go.Figure:
+    """The house's axes, on every panel."""
     axis = {
         "title": {"font": {"size": 13}},
         "showline": True,

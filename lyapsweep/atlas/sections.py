@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 
-from lyapsweep.analysis import correlation, curve, heatmap, optimum, orbit, spectra
+from lyapsweep.analysis import border, correlation, curve, optimum, orbit, spectra
 from lyapsweep.analysis.finding import TooFew, digits, label, numbers
-from lyapsweep.atlas import page, verdict
+from lyapsweep.atlas import foretelling, page, verdict
 from lyapsweep.atlas.view import View, is_numeric
 from lyapsweep.registry import UnknownName
 
@@ -31,6 +32,7 @@ def sections(view: View) -> Iterator[str]:
         ("Lyapunov spectra", whole_spectra),
         ("True and generated orbit", orbits),
         ("Which statistic of the spectrum goes with which measure", correlations),
+        *foretold(view),
         ("Outcomes", outcomes),
         ("All trials", trials),
         ("Provenance", provenance),
@@ -42,6 +44,13 @@ def sections(view: View) -> Iterator[str]:
             content = page.note(reason)
         if content:
             yield page.section(name, content) if name else content
+
+
+def foretold(view: View) -> list[tuple[str, Callable[[View], str]]]:
+    """The parts that ask whether early spectra foretell outcomes, each of every set of data on its own."""
+    if not foretelling.foretells(view):
+        return []
+    return [(name, partial(each, part=part)) for name, part in foretelling.PARTS]
 
 
 def title(view: View) -> str:
@@ -56,7 +65,23 @@ def title(view: View) -> str:
     return f'<header><h1>{page.text(name[:1].upper() + name[1:])}</h1><p class="kicker">{kicker}</p>{said}</header>'
 
 
+def each(view: View, part: Callable[[View], str]) -> str:
+    """A part of every set of data on its own: scores on one are not compared with scores on another."""
+    parts = []
+    for name, alone in view.sources.items():
+        try:
+            content = part(alone)
+        except SAID as reason:
+            content = page.note(reason)
+        parts.append((f"<h3>{page.text(name)}</h3>" if name else "") + content)
+    return "".join(parts)
+
+
 def judgement(view: View) -> str:
+    return each(view, judged)
+
+
+def judged(view: View) -> str:
     first, *rest = verdict.sentences(view)
     items = "".join(f"<li>{page.prose(s)}</li>" for s in rest)
     return f'<div class="verdict"><p>{page.prose(first)}</p><ul>{items}</ul></div>'
@@ -113,12 +138,20 @@ def caption(found: curve.Finding) -> str:
 
 
 def curves(view: View) -> str:
+    return each(view, along_axes)
+
+
+def along_axes(view: View) -> str:
     """The objective against every numeric setting, the main one first."""
     found = [view.main, *(curve.find(view.table, axis, view.objective, view.groups) for axis in view.axes[1:4])]
     return "\n".join(page.figure(curve.draw(f), caption(f)) for f in found)
 
 
 def optima(view: View) -> str:
+    return each(view, best_places)
+
+
+def best_places(view: View) -> str:
     """The best place of every group on the main axis, where that has numbers and seeds."""
     if not view.axes or not is_numeric(view.finals.column(view.axes[0])):
         return ""
@@ -139,13 +172,23 @@ def exponent(view: View) -> str:
 
 
 def planes(view: View) -> str:
-    """The main axis against every other numeric setting."""
+    return each(view, borders)
+
+
+def borders(view: View) -> str:
+    """The main axis against every other numeric setting, with the lines on which the largest exponent is zero."""
     numeric = [a for a in view.axes if is_numeric(view.finals.column(a))]
-    found = [heatmap.find(view.table, numeric[0], other, view.objective) for other in numeric[1:4]]
-    words = (
-        "Median over everything else, lighter is better; where half of the trials or more were lost the place is grey."
-    )
-    return "\n".join(page.figure(heatmap.draw(f), words, "34rem") for f in found)
+    parts = []
+    for other in numeric[1:4]:
+        found = border.find(view.table, numeric[0], other, view.objective, view.group, str(view.map))
+        said = "".join(f"<li>{page.prose(border.sentence(found, p))}</li>" for p in range(len(found.panels)))
+        words = (
+            "Median over everything else, lighter is better; where half of the trials or more were lost the place is "
+            f"grey. Lines: where the largest exponent ({view.map}) is zero; tangents shrink on one side of them and "
+            "grow on the other."
+        )
+        parts.append(f"<ul>{said}</ul>" + page.figure(border.draw(found), words, "34rem"))
+    return "".join(parts)
 
 
 def whole_spectra(view: View) -> str:

@@ -7,10 +7,11 @@ import numpy as np
 import pandas as pd
 
 from lyapsweep.analysis import curve
-from lyapsweep.analysis.finding import TooFew, direction, numbers
+from lyapsweep.analysis.finding import TooFew, direction, named, numbers
 from lyapsweep.table import Table, moves
 
-MAIN_AXIS, MAIN_GROUP, MAIN_SOURCE, MAIN_MAP = "forcing/interval", "cell/kind", "dataset/system", "closed loop"
+MAIN_AXES, MAIN_GROUP, MAIN_MAP = ("forcing/interval", "init/gain", "training/lr"), "cell/kind", "closed loop"
+SOURCES = ("dataset/kind", "dataset/system")  # of data: scores on one say nothing of scores on another
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,15 @@ class View:
         """What was varied and takes more than one value, without seeds and without what a group alone decides."""
         frame = self.finals.frame
         columns = [c for c in self.table.varied if moves(frame[c]) and c.rpartition("/")[2] != "seed"]
-        names = [c for c in (MAIN_GROUP, MAIN_SOURCE) if c in columns]
+        names = [c for c in (MAIN_GROUP, *SOURCES) if c in columns]
         tied = lambda c: any(frame[c].astype(str).groupby(frame[n].astype(str)).nunique().max() <= 1 for n in names)  # noqa: E731
         return [c for c in columns if c in names or not tied(c)]
 
     @cached_property
     def axes(self) -> list[str]:
-        """Numeric settings, the forcing interval first; where there are none, the first setting that moves."""
+        """Numeric settings, the usual ones first; where there are none, the first setting that moves."""
         numeric = [c for c in self.moving if is_numeric(self.finals.column(c))]
-        numeric.sort(key=lambda c: c != MAIN_AXIS)
+        numeric.sort(key=lambda c: MAIN_AXES.index(c) if c in MAIN_AXES else len(MAIN_AXES))
         return numeric or self.moving[:1]
 
     @cached_property
@@ -67,7 +68,16 @@ class View:
     @cached_property
     def groups(self) -> tuple[str, ...]:
         """The settings that tell apart what is not to be averaged over: the system and the cell, where they vary."""
-        return tuple(c for c in (MAIN_SOURCE, MAIN_GROUP) if c in self.moving) or (self.group,)
+        return tuple(c for c in (*SOURCES, MAIN_GROUP) if c in self.moving) or (self.group,)
+
+    @cached_property
+    def sources(self) -> "dict[str, View]":
+        """The same of each set of data alone, by its name; of one set this view."""
+        columns = [c for c in SOURCES if c in self.moving]
+        if not columns:
+            return {"": self}
+        names = named(self.table, columns)
+        return {name: View(self.table.take(names == name)) for name in dict.fromkeys(names)}
 
     @cached_property
     def map(self) -> str | None:

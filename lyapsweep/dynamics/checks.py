@@ -30,8 +30,10 @@ def sampled_sum_rule(
 ) -> Float[Tensor, " population"]:
     """The same over a few steps taken for this purpose: one factorisation of a Jacobian each."""
     some = carrier(map, z, inputs, V, steps)
-    expected = log_dets(map, some.before, inputs if inputs is None else inputs[:steps])
-    return distance(some.growth.sum(dim=2).mean(dim=1) - expected.sum(dim=0).mean(dim=1)) / steps
+    expected = torch.zeros(())
+    for t in range(steps):  # one step's Jacobians at a time: they are as large as frames
+        expected = expected + log_dets(map, some.before[t : t + 1], inputs if inputs is None else inputs[t : t + 1])[0]
+    return distance(some.growth.sum(dim=2).mean(dim=1) - expected.mean(dim=1)) / steps
 
 
 def distance(residual: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ def in_place(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: i
             for b in range(batch):
                 frame, mine = factors[p][b], J[:, p, b]
                 if t == 0:
-                    sizes[0, p, b] = frame.begin(V[p, b].numpy() @ mine[0])
+                    sizes[0, p, b] = frame.begin(V[p, b].numpy(), mine[0])
                 for s in range(t == 0, len(mine)):
                     sizes[s, p, b] = frame.step(mine[s])
         with np.errstate(divide="ignore"):
@@ -55,8 +55,8 @@ def in_place(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: i
     error = [max(frame.error() for frame in row) for row in factors]
     V, rest = torch.empty_like(V, memory_format=torch.contiguous_format), torch.empty_like(tally.growth)
     for p in range(population):
-        for b in range(batch):  # one orbit's copies at a time
-            V[p, b], rest[p, b] = orthonormalise(torch.from_numpy(factors[p][b].frame()))
+        for b in range(batch):
+            rest[p, b] = torch.from_numpy(factors[p][b].orthonormal(V[p, b].numpy()))
     tally.add(rest, torch.tensor(error))
     tally.before = list(before.unbind())
     return tally.carried(after[-1], V)

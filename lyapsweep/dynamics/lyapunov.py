@@ -97,7 +97,7 @@ def carry(
     for first, last in zip(edges.tolist(), edges[1:].tolist()):
         block = carrier(map, z, None if counted is None else counted[first:], V, last - first)
         z, V = block.z, block.V
-        blocks.append(block._replace(V=V[:, :, :0]))  # frames are large
+        blocks.append(block._replace(V=V[:, :, :0].clone()))  # frames are large, and a view would keep them
     if whole and residual is None:
         residual = sum_rule(map, blocks, counted)
     growth, counts = torch.stack([b.growth for b in blocks]), np.diff(edges)

@@ -4,6 +4,8 @@ W^T = P L U: Y = P L, a row-permuted unit lower trapezoid with entries of at mos
 about its size), |U_ii| the stretch: 2/3 N^3 operations against 8/3 N^3. (Rutishauser's LR idea, on a cocycle.)
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -12,6 +14,7 @@ from torch import Tensor
 
 from lyapsweep.maps import SAFE_TO_BATCH
 
+STRIP = 64  # rows of a frame that are copied at a time
 SUSPICIOUS = 1e-10  # of the largest pivot: below, a pivot is compared with what it was computed from
 
 
@@ -58,15 +61,17 @@ class Factors:
 
     def __init__(self, state: int, dtype: np.dtype):
         (self.trmm,) = get_blas_funcs(("trmm",), dtype=dtype)
-        self.getrf, self.laswp = get_lapack_funcs(("getrf", "laswp"), dtype=dtype)
+        self.getrf, self.laswp, self.geqrf, self.orgqr = get_lapack_funcs(
+            ("getrf", "laswp", "geqrf", "orgqr"), dtype=dtype
+        )
         self.eps = np.finfo(dtype).eps
         self.rows = np.arange(state, dtype=dtype)[:, None]
         self.now, self.spare = (np.empty((state, state), dtype) for _ in range(2))
         self.order = np.arange(state)
 
-    def begin(self, Z: np.ndarray) -> np.ndarray:
-        """Factorise Z, given transposed (C order: its rows are the columns of Z); |diag U|."""
-        self.now[...] = Z
+    def begin(self, V: np.ndarray, J: np.ndarray) -> np.ndarray:
+        """Factorise J V, both given transposed (C order: rows are columns); |diag U|."""
+        np.matmul(V, J, out=self.now)
         return self.factorise()
 
     def step(self, J: np.ndarray) -> np.ndarray:
@@ -85,8 +90,12 @@ class Factors:
         return size
 
     def noise(self) -> np.ndarray:
-        """The rounding error of each pivot: eps times a bound of what was added up in its row."""
-        return self.eps * (np.abs(self.lower()) @ np.abs(np.tril(self.now)).max(axis=0))
+        """The rounding error of each pivot: eps |L| max_k |U_k|, a bound of what was added up in its row."""
+        largest = np.max([np.abs(np.tril(rows, first)).max(axis=0) for first, rows in self.strips()], axis=0)
+        below = sum(
+            largest[first : first + len(rows)] @ np.abs(np.triu(rows, first + 1)) for first, rows in self.strips()
+        )
+        return self.eps * (largest + below)
 
     def error(self) -> float:
         """The estimated relative error of the worst pivot that is not zero."""
@@ -94,13 +103,17 @@ class Factors:
         sound = size > len(size) * noise
         return float(np.max(noise[sound] / size[sound], initial=0.0))
 
-    def lower(self) -> np.ndarray:
-        L = np.tril(self.now.T, -1)
-        np.fill_diagonal(L, 1)
-        return L
+    def strips(self) -> Iterator[tuple[int, np.ndarray]]:
+        """L^T above the diagonal and U^T below, some rows at a time: what is made of them stays small."""
+        return ((first, self.now[first : first + STRIP]) for first in range(0, len(self.now), STRIP))
 
-    def frame(self) -> np.ndarray:
-        """Y^T: the frame's vectors, one a row."""
-        Y = np.empty_like(self.now)
-        Y[:, self.order] = self.lower().T
-        return Y
+    def orthonormal(self, Q: np.ndarray) -> np.ndarray:
+        """log |diag R| of Y = Q R; Q^T is written to `Q` (state, state), and LAPACK asks for no further frame."""
+        for first, rows in self.strips():
+            Q[first : first + len(rows), self.order] = np.triu(rows, first + 1)
+        Q[np.arange(len(Q)), self.order] = 1.0
+        _, tau, _, _ = self.geqrf(Q.T, lwork=STRIP * len(Q), overwrite_a=1)
+        with np.errstate(divide="ignore"):
+            logs = np.log(np.abs(Q.diagonal()))
+        self.orgqr(Q.T, tau, lwork=STRIP * len(Q), overwrite_a=1)
+        return logs

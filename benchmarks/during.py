@@ -1,0 +1,58 @@
+"""What it costs to follow the spectrum through a training: its share of the time of an update.
+
+    python -m benchmarks.during [--units 256] [--cells vanilla lstm gru] [--updates 40]
+
+A network of `--units` reads text (windows of 100 characters, 32 at a time) with every setting at its default: 5000
+updates, spectra of the whole state before the first, after 1, 5, 10 and 30 % of them, and after the last. An update is
+timed over `--updates` of them and counts 5000 times; every spectrum is timed as often as a training asks for it.
+Process CPU time, one thread.
+"""
+
+import argparse
+
+from benchmarks.timing import markdown, one_thread, seconds
+from lyapsweep.config import Config
+from lyapsweep.driven import driven_spectra
+from lyapsweep.training import train
+from lyapsweep.trial import aim, build, data, sizes
+
+
+def row(kind: str, units: int, updates: int) -> dict[str, object]:
+    """One cell: seconds of the training, of its spectra, and the share of the latter."""
+    config = Config.of(
+        {
+            "dataset": {"kind": "characters"},
+            "cell": {"kind": kind, "units": units},
+            "windows": {"length": 100, "batch": 32},
+        }
+    )
+    known = data(config)
+    network = build([config], *sizes(known, config.windows))
+    short = config.changed({"training/steps": updates, "training/report_at": []})
+    run = train(network, aim(network, known, [short], "cpu"), [short.training])
+    next(run)
+    training = seconds(lambda: list(run)) / updates * config.training.steps
+    during = [config.lyapunov.during()] * (len(config.training.reports) - 1)
+    spectra = [seconds(lambda plan=plan: driven_spectra(network, known, plan)) for plan in (*during, config.lyapunov)]
+    return {
+        "cell": kind,
+        "units": units,
+        "exponents": network.cell.state,
+        "updates, s": training,
+        "spectra, s": sum(spectra),
+        "share, %": 100 * sum(spectra) / (training + sum(spectra)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cells", nargs="+", default=["vanilla", "lstm", "gru"])
+    parser.add_argument("--units", type=int, default=256)
+    parser.add_argument("--updates", type=int, default=40, help="that are timed")
+    args = parser.parse_args()
+    print(one_thread(), flush=True)
+    print(markdown([row(kind, args.units, args.updates) for kind in args.cells]))
+
+
+if __name__ == "__main__":
+    main()

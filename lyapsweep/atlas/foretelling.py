@@ -1,0 +1,117 @@
+"""Do early spectra foretell what training makes of a network? A part for every answer, a set of data at a time.
+
+Only sweeps that measured spectra before the end, and of enough trials: a page about twenty networks needs none of this.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from lyapsweep.analysis import aelle, bands, importance, incremental, partial, survival, transfer
+from lyapsweep.analysis.foresight import early
+from lyapsweep.atlas import page
+from lyapsweep.atlas.view import MAIN_GROUP, View
+from lyapsweep.table import Table
+
+ENOUGH = 100  # trials
+EARLY = (0.0, 0.05, 0.1)  # of training
+AT = EARLY[-1]
+THRESHOLD = "measures/time_to_threshold"
+
+
+def foretells(view: View) -> bool:
+    """Whether there are spectra of enough trials from before their end."""
+    if view.map is None or view.table.about.get("intent") == "hunt":
+        return False
+    running = view.table.take(~view.table.frame["final"].to_numpy(bool))
+    return len(view.finals) >= ENOUGH and running.frame["trial"].nunique() >= ENOUGH
+
+
+def added(view: View) -> str:
+    """What spectra add to settings and early scores, at the first update and a little later."""
+    found = [incremental.find(view.table, view.objective, at, map=view.map, repeats=3) for at in EARLY]
+    rows = [
+        [f"{100 * at:g} %", base, float(g.value[i]), float(g.low[i]), float(g.high[i]), f.units]
+        for at, f in zip(EARLY, found, strict=True)
+        for g in (f.gains,)
+        for i, base in enumerate(g.names)
+    ]
+    heads = ["of training", "known already", "the spectrum adds", "from", "to", "n"]
+    last = found[-1]
+    words = (
+        f"Held-out {last.score} between predicted and final {view.objective.removeprefix('measures/')}: ridge "
+        f"regression, {last.folds} folds drawn {last.repeats} times, spectra after {100 * AT:g} % of training. The "
+        "table has the gains at other times; intervals hold 95 %."
+    )
+    figure = page.figure(incremental.draw(last), words)
+    return said(incremental.sentence(last)) + figure + page.table(heads, rows)
+
+
+def partials(view: View) -> str:
+    found = partial.find(view.table, view.objective, AT, map=view.map)
+    words = (
+        f"Rank correlations of each statistic of the spectrum after {100 * AT:g} % of training with the final outcome: "
+        "alone, and when what is given on top is taken out of both. Bold: the 95 % bootstrap interval excludes 0."
+    )
+    return said(partial.sentence(found)) + page.figure(partial.draw(found), words, "34rem")
+
+
+def latent(view: View) -> str:
+    found = aelle.find(before(view), view.objective, str(view.map))
+    words = (
+        f"Spectra after {100 * AT:g} % of training in the latent space of an autoencoder that also predicts the "
+        "outcome (AeLLE); lighter ended better, lost trials are marked. Scores are rank correlations in trials held "
+        f"out, over {found.splits} splits, beside linear models on the same splits."
+    )
+    return said(aelle.sentence(found)) + page.figure(aelle.draw(found), words)
+
+
+def which(view: View) -> str:
+    found = bands.find(before(view), view.objective, str(view.map))
+    words = "What a model of the outcome loses in held-out trials when a band of the spectrum is dealt out anew."
+    return said(bands.sentence(found)) + page.figure(bands.draw(found), words)
+
+
+def settings(view: View) -> str:
+    found = importance.find(before(view), view.objective, str(view.map), draws=20)
+    words = (
+        f"Importance by {found.evaluator}, of settings among settings and of statistics among statistics; "
+        "lines hold 95 %."
+    )
+    return said(importance.sentence(found)) + page.figure(importance.draw(found), words)
+
+
+def sooner(view: View) -> str:
+    if THRESHOLD not in view.table.frame:
+        return ""
+    found = survival.find(view.table, view.objective, by=f"spectra/{view.map}/maximum")
+    words = f"Share of networks that have got to {found.aim}, by their largest exponent before."
+    return said(survival.sentence(found)) + page.figure(survival.draw(found), words)
+
+
+def elsewhere(view: View) -> str:
+    if MAIN_GROUP not in view.moving:
+        return ""
+    found = transfer.find(view.table, view.objective, MAIN_GROUP, AT, map=view.map)
+    words = "Fitted on the networks of a row, tried on those of a column; the diagonal is cross-validated."
+    return said(transfer.sentence(found)) + page.figure(transfer.draw(found), words)
+
+
+def before(view: View) -> Table:
+    """The trials with the outcomes that they came to and the spectra that they had early."""
+    rows = early(view.table, view.objective, AT, view.map)
+    return replace(rows.trials, spectra={rows.map: rows.spectra}, spectra_stderr={})
+
+
+def said(sentence: str) -> str:
+    return f"<p>{page.prose(sentence)}</p>"
+
+
+PARTS: list[tuple[str, Callable[[View], str]]] = [
+    ("What early spectra add", added),
+    ("Which statistic of the early spectrum goes with the outcome", partials),
+    ("Where early spectra lie, and what became of them", latent),
+    ("Which part of the spectrum matters", which),
+    ("Which settings matter", settings),
+    ("Who learns sooner", sooner),
+    ("What holds from one architecture to another", elsewhere),
+]

@@ -1,0 +1,128 @@
+"""The band that was planted is found in held-out trials, others are not, and shuffled outcomes have none."""
+
+import pickle
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import spectral
+from scipy import stats
+
+from lyapsweep.analysis import bands, heldout
+from lyapsweep.analysis.correlation import Hunted
+from lyapsweep.analysis.finding import TooFew
+from lyapsweep.registry import UnknownName
+
+SIZES = {"points": spectral.EXPONENTS, "bands": 6}
+
+
+@pytest.fixture(scope="module")
+def found():
+    return bands.find(spectral.table(), spectral.COLUMN, **SIZES)
+
+
+def test_the_third_exponent_alone_matters(found):
+    band = spectral.THIRD // 2
+    assert np.flatnonzero(bands.matters(found)).tolist() == [band]
+    others = np.arange(6) != band
+    assert (found.low[others] < 0).all()
+    assert np.abs(found.rho).argmax() == spectral.THIRD
+    assert found.rho_low[spectral.THIRD] > 0
+    assert np.allclose(found.edges[band], [1 / 6, 1 / 3])
+    assert (found.n, found.lost, found.without) == (77, 4, 3)
+    assert "mostly by quantiles 0.167 to 0.333" in bands.sentence(found)
+    assert "77 trials, 4 of them lost; 3 without a spectrum left out" in bands.sentence(found)
+
+
+def test_the_score_is_what_the_noise_allows(found):
+    """ln loss = z + n / 2: corr(z, ln loss) = 1 / sqrt(1.25) = 0.89, 6 / pi asin(0.89 / 2) = 0.88 of ranks, less what
+    four lost trials at the worst rank and a fit of twelve weights to 54 trials take: about (1 - 12 / 54)^(1/2)."""
+    most = 6 / np.pi * np.arcsin(1 / np.sqrt(1.25) / 2)
+    assert 0.7 * most < found.score < most
+    assert found.score_low < found.score < found.score_high <= 1
+
+
+def test_a_forest_finds_it_too():
+    found = bands.find(spectral.table(trials=100), spectral.COLUMN, model="trees", permutations=5, **SIZES)
+    assert np.flatnonzero(bands.matters(found)).tolist() == [spectral.THIRD // 2]
+
+
+def covered(tables: int) -> tuple[np.ndarray, int]:
+    """In how many shuffled tables the intervals of the score and of four bands hold 0; in how many a band matters."""
+    held, matter = np.zeros(5, int), 0
+    for seed in range(tables):
+        made = spectral.shuffled(spectral.table(seed, trials=60), seed)
+        sizes = {"points": spectral.EXPONENTS, "bands": 4, "permutations": 5, "resamples": 20}
+        found = bands.find(made, spectral.COLUMN, seed=seed, **sizes)
+        low, high = np.append(found.low, found.score_low), np.append(found.high, found.score_high)
+        held += (low <= 0) & (high >= 0)
+        matter += bool(bands.matters(found).any())
+    return held, matter
+
+
+def test_intervals_hold_zero_where_outcomes_are_shuffled():
+    """Of 200 intervals at 95 %, fewer than 179 hold 0 once in a thousand times (binomial), and bands are said to matter
+    in more than 20 tables as seldom."""
+    tables = 200
+    held, matter = covered(tables)
+    assert (held >= stats.binom.ppf(0.001, tables, 0.95)).all()
+    assert matter <= stats.binom.ppf(0.999, tables, 0.05)
+
+
+def test_nothing_found_is_said_in_words():
+    found = bands.find(spectral.shuffled(spectral.table(), 0), spectral.COLUMN, resamples=20, **SIZES)
+    assert bands.sentence(found).startswith("No band of the driven spectrum is shown to matter for Held-out loss")
+
+
+def test_a_stored_finding_draws_the_same_figure(found):
+    figure = bands.draw(found)
+    assert bands.draw(pickle.loads(pickle.dumps(found))).to_json() == figure.to_json()
+    filled = [c != "#d9d9d9" for c in figure.data[2].marker.color]
+    assert filled == bands.matters(found).tolist()
+
+
+def test_a_seed_decides_everything():
+    one, same, other = (bands.find(spectral.table(), spectral.COLUMN, seed=s, **SIZES) for s in (0, 0, 1))
+    np.testing.assert_array_equal(one.importance, same.importance)
+    assert (one.importance != other.importance).any()
+
+
+def test_what_cannot_be_asked_is_said():
+    table = spectral.table()
+    with pytest.raises(UnknownName, match="Did you mean 'driven'"):
+        bands.find(table, spectral.COLUMN, "drivn")
+    with pytest.raises(TooFew, match="there are 36, and 40 must be"):
+        bands.find(table.take(np.arange(36)), spectral.COLUMN)
+    with pytest.raises(ValueError, match="between 1 and points = 4, but is 6"):
+        bands.find(table, spectral.COLUMN, points=4)
+    with pytest.raises(Hunted):
+        bands.find(replace(table, about={"intent": "hunt"}), spectral.COLUMN)
+
+
+def test_annihilated_directions_count_as_the_lowest_that_was_learned():
+    spectra = np.array([[-1.0, -2.0], [-1.0, -np.inf], [-1.0, -9.0]])
+    axis = heldout.axis(spectra, 2, np.array([True, True, False]))
+    np.testing.assert_array_equal(axis, [[-1, -2], [-1, -2], [-1, -9]])
+
+
+def test_parts_are_disjoint_and_groups_stay_together():
+    table = spectral.table(trials=100)
+    frame = table.frame.assign(**{"cell/units": np.arange(100) // 4})
+    split = heldout.parts(replace(table, frame=frame), 7, 0, "cell/units")
+    assert all(len(set(row[4 * g : 4 * g + 4])) == 1 for row in split for g in range(25))
+    assert {tuple(np.bincount(row, minlength=3)) for row in split} == {(48, 24, 28)}
+    assert len({tuple(row) for row in split}) == 7
+    with pytest.raises(TooFew, match="groups of trials"):
+        heldout.parts(table, 7, 0, "seed")
+
+
+def test_ranks_put_lost_trials_at_the_end_and_ties_together():
+    np.testing.assert_allclose(
+        heldout.ranks(np.array([1, 2, 2, np.inf]), np.array([1, 2, 2, np.inf])), [-0.75, 0, 0, 0.75]
+    )
+    np.testing.assert_allclose(heldout.ranks(np.array([0.0, np.inf]), np.array([1.0, 2.0])), [-1, 1])
+
+
+def test_a_constant_prediction_agrees_with_nothing():
+    assert heldout.agreement(np.ones(5), np.arange(5)) == 0
+    np.testing.assert_allclose(heldout.agreement(np.array([[1, 2, 3], [3, 2, 1]]), np.arange(3)), [1, -1])
