@@ -52,7 +52,7 @@ def partials(view: View) -> str:
     found = partial.find(view.table, view.objective, AT, map=view.map)
     words = (
         f"Rank correlations of each statistic of the spectrum after {100 * AT:g} % of training with the final outcome: "
-        "alone, and when what is given on top is taken out of both. Bold: the 95 % bootstrap interval excludes 0."
+        "alone, and when what is given on top is taken out of both. Bold: q < 0.05 over all pairs (Benjamini-Hochberg)."
     )
     return shown(partial, found, words, "34rem")
 
