@@ -64,7 +64,7 @@ def expected(x: np.ndarray, y: np.ndarray, variance: np.ndarray) -> float:
 
 
 def leverage(x: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """The standard error of a quadratic in ln x on a grid, in units of the noise: five are passed once in 10^6 times."""
+    """The standard error of a quadratic in ln x on a grid, in units of the noise; five are passed once in 10^6."""
     return np.linalg.norm(np.vander(np.log(grid), 3) @ np.linalg.pinv(np.vander(np.log(x), 3)), axis=1)
 
 
