@@ -1,16 +1,22 @@
 """What runs on a worker: one pack, one report a step. Imports neither Optuna nor MLflow."""
 
+import math
+import socket
 import traceback
 from collections.abc import Generator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import ray
+import torch
 from ray import tune
 
 from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
 from lyapsweep.process import small_networks
 from lyapsweep.record import Outcome, Record
+from lyapsweep.sweep.packing import cut
 from lyapsweep.trial import run_trials, versions
 
 
@@ -25,39 +31,51 @@ class Pack(tune.Trainable):
         small_networks()
         self.configs = [Config.of(c) for c in new_config["configs"]]
         self.records, self.objective = Path(new_config["records"]), new_config["objective"]
-        self.stream = outlast(self.configs, new_config["device"])
+        self.starved: list[int] = []
+        self.stream = outlast(self.configs, new_config["device"], self.starved)
         self.left = {c.id for c in self.configs}
         return True
 
     def step(self) -> dict[str, Any]:
         """Train to the next report. The pack's own objective is its best member's, never NaN: a scheduler sorts it."""
-        members = {}
-        for record in next(self.stream, []):
-            file = record.save(self.records)
-            value = record.measures.get(self.objective, float("nan"))
-            members[record.trial] = {
-                "outcome": record.outcome.value,
-                "step": record.step,
-                "value": value,
-                "file": file.name,
-            }
-            if record.outcome.final:
-                self.left.discard(record.trial)
         measure = MEASURES[self.objective]
-        values = [m["value"] for m in members.values() if m["value"] == m["value"]] or [measure.worst]
-        return {
-            "objective": min(values) if measure.direction == "minimise" else max(values),
-            "step": max((m["step"] for m in members.values()), default=0),
-            "members": members,
-            "done": not self.left,
-        }
+        told: dict[str, Any] = {"objective": measure.worst, "step": 0, "members": {}, "trouble": ""}
+        records = next(self.stream, [])
+        if self.starved:  # how many fit into the memory that there is
+            told["fits"] = max((r.provenance.get("pack", 1) for r in records), default=1)
+        try:
+            told["members"] = {record.trial: self.keep(record) for record in records}
+        except OSError as error:  # no fault of a trial's: the sweep ends here, and is resumed when the folder is well
+            return told | {"trouble": f"{node()} cannot write to {self.records} ({error})", "done": True}
+        self.left -= {record.trial for record in records if record.outcome.final}
+        values = [m["value"] for m in told["members"].values() if m["value"] == m["value"]]
+        if values:
+            told["objective"] = min(values) if measure.direction == "minimise" else max(values)
+        return told | {"step": max((r.step for r in records), default=0), "done": not self.left}
+
+    def keep(self, record: Record) -> dict[str, Any]:
+        """Save a record; what the driver is told of it. Raises OSError where the folder is not there, or full."""
+        if not self.records.is_dir():
+            raise FileNotFoundError("no such folder on this node: it must be shared under the same path")
+        record.provenance["node"] = node()
+        file = record.save(self.records)
+        value = record.measures.get(self.objective, float("nan"))
+        return {"outcome": record.outcome.value, "step": record.step, "value": value, "file": file.name}
 
     def cleanup(self) -> None:
         self.stream.close()
 
 
-def outlast(configs: Sequence[Config], device: str) -> Generator[list[Record], None, None]:
-    """`run_trials`, with errors as records.
+@cache
+def node() -> str:
+    """Where this runs: the machine's name and the first digits of Ray's name for the node."""
+    return f"{socket.gethostname()}/{ray.get_runtime_context().get_node_id()[:6]}"
+
+
+def outlast(
+    configs: Sequence[Config], device: str, starved: list[int] | None = None
+) -> Generator[list[Record], None, None]:
+    """`run_trials`, with errors as records; to `starved` it adds the sizes of packs for which memory did not suffice.
 
     An error in a pack of several is no one's yet: the unfinished members are halved and tried again until the one
     that causes it is alone. Each then starts from step 0, with the numbers it had before.
@@ -73,24 +91,35 @@ def outlast(configs: Sequence[Config], device: str) -> Generator[list[Record], N
             yield records
         if left:
             raise RuntimeError(f"Training ended without a final record of {', '.join(left)}.")
+        return
     except Exception as error:
-        rest = list(left.values())
-        if len(configs) == 1:
-            yield [failed(c, last.get(c.id), error) for c in rest]
-            return
-        half = (len(rest) + 1) // 2
-        for part in (rest[:half], rest[half:]):
-            if part:
-                yield from outlast(part, device)
+        said = account(error)
+        if starved is not None and for_want_of_memory(error):
+            starved.append(len(configs))
+    # Out of the handler, which would hold on to the frames of the failed pack and to all memory that it had taken.
+    if device != "cpu":
+        torch.cuda.empty_cache()
+    rest = list(left.values())
+    if len(configs) == 1:
+        yield [failed(c, last.get(c.id), said) for c in rest]
+        return
+    for part in cut(rest, math.ceil(len(rest) / 2)) if rest else ():
+        yield from outlast(part, device, starved)
 
 
-def failed(config: Config, last: Record | None, error: BaseException) -> Record:
+def for_want_of_memory(error: BaseException) -> bool:
+    """Of the GPU, or of the machine, which torch tells as a RuntimeError."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+
+
+def account(error: BaseException) -> dict[str, str]:
+    """The error as a record keeps it."""
+    return {"error": f"{type(error).__name__}: {error}", "traceback": "".join(traceback.format_exception(error))}
+
+
+def failed(config: Config, last: Record | None, said: dict[str, str]) -> Record:
     """The final record of a trial that an error ended: what it had measured, and the error with its traceback."""
-    told = {
-        "error": f"{type(error).__name__}: {error}",
-        "traceback": "".join(traceback.format_exception(error)),
-        "seed": config.seed,
-    }
+    told = said | {"seed": config.seed}
     if last is None:
         return Record(config, 0, Outcome.FAILED, provenance=told | versions())
     return ended(last, Outcome.FAILED, told)
