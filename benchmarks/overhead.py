@@ -98,6 +98,12 @@ def plain(folder: Path, trials: int) -> float:
     return time.monotonic() - began
 
 
+def peer_seconds(folder: Path, fewer: int, few: int, trials: int) -> float:
+    """Seconds on the wall of so many trials of the peer's, counted on from two shorter runs."""
+    short, long = plain(folder, fewer), plain(folder, few)
+    return short + (trials - fewer) * (long - short) / (few - fewer)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=1000)
@@ -114,12 +120,10 @@ def main() -> None:
         base = Config.load(folder / "toy.yaml")
         configs = [base.changed({"seed": seed}) for seed in range(2 * options.pack)]
         packed, alone = training_seconds(configs, options.pack), training_seconds(configs[:few], 1)
-        progress(f"plain Ray Tune, {fewer} and {few} trials")
-        short, long = plain(folder, fewer), plain(folder, few)
         progress(f"lyapsweep, {options.trials} trials")
         whole = ours(folder, options.trials, options.pack)
-    each = (long - short) / (few - fewer)
-    peer = short + (options.trials - fewer) * each
+        progress(f"plain Ray Tune, {fewer} and {few} trials")
+        peer = peer_seconds(folder, fewer, few, options.trials)
     mine, theirs = (SLOTS * wall / options.trials - work for wall, work in ((whole, packed), (peer, alone)))
     rows = [
         {"": "lyapsweep", "trials": options.trials, "wall, s": whole, "training, s": packed, "overhead, s": mine},

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import weakref
@@ -19,7 +20,7 @@ from made_up_sweeps import TINY, states
 
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome, Record
-from lyapsweep.sweep import Sweep, trainable
+from lyapsweep.sweep import Sweep, SweepError, trainable
 from lyapsweep.sweep.journal import Journal
 from lyapsweep.sweep.supply import RETRIES, Packs
 from lyapsweep.sweep.trouble import Loss
@@ -104,6 +105,30 @@ def test_there_are_never_more_packs_out_than_there_is_room(configs):
     assert [isinstance(packs.suggest(""), dict) for _ in range(4)] == [True, False, True, False]
     packs.close(0)
     assert isinstance(packs.suggest(""), dict)
+
+
+def test_room_follows_the_nodes_and_waits_for_the_first(monkeypatch):
+    from lyapsweep.sweep import cluster
+
+    nodes, asked = iter([{}, {}, {"CPU": 3.0}, {"CPU": 8.0, "GPU": 1.0}]), []
+    monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: next(nodes))
+    monkeypatch.setattr(cluster, "request_resources", lambda bundles: asked.append(bundles))
+    monkeypatch.setattr(cluster.Room, "EVERY", 0.0)
+    room = cluster.Room(None, 0.0)
+    room.wait(5, 30.0, threading.Event())
+    assert asked == [[{"CPU": 1.0}] * 5]
+    assert (room.packs, room()) == (3, 8)
+
+
+@pytest.mark.parametrize(("gpus", "packs"), [(1.0, 2), (0.25, 8), (0.3, 6), (2.0, 1)])
+def test_packs_share_gpus(monkeypatch, gpus, packs):
+    from lyapsweep.sweep import cluster
+
+    monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: {"CPU": 16.0, "GPU": 2.0})
+    assert cluster.Room(None, gpus)() == packs
+    assert cluster.Room(1, gpus)() == 1
+    with pytest.raises(SweepError, match="has 16 CPUs and 2 GPUs"):
+        cluster.Room(None, 3.0).wait(1, 0.0, threading.Event())
 
 
 def test_a_journal_whose_last_line_was_cut_short_is_read_and_written_on(configs, tmp_path):
