@@ -1,10 +1,11 @@
 """What do early spectra add to what is known without them? The table of a study, by task and by cell.
 
-    python -m benchmarks.foretelling results/initialisation [--outcome measures/loss] [--form quantiles]
+    python -m benchmarks.foretelling results/initialisation [--learner trees --repeats 2]
 
 Held-out rank correlation between predicted and final outcome, from settings and early scores alone and with the
-spectrum (`lyapsweep.analysis.incremental`: ridge regression, ten folds drawn ten times), with the spectra measured
-before the first update, after 5 and after 10 % of training; across cells and within each. Intervals hold 95 %.
+spectrum (`lyapsweep.analysis.incremental`: ridge regression or trees, ten folds drawn `--repeats` times), with the
+spectra measured before the first update, after 5 and after 10 % of training; across cells and within each. Intervals
+hold 95 %.
 """
 
 import argparse
@@ -28,7 +29,7 @@ def interval(scores: incremental.Scores, name: str) -> str:
 
 
 def row(table: Table, task: str, cells: str, at: float, args: argparse.Namespace) -> dict[str, object]:
-    found = incremental.find(table, args.outcome, at, form=args.form)
+    found = incremental.find(table, args.outcome, at, form=args.form, learner=args.learner, repeats=args.repeats)
     told: dict[str, object] = {"task": task, "cells": cells, "of training": f"{100 * at:g} %", "n": found.units}
     told |= {name: interval(found.predictors, name) for name in ("settings", KNOWN, "spectrum", AFTER)}
     return told | {"the spectrum adds": interval(found.gains, KNOWN)}
@@ -39,6 +40,8 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--outcome", default="measures/loss")
     parser.add_argument("--form", choices=("summaries", "quantiles", "components"), default="summaries")
+    parser.add_argument("--learner", choices=tuple(incremental.BY), default="ridge")
+    parser.add_argument("--repeats", type=int, default=10)
     args = parser.parse_args()
     one_thread()
     table, rows = Table.read(args.folder), []

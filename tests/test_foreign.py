@@ -1,6 +1,8 @@
 """Somebody else's sweep, from a file to a table: what is there is kept, what is wrong is said with its place."""
 
 import json
+import re
+from pathlib import Path
 
 import made_up_early
 import numpy as np
@@ -136,3 +138,15 @@ def test_the_command_line_keeps_a_table_that_the_atlas_draws(frame, tmp_path):
     wrong = run(main, ["import", str(file), *said[:2], "--outcome", "val_los", "--results", results])
     assert wrong.exit_code == 2
     assert "theirs.csv: No column is called 'val_los'" in wrong.output
+
+
+def test_the_analyses_page_runs(tmp_path, monkeypatch):
+    """The Python of docs/analyses.md, on a made-up sweep under the name that it reads."""
+    page = Path(__file__).parents[1] / "docs/analyses.md"
+    frame = made_up_early.frame(n=60, effect=1.0)
+    trials = frame["run"].str[1:].astype(int)
+    frame.assign(dropout=trials % 7 / 10).to_csv(tmp_path / "theirs.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    (program,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    exec(program, {})
+    assert (tmp_path / "gain.html").stat().st_size > 1000
