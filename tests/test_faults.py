@@ -20,9 +20,9 @@ from made_up_sweeps import TINY, states
 
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome, Record
-from lyapsweep.sweep import Sweep, SweepError, trainable
+from lyapsweep.sweep import Sweep, SweepError, spaces, trainable
 from lyapsweep.sweep.journal import Journal
-from lyapsweep.sweep.supply import RETRIES, Packs
+from lyapsweep.sweep.supply import RETRIES, Packs, planned
 from lyapsweep.sweep.trouble import Loss
 
 BROKEN = Path(__file__).parent / "broken.py"
@@ -84,6 +84,29 @@ def test_a_pack_too_large_for_the_memory_is_halved_and_the_memory_of_the_first_t
     assert [r.config.seed for r in records] == list(range(8))
     assert {r.outcome for r in records} == {Outcome.FINISHED}
     assert starved == [8, 4, 4]
+
+
+def test_a_pack_that_goes_out_again_is_the_same_pack_and_says_who_has_ended(configs):
+    ended = {configs[2].id}
+    packs = Packs(iter([configs]), {}, lambda: 1, ended.__contains__)
+    first = packs.suggest("")
+    assert packs.lose(first["pack"], [c for c in configs if c.id not in ended], Loss.WORKER) == []
+    again = packs.suggest("")
+    assert (again["pack"], again["configs"]) == (1, first["configs"])
+    assert again["known"] == [configs[2].id]
+
+
+def test_a_resumed_sweep_trains_the_packs_of_its_first_plan(tmp_path, configs):
+    """Whole where a member was cut short; those that failed by themselves; extensions in packs of their own."""
+    sweep = Sweep(base=tmp_path / "tiny.yaml", objective="loss", grid={"seed": list(range(12))})
+    points = spaces.draw(sweep)
+    keys = [p.config.id for p in points]
+    journal = Journal(tmp_path / "optuna.journal", "a", "minimise", "map", 0)
+    ended, failed = {*keys[:4], keys[6]}, {keys[7]}
+    plan = planned([points[:8], points[8:]], 3, "cpu", journal, ended, failed)
+    assert [[c.seed for c in pack] for pack in plan] == [[3, 4, 5], [7], [8, 9], [10, 11]]
+    entered = [t.user_attrs["trial_key"] for t in journal.study.trials]
+    assert entered == [keys[i] for i in (4, 5, 7, 8, 9, 10, 11)]
 
 
 def test_later_packs_of_a_shape_are_cut_to_what_fits(configs):

@@ -203,7 +203,7 @@ class Drive:
         else:
             supply = hunted(sweep, self.base, self.todo, self.lost, size, device, self.journal)
         settings = {"records": str(self.folder.records), "objective": sweep.objective, "device": device}
-        return Packs(supply, settings, room)
+        return Packs(supply, settings, room, self.board.ended)
 
     def tell(self, message: str) -> None:
         self.listen(self.progress(message))
