@@ -167,7 +167,7 @@ class Postgres:
 
 @pytest.fixture
 def postgres():
-    pytest.importorskip("psycopg2", reason="pip install 'lyapsweep[server]' brings PostgreSQL's driver")
+    pytest.importorskip("psycopg2", reason="pip install 'lyapsweep[cluster]' brings PostgreSQL's driver")
     if postgres_programs() is None:
         pytest.skip("no PostgreSQL is installed here (Debian: apt-get install postgresql)")
     import tempfile
