@@ -190,7 +190,7 @@ class Drive:
         except (OSError, Interrupted) as error:
             self.why = self.why or str(error)
         if self.scribe:
-            self.scribe.close()
+            self.scribe.close(self.beat)
 
     def searcher(self, room: Room, device: str) -> Packs:
         sweep = self.sweep
