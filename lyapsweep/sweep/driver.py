@@ -231,7 +231,8 @@ class Drive:
         try:
             about = self.folder.tell({"outcomes": counts(progress)})
             self.ledger.refresh()
-            self.ledger.sync(self.folder.path)
+            if self.ended or self.scribe is None or self.scribe.left_out:  # else all has been logged just now
+                self.ledger.sync(self.folder.path)
             self.ledger.reconcile()
             files = [file for file in (self.folder.about, atlas) if file]
             self.ledger.summary(about, files, numbers(progress, self.sweep.objective))
