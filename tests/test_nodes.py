@@ -108,11 +108,13 @@ def same_to_the_bit(here, there) -> None:
 
 
 @pytest.mark.cluster
-def test_a_node_dies_another_joins_and_every_number_is_the_same_to_the_bit(nodes, tmp_path, monkeypatch):
+def test_nodes_die_another_joins_and_every_number_is_the_same_to_the_bit(nodes, tmp_path, monkeypatch):
+    """Both nodes are killed: for a while there is nowhere to train, and what is left is trained where nobody was."""
     monkeypatch.chdir(ROOT)
     process = sweeping(tmp_path, nodes.address)
     wait_until_done(process, tmp_path, 1)
-    nodes.remove_node(nodes.workers[0], allow_graceful=False)
+    for worker in nodes.workers:
+        nodes.remove_node(worker, allow_graceful=False)
     third = nodes.add_node(num_cpus=1, **nodes.small)
     said = ended_well(process, tmp_path)
     assert f"{TRIALS}/{TRIALS}" in said

@@ -153,7 +153,7 @@ class Drive:
                 room = Room(jobs, gpus)
                 most = self.packs_of or PACK[self.sweep.intent]
                 room.wait(math.ceil(self.todo / most), wait_for_nodes(address), stop)
-                searcher = self.searcher(room, "cuda" if gpus else "cpu")
+                searcher = self.searcher(room, "cuda" if gpus else "cpu", stop)
                 self.watch = self.watcher(searcher, limit, stop)
                 train(self.sweep, self.base, searcher, self.watch, gpus)
         except (Interrupted, KeyboardInterrupt) as reason:
@@ -192,7 +192,7 @@ class Drive:
         if self.scribe:
             self.scribe.close(self.beat)
 
-    def searcher(self, room: Room, device: str) -> Packs:
+    def searcher(self, room: Room, device: str, stop: threading.Event) -> Packs:
         sweep = self.sweep
         size = self.packs_of or PACK[sweep.intent]
         if self.packs_of is None and device == "cpu" and sweep.intent == "map":  # none shall be idle beside a long pack
@@ -203,7 +203,14 @@ class Drive:
         else:
             supply = hunted(sweep, self.base, self.todo, self.lost, size, device, self.journal)
         settings = {"records": str(self.folder.records), "objective": sweep.objective, "device": device}
-        return Packs(supply, settings, room, self.board.ended)
+
+        def room_now() -> int:  # while no node is there Ray asks for a pack each second, and calls nobody else
+            self.beat()
+            if stop.is_set():
+                raise Interrupted
+            return room()
+
+        return Packs(supply, settings, room_now, self.board.ended)
 
     def tell(self, message: str) -> None:
         self.listen(self.progress(message))
