@@ -5,13 +5,14 @@ import shlex
 import shutil
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 
 import made_up
 import made_up_map
 import numpy as np
 import pytest
 
-from lyapsweep.analysis import heatmap
+from lyapsweep.analysis import correlation, heatmap
 from lyapsweep.atlas import alone, explorer, foretelling, page, report
 from lyapsweep.atlas.view import View
 from lyapsweep.config import Config
@@ -142,8 +143,8 @@ def test_the_lines_of_zero_exponents_lie_where_they_were_planted(browser, addres
 
 def test_the_predictability_time_stands_on_the_interval(browser, tmp_path):
     with opened(browser, written(made_up.table(), tmp_path)) as tab:
-        share = tab.evaluate("""() => { const p = explorer.drawn[0], x = document.querySelector(".panels line.time").x1;
-            return (x.baseVal.value - p.px(p.map.x.centres[3])) / (p.px(p.map.x.centres[4]) - p.px(p.map.x.centres[3])); }""")
+        left, right = (tab.evaluate(f"explorer.drawn[0].px(explorer.drawn[0].map.x.centres[{i}])") for i in (3, 4))
+        share = (float(tab.get_attribute(".panels line.time", "x1")) - left) / (right - left)
     expected = np.log(np.log(2) / made_up.LAMBDA_MAX / 40) / np.log(80 / 40)
     assert share == pytest.approx(expected, abs=0.01)
 
@@ -334,6 +335,7 @@ def test_a_browser_that_cannot_unpack_says_so_and_shows_the_words(browser, tmp_p
 
 def test_a_page_of_4096_trials_is_light_and_its_words_come_first(browser, tmp_path, monkeypatch):
     monkeypatch.setattr(foretelling, "ENOUGH", 10**6)  # what is learned from spectra takes minutes, and little room
+    monkeypatch.setattr(correlation, "find", partial(correlation.find, resamples=50))
     table = made_up_map.table(64, exponents=32)
     path = report.write(table, tmp_path / "atlas.html")
     assert path.stat().st_size < 5e6 - 1e6  # a megabyte for what was left out

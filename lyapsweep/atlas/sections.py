@@ -13,6 +13,7 @@ from lyapsweep.atlas.view import View, is_numeric
 from lyapsweep.registry import UnknownName
 
 SAID = (TooFew, UnknownName, correlation.Hunted)  # what an analysis may answer instead of a finding
+TOLD = ("command", "question", "name", "base", "runs")  # elsewhere on the page
 INTENTS = {
     "map": "a map: the trials fill the space evenly and nobody was stopped early",
     "hunt": "a hunt: the sampler went where it found success and the scheduler stopped the rest",
@@ -265,7 +266,7 @@ def provenance(view: View) -> str:
     about, frame = view.table.about, view.finals.frame
     parts = [f"<pre>{page.text(about['command'])}</pre>"] if about.get("command") else []
     packs = frame["provenance/pack"].fillna(1).astype(float) if "provenance/pack" in frame else 1.0
-    facts: list[tuple[str, object]] = [(k, v) for k, v in about.items() if k not in ("command", "question", "name")]
+    facts: list[tuple[str, object]] = [(k, v) for k, v in about.items() if k not in TOLD]
     facts += [("seconds of compute, all trials", float(np.nansum(frame["seconds"].astype(float) / packs)))]
     names = [
         "seed",

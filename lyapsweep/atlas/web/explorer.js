@@ -188,10 +188,11 @@ class Explorer {
     const { choice, trials } = this, [x, y] = [trials.setting(choice.x), trials.setting(choice.y)];
     this.mapped = trials.mapped(choice);
     const { panels, range } = this.mapped;
+    const [across, up] = [axisOf(x), axisOf(y)];
     const map = {
-      x: axisOf(x), y: axisOf(y), paint: painter(trials.scale, range), lines: choice.lines,
+      x: across, y: up, paint: painter(trials.scale, range), lines: choice.lines,
       interval: choice.x === "forcing/interval" ? "x" : choice.y === "forcing/interval" ? "y" : null,
-      names: { x: x.name, y: y?.name ?? "", xTicks: x.labels, yTicks: y?.labels ?? [] },
+      names: { x: x.name, y: y?.name ?? "", xTicks: ticksOf(x, across), yTicks: ticksOf(y, up) },
     };
     this.drawn = panels.map(panel => new Panel(panel, map, (...where) => this.at(...where)));
     this.panels.replaceChildren(...this.drawn.map(panel => panel.figure));
@@ -286,8 +287,8 @@ class Explorer {
   }
 
   open(panel, i, j, kept) {
-    const { x, y, xTicks, yTicks } = panel.map.names, { name, cells } = panel.panel;
-    const where = [...(name ? [["panel", name]] : []), [x, xTicks[i]], ...(y ? [[y, yTicks[j]]] : [])];
+    const { name, cells } = panel.panel, [x, y] = [this.choice.x, this.choice.y].map(n => this.trials.setting(n));
+    const where = [...(name ? [["panel", name]] : []), [x.name, x.labels[i]], ...(y ? [[y.name, y.labels[j]]] : [])];
     const chosen = this.trials.trial.indexOf(this.choice.trial);
     this.card.show(where, cells[j][i], this.choice, kept, kept ? chosen : null);
   }

@@ -62,10 +62,11 @@ class Card {
     const { column, outcomes } = this.trials, counts = {};
     for (const i of cell.rows) counts[outcomes[i]] = (counts[outcomes[i]] ?? 0) + 1;
     const parts = Object.entries(counts).map(([name, n]) => `${n} ${name}`).join(", ");
-    const chosen = column(choice.colour), what = chosen?.better && choice.worth === "best" ? "best" : "median";
-    const value = !chosen ? "" : chosen.of ? digits(cell.value) : `${what} ${digits(cell.value)}`;
+    const chosen = column(choice.colour), what = chosen?.better && choice.worth === "best" ? "best " : "median ";
+    const several = cell.rows.length > 1;
+    const value = !chosen ? "" : chosen.of || !several ? digits(cell.value) : `${what}${digits(cell.value)}`;
     const exponents = Number.isNaN(cell.after) && Number.isNaN(cell.before) ? ""
-      : ` Median λ₁ ${digits(cell.before)} before training, ${digits(cell.after)} after (nats per step).`;
+      : ` ${several ? "Median λ₁" : "λ₁"} ${digits(cell.before)} before training, ${digits(cell.after)} after (nats per step).`;
     return `${parts}. ${chosen ? `${chosen.label}: ${value}.` : ""}${exponents}`;
   }
 

@@ -33,6 +33,31 @@ function axisOf(setting) {
   return { ...axis, ordered: true, at };
 }
 
+const MOST_TICKS = 14;  // places that are each named on an axis
+
+/** [where, words] along an axis: its places, or round numbers where there are many places. */
+function ticksOf(setting, axis) {
+  if (!setting) return [];
+  const { labels, centres, scale } = setting, n = labels.length;
+  if (n <= MOST_TICKS || !axis.ordered || scale === "even") return labels.map((words, i) => [axis.centres[i], words]);
+  const round = scale === "log" ? decades(centres[0], centres[n - 1]) : steps(centres[0], centres[n - 1]);
+  return round.map(v => [axis.at(v), digits(v)]).filter(([at]) => !Number.isNaN(at));
+}
+
+/** Powers of ten between two numbers, or those and twice and five times them where there are few. */
+function decades(low, high) {
+  const powers = [];
+  for (let k = Math.floor(Math.log10(low)); k <= Math.ceil(Math.log10(high)); k++) powers.push(10 ** k);
+  const finer = powers.flatMap(v => [v, 2 * v, 5 * v]);
+  return Math.log10(high / low) > 3 ? powers : finer;
+}
+
+function steps(low, high) {
+  const rough = (high - low) / 6, power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find(k => k * power >= rough), first = Math.ceil(low / step);
+  return Array.from({ length: Math.floor(high / step) - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(6)));
+}
+
 /** A colour of the scale for a value between its ends. */
 function painter(scale, range) {
   const stops = scale.map(c => c.match(/\d+/g).map(Number)), bend = v => range.log ? Math.log(v) : v;
@@ -106,7 +131,7 @@ class Panel {
   /** Draw into `width` pixels. */
   draw(width) {
     const { x, y } = this.map, rows = y.edges.length - 1;
-    const longest = Math.max(0, ...this.map.names.yTicks.map(words => words.length));
+    const longest = Math.max(0, ...this.map.names.yTicks.map(([, words]) => words.length));
     this.start = Math.round(Math.min(26 + 6.4 * Math.max(3, longest), width * .3));
     this.wide = Math.max(80, width - this.start - RIGHT);
     this.title.style.marginLeft = `${this.start}px`;
@@ -138,9 +163,9 @@ class Panel {
     const [cx, cy] = [box.x + box.width / 2, box.y + box.height / 2];
     ink.fillStyle = cell.state === "value" ? this.map.paint(cell.value) : cell.state === "diverged" ? "#d4d4d4" : "#fff";
     if (gap) ink.fillRect(...area); else ink.fillRect(Math.floor(box.x), Math.floor(box.y), Math.ceil(box.width + .5), Math.ceil(box.height + .5));
-    ink.strokeStyle = "#444";
+    ink.strokeStyle = small < 14 ? "#888" : "#444";
     ink.lineWidth = 1.1;
-    if (cell.state === "diverged") cross(ink, cx, cy, Math.min(6, small * .28));
+    if (cell.state === "diverged" && small > 5) cross(ink, cx, cy, Math.min(6, small * .28));
     if (cell.state === "failed") hatch(ink, area);
     if (cell.state === "none") { ink.fillStyle = "#999"; ink.fillRect(cx - 1.5, cy - 1.5, 3, 3); }
     if (cell.state === "value" && cell.lost && small > 11) {  // some were lost: a cross in the corner
@@ -155,11 +180,11 @@ class Panel {
 
   /** The axes with their ticks and names. */
   *frame() {
-    const { x, y, names } = this.map, [base, right] = [TOP + this.high, this.start + this.wide];
+    const { names } = this.map, [base, right] = [TOP + this.high, this.start + this.wide];
     yield shape("rect", { x: this.start, y: TOP, width: this.wide, height: this.high, class: "frame" });
     let last = -Infinity;
-    for (const [i, words] of names.xTicks.entries()) {
-      const [at, half] = [this.px(x.centres[i]), 3.4 * words.length];
+    for (const [share, words] of names.xTicks) {
+      const [at, half] = [this.px(share), 3.4 * words.length];
       if (at - half < last + 5) continue;
       last = at + half;
       yield shape("line", { x1: at, x2: at, y1: base, y2: base + 4, class: "frame" });
@@ -167,8 +192,8 @@ class Panel {
     }
     last = Infinity;
     const most = Math.floor((this.start - 24) / 6);
-    for (const [j, words] of names.yTicks.entries()) {
-      const at = this.py(y.centres[j]);
+    for (const [share, words] of names.yTicks) {
+      const at = this.py(share);
       if (at > last - 13) continue;
       last = at;
       yield shape("line", { x1: this.start - 4, x2: this.start, y1: at, y2: at, class: "frame" });
