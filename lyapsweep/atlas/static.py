@@ -41,7 +41,7 @@ def write(page: Path, formats: Sequence[str]) -> list[Path]:
     figures, files = zip(*wanted, strict=True)
     heights = [int(fig.layout.height or 450) for fig in figures]
     try:
-        plotly.io.write_images(list(figures), list(files), width=WIDTH, height=heights, scale=SCALE)
+        plotly.io.write_images(list(figures), list(files), width=WIDTH, height=heights, scale=SCALE)  # type: ignore[arg-type]
     except RuntimeError as error:
         said = str(error).strip().partition("\n")[0]
         raise NoPictures(
