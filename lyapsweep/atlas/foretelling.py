@@ -26,7 +26,7 @@ def foretells(view: View) -> bool:
 
 def added(view: View) -> str:
     """What spectra add to settings and early scores, at the first update and a little later."""
-    found = [incremental.find(view.table, view.objective, at, map=view.map, repeats=3) for at in EARLY]
+    found = [incremental.find(view.table, view.objective, at, map=view.map, repeats=2) for at in EARLY]
     rows = [
         [f"{100 * at:g} %", base, float(g.value[i]), float(g.low[i]), float(g.high[i]), f.units]
         for at, f in zip(EARLY, found, strict=True)
@@ -41,7 +41,7 @@ def added(view: View) -> str:
         "table has the gains at other times; intervals hold 95 %. Ridge regression does not see how settings interact, "
         "and a spectrum may stand in for that; trees do."
     )
-    grown = incremental.find(view.table, view.objective, AT, map=view.map, learner="trees", repeats=2, folds=5)
+    grown = incremental.find(view.table, view.objective, AT, map=view.map, learner="trees", repeats=1, folds=5)
     return shown(incremental, last, words) + said(incremental.sentence(grown)) + page.table(heads, rows)
 
 
@@ -71,7 +71,7 @@ def which(view: View) -> str:
 
 
 def settings(view: View) -> str:
-    found = importance.find(view.table, view.objective, view.map, fraction=AT, draws=20)
+    found = importance.find(view.table, view.objective, view.map, fraction=AT, draws=10)
     words = (
         f"Importance by {found.evaluator}, of settings among settings and of statistics among statistics; "
         "lines hold 95 %."
