@@ -25,6 +25,7 @@ from lyapsweep.sweep.scribe import Scribe
 from lyapsweep.sweep.spaces import Point, draw, varied
 from lyapsweep.sweep.supply import Packs, hunted, planned
 from lyapsweep.sweep.trouble import Interrupted, interruptible
+from lyapsweep.sweep.untracked import NONE, Untracked
 from lyapsweep.sweep.watch import Watch
 from lyapsweep.table import Table
 
@@ -59,7 +60,7 @@ def run(
     time_limit     seconds that a trial may train, with those of its pack; a worker that takes longer is killed
     address        of a running Ray cluster, else RAY_ADDRESS, else a Ray of this machine's own. The nodes of a cluster
                    must see `results` under the same path
-    tracking_uri   else MLFLOW_TRACKING_URI, else `results/mlflow.db`
+    tracking_uri   else MLFLOW_TRACKING_URI, else `results/mlflow.db`; "none" logs nothing to MLflow
     seed           of the draws from a space; a trial's own seed is part of its config
     listen         is called with a Progress at every event
 
@@ -118,7 +119,8 @@ class Drive:
         """MLflow, Optuna and sweep.json, each put in order after an earlier driver that may have died."""
         sweep, name = self.sweep, self.folder.name
         self.folder.sweep_up()
-        self.ledger = tracking.prepare(name, self.uri, self.folder.path / "artifacts")
+        artifacts = self.folder.path / "artifacts"
+        self.ledger = Untracked() if self.uri == NONE else tracking.prepare(name, self.uri, artifacts)
         self.ledger.reconcile()
         self.ledger.varied, self.ledger.labels = self.varied, {"intent": sweep.intent, "objective": sweep.objective}
         self.journal = Journal(self.folder.journal, name, sweep.direction, sweep.intent, self.seed)

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 
 from lyapsweep.config import Config
 from lyapsweep.record import Record
+from lyapsweep.sweep.untracked import Untracked
 from lyapsweep.tracking import Ledger
 
 log = logging.getLogger("lyapsweep")
@@ -27,7 +28,7 @@ class Scribe:
     is the latest error, `outages` how often the server went away.
     """
 
-    def __init__(self, ledger: Ledger):
+    def __init__(self, ledger: Ledger | Untracked):
         self.ledger = ledger
         self.trouble: Exception | None = None
         self.outages = self.left_out = 0
