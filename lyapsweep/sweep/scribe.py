@@ -42,7 +42,8 @@ class Scribe:
         self.tasks.put(lambda: self.ledger.begin(config))
 
     def write(self, file: Path) -> None:
-        self.tasks.put(lambda: self.ledger.write(Record.load(file), file))
+        if not isinstance(self.ledger, Untracked):  # nobody asks for what would be read
+            self.tasks.put(lambda: self.ledger.write(Record.load(file), file))
 
     @property
     def behind(self) -> int:

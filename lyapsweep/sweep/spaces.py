@@ -130,6 +130,11 @@ def on_grid(sweep: Sweep, base: Config) -> Iterator[Point]:
         raise SweepError(f"No point of the grid has {', '.join(f'{k} = {v!r}' for k, v in sweep.where.items())}.")
 
 
+def numeric(values: Sequence[Any]) -> bool:
+    """Whether all values of an axis are numbers."""
+    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+
+
 def among(wanted: Any) -> list[Any]:
     return wanted if isinstance(wanted, list) else [wanted]
 
