@@ -125,6 +125,7 @@ def test_grid_values_are_even_and_short():
     values = spaces.log_points(3e-3, 3, 64)
     np.testing.assert_allclose(values, np.geomspace(3e-3, 3, 64), rtol=2e-3)
     assert max(len(str(v)) for v in values) <= 8
+    assert spaces.log_points(0.5, 5e29, 4) == [0.5, 5e9, 5e19, 5e29]
     deep = spaces.points(1.2, 1.2 + 1e-9, 64)
     assert len(set(deep)) == 64
     for bad in ((2, 1, 4), (1, 2, 1)):

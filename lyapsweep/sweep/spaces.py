@@ -61,7 +61,7 @@ def log_points(low: float, high: float, n: int) -> list[float]:
     if n < 2 or not 0 < low < high:
         raise SweepError(f"log_points: 0 < low < high and n >= 2 must hold, but got (low={low}, high={high}, n={n}).")
     ratio = (high / low) ** (1 / (n - 1))
-    return [short([low * ratio**i], low * ratio**i * (ratio - 1))[0] for i in range(n)]
+    return [short([value], value * min(1, ratio - 1))[0] for value in (low * ratio**i for i in range(n))]
 
 
 def short(values: Sequence[float], step: float) -> list[float]:
