@@ -151,6 +151,7 @@ def test_a_map_is_refined_on_ray_without_mlflow_and_its_rounds_are_replayed(base
     assert not (tmp_path / "mlflow.db").exists()
     table = Table.read(done.folder)
     assert table.about["trials"] == table.about["refined"]["asked"] == done.progress.asked
+    assert table.about["refined"]["axes"] == grid
     rows = table.finals.frame
     outcomes = {t: (Outcome(o), v) for t, o, v in zip(rows["trial"], rows["outcome"], rows["measures/loss"])}
     refinement = Refinement(sweep, spaces.draw(sweep))

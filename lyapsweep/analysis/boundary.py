@@ -68,7 +68,7 @@ def find(table: Table, x: str, y: str, column: str, threshold: float | None = No
     seed), `TooFew` where an axis has fewer than 16 values or no border runs through the plane.
     """
     trials = judged(table, column)
-    xs, ys = (np.unique(numbers(trials.table, axis)) for axis in (x, y))
+    xs, ys = (places(trials.table, axis) for axis in (x, y))
     for axis, values in ((x, xs), (y, ys)):
         require(len(values), FEWEST, f"values of {axis}")
     value, trained = raster(trials.table, x, y, xs, ys, trials.values)
@@ -97,6 +97,12 @@ def find(table: Table, x: str, y: str, column: str, threshold: float | None = No
         after=np.where(lost, np.nan, after[tuple(nearest)]),  # type: ignore[arg-type]
         boxes=box_counting(inside),
     )
+
+
+def places(table: Table, axis: str) -> np.ndarray:
+    """The values of an axis: those of the sweep's grid where it was refined, for not every one was trained."""
+    refined = table.about.get("refined") or {}
+    return np.unique(np.append(numbers(table, axis), refined.get("axes", {}).get(axis, [])))
 
 
 def raster(
@@ -159,9 +165,9 @@ def slope(sides: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
 def sentence(finding: Finding) -> str:
     """The dimension with its standard error and fit range, and what lies on either side of the border."""
     boxes, inside, what = finding.boxes, finding.inside, label(finding.column)
-    kind = "not lost" if finding.threshold is None else f"{what} {'>' if rising(finding) else '<'} {digits(finding.threshold)}"
+    kind = "are not lost" if finding.threshold is None else f"have {what} {'>' if rising(finding) else '<'} {digits(finding.threshold)}"
     words = (
-        f"{inside.mean():.0%} of {inside.size} places are {kind}, {finding.lost.mean():.0%} were lost. Their border has "
+        f"{inside.mean():.0%} of {inside.size} places {kind}, {finding.lost.mean():.0%} were lost. Their border has "
         f"box-counting dimension {boxes.dimension:.2f} ± {boxes.stderr:.2f} (one standard error), from boxes of "
         f"{boxes.sides[0]} to {boxes.sides[-1]} cells of {inside.shape[1]} × {inside.shape[0]}."
     )
@@ -184,8 +190,7 @@ def draw(finding: Finding) -> go.Figure:
     titles = [ink.plain(t) for t in (label(finding.column), "λ_max after training", "Boxes that cover the border")]
     fig = go.Figure(make_subplots(cols=3, subplot_titles=titles, horizontal_spacing=0.09))
     fig.update_layout(ink.figure(420, legend=False).layout, margin={"t": 40})
-    shades = colours(finding)
-    for col, shade in enumerate(shades, start=1):
+    for col, shade in enumerate(colours(finding), start=1):
         lost = np.where(finding.lost, 1.0, np.nan)
         grey = {"colorscale": [[0, LOST], [1, LOST]], "showscale": False, "hoverinfo": "skip"}
         fig.add_heatmap(x=finding.xs, y=finding.ys, z=lost, **grey, row=1, col=col)
@@ -224,8 +229,10 @@ def colours(finding: Finding) -> list[dict[str, object]]:
 def scale(finding: Finding, col: int) -> dict[str, object]:
     bar = {"thickness": 10, "len": 0.9, "x": (0.275, 0.64)[col - 1]}
     if col == 1:
-        ticks = heatmap.decades(finding.value, wide(finding.value))
-        return {"colorscale": ink.SCALE, "reversescale": not rising(finding), "colorbar": bar | ticks}
+        log, ends = wide(finding.value), np.array(limits(finding.value))
+        low, high = np.log10(ends) if log else ends
+        shown = {"cmin": float(low), "cmax": float(high), "colorbar": bar | heatmap.decades(ends, log)}
+        return {"colorscale": ink.SCALE, "reversescale": not rising(finding)} | shown
     return {"colorscale": ink.DIVERGING, "cmid": 0, "cmin": -1, "cmax": 1, "colorbar": bar}
 
 
@@ -236,22 +243,30 @@ def save(finding: Finding, path: Path) -> None:
         return
     from matplotlib.figure import Figure
 
-    page = Figure(figsize=(11, 3.6), layout="constrained", dpi=110)
-    outcome, exponent, counts = page.subplots(1, 3, width_ratios=(1, 1, 0.75))
-    norm = "log" if wide(finding.value) else "linear"
-    shades = "viridis" if rising(finding) else "viridis_r"
+    page = Figure(figsize=(11, 3.4), layout="constrained", dpi=110)
+    outcome, exponent, counts = page.subplots(1, 3, width_ratios=(1, 1, 0.7))
+    low, high = limits(finding.value)
+    shades = {"cmap": "viridis" if rising(finding) else "viridis_r", "norm": "log" if wide(finding.value) else "linear"}
+    shades |= {"clim": (low, high)}
     for axes, plane, said, how in (
-        (outcome, finding.value, label(finding.column), {"cmap": shades, "norm": norm}),
-        (exponent, finding.after, "λ_max after training", {"cmap": "RdBu_r", "vmin": -1, "vmax": 1}),
+        (outcome, finding.value, label(finding.column), shades),
+        (exponent, finding.after, "λ_max after training", {"cmap": "RdBu_r", "clim": (-1, 1)}),
     ):
-        page.colorbar(axes.pcolormesh(finding.xs, finding.ys, plane, **how), ax=axes, pad=0.01)
-        axes.set(title=said, xlabel=finding.x, ylabel=finding.y, facecolor=LOST)
+        page.colorbar(axes.pcolormesh(finding.xs, finding.ys, plane, **how), ax=axes, pad=0.01, extend="both")
+        axes.set(xlabel=finding.x, ylabel=finding.y, facecolor=LOST)
         axes.set(xscale="log" if finding.x_log else "linear", yscale="log" if finding.y_log else "linear")
+        axes.set_title(said, fontsize=10)
+    outcome.contour(finding.xs, finding.ys, finding.inside, [0.5], colors="black", linewidths=0.6)
     if np.nanmin(finding.before) < 0 < np.nanmax(finding.before):
         exponent.contour(finding.xs, finding.ys, finding.before, [0], colors="black", linewidths=1)
-    counts.loglog(finding.boxes.sides, finding.boxes.counts, "o", color=ink.colour(0))
-    counts.loglog(finding.boxes.sides, fitted(finding.boxes), color=ink.colour(0), lw=1)
-    counts.set(title=f"N(s) ~ s^-{finding.boxes.dimension:.2f}", xlabel="side s of the boxes (cells)")
-    for axes in (outcome, exponent, counts):
-        axes.title.set_size(10)
+    counts.plot(np.log2(finding.boxes.sides), np.log2(finding.boxes.counts), "o", color=ink.colour(0))
+    counts.plot(np.log2(finding.boxes.sides), np.log2(fitted(finding.boxes)), color=ink.colour(0), lw=1)
+    counts.set(xlabel="log₂ s, side in cells", ylabel="log₂ N(s)")
+    counts.set_title(f"D = {finding.boxes.dimension:.2f} ± {finding.boxes.stderr:.2f}", fontsize=10)
     page.savefig(path)
+
+
+def limits(values: np.ndarray) -> tuple[float, float]:
+    """Where the colours of an outcome end: a few networks on the way to being lost would take all of them."""
+    low, high = np.nanpercentile(values, (1, 95))
+    return float(low), float(high)

@@ -81,7 +81,7 @@ class Refinement:
         if len(axes) < 2 or sweep.where:
             said = f"where={dict(sweep.where)}" if sweep.where else f"{', '.join(axes) or 'no'} axis of five numbers"
             raise SweepError(f"--refine needs a whole grid with two axes of five numbers or more, but there is {said}.")
-        self.shape = tuple(len(values) for values in axes.values())
+        self.axes, self.shape = axes, tuple(len(values) for values in axes.values())
         self.places: dict[str, tuple[str, tuple[int, ...]]] = {}
         for point in points:
             panel = str({k: v for k, v in point.params.items() if k not in axes})
@@ -150,4 +150,5 @@ class Refinement:
 
     def about(self) -> dict[str, Any]:
         """What sweep.json says of it."""
-        return {"refined": {"grid": len(self.points), "asked": self.asked, "threshold": self.threshold}}
+        told = {"grid": len(self.points), "asked": self.asked, "threshold": self.threshold, "axes": self.axes}
+        return {"refined": told}
