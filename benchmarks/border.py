@@ -3,14 +3,15 @@
     lyapsweep sweep sweeps/border.py
     python -m benchmarks.border results/border --picture border.png
 
-Replays the rounds of `--refine` on the outcomes of the whole grid, so that what is compared is the choice of points alone.
+Replays the rounds of `--refine` on the outcomes of the whole grid, so that what is compared is the choice of points
+alone; `--refined` names the folder of a map that was refined in earnest, which is compared as well.
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
 
 from lyapsweep.analysis import boundary
 from lyapsweep.sweep.refinement import UNKNOWN, rounds
@@ -27,27 +28,38 @@ def replay(labels: np.ndarray) -> np.ndarray:
 
 def agreement(labels: np.ndarray, trained: np.ndarray) -> float:
     """The share of all cells whose nearest trained cell has their label."""
-    nearest = distance_transform_edt(~trained, return_distances=False, return_indices=True)
-    return float((labels[tuple(nearest)] == labels).mean())
+    return float((boundary.nearest(labels, trained) == labels).mean())
+
+
+def told(folder: Path, axes: Sequence[str], threshold: float | None) -> boundary.Finding:
+    table = Table.read(folder)
+    return boundary.find(table, axes[0], axes[1], f"measures/{table.about['objective']}", threshold)
+
+
+def outcomes(found: boundary.Finding) -> np.ndarray:
+    return np.where(found.lost, 0, 1 + found.inside)
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(description=__doc__)
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("folder", type=Path)
     options.add_argument("--threshold", type=float, default=0.363)
     options.add_argument("--axes", nargs=2, default=["init/gain", "training/lr"])
+    options.add_argument("--refined", type=Path)
     options.add_argument("--picture", type=Path)
     given = options.parse_args()
-    table, told = Table.read(given.folder), None
-    for threshold in (None, given.threshold):
-        told = boundary.find(table, *given.axes, f"measures/{table.about['objective']}", threshold)
-        print(boundary.sentence(told))
-    assert told is not None
-    labels = np.where(told.lost, 0, 1 + told.inside)
+    alive, learnt = (told(given.folder, given.axes, threshold) for threshold in (None, given.threshold))
+    labels = outcomes(learnt)
+    for found in (alive, learnt):
+        print(boundary.sentence(found))
     trained = replay(labels)
-    print(f"Refined: {trained.mean():.1%} of the trials, right on {agreement(labels, trained):.2%} of the cells.")
+    print(f"Replayed: {trained.mean():.1%} of the trials, right on {agreement(labels, trained):.2%} of the cells.")
+    if given.refined:
+        refined = told(given.refined, given.axes, given.threshold)
+        right = (outcomes(refined) == labels).mean()
+        print(f"In earnest: {refined.trained.mean():.1%} of the trials, right on {right:.2%} of the cells.")
     if given.picture:
-        boundary.save(told, given.picture)
+        boundary.save(learnt, given.picture)
 
 
 if __name__ == "__main__":

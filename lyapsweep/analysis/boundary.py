@@ -36,7 +36,7 @@ class Boxes(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """Arrays (y, x) over the values `xs` and `ys` of two settings; what was not `trained` has its nearest trained answer.
+    """Arrays (y, x) over the values `xs` and `ys` of two settings; what was not `trained` has the nearest answer.
 
     `value` of the outcome, NaN where `lost`; `inside`: on the good side of `threshold`, or, without one, not lost;
     `before` and `after` the largest exponent (nats per step) at step 0 and at the end, NaN where there is none.
@@ -73,8 +73,7 @@ def find(table: Table, x: str, y: str, column: str, threshold: float | None = No
         require(len(values), FEWEST, f"values of {axis}")
     value, trained = raster(trials.table, x, y, xs, ys, trials.values)
     lost, _ = raster(trials.table, x, y, xs, ys, trials.lost.astype(float))
-    nearest = distance_transform_edt(~trained, return_distances=False, return_indices=True)
-    value, lost = (values[tuple(nearest)] for values in (value, lost == 1))  # type: ignore[arg-type]
+    value, lost = nearest(value, trained), nearest(lost == 1, trained)
     way = direction(table, column)
     inside = ~lost if threshold is None else ~lost & ((value > threshold) if way == "maximise" else (value < threshold))
     exponent, firsts = f"spectra/{map}/maximum", table.take((table.column("step") == 0).to_numpy(bool))
@@ -94,9 +93,14 @@ def find(table: Table, x: str, y: str, column: str, threshold: float | None = No
         inside=inside,
         trained=trained,
         before=before,
-        after=np.where(lost, np.nan, after[tuple(nearest)]),  # type: ignore[arg-type]
+        after=np.where(lost, np.nan, nearest(after, trained)),
         boxes=box_counting(inside),
     )
+
+
+def nearest(values: np.ndarray, trained: np.ndarray) -> np.ndarray:
+    """`values` (y, x), at places that were not trained those of the nearest one that was."""
+    return values[tuple(np.asarray(distance_transform_edt(~trained, return_distances=False, return_indices=True)))]
 
 
 def places(table: Table, axis: str) -> np.ndarray:
@@ -130,11 +134,11 @@ def exponents(table: Table, x: str, y: str, xs: np.ndarray, ys: np.ndarray, expo
 def box_counting(inside: np.ndarray) -> Boxes:
     """The dimension of the border of a mask (y, x): minus the slope of log N over log s, by least squares.
 
-    Sides run from two cells to an eighth of the shorter axis, or to four, about half an octave apart: one cell is as fine
-    as the grid knows the border, and a handful of boxes sees its outline. The standard error is that of a jackknife over
-    4 x 4 tiles of the plane and of the scatter about the line, in quadrature; it says nothing of the resolution, by
-    which a Koch curve (1.262) reads 0.06 low on 64 x 64 cells and 0.03 on 512 x 512. Raises `TooFew` where the mask has
-    no border or is smaller than 16 x 16.
+    Sides run from two cells to an eighth of the shorter axis, or to four, about half an octave apart: one cell is
+    as fine as the grid knows the border, and a handful of boxes sees its outline. The standard error is that of a
+    jackknife over 4 x 4 tiles of the plane and of the scatter about the line, in quadrature; it says nothing of the
+    resolution, by which a Koch curve (1.262) reads 0.06 low on 64 x 64 cells and 0.03 on 512 x 512. Raises `TooFew`
+    where the mask has no border or is smaller than 16 x 16.
     """
     require(min(inside.shape), FEWEST, "cells along an axis")
     corners = np.stack([inside[:-1, :-1], inside[1:, :-1], inside[:-1, 1:], inside[1:, 1:]])
@@ -165,7 +169,11 @@ def slope(sides: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
 def sentence(finding: Finding) -> str:
     """The dimension with its standard error and fit range, and what lies on either side of the border."""
     boxes, inside, what = finding.boxes, finding.inside, label(finding.column)
-    kind = "are not lost" if finding.threshold is None else f"have {what} {'>' if rising(finding) else '<'} {digits(finding.threshold)}"
+    kind = (
+        "are not lost"
+        if finding.threshold is None
+        else f"have {what} {'>' if rising(finding) else '<'} {digits(finding.threshold)}"
+    )
     words = (
         f"{inside.mean():.0%} of {inside.size} places {kind}, {finding.lost.mean():.0%} were lost. Their border has "
         f"box-counting dimension {boxes.dimension:.2f} ± {boxes.stderr:.2f} (one standard error), from boxes of "
@@ -203,7 +211,9 @@ def draw(finding: Finding) -> go.Figure:
     )  # fmt: skip
     boxes = finding.boxes
     fig.add_scatter(x=boxes.sides, y=boxes.counts, mode="markers", marker={"color": ink.colour(0)}, row=1, col=3)
-    fig.add_scatter(x=boxes.sides, y=fitted(boxes), mode="lines", line={"color": ink.colour(0), "width": 1}, row=1, col=3)
+    fig.add_scatter(
+        x=boxes.sides, y=fitted(boxes), mode="lines", line={"color": ink.colour(0), "width": 1}, row=1, col=3
+    )
     for col in (1, 2):
         fig.update_xaxes(title=ink.plain(finding.x), type="log" if finding.x_log else "linear", row=1, col=col)
         fig.update_yaxes(title=ink.plain(finding.y), type="log" if finding.y_log else "linear", row=1, col=col)

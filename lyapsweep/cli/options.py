@@ -77,6 +77,6 @@ results = click.option(
 name = click.option("--name", callback=plain_name, help="Name of the experiment.  [default: the file's name]")
 tracking_uri = click.option(
     "--tracking-uri",
-    help="MLflow server or store; a sweep may log to none.  [default: MLFLOW_TRACKING_URI, else mlflow.db in --results]",
+    help="MLflow server or store; a sweep takes none.  [default: MLFLOW_TRACKING_URI, else mlflow.db in --results]",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -14,7 +14,7 @@ from lyapsweep import tracking
 from lyapsweep.atlas import report
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome
-from lyapsweep.sweep.account import Summary, counts, numbers, overcome, start
+from lyapsweep.sweep.account import Summary, counts, known, numbers, overcome, start
 from lyapsweep.sweep.cluster import Room, cluster, train, wait_for_nodes
 from lyapsweep.sweep.definition import Sweep, SweepError
 from lyapsweep.sweep.folder import Folder, settled
@@ -115,18 +115,12 @@ class Drive:
         self.folder.check(ended, [p.config.id for p in self.points] if mapped else None, resume)
         self.board = Board(len(self.points) if mapped else sweep.trials or 0, sweep.direction)
         self.board.known(ended, sweep.objective)
-        self.ended = ended
+        self.ended, self.known = ended, known(ended, sweep.objective)
+        self.todo = self.board.asked - len(ended)
         self.refinement = Refinement(sweep, self.points) if refine else None
         if self.refinement:
-            self.todo = self.refinement.left(self.known())
+            self.todo = self.refinement.left(self.known)
             self.board.asked = max(self.refinement.asked, len(ended))
-        else:
-            self.todo = self.board.asked - len(ended)
-
-    def known(self) -> dict[str, tuple[Outcome, float]]:
-        """Outcome and objective of every trial that had ended before this start."""
-        name = self.sweep.objective
-        return {key: (r.outcome, r.measures.get(name, math.nan)) for key, r in self.ended.items()}
 
     def grow(self, asked: int) -> None:
         """Another round of a refinement was planned."""
@@ -142,7 +136,7 @@ class Drive:
         self.ledger.reconcile()
         self.ledger.varied, self.ledger.labels = self.varied, {"intent": sweep.intent, "objective": sweep.objective}
         self.journal = Journal(self.folder.journal, name, sweep.direction, sweep.intent, self.seed)
-        self.lost = self.journal.reconcile(self.known())
+        self.lost = self.journal.reconcile(self.known)
         self.folder.tell(self.about())
 
     def about(self) -> dict[str, Any]:
@@ -219,8 +213,8 @@ class Drive:
             size = min(size, math.ceil(len(self.points) / room()))
         self.folder.tell({"pack": size})
         if self.refinement:
-            known = self.ended, self.failed
-            supply = self.refinement.supply(size, room(), device, self.journal, *known, self.grow)
+            before = self.ended, self.failed
+            supply = self.refinement.supply(size, room(), device, self.journal, *before, self.grow)
         elif sweep.intent == "map":
             supply = planned(split(self.points, self.parts), size, device, self.journal, self.ended, self.failed)
         else:

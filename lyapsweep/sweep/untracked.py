@@ -1,4 +1,4 @@
-"""No tracking: `--tracking-uri none`. Records, journal and atlas are written as ever; `lyapsweep sync` logs them later."""
+"""No tracking: `--tracking-uri none`. Records, journal and atlas are written as ever; `lyapsweep sync` logs later."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
