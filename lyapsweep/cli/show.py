@@ -171,6 +171,8 @@ def setting(value: Any) -> str:
 
 def viewer(uri: str) -> str:
     """What to do to see an MLflow store: its address, or a command that works where this one did."""
+    if uri == "none":
+        return "not told; `lyapsweep sync` does"
     if uri.startswith(("http://", "https://")):
         return uri
     beside = Path(sys.executable).with_name("mlflow")

@@ -99,7 +99,7 @@ class Packs(Searcher):
         else:
             with writing("The Optuna journal"):
                 pack = next(self.supply, None)
-            if pack is None:  # a pack that is out may yet have to be handed out again
+            if not pack:  # a pack that is out may yet have to be handed out again, or decide what comes next
                 return None if self.out else self.FINISHED
             number, *later = map(self.keep, cut(pack, self.fits.get(pack[0].shape, len(pack))))
             self.again += later
