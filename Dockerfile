@@ -1,4 +1,4 @@
-# One image for laptop, head and worker: `lyapsweep ...` by default, `ray ...` and `mlflow ...` by name.
+# One image for laptop, head, worker and tracking server: `lyapsweep ...` by default, `ray ...` and `mlflow ...` by name.
 #
 #   docker build -t lyapsweep .
 #   docker run --rm --init -v "$PWD/results:/home/lyapsweep/results" lyapsweep run configs/lorenz63.yaml
@@ -11,7 +11,8 @@
 #
 # BASE may also be an image that holds Python 3.11 or newer and torch already: a torch within TORCH is kept.
 # A mounted results folder must be writable for user 1000 (--build-arg USER_ID=$(id -u) makes it yours).
-ARG BASE=python:3.11-slim
+# deploy/ starts every role of it; deploy/constraints.txt pins what is in it.
+ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE}
 
 ARG TORCH="torch>=2.11,<=2.13"
@@ -30,10 +31,10 @@ WORKDIR /home/lyapsweep
 # From what changes least to what changes most: torch, the other requirements, the code.
 RUN pip install --index-url "${TORCH_INDEX}" "${TORCH}"
 
-COPY pyproject.toml source/
-RUN python -c "import tomllib; print(*tomllib.load(open('source/pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
+COPY pyproject.toml deploy/constraints.txt source/
+RUN python -c "import tomllib; p = tomllib.load(open('source/pyproject.toml', 'rb'))['project']; print(*p['dependencies'], *p['optional-dependencies']['server'], sep='\n')" \
         > requirements.txt \
-    && pip install --requirement requirements.txt \
+    && pip install --requirement requirements.txt --constraint source/constraints.txt \
     && rm requirements.txt
 
 COPY README.md source/
@@ -41,8 +42,10 @@ COPY lyapsweep source/lyapsweep
 RUN pip install --no-deps ./source && rm -r source
 COPY configs configs
 COPY sweeps sweeps
+COPY --chmod=755 deploy/healthy /usr/local/bin/healthy
 
 RUN mkdir results && chown lyapsweep results
 USER lyapsweep
+HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["healthy"]
 ENTRYPOINT ["/bin/sh", "-c", "case \"$1\" in ray|mlflow|python|sh|bash) exec \"$@\" ;; *) exec lyapsweep \"$@\" ;; esac", "lyapsweep"]
 CMD ["--help"]

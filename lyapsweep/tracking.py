@@ -14,6 +14,8 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,7 @@ from lyapsweep.table import Table
 for chatty in ("mlflow", "alembic"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
 
-METRICS_A_CALL, PARAMS_A_CALL, LONGEST_PARAM = 1000, 100, 6000  # limits of MLflow's batch call
+METRICS_A_CALL, PARAMS_A_CALL, LONGEST_PARAM = 800, 100, 6000  # MLflow's batch call takes 1000 entries in all
 RECORDS, ABOUT, ATLAS = "records", "sweep.json", "atlas.html"
 STATUS = {Outcome.FINISHED: "FINISHED", Outcome.DIVERGED: "FINISHED", Outcome.FAILED: "FAILED"}
 
@@ -101,6 +103,21 @@ def connect(uri: str) -> MlflowClient:
         raise TrackingError(f"{uri} is not a tracking URI ({error.message}).") from error
 
 
+@dataclass
+class Entry:
+    """What the ledger knows of one trial's run without asking: a question costs as much as an answer."""
+
+    run_id: str
+    start: int  # milliseconds
+    status: str
+    tags: dict[str, str]
+    params: bool  # whether they are logged
+
+    @classmethod
+    def of(cls, run: Run) -> "Entry":
+        return cls(run.info.run_id, run.info.start_time, run.info.status, dict(run.data.tags), bool(run.data.params))
+
+
 class Ledger:
     """One MLflow experiment, open for writing by one process.
 
@@ -111,9 +128,19 @@ class Ledger:
         self.client, self.experiment_id, self.name = client, experiment_id, name
         self.varied: Sequence[str] = ()
         self.labels: dict[str, str] = {}
-        self.runs: dict[str, Run] = {}
+        self.runs: dict[str, Entry] = {}
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Which runs there are; of two for one trial, which a lost answer leaves behind, the later one is deleted."""
+        runs: dict[str, Entry] = {}
         for run in self.all_runs():
-            self.runs.setdefault(run.data.tags.get("trial_key", ""), run)
+            key = run.data.tags.get("trial_key", "")
+            if key and key in runs:
+                self.client.delete_run(run.info.run_id)
+            else:
+                runs[key] = Entry.of(run)
+        self.runs = runs
 
     def all_runs(self, query: str = "") -> Iterator[Run]:
         """Every live run, the oldest first."""
@@ -132,12 +159,13 @@ class Ledger:
         run = self.runs.get(config.id)
         if run is None:
             self.create(config)
-        elif run.info.status != "RUNNING":
-            attempt = int(run.data.tags.get("attempt", "1")) + 1
-            self.client.update_run(run.info.run_id, status="RUNNING")
-            self.tag(config.id, attempt=str(attempt), outcome=Outcome.RUNNING.value)
+        elif run.status != "RUNNING":
+            attempt = int(run.tags.get("attempt", "1")) + 1
+            self.client.update_run(run.run_id, status="RUNNING")
+            run.status = "RUNNING"
+            self.log(config, tags={"attempt": str(attempt), "outcome": Outcome.RUNNING.value})
 
-    def create(self, config: Config) -> Run:
+    def create(self, config: Config) -> Entry:
         tags = self.labels | {
             "sweep": self.name,
             "trial_key": config.id,
@@ -145,35 +173,32 @@ class Ledger:
             "outcome": Outcome.RUNNING.value,
             "cell": config.cell["kind"],
             "dataset": config.dataset["kind"],
+            **({"system": str(config.dataset["system"])} if "system" in config.dataset else {}),
         }
-        if "system" in config.dataset:
-            tags["system"] = str(config.dataset["system"])
         run = self.client.create_run(self.experiment_id, tags=tags, run_name=run_name(config, self.varied))
-        params = [Param(k, text(v)) for k, v in config.flat.items()]
-        for part in chunks(params, PARAMS_A_CALL):
-            self.client.log_batch(run.info.run_id, params=part)
-        self.runs[config.id] = run
-        return run
+        entry = self.runs[config.id] = Entry.of(run)
+        return entry
 
     def write(self, record: Record, file: Path) -> None:
         """Log one record and the file that holds it; a final one ends the run. Written twice it changes nothing."""
         run = self.runs.get(record.trial) or self.create(record.config)
-        points = list(metrics(record, run.info.start_time))
-        for part in chunks(points, METRICS_A_CALL):
-            self.client.log_batch(run.info.run_id, metrics=part)
-        self.client.log_artifact(run.info.run_id, str(file), RECORDS)
+        self.client.log_artifact(run.run_id, str(file), RECORDS)
+        told = {"outcome": record.outcome.value, "error": str(record.provenance.get("error", ""))[:LONGEST_PARAM]}
+        tags = {k: v for k, v in told.items() if v} if record.outcome.final else {}
+        self.log(record.config, list(metrics(record, run.start)), tags)
         if record.outcome.final:
-            status = "KILLED" if interrupted(record) else STATUS.get(record.outcome, "FINISHED")
-            if error := record.provenance.get("error"):
-                self.tag(record.trial, error=str(error)[:LONGEST_PARAM])
-            self.tag(record.trial, outcome=record.outcome.value)
-            self.client.set_terminated(run.info.run_id, status)
-            self.runs[record.trial] = self.client.get_run(run.info.run_id)
+            run.status = "KILLED" if interrupted(record) else STATUS.get(record.outcome, "FINISHED")
+            self.client.set_terminated(run.run_id, run.status)
 
-    def tag(self, trial: str, **tags: str) -> None:
-        run_id = self.runs[trial].info.run_id
-        self.client.log_batch(run_id, tags=[RunTag(k, v) for k, v in tags.items()])
-        self.runs[trial] = self.client.get_run(run_id)
+    def log(self, config: Config, points: Sequence[Metric] = (), tags: Mapping[str, str] | None = None) -> None:
+        """Metrics and tags of a trial in as few calls as may be; with the first ones its parameters."""
+        run, labels = self.runs[config.id], [RunTag(k, v) for k, v in (tags or {}).items()]
+        params = [] if run.params else [Param(k, text(v)) for k, v in config.flat.items()]
+        batches = zip_longest(chunks(list(points), METRICS_A_CALL), chunks(params, PARAMS_A_CALL), fillvalue=[])
+        for some, few in list(batches) or [([], [])]:
+            self.client.log_batch(run.run_id, metrics=some, params=few, tags=labels)
+        run.params = True
+        run.tags |= tags or {}
 
     def reconcile(self) -> int:
         """Runs that a dead driver left RUNNING become KILLED; says how many. Only where no other driver is alive."""
@@ -181,8 +206,7 @@ class Ledger:
         for run in orphans:
             self.client.set_tag(run.info.run_id, "outcome", Outcome.STOPPED.value)
             self.client.set_terminated(run.info.run_id, "KILLED")
-        for run in self.all_runs():
-            self.runs[run.data.tags.get("trial_key", "")] = run
+        self.refresh()
         return len(orphans)
 
     def sync(self, folder: Path) -> int:
@@ -193,9 +217,9 @@ class Ledger:
         written = 0
         for trial, files in trials.items():
             run = self.runs.get(trial)
-            there = {Path(f.path).name for f in self.client.list_artifacts(run.info.run_id, RECORDS)} if run else set()
+            there = {Path(f.path).name for f in self.client.list_artifacts(run.run_id, RECORDS)} if run else set()
             last = Record.load(files[-1])
-            agreed = run is not None and run.data.tags.get("outcome") == last.outcome.value
+            agreed = run is not None and (run.tags.get("outcome") == last.outcome.value or not last.outcome.final)
             for file in files:
                 if file.name not in there or (file is files[-1] and not agreed):
                     self.write(last if file is files[-1] else Record.load(file), file)

@@ -373,6 +373,7 @@ def test_how_a_sweep_ends(tmp_path, capsys, ending, status, message):
         atlas=None,
         interrupted=ending.get("interrupted", False),
         message=ending.get("message", ""),
+        notes="1 pack came back unfinished.",
         progress=progress(asked=42, failed=ending.get("failed", 1)),
     )
     with contextlib.nullcontext() if status is None else pytest.raises(Problem, match=message) as problem:
@@ -380,6 +381,7 @@ def test_how_a_sweep_ends(tmp_path, capsys, ending, status, message):
     assert status is None or problem.value.exit_code == status
     shown = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["MLflow", "http://server:5000"] in shown
+    assert ["on", "the", "way", "1", "pack", "came", "back", "unfinished."] in shown
     assert ["loss", show.number(best.measures["loss"])] in shown
     assert ["forcing/interval", str(best.config.forcing["interval"])] in shown
 

@@ -5,74 +5,20 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from made_up_sweeps import TINY, lr_space, states, written
-from mlflow import MlflowClient
+from driving import last_outcomes, runs_of, slow_sweep, start, wait_for
+from made_up_sweeps import TINY, lr_space, states
 
 from lyapsweep.record import Outcome, Record
 from lyapsweep.sweep import Sweep, SweepError
 
-SCRIPT = """
-import sys
-from lyapsweep.sweep import load
-from lyapsweep.sweep.driver import run
-
-def listen(progress):
-    print("PROGRESS", progress.done, progress.running, flush=True)
-
-summary = run(load(sys.argv[1]), results=sys.argv[2], jobs=1, pack=1, resume="--resume" in sys.argv, listen=listen)
-print("SUMMARY", summary.interrupted, summary.progress.finished, summary.message, flush=True)
-"""
-
-
-def slow_sweep(folder: Path) -> Path:
-    """Three trials of a second or more each, one after another."""
-    (folder / "tiny.yaml").write_text(TINY.replace("steps: 4, report_every: 2", "steps: 1500, report_every: 300"))
-    text = "SWEEP = Sweep(base='tiny.yaml', objective='loss', grid={'seed': [0, 1, 2]})"
-    return written(folder, f"from lyapsweep.sweep import Sweep\n{text}\n")
-
-
-def start(folder: Path, sweep: Path, *flags: str) -> subprocess.Popen:
-    (folder / "script.py").write_text(SCRIPT)
-    command = [sys.executable, str(folder / "script.py"), str(sweep), str(folder / "results"), *flags]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
-    )
-
-
-def wait_for_second(process: subprocess.Popen) -> None:
-    """Until one trial has ended and the next one trains."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("PROGRESS 1 1"):
-            return
-    raise AssertionError("no trial was seen to run after the first had ended")
-
-
-def runs_of(results: Path, name: str) -> list:
-    client = MlflowClient(tracking_uri=f"sqlite:///{results / 'mlflow.db'}")
-    experiment = client.get_experiment_by_name(name)
-    assert experiment is not None
-    return [r for r in client.search_runs([experiment.experiment_id]) if "summary" not in r.data.tags]
-
-
-def last_outcomes(folder: Path) -> dict[int, str]:
-    last = {}
-    for file in sorted(folder.glob("records/*.npz")):
-        record = Record.load(file)
-        last[record.config.seed] = record.outcome.value
-    return last
-
 
 def resumed(folder: Path, sweep: Path) -> set[str]:
     """Resume, see that every trial has finished once, and return the attempts that MLflow counts."""
-    output, _ = start(folder, sweep, "--resume").communicate(timeout=120)
+    output, _ = start(folder, sweep, resume=True).communicate(timeout=120)
     assert "SUMMARY False 3" in output, output
     results = folder / "results"
     assert last_outcomes(results / "question") == dict.fromkeys(range(3), "finished")
@@ -89,7 +35,7 @@ def resumed(folder: Path, sweep: Path) -> set[str]:
 def test_ctrl_c_ends_within_seconds_and_a_resume_finishes(tmp_path):
     sweep = slow_sweep(tmp_path)
     process = start(tmp_path, sweep)
-    wait_for_second(process)
+    wait_for(process, "PROGRESS 1 1")
     began = time.monotonic()
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)
@@ -105,17 +51,6 @@ def test_ctrl_c_ends_within_seconds_and_a_resume_finishes(tmp_path):
     refused, _ = start(tmp_path, sweep).communicate(timeout=60)
     assert "Go on with --resume" in refused
     assert resumed(tmp_path, sweep) == {"1", "2"}  # those that had ended were not begun again
-
-
-@pytest.mark.cluster
-def test_a_killed_driver_is_resumed(tmp_path):
-    sweep = slow_sweep(tmp_path)
-    process = start(tmp_path, sweep)
-    wait_for_second(process)
-    process.kill()
-    process.wait()
-    assert "RUNNING" in states(tmp_path / "results" / "question", "question")
-    resumed(tmp_path, sweep)
 
 
 @pytest.fixture(scope="module")
@@ -214,6 +149,7 @@ def workers_of(driver: int) -> list[int]:
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["PROGRESS 1 0", "PROGRESS 1 1"])
 def test_a_worker_that_is_killed_costs_no_trial(tmp_path, moment):
     """Between two packs, where Ray itself would forget the next one, and inside a pack."""

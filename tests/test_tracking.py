@@ -187,7 +187,7 @@ def test_sync_logs_what_is_missing_and_only_that(ledger, uri, tmp_path):
 
 def test_sync_ends_a_run_whose_driver_died_after_saving_the_last_record(ledger, uri, tmp_path):
     log(ledger, tmp_path, trial())
-    run_id = ledger.runs[config().id].info.run_id
+    run_id = ledger.runs[config().id].run_id
     ledger.client.update_run(run_id, status="RUNNING")
     again = tracking.prepare(ledger.name, uri)
     again.reconcile()
@@ -225,6 +225,7 @@ def test_a_hundred_and_more_parameters_and_long_ones_pass(ledger):
     extra = {f"extra/{i}": "x" * 7000 for i in range(150)}
     object.__setattr__(long, "flat", long.flat | extra)  # fill the cache: no real config is that large
     ledger.begin(long)
+    ledger.log(long)
     (run,) = ledger.all_runs()
     assert len(run.data.params) == len(long.flat)
     assert len(run.data.params["extra/0"]) == tracking.LONGEST_PARAM

@@ -47,10 +47,24 @@ COUNT = click.IntRange(min=1)
 @click.option("--trials", type=COUNT, help="Points to train.  [default: the sweep's own number]")
 @options.results
 @options.name
+@click.option("--extend", type=COUNT, default=None, metavar="N", help="Train N points more than were asked for so far.")
 @click.option("--resume", is_flag=True, help="Go on where an earlier start ended.")
 @click.option("--pack", type=COUNT, help="Members trained side by side in one process, at most.")
 @click.option("--jobs", type=COUNT, help="Packs trained at a time.  [default: as many as there are CPUs]")
-@click.option("--gpus", type=click.FloatRange(min=0), default=0.0, help="GPUs a pack; a fraction shares one.")
+@click.option(
+    "--gpus-per-pack",
+    "--gpus",
+    "gpus",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    help="GPUs a pack trains on; a fraction shares one.",
+)
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="A pack that trains longer is killed, and trained again in halves; alone, a trial fails.  [default: none]",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draws from a space.")
 @click.option("--address", help="A running Ray cluster.  [default: RAY_ADDRESS, else this machine]")
 @options.tracking_uri
@@ -62,6 +76,7 @@ def command(
     dry_run: bool,
     changes: dict[str, Any],
     where: dict[str, Any],
+    extend: int | None,
     **settings: Any,
 ) -> None:
     """Train every point of a sweep file, each with its Lyapunov spectrum, and draw the atlas of what was found.
@@ -79,7 +94,7 @@ def command(
     from lyapsweep.sweep import driver
 
     with display(region.objective, out) as listen:
-        summary = driver.run(region, changes=changes, listen=listen, **settings)
+        summary = driver.run(region, changes=changes, listen=listen, extend=extend or 0, **settings)
     conclude(summary, region, out)
 
 
@@ -199,7 +214,8 @@ def conclude(summary: "Summary", sweep: "Sweep", out: "Console") -> None:
         print_best(summary, sweep, out)
     places = [("records", str(summary.folder)), ("MLflow", show.viewer(summary.tracking_uri))]
     out.print()
-    show.write(out, ([("atlas", str(summary.atlas))] if summary.atlas else []) + places)
+    notes = [("on the way", summary.notes)] if summary.notes else []
+    show.write(out, ([("atlas", str(summary.atlas))] if summary.atlas else []) + places + notes)
     if summary.interrupted:
         raise Problem(summary.message, Exit.INTERRUPTED)
     if summary.progress.failed:

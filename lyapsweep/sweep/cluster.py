@@ -4,19 +4,21 @@ import contextlib
 import logging
 import math
 import os
-import signal
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 
 import ray
 from ray import tune
+from ray.autoscaler.sdk import request_resources
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from lyapsweep.config import Config
 from lyapsweep.sweep.definition import Sweep, SweepError
 from lyapsweep.sweep.supply import Packs
 from lyapsweep.sweep.trainable import Pack
+from lyapsweep.sweep.trouble import Interrupted
 from lyapsweep.sweep.watch import Watch
 
 SWITCHES = {
@@ -27,7 +29,14 @@ SWITCHES = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # resuming reads the records, never Ray's snapshots
 }
+JOINING = 900.0  # seconds in which the first node of an autoscaled cluster should be there
+MOST = 10_000  # packs at a time that Ray is told to expect
 OBJECT_STORE = 128 * 1024**2  # bytes; results are small, and a laptop's memory is not ours
+
+
+def wait_for_nodes(address: str | None) -> float:
+    """Seconds for which it makes sense to wait for a node: none on this machine."""
+    return JOINING if address or os.environ.get("RAY_ADDRESS") else 0.0
 
 
 @contextlib.contextmanager
@@ -50,19 +59,42 @@ def cluster(address: str | None, jobs: int | None) -> Iterator[None]:
     try:
         yield
     finally:
+        if address:
+            with contextlib.suppress(Exception):  # the head may be gone
+                request_resources(bundles=[])
         ray.shutdown()  # which ends every worker of this driver at once
 
 
-def slots(jobs: int | None, gpus: float) -> int:
-    """How many packs can train at a time."""
-    resources = ray.cluster_resources()
-    room = resources.get("GPU", 0.0) / gpus if gpus else resources.get("CPU", 1.0)
-    if room < 1:
-        raise SweepError(f"A pack asks for {gpus} GPUs, but Ray has {resources.get('GPU', 0):g}. Ask for less.")
-    return min(jobs or math.floor(room), math.floor(room))
+class Room:
+    """How many packs can train at a time, as nodes come and go: asked of Ray every few seconds, at most `jobs`."""
+
+    EVERY = 2.0  # seconds
+
+    def __init__(self, jobs: int | None, gpus: float):
+        self.jobs, self.gpus, self.asked, self.packs = jobs, gpus, -math.inf, 0
+
+    def __call__(self) -> int:
+        if time.monotonic() - self.asked >= self.EVERY:
+            self.asked, resources = time.monotonic(), ray.cluster_resources()
+            room = resources.get("GPU", 0.0) / self.gpus if self.gpus else resources.get("CPU", 0.0)
+            self.packs = math.floor(room) if self.jobs is None else min(self.jobs, math.floor(room))
+        return self.packs
+
+    def wait(self, packs: int, seconds: float, stop: threading.Event) -> None:
+        """Ask an autoscaler, where there is one, for room for so many packs, and wait for the first."""
+        bundle = {"CPU": 1.0} | ({"GPU": self.gpus} if self.gpus else {})
+        if seconds:
+            request_resources(bundles=[bundle] * min(packs, self.jobs or MOST, MOST))
+        began = time.monotonic()
+        while self() < 1:
+            if stop.wait(1.0):
+                raise Interrupted
+            if time.monotonic() - began >= seconds:
+                there = " and ".join(f"{ray.cluster_resources().get(what, 0):g} {what}s" for what in bundle)
+                raise SweepError(f"A pack asks for {bundle}, but Ray has {there}. Ask for less, or add nodes.")
 
 
-def train(sweep: Sweep, base: Config, searcher: Packs, watch: Watch, jobs: int, gpus: float) -> None:
+def train(sweep: Sweep, base: Config, searcher: Packs, watch: Watch, gpus: float) -> None:
     """Feed packs to Ray until the searcher has no more. Raises `Interrupted` where a signal asked for an end."""
     mode = "min" if sweep.direction == "minimise" else "max"
     with tempfile.TemporaryDirectory() as scratch:
@@ -74,7 +106,7 @@ def train(sweep: Sweep, base: Config, searcher: Packs, watch: Watch, jobs: int, 
                 metric="objective",
                 mode=mode,
                 num_samples=-1,
-                max_concurrent_trials=jobs,
+                max_concurrent_trials=MOST,  # `Packs` knows how much room there is
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: trial.trial_id,
             ),
@@ -98,23 +130,3 @@ def scheduler(sweep: Sweep, base: Config) -> TrialScheduler:
     steps, every = base.training.steps, base.training.report_every or base.training.steps
     grace = min(max(every, steps // 9), steps)
     return ASHAScheduler(time_attr="step", max_t=steps, grace_period=grace, reduction_factor=3)
-
-
-@contextlib.contextmanager
-def interruptible() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; a second signal acts as it always does."""
-    stop, before = threading.Event(), {}
-
-    def ask(number: int, frame: object) -> None:
-        stop.set()
-        for other, handler in before.items():
-            signal.signal(other, handler)
-
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, ask)
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,16 +1,12 @@
 """Run a sweep: plan, train on Ray, log, report. The records on disk are the truth at every moment."""
 
 import dataclasses
-import importlib.metadata
 import logging
 import math
-import platform
-import shlex
-import sys
 import threading
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +14,22 @@ from lyapsweep import tracking
 from lyapsweep.atlas import report
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome
-from lyapsweep.sweep.cluster import cluster, interruptible, slots, train
-from lyapsweep.sweep.definition import Sweep
-from lyapsweep.sweep.folder import Folder
+from lyapsweep.sweep.account import Summary, counts, numbers, overcome, start
+from lyapsweep.sweep.cluster import Room, cluster, train, wait_for_nodes
+from lyapsweep.sweep.definition import Sweep, SweepError
+from lyapsweep.sweep.folder import Folder, settled
 from lyapsweep.sweep.journal import Journal
 from lyapsweep.sweep.progress import Board, Progress
+from lyapsweep.sweep.pulse import Pulse
 from lyapsweep.sweep.scribe import Scribe
-from lyapsweep.sweep.spaces import draw, varied
+from lyapsweep.sweep.spaces import Point, draw, varied
 from lyapsweep.sweep.supply import Packs, hunted, planned
-from lyapsweep.sweep.watch import Interrupted, Watch
+from lyapsweep.sweep.trouble import Interrupted, interruptible
+from lyapsweep.sweep.watch import Watch
 from lyapsweep.table import Table
 
 log = logging.getLogger("lyapsweep")
 PACK = {"map": 32, "hunt": 1}  # members a pack where nothing is said; a scheduler can stop only whole packs
-
-
-@dataclass(frozen=True)
-class Summary:
-    """How a sweep ended: the last Progress, where its results lie, and in words what to do next (`message`)."""
-
-    name: str
-    folder: Path
-    tracking_uri: str
-    progress: Progress
-    best_trial: str | None
-    atlas: Path | None
-    interrupted: bool
-    message: str
 
 
 def run(
@@ -52,11 +37,13 @@ def run(
     *,
     results: Path | str = "results",
     trials: int | None = None,
+    extend: int = 0,
     changes: Mapping[str, Any] | None = None,
     resume: bool = False,
     pack: int | None = None,
     jobs: int | None = None,
     gpus: float = 0.0,
+    time_limit: float | None = None,
     address: str | None = None,
     tracking_uri: str | None = None,
     seed: int = 0,
@@ -65,9 +52,11 @@ def run(
     """Train every trial of `sweep` that `results/<name>` does not hold yet, then write its atlas.
 
     trials, pack   override the sweep's own
+    extend         so many points more than the folder's sweep was last asked for; only of a space
     changes        {path: value} made to the base config
     resume         go on in a folder that holds records already
     jobs, gpus     packs at a time (as many as there are CPUs), GPUs a pack (a fraction shares one; 0: train on the CPU)
+    time_limit     seconds that a trial may train, with those of its pack; a worker that takes longer is killed
     address        of a running Ray cluster, else RAY_ADDRESS, else a Ray of this machine's own. The nodes of a cluster
                    must see `results` under the same path
     tracking_uri   else MLFLOW_TRACKING_URI, else `results/mlflow.db`
@@ -85,9 +74,9 @@ def run(
     try:
         with interruptible() as stop:
             drive = Drive(sweep, base, folder, tracking_uri or tracking.store(results), seed, listen)
-            drive.plan(resume)
+            drive.plan(resume or bool(extend), extend)
             drive.open_books()
-            interrupted = drive.work(jobs, gpus, address, stop)
+            interrupted = drive.work(jobs, gpus, time_limit, address, stop)
             return drive.conclude(interrupted)
     finally:
         folder.release()
@@ -101,15 +90,24 @@ class Drive:
     ):
         self.sweep, self.base, self.folder, self.uri, self.seed = sweep, base, folder, uri, seed
         self.listen = listen or (lambda progress: None)
+        self.pulse = Pulse(folder.path)
+        self.scribe: Scribe | None = None
+        self.watch: Watch | None = None
         self.cut_short = 0  # trials that a signal ended and a resumed sweep runs again
+        self.why = ""  # what else than a signal ended it early
 
-    def plan(self, resume: bool) -> None:
+    def plan(self, resume: bool, extend: int) -> None:
         """Which points there are, which of them have ended, and whether that fits the folder."""
-        sweep, mapped = self.sweep, self.sweep.intent == "map"
+        sweep, mapped, told = self.sweep, self.sweep.intent == "map", self.folder.told()
+        self.parts = asked(sweep, told, extend)
+        sweep = self.sweep = dataclasses.replace(sweep, trials=sum(self.parts) if sweep.space else None)
+        self.packs_of = sweep.pack or told.get("pack")
         sample = draw(sweep, None if mapped else 20, self.seed, self.base)
         self.points = sample if mapped else []
         self.varied = varied([p.config for p in sample])
-        ended = self.folder.ended()
+        last = self.folder.last()
+        ended = {trial: record for trial, record in last.items() if settled(record)}
+        self.failed = {trial for trial, record in last.items() if record.outcome is Outcome.FAILED}
         self.folder.check(ended, [p.config.id for p in self.points] if mapped else None, resume)
         self.board = Board(len(self.points) if mapped else sweep.trials or 0, sweep.direction)
         self.board.known(ended, sweep.objective)
@@ -119,6 +117,7 @@ class Drive:
     def open_books(self) -> None:
         """MLflow, Optuna and sweep.json, each put in order after an earlier driver that may have died."""
         sweep, name = self.sweep, self.folder.name
+        self.folder.sweep_up()
         self.ledger = tracking.prepare(name, self.uri, self.folder.path / "artifacts")
         self.ledger.reconcile()
         self.ledger.varied, self.ledger.labels = self.varied, {"intent": sweep.intent, "objective": sweep.objective}
@@ -129,9 +128,6 @@ class Drive:
 
     def about(self) -> dict[str, Any]:
         """What sweep.json says: all that a reader of the results must know of the question."""
-        program = Path(sys.argv[0]).name
-        command = ["lyapsweep" if program == "__main__.py" else program, *sys.argv[1:]]
-        packages = ("lyapsweep", "torch", "numpy", "ray", "optuna", "mlflow")
         return {
             "name": self.folder.name,
             "question": self.sweep.question,
@@ -140,108 +136,136 @@ class Drive:
             "direction": self.sweep.direction,
             "varied": self.varied,
             "trials": self.board.asked,
+            "extended": self.parts[1:],
             "seed": self.seed,
-            "command": shlex.join(command),
-            "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-            "versions": {"python": platform.python_version()} | {p: version(p) for p in packages},
-        }
+        } | start()
 
-    def work(self, jobs: int | None, gpus: float, address: str | None, stop: threading.Event) -> bool:
-        """Train what is left; True where a signal ended it. Nothing is RUNNING anywhere afterwards."""
+    def work(
+        self, jobs: int | None, gpus: float, limit: float | None, address: str | None, stop: threading.Event
+    ) -> bool:
+        """Train what is left; True where it was ended early. Nothing is RUNNING anywhere afterwards."""
         self.tell("")
         if self.todo <= 0:
             return False
-        scribe, watch, interrupted = Scribe(self.ledger), None, False
+        self.scribe, interrupted = Scribe(self.ledger), False
         try:
             with cluster(address, jobs):
-                at_once, device = slots(jobs, gpus), "cuda" if gpus else "cpu"
-                searcher = self.searcher(at_once, device)
-                watch = Watch(
-                    searcher,
-                    self.board,
-                    self.journal,
-                    scribe,
-                    self.folder,
-                    self.tell,
-                    stop,
-                    self.sweep.objective,
-                    reports=self.sweep.intent == "hunt",
-                )
-                train(self.sweep, self.base, searcher, watch, at_once, gpus)
-        except (Interrupted, KeyboardInterrupt):
-            interrupted = True
+                room = Room(jobs, gpus)
+                most = self.packs_of or PACK[self.sweep.intent]
+                room.wait(math.ceil(self.todo / most), wait_for_nodes(address), stop)
+                searcher = self.searcher(room, "cuda" if gpus else "cpu")
+                self.watch = self.watcher(searcher, limit, stop)
+                train(self.sweep, self.base, searcher, self.watch, gpus)
+        except (Interrupted, KeyboardInterrupt) as reason:
+            interrupted, self.why = True, str(reason)
         finally:
-            if watch:
-                self.cut_short = len(watch.alive)
-                watch.end(list(watch.alive.values()), Outcome.STOPPED, {"interrupted": True})
-            self.journal.close()
-            scribe.close()
+            self.close_books()
         return interrupted
 
-    def searcher(self, jobs: int, device: str) -> Packs:
+    def watcher(self, searcher: Packs, limit: float | None, stop: threading.Event) -> Watch:
+        assert self.scribe is not None, "who writes is there before who watches"
+        return Watch(
+            searcher,
+            self.board,
+            self.journal,
+            self.scribe,
+            self.folder,
+            stop,
+            self.sweep.objective,
+            reports=self.sweep.intent == "hunt",
+            limit=limit,
+            tell=self.tell,
+            tick=self.beat,
+        )
+
+    def close_books(self) -> None:
+        """The ends of what was cut short, as far as they can be written: a resumed sweep does the rest."""
+        try:
+            if self.watch:
+                self.watch.hear_of(list(self.watch.alive.values()))
+                self.cut_short = len(self.watch.alive)
+                self.watch.end(list(self.watch.alive.values()), Outcome.STOPPED, {"interrupted": True})
+            self.journal.close()
+            self.folder.sweep_up()
+        except (OSError, Interrupted) as error:
+            self.why = self.why or str(error)
+        if self.scribe:
+            self.scribe.close()
+
+    def searcher(self, room: Room, device: str) -> Packs:
         sweep = self.sweep
-        size = sweep.pack or PACK[sweep.intent]
-        if device == "cpu" and sweep.intent == "map":  # no worker shall be idle beside one long pack
-            size = min(size, math.ceil(self.todo / jobs))
+        size = self.packs_of or PACK[sweep.intent]
+        if self.packs_of is None and device == "cpu" and sweep.intent == "map":  # none shall be idle beside a long pack
+            size = min(size, math.ceil(len(self.points) / room()))
+        self.folder.tell({"pack": size})
         if sweep.intent == "map":
-            left = [p for p in self.points if p.config.id not in self.ended]
-            supply = planned(left, size, device, self.journal)
+            supply = planned(split(self.points, self.parts), size, device, self.journal, self.ended, self.failed)
         else:
             supply = hunted(sweep, self.base, self.todo, self.lost, size, device, self.journal)
         settings = {"records": str(self.folder.records), "objective": sweep.objective, "device": device}
-        return Packs(supply, settings)
+        return Packs(supply, settings, room)
 
     def tell(self, message: str) -> None:
         self.listen(self.progress(message))
+
+    def beat(self, over: bool = False) -> None:
+        """Let other machines know that this driver lives, or that it ends."""
+        now = self.progress()
+        told = {"running": now.running, "behind": self.scribe.behind if self.scribe else 0}
+        self.pulse.beat(told, over)
 
     def progress(self, message: str = "") -> Progress:
         return self.board.progress(lambda config: tracking.run_name(config, self.varied), message)
 
     def conclude(self, interrupted: bool) -> Summary:
         """The atlas, the summary run, and what an ailing tracking server missed."""
-        atlas, notes = None, []
-        progress = self.progress()
-        about = self.folder.tell({"outcomes": counts(progress)})
+        progress, atlas = self.progress(), None
         if interrupted:
+            because = f" because {self.why}" if self.why else ""
             ended = progress.done - self.cut_short
-            notes.append(f"Interrupted after {ended} of {progress.asked} trials; go on with --resume.")
+            notes = [f"Interrupted after {ended} of {progress.asked} trials{because}; go on with --resume."]
         else:
-            if progress.done < progress.asked:
-                notes.append(
-                    f"Only {progress.done} of {progress.asked} trials: the space holds no more distinct points."
-                )
-            try:
-                atlas = report.write(Table.read(self.folder.path), self.folder.atlas)
-            except Exception as error:  # a picture that fails must not hide the results it would have shown
-                log.warning("The atlas could not be drawn: %s", error, exc_info=True)
-                notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")
+            short = f"Only {progress.done} of {progress.asked} trials: the space holds no more distinct points."
+            notes = [short] if progress.done < progress.asked else []
+            atlas = self.draw_atlas(notes)
         try:
+            about = self.folder.tell({"outcomes": counts(progress)})
+            self.ledger.refresh()
             self.ledger.sync(self.folder.path)
             self.ledger.reconcile()
             files = [file for file in (self.folder.about, atlas) if file]
-            self.ledger.summary(about, files, self.numbers(progress))
+            self.ledger.summary(about, files, numbers(progress, self.sweep.objective))
         except Exception as error:
-            notes.append(f"MLflow at {self.uri} lacks some results ({error}); resuming the sweep logs them again.")
+            notes.append(f"MLflow at {self.uri} lacks some results ({error}): `lyapsweep sync {self.folder.path}`.")
         best = self.board.best[1].id if self.board.best else None
         message = " ".join(notes)
         self.tell(message)
-        return Summary(
-            self.folder.name, self.folder.path, self.uri, self.progress(message), best, atlas, interrupted, message
-        )
+        self.beat(over=True)
+        told = overcome(self.watch.lost if self.watch else Counter(), self.scribe)
+        path, told_last = self.folder.path, self.progress(message)
+        return Summary(self.folder.name, path, self.uri, told_last, best, atlas, interrupted, message, told)
 
-    def numbers(self, progress: Progress) -> dict[str, float]:
-        """The summary run's metrics."""
-        told = {f"trials/{outcome}": float(n) for outcome, n in counts(progress).items()}
-        told |= {"trials/asked": float(progress.asked), "seconds": progress.seconds}
-        return told | ({f"best/{self.sweep.objective}": progress.best[0]} if progress.best else {})
+    def draw_atlas(self, notes: list[str]) -> Path | None:
+        try:
+            return report.write(Table.read(self.folder.path), self.folder.atlas)
+        except Exception as error:  # a picture that fails must not hide the results it would have shown
+            log.warning("The atlas could not be drawn: %s", error, exc_info=True)
+            notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")
+            return None
 
 
-def counts(progress: Progress) -> dict[str, int]:
-    return {outcome: getattr(progress, outcome) for outcome in ("finished", "diverged", "stopped", "failed")}
+def asked(sweep: Sweep, told: Mapping[str, Any], extend: int) -> list[int]:
+    """How many points were asked for at first and by each extension (`told` by sweep.json); nothing of a grid."""
+    if sweep.space is None:
+        if extend:
+            raise SweepError(f"A grid is trained whole and cannot be extended by {extend}: give it more values.")
+        return []
+    if extend and not told:
+        raise SweepError(f"There is no sweep to extend by {extend} yet: run it first.")
+    return [sweep.trials or 0, *told.get("extended", []), *([extend] if extend else [])]
 
 
-def version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def split(points: Sequence[Point], parts: Sequence[int]) -> list[Sequence[Point]]:
+    """The points that each part asked for."""
+    ends = list(accumulate(parts)) or [len(points)]
+    return [points[begin:end] for begin, end in zip([0, *ends], ends)]

@@ -38,24 +38,31 @@ class Folder:
                 f"{self.path}: another process runs this sweep. Wait for it, or use another name."
             ) from None
 
+    def sweep_up(self) -> None:
+        """Remove the halves of files that killed processes left. Only for the driver that holds the folder."""
+        for part in self.records.glob("*.part"):
+            part.unlink(missing_ok=True)
+
     def release(self) -> None:
         if self.lock:
             self.lock.close()
 
+    def last(self) -> dict[str, Record]:
+        """The last record of every trial."""
+        files = {file.name.partition("-")[0]: file for file in sorted(self.records.glob("*.npz"))}
+        try:
+            return {trial: Record.load(file) for trial, file in files.items()}
+        except BadRecord as error:
+            raise SweepError(f"{error} Remove it and resume.") from error
+
+    def latest(self, trial: str) -> Record | None:
+        """A trial's last record; None before its first."""
+        file = max(self.records.glob(f"{trial}-*.npz"), default=None)
+        return Record.load(file) if file else None
+
     def ended(self) -> dict[str, Record]:
         """The last record of every trial that needs no more work: not interrupted, not failed, not half-way."""
-        last: dict[str, Path] = {}
-        for file in sorted(self.records.glob("*.npz")):
-            last[file.name.partition("-")[0]] = file
-        ended = {}
-        for trial, file in last.items():
-            try:
-                record = Record.load(file)
-            except BadRecord as error:
-                raise SweepError(f"{error} Remove it and resume.") from error
-            if record.outcome.final and record.outcome is not Outcome.FAILED and not interrupted(record):
-                ended[trial] = record
-        return ended
+        return {trial: record for trial, record in self.last().items() if settled(record)}
 
     def check(self, ended: Collection[str], planned: Collection[str] | None, resume: bool) -> None:
         """Nothing is overwritten: going on in a used folder must be meant, and must be the same sweep."""
@@ -72,11 +79,20 @@ class Folder:
                 "Go on with --resume, or start anew under another --name."
             )
 
+    def told(self) -> dict[str, Any]:
+        """What sweep.json says; nothing where there is none."""
+        return json.loads(self.about.read_text()) if self.about.exists() else {}
+
     def tell(self, about: Mapping[str, Any]) -> dict[str, Any]:
         """Add to sweep.json and return all it says. When and how the sweep was first started is kept."""
-        before: dict[str, Any] = json.loads(self.about.read_text()) if self.about.exists() else {}
+        before = self.told()
         told = before | dict(about) | {k: before[k] for k in ("started", "command") if k in before}
         part = self.about.with_suffix(".part")
         part.write_text(json.dumps(told, indent=1, default=str))
         part.replace(self.about)
         return told
+
+
+def settled(record: Record) -> bool:
+    """Whether a trial's last record is its end, which no resumed sweep asks to be made again."""
+    return record.outcome.final and record.outcome is not Outcome.FAILED and not interrupted(record)

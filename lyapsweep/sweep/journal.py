@@ -28,6 +28,7 @@ class Journal:
 
     def __init__(self, file: Path, name: str, direction: str, intent: str, seed: int):
         self.direction = direction
+        mend(file)
         self.study = optuna.create_study(
             storage=JournalStorage(JournalFileBackend(str(file))),
             study_name=name,
@@ -97,6 +98,21 @@ class Journal:
         """Nothing is left RUNNING."""
         for key in list(self.open):
             self.tell(key, Outcome.FAILED, math.nan)
+
+
+def mend(file: Path) -> None:
+    """Take off what a driver that died in the middle of a line left: the line's beginning, and its lock.
+
+    Only for a driver that holds the results folder. Without it the next line would be unreadable, and all after it.
+    """
+    file.with_name(f"{file.name}.lock").unlink(missing_ok=True)
+    if not file.exists():
+        return
+    written = file.read_bytes()
+    whole = written.rfind(b"\n") + 1
+    if whole < len(written):
+        with file.open("r+b") as journal:
+            journal.truncate(whole)
 
 
 def verdict(outcome: Outcome, value: float) -> dict[str, Any]:

@@ -5,6 +5,7 @@ One writer for the whole sweep: no race for a fresh SQLite file, no lock to wait
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
@@ -14,19 +15,25 @@ from lyapsweep.record import Record
 from lyapsweep.tracking import Ledger
 
 log = logging.getLogger("lyapsweep")
+TRIES = 3  # of one task while the server answers
+SOON, SELDOM = 1.0, 30.0  # seconds between tries while it does not
 
 
 class Scribe:
-    """Does what it is told, in order, in a thread of its own.
+    """Does what it is told, in order, in a thread of its own, and tries again until the server is back.
 
-    After the first error (a server that went down) it warns once and leaves the rest to `Ledger.sync`: every record
-    is on disk.
+    A server that is down holds the queue up, not the sweep: every record is on disk. What the server refuses while it
+    answers is left out after TRIES, and so is all that is left when the sweep ends: `Ledger.sync` logs it. `trouble`
+    is the latest error, `outages` how often the server went away.
     """
 
     def __init__(self, ledger: Ledger):
         self.ledger = ledger
         self.trouble: Exception | None = None
+        self.outages = self.left_out = 0
+        self.given_up = False  # the server is away while the sweep ends
         self.tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self.closing = threading.Event()
         self.thread = threading.Thread(target=self.work, name="scribe", daemon=True)
         self.thread.start()
 
@@ -36,16 +43,49 @@ class Scribe:
     def write(self, file: Path) -> None:
         self.tasks.put(lambda: self.ledger.write(Record.load(file), file))
 
+    @property
+    def behind(self) -> int:
+        """How many tasks wait."""
+        return self.tasks.qsize()
+
     def work(self) -> None:
         while (task := self.tasks.get()) is not None:
-            if self.trouble is None:
-                try:
-                    task()
-                except Exception as error:
-                    self.trouble = error
-                    log.warning("Tracking fails (%s). The records are on disk and are logged again at the end.", error)
+            if not self.done(task):
+                self.left_out += 1
+
+    def done(self, task: Callable[[], None]) -> bool:
+        """Do a task, however long the server is away; False where it cannot be done."""
+        for attempt in range(TRIES):
+            if self.given_up or (attempt and not self.wait_for_server()):
+                return False
+            try:
+                task()
+                return True
+            except Exception as error:
+                if self.trouble is None:
+                    log.warning("Tracking fails (%s). The records are on disk, and are logged when it is back.", error)
+                self.trouble = error
+        return False
+
+    def wait_for_server(self) -> bool:
+        """Wait until the server answers and it is known which runs it holds; False where the sweep ends before."""
+        pause, began = SOON, time.monotonic()
+        while not self.closing.wait(pause):
+            try:
+                self.ledger.refresh()  # a run may have been made whose answer was lost
+            except Exception:
+                if pause == SOON:
+                    self.outages += 1
+                pause = min(2 * pause, SELDOM)
+                continue
+            if pause > SOON:
+                log.warning("Tracking is back after %.0f s; %d tasks wait.", time.monotonic() - began, self.behind)
+            return True
+        self.given_up = True
+        return False
 
     def close(self) -> None:
-        """Wait until all that was asked is done."""
+        """Wait until all that was asked is done, or cannot be done now."""
+        self.closing.set()
         self.tasks.put(None)
         self.thread.join()

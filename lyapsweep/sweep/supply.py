@@ -1,7 +1,8 @@
 """Which pack comes next: from a plan, or asked of Optuna as the sweep goes; and Ray's view of that."""
 
+import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,19 +11,34 @@ from ray.tune.search import Searcher
 from lyapsweep.config import Config
 from lyapsweep.sweep.definition import Sweep
 from lyapsweep.sweep.journal import Journal
-from lyapsweep.sweep.packing import packs
+from lyapsweep.sweep.packing import cut, packs
 from lyapsweep.sweep.spaces import TRIES, Point, point
+from lyapsweep.sweep.trouble import Loss, writing
 
-RETRIES = 2  # of a pack whose worker was lost
+RETRIES = 2  # of a whole pack whose worker was lost
 
 
-def planned(points: Sequence[Point], size: int, device: str, journal: Journal) -> Iterator[list[Config]]:
-    """The packs of points that are known beforehand."""
-    by_key = {p.config.id: p for p in points}
-    for pack in packs([p.config for p in points], size, device):
-        for config in pack:
-            journal.enter(by_key[config.id])
-        yield pack
+def planned(
+    parts: Sequence[Sequence[Point]],
+    size: int,
+    device: str,
+    journal: Journal,
+    ended: Collection[str] = (),
+    failed: Collection[str] = (),
+) -> Iterator[list[Config]]:
+    """The packs of points that are known beforehand, `parts` (the sweep as first asked, each extension) by themselves.
+
+    A pack is a matter of the plan alone: a resumed sweep trains it whole again where a member has not `ended`, for
+    who shares a pack decides the last bit of its numbers. Members that `failed` are tried again by themselves.
+    """
+    for points in parts:
+        by_key = {p.config.id: p for p in points}
+        for pack in packs([p.config for p in points], size, device):
+            left = [config for config in pack if config.id not in ended]
+            for config in left:
+                journal.enter(by_key[config.id])
+            if left:
+                yield left if all(config.id in failed for config in left) else pack
 
 
 def hunted(
@@ -52,44 +68,59 @@ def hunted(
 
 
 class Packs(Searcher):
-    """Hands Ray one pack a suggestion, with the settings that every pack gets.
+    """Hands Ray one pack a suggestion, with the settings that every pack gets, and never more than `room()` at a time.
 
-    What comes of a pack is told by `Watch`, member by member, which also says that it is over (`close`) or must be
-    handed out again (`retry`). Ray's own retries are not used: they forget a pack whose worker is lost between two
-    packs. No state is kept for Ray to restore: a resumed sweep is planned anew from the records.
+    What comes of a pack is told by `Watch`, member by member, which also says that it is over (`close`) or was lost
+    (`lose`). Ray's own retries are not used: they forget a pack whose worker is lost between two packs. No state is
+    kept for Ray to restore: a resumed sweep is planned anew from the records.
     """
 
-    def __init__(self, supply: Iterator[list[Config]], settings: Mapping[str, Any]):
+    def __init__(self, supply: Iterator[list[Config]], settings: Mapping[str, Any], room: Callable[[], int]):
         super().__init__()
-        self.supply, self.settings = supply, dict(settings)
+        self.supply, self.settings, self.room = supply, dict(settings), room
         self.handed_out: dict[int, list[Config]] = {}
         self.out: set[int] = set()
         self.again: list[int] = []
         self.losses: Counter[int] = Counter()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if len(self.out) >= self.room():
+            return None
         if self.again:
             number = self.again.pop(0)
         else:
-            pack = next(self.supply, None)
+            with writing("The Optuna journal"):
+                pack = next(self.supply, None)
             if pack is None:  # a pack that is out may yet have to be handed out again
                 return None if self.out else self.FINISHED
-            number = len(self.handed_out)
-            self.handed_out[number] = pack
+            number = self.keep(pack)
         self.out.add(number)
         return {"pack": number, "configs": [c.to_dict() for c in self.handed_out[number]], **self.settings}
+
+    def keep(self, pack: list[Config]) -> int:
+        number = len(self.handed_out)
+        self.handed_out[number] = pack
+        return number
 
     def close(self, number: int) -> None:
         self.out.discard(number)
 
-    def retry(self, number: int, left: list[Config]) -> bool:
-        """Hand out what is left of a pack whose worker was lost; False where that happened too often."""
+    def lose(self, number: int, left: list[Config], why: Loss) -> list[Config]:
+        """Plan what is left of a lost pack again; what comes back is given up.
+
+        A lost worker is most often a machine's fault: the pack goes out whole RETRIES times more. After that, and at
+        once where memory or time ran out, it goes out in halves, until the member that is at fault is alone.
+        """
+        self.close(number)
         self.losses[number] += 1
-        if self.losses[number] > RETRIES:
-            return False
-        self.handed_out[number] = left
-        self.again.append(number)
-        return True
+        again = why is Loss.WORKER and self.losses[number] <= RETRIES
+        if not again and len(left) == 1:
+            return left
+        for part in [self.handed_out[number]] if again else cut(left, math.ceil(len(left) / 2)):
+            new = self.keep(part)
+            self.losses[new] = self.losses[number]
+            self.again.append(new)
+        return []
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict, **spec: Any) -> bool:
         return True

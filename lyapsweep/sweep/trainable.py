@@ -1,10 +1,13 @@
 """What runs on a worker: one pack, one report a step. Imports neither Optuna nor MLflow."""
 
+import socket
 import traceback
 from collections.abc import Generator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 
 from lyapsweep.config import Config
@@ -31,29 +34,36 @@ class Pack(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Train to the next report. The pack's own objective is its best member's, never NaN: a scheduler sorts it."""
-        members = {}
-        for record in next(self.stream, []):
-            file = record.save(self.records)
-            value = record.measures.get(self.objective, float("nan"))
-            members[record.trial] = {
-                "outcome": record.outcome.value,
-                "step": record.step,
-                "value": value,
-                "file": file.name,
-            }
-            if record.outcome.final:
-                self.left.discard(record.trial)
         measure = MEASURES[self.objective]
-        values = [m["value"] for m in members.values() if m["value"] == m["value"]] or [measure.worst]
-        return {
-            "objective": min(values) if measure.direction == "minimise" else max(values),
-            "step": max((m["step"] for m in members.values()), default=0),
-            "members": members,
-            "done": not self.left,
-        }
+        told: dict[str, Any] = {"objective": measure.worst, "step": 0, "members": {}, "trouble": ""}
+        records = next(self.stream, [])
+        try:
+            told["members"] = {record.trial: self.keep(record) for record in records}
+        except OSError as error:  # no fault of a trial's: the sweep ends here, and is resumed when the folder is well
+            return told | {"trouble": f"{node()} cannot write to {self.records} ({error})", "done": True}
+        self.left -= {record.trial for record in records if record.outcome.final}
+        values = [m["value"] for m in told["members"].values() if m["value"] == m["value"]]
+        if values:
+            told["objective"] = min(values) if measure.direction == "minimise" else max(values)
+        return told | {"step": max((r.step for r in records), default=0), "done": not self.left}
+
+    def keep(self, record: Record) -> dict[str, Any]:
+        """Save a record; what the driver is told of it. Raises OSError where the folder is not there, or full."""
+        if not self.records.is_dir():
+            raise FileNotFoundError("no such folder on this node: it must be shared under the same path")
+        record.provenance["node"] = node()
+        file = record.save(self.records)
+        value = record.measures.get(self.objective, float("nan"))
+        return {"outcome": record.outcome.value, "step": record.step, "value": value, "file": file.name}
 
     def cleanup(self) -> None:
         self.stream.close()
+
+
+@cache
+def node() -> str:
+    """Where this runs: the machine's name and the first digits of Ray's name for the node."""
+    return f"{socket.gethostname()}/{ray.get_runtime_context().get_node_id()[:6]}"
 
 
 def outlast(configs: Sequence[Config], device: str) -> Generator[list[Record], None, None]:

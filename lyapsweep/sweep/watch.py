@@ -2,27 +2,34 @@
 
 import math
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome, Record
-from lyapsweep.sweep.folder import Folder
+from lyapsweep.sweep.folder import Folder, settled
 from lyapsweep.sweep.journal import Journal
 from lyapsweep.sweep.progress import Board
 from lyapsweep.sweep.scribe import Scribe
-from lyapsweep.sweep.supply import RETRIES, Packs
+from lyapsweep.sweep.supply import Packs
 from lyapsweep.sweep.trainable import ended
+from lyapsweep.sweep.trouble import Interrupted, Loss, writing
 
-
-class Interrupted(BaseException):
-    """A signal asked the sweep to end. No Exception: Ray must not take it for a failure and wait for its workers."""
+LONGEST = 2000  # characters of Ray's own account of a loss
 
 
 class Watch(tune.Callback):
-    """Follows the packs that `searcher` handed out. `alive` holds the members that train now, with their last file."""
+    """Follows the packs that `searcher` handed out. `alive` holds the members that train now.
+
+    limit   seconds that a pack may take; None for as long as it likes
+    tick    is called at every turn of Ray's loop
+    """
 
     def __init__(
         self,
@@ -31,15 +38,20 @@ class Watch(tune.Callback):
         journal: Journal,
         scribe: Scribe,
         folder: Folder,
-        tell: Callable[[str], None],
         stop: threading.Event,
         objective: str,
         reports: bool,
+        limit: float | None,
+        tell: Callable[[str], None],
+        tick: Callable[[], None],
     ):
         self.searcher, self.board, self.journal, self.scribe, self.folder = searcher, board, journal, scribe, folder
-        self.tell, self.stop, self.objective, self.reports = tell, stop, objective, reports
+        self.stop, self.objective, self.reports, self.limit = stop, objective, reports, limit
+        self.tell, self.tick = tell, tick
         self.alive: dict[str, Config] = {}
-        self.files: dict[str, str] = {}
+        self.began: dict[int, tuple[float, Any]] = {}  # when each pack that trains began, and Ray's trial of it
+        self.late: set[int] = set()
+        self.lost: Counter[Loss] = Counter()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # for the snapshot that Ray writes of its tuner
@@ -50,8 +62,14 @@ class Watch(tune.Callback):
     def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
         if self.stop.is_set():
             raise Interrupted
+        self.tick()
+        for number, (began, trial) in list(self.began.items()):
+            if self.limit is not None and time.monotonic() - began > self.limit and number not in self.late:
+                self.late.add(number)
+                ray.kill(trial.temporary_state.ray_actor)  # a worker that hangs hears nothing else
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
+        self.began[trial.config["pack"]] = time.monotonic(), trial
         for config in self.left(trial):
             self.alive[config.id] = config
             self.board.note(config, Outcome.RUNNING, math.nan, 0.0)
@@ -59,44 +77,75 @@ class Watch(tune.Callback):
         self.tell("")
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
+        if trouble := result.get("trouble"):
+            raise Interrupted(trouble)
         for key, member in result["members"].items():
             config = self.alive.get(key)
             if config is None:  # its end is known already: a restarted worker tells it again
                 continue
-            self.files[key] = member["file"]
             self.scribe.write(self.folder.records / member["file"])
             self.note(config, Outcome(member["outcome"]), member["step"], member["value"])
         self.tell("")
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         self.end(self.left(trial), Outcome.STOPPED, {"stopped_by": "scheduler"})
-        self.searcher.close(trial.config["pack"])
+        self.close(trial)
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        left = self.left(trial)
-        if left and self.searcher.retry(trial.config["pack"], left):
-            return
-        self.end(left, Outcome.FAILED, {"error": f"The worker was lost {RETRIES + 1} times: {trial.get_error()}"})
+        self.hear_of(self.left(trial))
+        number, left = trial.config["pack"], self.left(trial)
+        error = message(trial)
+        why = Loss.TIME if number in self.late else Loss.of(error)
+        self.close(trial)
+        if left:
+            self.lost[why] += 1
+            limit = f" of {self.limit:g} s" if why is Loss.TIME and self.limit else ""
+            self.end(self.searcher.lose(number, left, why), Outcome.FAILED, {"error": f"{why.value}{limit}. {error}"})
+
+    def close(self, trial: Any) -> None:
+        self.began.pop(trial.config["pack"], None)
         self.searcher.close(trial.config["pack"])
 
     def left(self, trial: Any) -> list[Config]:
         """Members of a pack whose end is not known yet."""
         return [c for c in self.members(trial) if not self.board.outcomes.get(c.id, Outcome.RUNNING).final]
 
+    def hear_of(self, configs: Iterable[Config]) -> None:
+        """Members that ended without the driver being told: their worker died, or was stopped, after it had saved."""
+        for config in configs:
+            last = self.folder.latest(config.id)
+            if last and settled(last):
+                self.scribe.write(self.folder.records / last.filename)
+                self.note(config, last.outcome, last.step, last.measures.get(self.objective, math.nan))
+
     def end(self, configs: Iterable[Config], outcome: Outcome, told: dict[str, Any]) -> None:
         """The end, from outside, of members that still train: as a record, and to all who follow it."""
         for config in configs:
-            file = self.folder.records / self.files[config.id] if config.id in self.files else None
-            last = Record.load(file) if file else Record(config, 0, Outcome.RUNNING, provenance={"seed": config.seed})
-            if file or not told.get("interrupted"):  # an interrupted trial without a record leaves no trace
+            last = self.folder.latest(config.id)
+            if last is None and told.get("interrupted"):  # it leaves no trace
+                self.note(config, outcome, 0, math.nan)
+                continue
+            last = last or Record(config, 0, Outcome.RUNNING, provenance={"seed": config.seed})
+            for stale in ("error", "traceback", "interrupted"):  # of an earlier start of the sweep
+                last.provenance.pop(stale, None)
+            with writing(self.folder.path):
                 self.scribe.write(ended(last, outcome, told).save(self.folder.records))
             self.note(config, outcome, last.step, last.measures.get(self.objective, math.nan))
         self.tell("")
 
     def note(self, config: Config, outcome: Outcome, step: int, value: float) -> None:
         self.board.note(config, outcome, value, step / max(config.training.steps, 1))
-        if outcome.final:
-            self.alive.pop(config.id, None)
-            self.journal.tell(config.id, outcome, value)
-        elif self.reports:
-            self.journal.report(config.id, step, value)
+        with writing(self.folder.path):
+            if outcome.final:
+                self.alive.pop(config.id, None)
+                self.journal.tell(config.id, outcome, value)
+            elif self.reports:
+                self.journal.report(config.id, step, value)
+
+
+def message(trial: Any) -> str:
+    """What Ray says of the loss of a pack."""
+    try:
+        return Path(trial.error_file).read_text().strip()[-LONGEST:]
+    except (OSError, TypeError):
+        return ""

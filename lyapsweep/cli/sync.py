@@ -1,0 +1,45 @@
+"""`lyapsweep sync`: tell an MLflow server what a results folder holds."""
+
+import json
+from pathlib import Path
+
+import click
+
+from lyapsweep.cli import options, show
+from lyapsweep.cli.status import folder_of
+
+
+@click.command(
+    "sync",
+    short_help="Log a results folder to MLflow.",
+    epilog=options.example("lyapsweep sync results/forcing_interval --tracking-uri http://mlflow:5000"),
+)
+@click.argument("results_folder")
+@options.results
+@options.name
+@options.tracking_uri
+@options.debug
+def command(results_folder: str, results: Path, name: str | None, tracking_uri: str | None) -> None:
+    """Log every record of a results folder that an MLflow server or store lacks. Doing it again changes nothing.
+
+    RESULTS_FOLDER is a folder of `lyapsweep sweep` or `lyapsweep run`, or its name below --results. While a driver
+    runs the sweep, its trials that train are left as they are.
+    """
+    from lyapsweep import tracking
+    from lyapsweep.sweep.pulse import heard
+
+    folder = folder_of(results_folder, results)
+    file = folder / tracking.ABOUT
+    about = json.loads(file.read_text()) if file.exists() else {}
+    uri = tracking_uri or tracking.store(folder.resolve().parent)
+    ledger = tracking.prepare(name or about.get("name") or folder.resolve().name, uri, folder / "artifacts")
+    ledger.varied = about.get("varied", ())
+    ledger.labels = {k: about[k] for k in ("intent", "objective") if k in about}
+    written = ledger.sync(folder)
+    driver = heard(folder)
+    if driver is None or not driver.alive:
+        ledger.reconcile()
+    if about:
+        told = {f"trials/{outcome}": float(n) for outcome, n in about.get("outcomes", {}).items()}
+        ledger.summary(about, [f for f in (file, folder / tracking.ATLAS) if f.exists()], told)
+    show.write(show.console(), [("logged", f"{written} records that were not there"), ("MLflow", show.viewer(uri))])

@@ -1,0 +1,76 @@
+"""What a sweep tells of itself: sweep.json when it begins, a Summary when it ends."""
+
+import importlib.metadata
+import platform
+import shlex
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lyapsweep.sweep.progress import Progress
+from lyapsweep.sweep.scribe import Scribe
+from lyapsweep.sweep.trouble import Loss
+
+PACKAGES = ("lyapsweep", "torch", "numpy", "ray", "optuna", "mlflow")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How a sweep ended: the last Progress, where its results lie, and in words what to do next (`message`).
+
+    `notes` says what went wrong on the way and was overcome.
+    """
+
+    name: str
+    folder: Path
+    tracking_uri: str
+    progress: Progress
+    best_trial: str | None
+    atlas: Path | None
+    interrupted: bool
+    message: str
+    notes: str = ""
+
+
+def start() -> dict[str, Any]:
+    """How and with what this process was started."""
+    program = Path(sys.argv[0]).name
+    command = ["lyapsweep" if program == "__main__.py" else program, *sys.argv[1:]]
+    return {
+        "command": shlex.join(command),
+        "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+    }
+
+
+def version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def overcome(lost: Counter[Loss], scribe: Scribe | None) -> str:
+    """What went wrong and cost no trial: packs that were trained again, a tracking server that was away."""
+    notes = [f"{plural(n, 'pack')} came back unfinished because {why.value}." for why, n in lost.items()]
+    if scribe and scribe.outages:
+        notes.append(f"MLflow was away {plural(scribe.outages, 'time')}.")
+    return " ".join(notes)
+
+
+def plural(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def counts(progress: Progress) -> dict[str, int]:
+    return {outcome: getattr(progress, outcome) for outcome in ("finished", "diverged", "stopped", "failed")}
+
+
+def numbers(progress: Progress, objective: str) -> dict[str, float]:
+    """The summary run's metrics."""
+    told = {f"trials/{outcome}": float(n) for outcome, n in counts(progress).items()}
+    told |= {"trials/asked": float(progress.asked), "seconds": progress.seconds}
+    return told | ({f"best/{objective}": progress.best[0]} if progress.best else {})

@@ -1,0 +1,93 @@
+"""Drivers of sweeps as processes that can be killed, and what they leave: for the tests of faults."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from made_up_sweeps import TINY, states, written
+from mlflow import MlflowClient
+
+from lyapsweep.record import Record
+
+SCRIPT = """
+import json, sys
+from lyapsweep.sweep import load
+from lyapsweep.sweep.driver import run
+
+def listen(progress):
+    print("PROGRESS", progress.done, progress.running, flush=True)
+
+settings = json.loads(sys.argv[3])
+summary = run(load(sys.argv[1]), results=sys.argv[2], listen=listen, **settings)
+told = summary.progress
+print("SUMMARY", summary.interrupted, told.finished, summary.message, "NOTES", summary.notes, flush=True)
+"""
+
+
+def slow_sweep(folder: Path, trials: int = 3, steps: int = 1500) -> Path:
+    """Trials of a second or more each, one after another."""
+    (folder / "tiny.yaml").write_text(TINY.replace("steps: 4, report_every: 2", f"steps: {steps}, report_every: 300"))
+    text = f"SWEEP = Sweep(base='tiny.yaml', objective='loss', grid={{'seed': list(range({trials}))}}, pack=1)"
+    return written(folder, f"from lyapsweep.sweep import Sweep\n{text}\n")
+
+
+def start(folder: Path, sweep: Path, results: Path | None = None, **settings) -> subprocess.Popen:
+    """A driver of `sweep` into `folder/results`; its output is a line for every event."""
+    import json
+
+    (folder / "script.py").write_text(SCRIPT)
+    told = json.dumps({"jobs": 1} | settings)
+    command = [sys.executable, str(folder / "script.py"), str(sweep), str(results or folder / "results"), told]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    environment.pop("RAY_ADDRESS", None)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
+    )
+
+
+def wait_for(process: subprocess.Popen, moment: str) -> None:
+    """Until the driver tells of this moment, such as `PROGRESS 1 1`: one trial has ended and the next one trains."""
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if line.startswith(moment):
+            return
+    raise AssertionError(f"'{moment}' was never seen in {''.join(seen)}")
+
+
+def runs_of(results: Path, name: str, uri: str | None = None) -> list:
+    """MLflow's runs of the sweep's trials."""
+    client = MlflowClient(tracking_uri=uri or f"sqlite:///{results / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name(name)
+    assert experiment is not None
+    return [r for r in client.search_runs([experiment.experiment_id]) if "summary" not in r.data.tags]
+
+
+def last_records(folder: Path) -> list[Record]:
+    """The last record of every trial."""
+    files = {file.name.partition("-")[0]: file for file in sorted(folder.glob("records/*.npz"))}
+    return [Record.load(file) for file in files.values()]
+
+
+def last_outcomes(folder: Path) -> dict[int, str]:
+    return {record.config.seed: record.outcome.value for record in last_records(folder)}
+
+
+def in_order(results: Path, name: str, trials: int, uri: str | None = None) -> None:
+    """What must hold after whatever happened: finished = asked, nothing twice, nothing RUNNING, no half files."""
+    finals = last_records(results / name)
+    assert [r.outcome.value for r in finals] == ["finished"] * trials
+    assert not list((results / name).rglob("*.part"))
+    runs = runs_of(results, name, uri)
+    assert len(runs) == len({r.data.tags["trial_key"] for r in runs}) == trials
+    assert {r.info.status for r in runs} == {"FINISHED"}
+    client = MlflowClient(tracking_uri=uri or f"sqlite:///{results / 'mlflow.db'}")
+    for run in runs:
+        steps = [m.step for m in client.get_metric_history(run.info.run_id, "measures/loss")]
+        assert len(steps) == len(set(steps))
+    counted = states(results / name, name)
+    assert counted.count("COMPLETE") == trials
+    assert not {"RUNNING", "WAITING"} & set(counted)
