@@ -111,7 +111,7 @@ OF_TASKS: dict[str, Any] = {"readout": {"kind": "affine"}, "measures": ["loss", 
 PLAIN_OF_TASKS: dict[Any, dict[str, Any]] = {
     Windows: {"length": None},
     Training: {"report_at": [0.01, 0.05, 0.1, 0.3]},
-    Lyapunov: {"steps": 1000, "early": 100},
+    Lyapunov: {"steps": 1000, "early": 64},
 }
 # What members of one pack may differ in; everything else sets a tensor's shape or the length of the work.
 PER_MEMBER = ("seed", "init/", "forcing/", "regularisation/", "training/lr", "training/lr_end", "training/clip")

@@ -60,9 +60,22 @@ def dies(rows, columns, generator):
 
 
 def dies_in_training(rows, columns, generator, *, marker):
+    """Shortly after the record of step 0."""
     if first(marker):
-        threading.Timer(0.5, die).start()
+        after_saving(lambda saved: threading.Timer(0.05, die).start())
     return gaussian(rows, columns, generator)
+
+
+def after_saving(act):
+    """From now on `act(record)` follows every record that this process saves."""
+    save = record.Record.save
+
+    def save_and_act(this, folder):
+        file = save(this, folder)
+        act(this)
+        return file
+
+    record.Record.save = save_and_act
 
 
 def dies_in_save(rows, columns, generator, *, marker):
@@ -74,13 +87,5 @@ def dies_in_save(rows, columns, generator, *, marker):
 
 def dies_after_save(rows, columns, generator, *, marker):
     """When the last record is in its place and the driver has not heard of it."""
-    save = record.Record.save
-
-    def save_and_die(this, folder):
-        file = save(this, folder)
-        if this.outcome.final and first(marker):
-            die()
-        return file
-
-    record.Record.save = save_and_die
+    after_saving(lambda saved: die() if saved.outcome.final and first(marker) else None)
     return gaussian(rows, columns, generator)

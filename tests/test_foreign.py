@@ -1,14 +1,18 @@
 """Somebody else's sweep, from a file to a table: what is there is kept, what is wrong is said with its place."""
 
 import json
+import re
+from pathlib import Path
 
 import made_up_early
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
 from lyapsweep import foreign
 from lyapsweep.analysis import correlation, curve
+from lyapsweep.cli import main
 from lyapsweep.foreign import from_frame
 from lyapsweep.registry import UnknownName
 from lyapsweep.table import BadTable
@@ -116,3 +120,33 @@ def test_what_is_saved_is_loaded(frame, tmp_path):
     (tmp_path / "kept" / "sweep.json").write_text(json.dumps({"name": "theirs"}))
     with pytest.raises(BadTable, match="import the table again"):
         foreign.load(tmp_path / "kept")
+
+
+def test_the_command_line_keeps_a_table_that_the_atlas_draws(frame, tmp_path):
+    file, results = tmp_path / "theirs.csv", str(tmp_path / "results")
+    frame.to_csv(file, index=False)
+    said = ["--settings", "lr", "--outcome", "val_loss", "--exponents", "le_*", "--trial", "run", "--step", "epoch"]
+    run = CliRunner().invoke
+    done = run(main, ["import", str(file), *said, "--set", "cell/kind=lstm", "--results", results])
+    assert done.exit_code == 0, done.output
+    assert "10 trials (10 finished), 30 rows" in done.output
+    drawn = run(main, ["atlas", "theirs", "--results", results])
+    assert drawn.exit_code == 0, drawn.output
+    page = (tmp_path / "results/theirs/atlas.html").read_text()
+    assert "10 trials" in page
+    assert "lstm" in page
+    wrong = run(main, ["import", str(file), *said[:2], "--outcome", "val_los", "--results", results])
+    assert wrong.exit_code == 2
+    assert "theirs.csv: No column is called 'val_los'" in wrong.output
+
+
+def test_the_analyses_page_runs(tmp_path, monkeypatch):
+    """The Python of docs/analyses.md, on a made-up sweep under the name that it reads."""
+    page = Path(__file__).parents[1] / "docs/analyses.md"
+    frame = made_up_early.frame(n=60, effect=1.0)
+    trials = frame["run"].str[1:].astype(int)
+    frame.assign(dropout=trials % 7 / 10).to_csv(tmp_path / "theirs.csv", index=False)
+    monkeypatch.chdir(tmp_path)
+    (program,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    exec(program, {})
+    assert (tmp_path / "gain.html").stat().st_size > 1000

@@ -12,6 +12,7 @@ from published import BINOMIAL, grid
 from lyapsweep.analysis import incremental, partial, transfer
 from lyapsweep.analysis.correlation import Hunted
 from lyapsweep.analysis.finding import TooFew
+from lyapsweep.foreign import from_frame
 from lyapsweep.registry import UnknownName
 
 ALL, KNOWN = "settings + early scores + spectrum", "settings + early scores"
@@ -103,6 +104,27 @@ def test_what_cannot_be_asked_is_refused():
     for module in (incremental, transfer):
         with pytest.raises(Hunted):
             module.find(table, OUTCOME)
+
+
+def test_what_settings_say_together_is_news_to_ridge_regression_and_none_to_trees():
+    """The outcome is a product of two settings, which the third exponent repeats: all of it is in the settings."""
+    rng = np.random.default_rng(1)
+    frame = made_up_early.frame(n=150)
+    width = dict(zip(sorted(set(frame["run"])), rng.uniform(-1, 1, 150), strict=True))
+    frame["width"] = frame["run"].map(width)
+    together = np.log10(frame["lr"]).add(3) * frame["width"]
+    last = frame["epoch"] == made_up_early.LAST
+    frame.loc[last, "val_loss"] = np.exp(together[last])
+    frame["le_2"] = np.where(frame["epoch"] == 10, -0.6 + together / 20, frame["le_2"])
+    table = from_frame(
+        frame, trial="run", step="epoch", settings=["lr", "width"], outcomes="val_loss", exponents="le_*"
+    )
+    linear, trees = (
+        incremental.find(table, OUTCOME, learner=learner, repeats=1, folds=5).gains.value[0]
+        for learner in ("ridge", "trees")
+    )
+    assert linear > 0.5
+    assert trees < 0.15
 
 
 def test_it_is_seeded():

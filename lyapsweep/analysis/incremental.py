@@ -12,7 +12,18 @@ from lyapsweep.analysis.correlation import refuse
 from lyapsweep.analysis.features import quantiles
 from lyapsweep.analysis.finding import label, named, require
 from lyapsweep.analysis.foresight import Early, Seen, early, seen
-from lyapsweep.analysis.prediction import COMPONENTS, Block, Score, block, held_out, interval, scored, split, weights
+from lyapsweep.analysis.prediction import (
+    COMPONENTS,
+    Block,
+    Learner,
+    Score,
+    block,
+    held_out,
+    interval,
+    scored,
+    split,
+    weights,
+)
 from lyapsweep.table import Table
 
 NEED, GROUPS = 20, 3  # trials, and groups of them, below which nothing can be held out
@@ -27,6 +38,7 @@ SETS = {
     "early scores + spectrum": ("early scores", "spectrum"),
     "settings + early scores + spectrum": ("settings", "early scores", "spectrum"),
 }
+BY = {"ridge": "ridge regression", "trees": "trees"}
 GAINS = {name: f"{name} + spectrum" for name in ("settings", "early scores", "settings + early scores")}
 
 
@@ -57,6 +69,7 @@ class Finding(NamedTuple):
     units: int
     folds: int
     repeats: int
+    learner: str
 
 
 def find(
@@ -72,6 +85,7 @@ def find(
     folds: int = 10,
     repeats: int = 10,
     resamples: int = 1000,
+    learner: Learner = "ridge",
     hunted: bool = False,
     seed: int = 0,
 ) -> Finding:
@@ -83,9 +97,10 @@ def find(
     such as seed or cell/kind, whole groups are held out, and it is no predictor. `form` says what the spectrum is
     given as: its summaries, 20 quantiles, or ten principal components of all of it.
 
-    The interval is +- t sqrt(v + s): v the variance of the score over Bayesian bootstrap weights of trials (of groups,
-    with `group`), s that over repeats, which differ in what the models were trained on; t has as many degrees of
-    freedom as units less one. s is not divided by the number of repeats, because every repeat draws on the same trials.
+    Intervals are those of `prediction.interval`, over trials, or over groups where these are held out: they hold the
+    variance of trials, twice because every trial is also trained on, and that of the splits. A gain is that of this
+    learner. Ridge regression sees settings with their squares and no interaction of two, for which a spectrum may stand
+    in; to `trees`, an ensemble of 200 that may interact, it adds what settings cannot say.
 
     Raises `Hunted` for the trials of a hunt unless `hunted=True`, `TooFew` with less than 20 trials, less than three
     groups, or less than five trials in either half, `UnknownName` and `ValueError` as `foresight.early` does.
@@ -98,7 +113,7 @@ def find(
     count = len(np.unique(units))
     require(count, GROUPS, f"values of {group}")
     blocks, target = blocks_of(rows, form, group), target_of(rows, score)
-    values = cross_validated(blocks, target, units, score, min(folds, count), repeats, resamples, seed)
+    values = cross_validated(blocks, target, units, score, min(folds, count), repeats, resamples, seed, learner)
     places = [[list(SETS).index(name) for name in pair] for pair in GAINS.items()]
     gained = np.stack([values[:, after] - values[:, before] for before, after in places], axis=1)
     limits = (0.0, 1.0) if score == "AUC" else (-1.0, 1.0)
@@ -107,12 +122,13 @@ def find(
         form=form,
         score=score,
         group=group or "",
-        predictors=Scores(tuple(SETS), *(np.clip(v, *limits) for v in interval(values, count))),
-        gains=Scores(tuple(GAINS), *interval(gained, count)),
+        predictors=Scores(tuple(SETS), *(np.clip(v, *limits) for v in interval(values, count, crossed=True))),
+        gains=Scores(tuple(GAINS), *interval(gained, count, crossed=True)),
         columns=np.array([b.numbers.shape[1] + b.names.shape[1] for b in blocks.values()]),
         units=count,
         folds=min(folds, count),
         repeats=repeats,
+        learner=learner,
     )
 
 
@@ -125,11 +141,12 @@ def cross_validated(
     repeats: int,
     resamples: int,
     seed: int,
+    learner: Learner,
 ) -> np.ndarray:
     """Scores (repeats, 7, 1 + resamples) of held-out predictions: of the trials as they are, then under weights."""
     generator, one = np.random.default_rng(seed), np.ones(len(target))
     cuts = [split(units, folds, generator) for _ in range(repeats)]
-    made = [held_out(blocks, list(SETS.values()), target, cut, one, score) for cut in cuts]
+    made = [held_out(blocks, list(SETS.values()), target, cut, one, score, learner) for cut in cuts]
     drawn = np.concatenate([one[None], weights(units, resamples, generator)])
     return np.array([[scored(p, target, drawn, score) for p in repeat] for repeat in made])
 
@@ -172,7 +189,7 @@ def sentence(finding: Finding) -> str:
     said = (
         f"Settings and early scores foretell the final {label(rows.outcome)} of {held} with {name} of {before:.3f}; "
         f"with the spectrum at {rows.moment} it is {after:.3f}: {signed(gain)} ({signed(low)} to {signed(high)}), "
-        f"n = {rows.n}."
+        f"n = {rows.n}, by {BY[finding.learner]}."
     )
     if low > 0:
         return f"{said} The spectrum adds to what was known."
@@ -197,6 +214,7 @@ def draw(finding: Finding) -> go.Figure:
         xaxis2=fig.to_dict()["layout"]["xaxis"] | {"domain": [0.66, 1], "title": "gain by the spectrum"},
         title=ink.headline(sentence(finding)),
         margin={"t": 80},
+        showlegend=False,
     )
     fig.update_yaxes(type="category", categoryorder="array", categoryarray=list(left.names)[::-1])
     return fig

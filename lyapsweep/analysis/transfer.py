@@ -103,7 +103,7 @@ def matrix(
         for b, test in enumerate(there):
             made = predicted(blocks, y, train, test, (repeats, generator) if a == b else None)
             values = np.array([[scored(p, y[test], drawn[b], "rank correlation")] for p in made])
-            cells[:, a, b] = np.clip(np.concatenate(interval(values, len(test))), -1, 1)
+            cells[:, a, b] = np.clip(np.concatenate(interval(values, len(test), crossed=a == b)), -1, 1)
     return cells
 
 

@@ -5,6 +5,7 @@ Only sweeps that measured spectra before the end, and of enough trials: a page a
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from lyapsweep.analysis import aelle, bands, importance, incremental, partial, survival, transfer
 from lyapsweep.analysis.foresight import early
@@ -40,19 +41,20 @@ def added(view: View) -> str:
     words = (
         f"Held-out {last.score} between predicted and final {view.objective.removeprefix('measures/')}: ridge "
         f"regression, {last.folds} folds drawn {last.repeats} times, spectra after {100 * AT:g} % of training. The "
-        "table has the gains at other times; intervals hold 95 %."
+        "table has the gains at other times; intervals hold 95 %. Ridge regression does not see how settings interact, "
+        "and a spectrum may stand in for that; trees do."
     )
-    figure = page.figure(incremental.draw(last), words)
-    return said(incremental.sentence(last)) + figure + page.table(heads, rows)
+    grown = incremental.find(view.table, view.objective, AT, map=view.map, learner="trees", repeats=2, folds=5)
+    return shown(incremental, last, words) + said(incremental.sentence(grown)) + page.table(heads, rows)
 
 
 def partials(view: View) -> str:
     found = partial.find(view.table, view.objective, AT, map=view.map)
     words = (
         f"Rank correlations of each statistic of the spectrum after {100 * AT:g} % of training with the final outcome: "
-        "alone, and when what is given on top is taken out of both. Bold: the 95 % bootstrap interval excludes 0."
+        "alone, and when what is given on top is taken out of both. Bold: q < 0.05 over all pairs (Benjamini-Hochberg)."
     )
-    return said(partial.sentence(found)) + page.figure(partial.draw(found), words, "34rem")
+    return shown(partial, found, words, "34rem")
 
 
 def latent(view: View) -> str:
@@ -62,13 +64,13 @@ def latent(view: View) -> str:
         "outcome (AeLLE); lighter ended better, lost trials are marked. Scores are rank correlations in trials held "
         f"out, over {found.splits} splits, beside linear models on the same splits."
     )
-    return said(aelle.sentence(found)) + page.figure(aelle.draw(found), words)
+    return shown(aelle, found, words)
 
 
 def which(view: View) -> str:
     found = bands.find(before(view), view.objective, str(view.map))
     words = "What a model of the outcome loses in held-out trials when a band of the spectrum is dealt out anew."
-    return said(bands.sentence(found)) + page.figure(bands.draw(found), words)
+    return shown(bands, found, words)
 
 
 def settings(view: View) -> str:
@@ -77,7 +79,7 @@ def settings(view: View) -> str:
         f"Importance by {found.evaluator}, of settings among settings and of statistics among statistics; "
         "lines hold 95 %."
     )
-    return said(importance.sentence(found)) + page.figure(importance.draw(found), words)
+    return shown(importance, found, words)
 
 
 def sooner(view: View) -> str:
@@ -85,7 +87,7 @@ def sooner(view: View) -> str:
         return ""
     found = survival.find(view.table, view.objective, by=f"spectra/{view.map}/maximum")
     words = f"Share of networks that have got to {found.aim}, by their largest exponent before."
-    return said(survival.sentence(found)) + page.figure(survival.draw(found), words)
+    return shown(survival, found, words)
 
 
 def elsewhere(view: View) -> str:
@@ -93,13 +95,21 @@ def elsewhere(view: View) -> str:
         return ""
     found = transfer.find(view.table, view.objective, MAIN_GROUP, AT, map=view.map)
     words = "Fitted on the networks of a row, tried on those of a column; the diagonal is cross-validated."
-    return said(transfer.sentence(found)) + page.figure(transfer.draw(found), words)
+    return shown(transfer, found, words)
 
 
 def before(view: View) -> Table:
     """The trials with the outcomes that they came to and the spectra that they had early."""
     rows = early(view.table, view.objective, AT, view.map)
     return replace(rows.trials, spectra={rows.map: rows.spectra}, spectra_stderr={})
+
+
+def shown(analysis: Any, found: Any, caption: str, least: str = "0") -> str:
+    """The sentence, and the figure without it: some carry it as their headline where they stand alone."""
+    fig = analysis.draw(found)
+    if fig.layout.title.text:
+        fig.update_layout(title=None, margin={"t": max(30, fig.layout.margin.t - 45)})
+    return said(analysis.sentence(found)) + page.figure(fig, caption, least)
 
 
 def said(sentence: str) -> str:

@@ -29,8 +29,8 @@ PAGE = "atlas.html"
 def command(experiment: str, results: Path, tracking_uri: str | None, output: Path | None) -> None:
     """Draw an experiment as one page of HTML that any browser shows: what it found, and every number behind it.
 
-    EXPERIMENT is a results folder, a name below --results, or an MLflow experiment (first of all where --tracking-uri
-    is given).
+    EXPERIMENT is a results folder, a name below --results (an imported table is one), or an MLflow experiment (first
+    of all where --tracking-uri is given).
     """
     table, folder = find(experiment, results, tracking_uri)
     if not len(table):
@@ -42,12 +42,15 @@ def command(experiment: str, results: Path, tracking_uri: str | None, output: Pa
 
 def find(experiment: str, results: Path, uri: str | None) -> tuple["Table", Path]:
     """The experiment's table, and the folder that its page belongs to."""
+    from lyapsweep import foreign
     from lyapsweep.table import Table
 
     if uri is None:
         for folder in (Path(experiment), results / experiment):
             if folder.is_dir() and next(folder.rglob("*.npz"), None):
                 return Table.read(folder), folder
+            if (folder / foreign.FILE).is_file():
+                return foreign.load(folder), folder
     from lyapsweep import tracking
 
     store = uri or tracking.store(results)

@@ -82,6 +82,8 @@ class Packs(Searcher):
         self.out: set[int] = set()
         self.again: list[int] = []
         self.losses: Counter[int] = Counter()
+        self.fits: dict[str, int] = {}  # members of a shape for which memory suffices, where it once did not
+        self.learned: set[int] = set()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if len(self.out) >= self.room():
@@ -93,7 +95,8 @@ class Packs(Searcher):
                 pack = next(self.supply, None)
             if pack is None:  # a pack that is out may yet have to be handed out again
                 return None if self.out else self.FINISHED
-            number = self.keep(pack)
+            number, *later = map(self.keep, cut(pack, self.fits.get(pack[0].shape, len(pack))))
+            self.again += later
         self.out.add(number)
         return {"pack": number, "configs": [c.to_dict() for c in self.handed_out[number]], **self.settings}
 
@@ -104,6 +107,16 @@ class Packs(Searcher):
 
     def close(self, number: int) -> None:
         self.out.discard(number)
+
+    def learn(self, number: int, fits: int) -> None:
+        """A pack was too large for the memory, and `fits` of its members were not: packs of their shape are cut so.
+
+        Only its first word counts: later ones may be of the member alone that no memory suffices for.
+        """
+        if number not in self.learned:
+            self.learned.add(number)
+            shape = self.handed_out[number][0].shape
+            self.fits[shape] = min(fits, self.fits.get(shape, fits))
 
     def lose(self, number: int, left: list[Config], why: Loss) -> list[Config]:
         """Plan what is left of a lost pack again; what comes back is given up.
@@ -116,6 +129,8 @@ class Packs(Searcher):
         again = why is Loss.WORKER and self.losses[number] <= RETRIES
         if not again and len(left) == 1:
             return left
+        if why is Loss.MEMORY:
+            self.learn(number, math.ceil(len(left) / 2))
         for part in [self.handed_out[number]] if again else cut(left, math.ceil(len(left) / 2)):
             new = self.keep(part)
             self.losses[new] = self.losses[number]

@@ -1,5 +1,6 @@
 """What runs on a worker: one pack, one report a step. Imports neither Optuna nor MLflow."""
 
+import math
 import socket
 import traceback
 from collections.abc import Generator, Sequence
@@ -8,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import torch
 from ray import tune
 
 from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
 from lyapsweep.process import small_networks
 from lyapsweep.record import Outcome, Record
+from lyapsweep.sweep.packing import cut
 from lyapsweep.trial import run_trials, versions
 
 
@@ -28,7 +31,8 @@ class Pack(tune.Trainable):
         small_networks()
         self.configs = [Config.of(c) for c in new_config["configs"]]
         self.records, self.objective = Path(new_config["records"]), new_config["objective"]
-        self.stream = outlast(self.configs, new_config["device"])
+        self.starved: list[int] = []
+        self.stream = outlast(self.configs, new_config["device"], self.starved)
         self.left = {c.id for c in self.configs}
         return True
 
@@ -37,6 +41,8 @@ class Pack(tune.Trainable):
         measure = MEASURES[self.objective]
         told: dict[str, Any] = {"objective": measure.worst, "step": 0, "members": {}, "trouble": ""}
         records = next(self.stream, [])
+        if self.starved:  # how many fit into the memory that there is
+            told["fits"] = max((r.provenance.get("pack", 1) for r in records), default=1)
         try:
             told["members"] = {record.trial: self.keep(record) for record in records}
         except OSError as error:  # no fault of a trial's: the sweep ends here, and is resumed when the folder is well
@@ -66,8 +72,10 @@ def node() -> str:
     return f"{socket.gethostname()}/{ray.get_runtime_context().get_node_id()[:6]}"
 
 
-def outlast(configs: Sequence[Config], device: str) -> Generator[list[Record], None, None]:
-    """`run_trials`, with errors as records.
+def outlast(
+    configs: Sequence[Config], device: str, starved: list[int] | None = None
+) -> Generator[list[Record], None, None]:
+    """`run_trials`, with errors as records; to `starved` it adds the sizes of packs for which memory did not suffice.
 
     An error in a pack of several is no one's yet: the unfinished members are halved and tried again until the one
     that causes it is alone. Each then starts from step 0, with the numbers it had before.
@@ -83,24 +91,35 @@ def outlast(configs: Sequence[Config], device: str) -> Generator[list[Record], N
             yield records
         if left:
             raise RuntimeError(f"Training ended without a final record of {', '.join(left)}.")
+        return
     except Exception as error:
-        rest = list(left.values())
-        if len(configs) == 1:
-            yield [failed(c, last.get(c.id), error) for c in rest]
-            return
-        half = (len(rest) + 1) // 2
-        for part in (rest[:half], rest[half:]):
-            if part:
-                yield from outlast(part, device)
+        said = account(error)
+        if starved is not None and for_want_of_memory(error):
+            starved.append(len(configs))
+    # Out of the handler, which would hold on to the frames of the failed pack and to all memory that it had taken.
+    if device != "cpu":
+        torch.cuda.empty_cache()
+    rest = list(left.values())
+    if len(configs) == 1:
+        yield [failed(c, last.get(c.id), said) for c in rest]
+        return
+    for part in cut(rest, math.ceil(len(rest) / 2)) if rest else ():
+        yield from outlast(part, device, starved)
 
 
-def failed(config: Config, last: Record | None, error: BaseException) -> Record:
+def for_want_of_memory(error: BaseException) -> bool:
+    """Of the GPU, or of the machine, which torch tells as a RuntimeError."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+
+
+def account(error: BaseException) -> dict[str, str]:
+    """The error as a record keeps it."""
+    return {"error": f"{type(error).__name__}: {error}", "traceback": "".join(traceback.format_exception(error))}
+
+
+def failed(config: Config, last: Record | None, said: dict[str, str]) -> Record:
     """The final record of a trial that an error ended: what it had measured, and the error with its traceback."""
-    told = {
-        "error": f"{type(error).__name__}: {error}",
-        "traceback": "".join(traceback.format_exception(error)),
-        "seed": config.seed,
-    }
+    told = said | {"seed": config.seed}
     if last is None:
         return Record(config, 0, Outcome.FAILED, provenance=told | versions())
     return ended(last, Outcome.FAILED, told)

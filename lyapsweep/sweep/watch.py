@@ -79,6 +79,8 @@ class Watch(tune.Callback):
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
         if trouble := result.get("trouble"):
             raise Interrupted(trouble)
+        if fits := result.get("fits"):
+            self.searcher.learn(trial.config["pack"], fits)
         for key, member in result["members"].items():
             config = self.alive.get(key)
             if config is None:  # its end is known already: a restarted worker tells it again

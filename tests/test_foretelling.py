@@ -1,0 +1,41 @@
+"""The atlas of a larger sweep asks what early spectra foretell, of each set of data alone; a smaller one does not."""
+
+import re
+
+import made_up
+import made_up_early
+import pytest
+
+from lyapsweep.atlas import foretelling, report
+from lyapsweep.atlas.view import View
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    path = tmp_path_factory.mktemp("atlas") / "atlas.html"
+    return report.write(made_up_early.table(n=120, effect=1.0), path).read_text("utf-8")
+
+
+def test_every_question_has_its_answer_in_words_and_a_figure(written):
+    for name, _ in foretelling.PARTS:
+        if name in ("Who learns sooner", "What holds from one architecture to another"):
+            continue  # of a table with thresholds, of one with cells
+        section = written[written.index(f"<h2>{name}</h2>") :].split("</section>")[0]
+        assert "Plotly.newPlot(" in section, name
+        assert re.search(r"<p>[A-Z0-9].*\d.*</p>", section), name
+
+
+def test_the_gain_of_the_planted_spectrum_is_in_the_table(written):
+    section = written[written.index("<h2>What early spectra add</h2>") :].split("</section>")[0]
+    gains = [float(v) for v in re.findall(r'settings \+ early scores</td><td class="n" data-v="([^"]+)"', section)]
+    assert len(gains) == len(foretelling.EARLY)
+    assert gains[-1] > 0.02
+
+
+def test_a_small_sweep_and_a_hunt_are_not_asked():
+    assert not foretelling.foretells(View(made_up.table()))
+    table = made_up_early.table(n=120, effect=1.0)
+    assert foretelling.foretells(View(table))
+    assert not foretelling.foretells(View(table.take(table.frame["final"].to_numpy(bool))))
+    table.about["intent"] = "hunt"
+    assert not foretelling.foretells(View(table))
