@@ -13,6 +13,7 @@ WHERE = {
     "Record": "lyapsweep.record",
     "Spectrum": "lyapsweep.dynamics",
     "Table": "lyapsweep.table",
+    "load": "lyapsweep.loading",
     "lyapunov_spectra": "lyapsweep.dynamics",
     "lyapunov_spectrum": "lyapsweep.exponents",
     "run_trial": "lyapsweep.trial",

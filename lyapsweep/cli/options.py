@@ -65,4 +65,7 @@ name = click.option("--name", callback=plain_name, help="Name of the experiment.
 tracking_uri = click.option(
     "--tracking-uri", help="MLflow server or store.  [default: MLFLOW_TRACKING_URI, else mlflow.db in --results]"
 )
+models = click.option(
+    "--models/--no-models", default=True, help="Keep the best network of each cell as a model in MLflow."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -68,6 +68,7 @@ COUNT = click.IntRange(min=1)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draws from a space.")
 @click.option("--address", help="A running Ray cluster.  [default: RAY_ADDRESS, else this machine]")
 @options.tracking_uri
+@options.models
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")
 @options.debug
 def command(

@@ -6,6 +6,7 @@ import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ def run(
     address: str | None = None,
     tracking_uri: str | None = None,
     seed: int = 0,
+    models: bool = True,
     listen: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Train every trial of `sweep` that `results/<name>` does not hold yet, then write its atlas.
@@ -61,6 +63,7 @@ def run(
                    must see `results` under the same path
     tracking_uri   else MLFLOW_TRACKING_URI, else `results/mlflow.db`
     seed           of the draws from a space; a trial's own seed is part of its config
+    models         whether the best network of each cell becomes an MLflow model that forecasts
     listen         is called with a Progress at every event
 
     SIGINT and SIGTERM end the sweep within seconds, ready to be resumed. Raises `SweepError`, `ConfigError` or
@@ -74,6 +77,7 @@ def run(
     try:
         with interruptible() as stop:
             drive = Drive(sweep, base, folder, tracking_uri or tracking.store(results), seed, listen)
+            drive.models = models
             drive.plan(resume or bool(extend), extend)
             drive.open_books()
             interrupted = drive.work(jobs, gpus, time_limit, address, stop)
@@ -93,6 +97,7 @@ class Drive:
         self.pulse = Pulse(folder.path)
         self.scribe: Scribe | None = None
         self.watch: Watch | None = None
+        self.models = True  # of the best networks, in MLflow
         self.cut_short = 0  # trials that a signal ended and a resumed sweep runs again
         self.why = ""  # what else than a signal ended it early
 
@@ -234,7 +239,8 @@ class Drive:
             self.ledger.sync(self.folder.path)
             self.ledger.reconcile()
             files = [file for file in (self.folder.about, atlas) if file]
-            self.ledger.summary(about, files, numbers(progress, self.sweep.objective))
+            table = Table.of((), about) if interrupted else dataclasses.replace(self.table, about=about)
+            self.ledger.summary(table, files, numbers(progress, self.sweep.objective), self.models)
         except Exception as error:
             notes.append(f"MLflow at {self.uri} lacks some results ({error}): `lyapsweep sync {self.folder.path}`.")
         best = self.board.best[1].id if self.board.best else None
@@ -245,9 +251,14 @@ class Drive:
         path, told_last = self.folder.path, self.progress(message)
         return Summary(self.folder.name, path, self.uri, told_last, best, atlas, interrupted, message, told)
 
+    @cached_property
+    def table(self) -> Table:
+        """All records, read once when they are all there."""
+        return Table.read(self.folder.path)
+
     def draw_atlas(self, notes: list[str]) -> Path | None:
         try:
-            return report.write(Table.read(self.folder.path), self.folder.atlas)
+            return report.write(self.table, self.folder.atlas)
         except Exception as error:  # a picture that fails must not hide the results it would have shown
             log.warning("The atlas could not be drawn: %s", error, exc_info=True)
             notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")

@@ -10,7 +10,8 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 from lyapsweep.tracking.layout import LONGEST_PARAM, interrupted, run_name
-from lyapsweep.tracking.ledger import ABOUT, ATLAS, RECORDS, Ledger, TrackingError, connect, prepare, read, store
+from lyapsweep.tracking.ledger import ABOUT, ATLAS, RECORDS, Ledger, prepare, read
+from lyapsweep.tracking.stores import TrackingError, connect, file_of, find, store
 
 for chatty in ("mlflow", "alembic"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
@@ -23,6 +24,8 @@ __all__ = [
     "Ledger",
     "TrackingError",
     "connect",
+    "file_of",
+    "find",
     "interrupted",
     "prepare",
     "read",

@@ -1,6 +1,5 @@
 """A sweep in words and tags: which trial won, of the sweep and of each cell, was it chaotic, does it match the data."""
 
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -40,17 +39,17 @@ def finished(table: Table) -> pd.DataFrame | None:
         return None
     frame = table.finals.frame
     good = (frame["outcome"] == Outcome.FINISHED.value) & np.isfinite(frame[column].to_numpy(float))
-    return frame[good]
+    return frame.loc[good]
 
 
 def space(table: Table) -> dict[str, str]:
     """Setting -> its values, or its range: the region that the trials fill."""
     told = {}
     for path in table.varied:
-        values = pd.unique(table.frame[path].dropna())
+        values = np.asarray(pd.unique(table.column(path).dropna()))
         if len(values) <= MOST_VALUES:
             told[path] = ", ".join(text(v) for v in sorted((plain(v) for v in values), key=sortable))
-        elif pd.api.types.is_numeric_dtype(table.frame[path]):
+        elif pd.api.types.is_numeric_dtype(table.column(path)):
             told[path] = f"{values.min():.4g} to {values.max():.4g} ({len(values)} values)"
         else:
             told[path] = f"{len(values)} values"
@@ -67,44 +66,58 @@ def sortable(value: Any) -> tuple[bool, Any]:
 
 
 def story(table: Table) -> str:
-    """The summary run's description, in Markdown: the question, the space, the best of each cell, how it ended."""
-    about = table.about
-    lines = [str(about.get("question") or ""), "", f"**{about.get('name', 'This sweep')}** varied:", ""]
-    lines += [f"- `{path}`: {values}" for path, values in space(table).items()]
-    counts = table.finals.frame["outcome"].value_counts()
-    lines += ["", "Trials: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items()) + ".", ""]
-    crowned = winners(table)
+    """The summary run's description, in Markdown, the answer first: pages show the first lines of it."""
+    about, varied, crowned = table.about, space(table), winners(table)
+    question = str(about.get("question") or "").strip()
+    lines = [question.partition("\n")[0]]
     if crowned:
-        lines += [f"Best by `{about['objective']}` ({about.get('direction', 'minimise')}d):", "", *podium(table, crowned)]
-    return "\n".join(lines).strip()
-
-
-def podium(table: Table, crowned: Mapping[str, str]) -> list[str]:
-    """A Markdown table with a row for each winner."""
-    objective = f"measures/{table.about['objective']}"
-    lines = [
-        f"| trial | {table.about['objective']} | floor | chaotic | lambda_max | of the data | seconds |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    finals = table.finals
-    rows = [(i, str(trial)) for i, trial in enumerate(finals.frame["trial"]) if trial in crowned]
-    ascending = 1 if table.about.get("direction", "minimise") != "maximise" else -1
-    for i, trial in sorted(rows, key=lambda row: ascending * finals.frame[objective].iloc[row[0]]):
-        row, name = finals.frame.iloc[i], run_name(finals.networks[i][0], table.varied)
-        floor = row.get(objective.replace("measures/", "floors/", 1), math.nan)
-        largest, error, dt = leading(finals, i)
-        known = row.get("data/lambda_max", math.nan)
-        cells = [
-            f"**{name}**" if crowned[trial] == OF_ALL else name,
-            number(row[objective]),
-            number(floor),
-            "yes" if largest > 2 * error else "no",
-            number(largest / dt),
-            number(known / dt) if known is not None else "",
-            number(row["seconds"]),
+        rows = podium(table, crowned)
+        lines += [
+            "",
+            f"**{rows[0]['trial']}** won: " + ", ".join(f"{k} {v}" for k, v in rows[0].items() if v and k != "trial"),
         ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+        lines += ["", f"The best that finished, by `{about['objective']}` ({about.get('direction', 'minimise')}d):", ""]
+        lines += [
+            "| " + " | ".join(cells) + " |" for cells in (rows[0], ["---"] * len(rows[0]), *(r.values() for r in rows))
+        ]
+    if len(table):
+        counts = table.finals.frame["outcome"].value_counts()
+        lines += ["", "Trials: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items()) + "."]
+    if varied:
+        lines += ["", "Varied:", "", *(f"- `{path}`: {values}" for path, values in varied.items())]
+    rest = question.partition("\n")[2].strip()
+    return "\n".join([*lines, "", rest]).strip()
+
+
+def podium(table: Table, crowned: Mapping[str, str]) -> list[dict[str, str]]:
+    """What is said of each winner, the best first."""
+    name, finals = table.about["objective"], table.finals
+    sign = 1 if table.about.get("direction", "minimise") != "maximise" else -1
+    places = [i for i, trial in enumerate(finals.frame["trial"]) if trial in crowned]
+    told = []
+    for i in sorted(places, key=lambda i: sign * finals.frame[f"measures/{name}"].iloc[i]):
+        row = finals.frame.iloc[i].to_dict()
+        largest, error, dt = leading(finals, i)
+        told.append(
+            {
+                "trial": run_name(finals.networks[i][0], table.varied),
+                name: number(row[f"measures/{name}"]),
+                "floor": number(row.get(f"floors/{name}")),
+                "chaotic": "yes" if largest > 2 * error else "no",
+                "lambda_max": number(largest / dt),
+                "of the data": number(row.get("data/lambda_max"), dt),
+                "seconds": number(row["seconds"]),
+            }
+        )
+    return told
+
+
+def scale(table: Table) -> float | None:
+    """The largest exponent of the data, nats per unit time; None where it is unknown or no data are chaotic."""
+    if "data/lambda_max" not in table.frame:
+        return None
+    rates = table.frame["data/lambda_max"].astype(float) / table.frame["data/dt"].astype(float).fillna(1.0)
+    return float(rates.max()) if rates.max() > 0 else None
 
 
 def leading(table: Table, i: int) -> tuple[float, float, float]:
@@ -117,5 +130,5 @@ def leading(table: Table, i: int) -> tuple[float, float, float]:
     return math.nan, 0.0, 1.0
 
 
-def number(value: Any) -> str:
-    return "" if value is None or pd.isna(value) else f"{value:.4g}"
+def number(value: Any, per: float = 1.0) -> str:
+    return "" if value is None or pd.isna(value) else f"{value / per:.4g}"

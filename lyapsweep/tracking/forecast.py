@@ -1,7 +1,7 @@
 """A trained network as an MLflow model that forecasts. Nothing is pickled: a model is a record and this loader.
 
-    model = mlflow.pyfunc.load_model("models:/<id>")
-    model.predict(observed, params={"steps": 200})  # data frames in the units of the data, a column a feature
+model = mlflow.pyfunc.load_model("models:/<id>")
+model.predict(observed, params={"steps": 200})  # data frames in the units of the data, a column a feature
 """
 
 import tempfile
@@ -40,7 +40,7 @@ class Forecaster:
         network, steps = self.network, int((params or {}).get("steps", STEPS))
         with torch.no_grad():
             run, _ = free(network.cell, network.readout, network.readout.back(torch.as_tensor(last)[None]), steps)
-        return pd.DataFrame(run[:, 0, 0].numpy() * self.std + self.mean, columns=self.names)
+        return pd.DataFrame(run[:, 0, 0].numpy() * self.std + self.mean, columns=pd.Index(self.names))
 
 
 def _load_pyfunc(path: str) -> Forecaster:
@@ -96,4 +96,3 @@ def write(folder: Path, record: Record, model: Model) -> None:
             input_example=pd.DataFrame([data["mean"]], columns=data["names"]),
             pip_requirements=[f"lyapsweep=={__version__}"],
         )
-

@@ -32,13 +32,13 @@ def interrupted(record: Record) -> bool:
     return record.outcome is Outcome.STOPPED and bool(record.provenance.get("interrupted"))
 
 
-def metrics(record: Record, start: int) -> Iterator[Metric]:
+def metrics(record: Record, start: int, first: str = "") -> Iterator[Metric]:
     """Every metric of a record, at a time that the record alone decides: told twice, it is one.
 
-    Infinite values are left to the record's file: MLflow would store them as 1.8e308 and its charts would show nothing
-    else.
+    The measure `first` is told first: the page on which runs are compared begins with that one. Infinite values are
+    left to the record's file: MLflow would store them as 1.8e308 and its charts would show nothing else.
     """
-    for key, value in scalars(record).items():
+    for key, value in sorted(scalars(record).items(), key=lambda told: told[0] != f"measures/{first}"):
         if not math.isinf(value):
             yield Metric(key, short(value), start + record.step, record.step)
     if record.outcome.final and not interrupted(record):
@@ -127,9 +127,31 @@ def marks(config: Config) -> dict[str, str]:
 
 def verdicts(record: Record) -> dict[str, str]:
     """Tags that only a trial's end decides."""
-    told = {"outcome": record.outcome.value, "chaotic": chaotic(record.spectrum)}
+    told = {
+        "outcome": record.outcome.value,
+        "chaotic": chaotic(record.spectrum),
+        "mlflow.note.content": sentence(record),
+    }
     error = str(record.provenance.get("error", ""))[:LONGEST_PARAM]
     return told | ({"error": error} if error else {})
+
+
+def sentence(record: Record) -> str:
+    """A run's description: how it ended, what its exponents say beside the data's, and how long that took."""
+    told, spectrum, data = (
+        [f"**{record.outcome.capitalize()}.** {record.outcome.sentence}"],
+        record.spectrum,
+        against_data(record),
+    )
+    if spectrum is not None:
+        verdict = {"yes": "Chaotic", "no": "Not chaotic"}.get(chaotic(spectrum), "Of unknown dynamics")
+        value = f"{spectrum.per_time[0]:.4g} ± {spectrum.stderr_per_time[0]:.2g}"
+        known = f"; the data's is {data['lambda_max/of the data']:.4g}" if data else ""
+        unit = "unit time" if spectrum.dt else "step"
+        told.append(f"{verdict}: lambda_max = {value} nats per {unit} ({spectrum.map}){known}.")
+    if taken := seconds(record):
+        told.append(f"{record.step} of {record.config.training.steps} updates in {taken:.0f} s.")
+    return " ".join(told)
 
 
 def chaotic(spectrum: Spectrum | None) -> str:
@@ -149,8 +171,8 @@ def dataset(record: Record) -> DatasetInput | None:
     data, settings = record.provenance.get("data") or {}, record.config.dataset
     if not data.get("digest"):
         return None
-    path = settings.get("path")
-    where = path[0] if isinstance(path, list) and path else path
+    paths = settings.get("path") or []
+    where = next(iter(paths if isinstance(paths, list) else [paths]), None)
     name = settings.get("system") or (Path(where).name if where else settings["kind"])
     facts = {k: v for k, v in data.items() if k != "digest" and v is not None}
     told = Dataset(
@@ -177,5 +199,3 @@ def run_name(config: Config, varied: Sequence[str]) -> str:
 def text(value: Any) -> str:
     """A parameter as MLflow shows it: words as they are, all else as JSON, cut at MLflow's limit."""
     return (value if isinstance(value, str) else json.dumps(value, default=str))[:LONGEST_PARAM]
-
-

@@ -7,10 +7,7 @@ own file, logged byte for byte, is the truth that `read` reads.
 """
 
 import math
-import os
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -23,24 +20,15 @@ from mlflow.exceptions import MlflowException
 
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome, Record
-from lyapsweep.registry import unknown
 from lyapsweep.table import Table
 from lyapsweep.tracking import account, layout, view
 from lyapsweep.tracking.layout import interrupted, run_name, text
+from lyapsweep.tracking.stores import TrackingError, connect, find
 
 METRICS_A_CALL, PARAMS_A_CALL = 800, 100  # MLflow's batch call takes 1000 entries in all
 LONGEST_TAG, MOST_MODELS = 8000, 12
 RECORDS, ABOUT, ATLAS = "records", "sweep.json", "atlas.html"
 STATUS = {Outcome.FINISHED: "FINISHED", Outcome.DIVERGED: "FINISHED", Outcome.FAILED: "FAILED"}
-
-
-class TrackingError(RuntimeError):
-    """The tracking server cannot be used; the message says which and what to do."""
-
-
-def store(results: Path | str) -> str:
-    """The tracking URI where none is given: MLFLOW_TRACKING_URI, else an SQLite file in the results folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(results).resolve() / 'mlflow.db'}"
 
 
 def prepare(experiment: str, uri: str, artifacts: Path | None = None) -> "Ledger":
@@ -68,31 +56,10 @@ def read(experiment: str, uri: str) -> Table:
 
     Raises `TrackingError` where nothing answers, `UnknownName` where there is no such experiment.
     """
-    client = connect(uri)
-    found = client.get_experiment_by_name(experiment)
-    if found is None:
-        raise unknown("experiment", experiment, sorted(e.name for e in client.search_experiments()), uri)
+    client, found = connect(uri), find(experiment, uri)
     with tempfile.TemporaryDirectory() as folder:
         Ledger(client, found.experiment_id, experiment).download(Path(folder))
         return Table.read(folder)
-
-
-def connect(uri: str) -> MlflowClient:
-    """A client, after one quick question to the server: any answer will do, even an error page."""
-    if uri.startswith(("http://", "https://")):
-        try:
-            urllib.request.urlopen(uri.rstrip("/") + "/health", timeout=5).close()
-        except urllib.error.HTTPError:
-            pass
-        except (OSError, ValueError) as error:
-            raise TrackingError(
-                f"No tracking server answers at {uri} ({error}). Start it, or unset MLFLOW_TRACKING_URI to log into "
-                "the results folder."
-            ) from error
-    try:
-        return MlflowClient(tracking_uri=uri)
-    except MlflowException as error:
-        raise TrackingError(f"{uri} is not a tracking URI ({error.message}).") from error
 
 
 @dataclass
@@ -162,7 +129,9 @@ class Ledger:
 
     def create(self, config: Config, began: float | None = None) -> Entry:
         """A new run, of now or of a trial that began at that time (seconds since 1970)."""
-        tags = self.labels | {"sweep": self.name, "attempt": "1", "outcome": Outcome.RUNNING.value} | layout.marks(config)
+        tags = (
+            self.labels | {"sweep": self.name, "attempt": "1", "outcome": Outcome.RUNNING.value} | layout.marks(config)
+        )
         start, name = None if began is None else int(1000 * began), run_name(config, self.varied)
         run = self.client.create_run(self.experiment_id, start_time=start, tags=tags, run_name=name)
         entry = self.runs[config.id] = Entry.of(run)
@@ -173,7 +142,8 @@ class Ledger:
         run, final, taken = self.runs.get(record.trial), record.outcome.final, layout.seconds(record)
         run = run or self.create(record.config, file.stat().st_mtime - taken)
         self.client.log_artifact(run.run_id, str(file), RECORDS)
-        self.log(record.config, list(layout.metrics(record, run.start)), layout.verdicts(record) if final else {})
+        points = list(layout.metrics(record, run.start, self.labels.get("objective", "")))
+        self.log(record.config, points, layout.verdicts(record) if final else {})
         if not run.data and (data := layout.dataset(record)):
             self.client.log_inputs(run.run_id, [data])
             run.data = True
@@ -239,8 +209,8 @@ class Ledger:
             self.client.log_artifact(run_id, str(file))
         self.client.set_terminated(run_id, "FINISHED")
         self.client.set_experiment_tag(self.experiment_id, "mlflow.note.content", str(about.get("question") or ""))
-        if about.get("objective"):
-            page = view.state(about, table.varied, list(table.spectra))
+        if about.get("objective") and table.spectra:
+            page = view.state(about, table.varied, list(table.spectra), account.scale(table))
             self.client.set_experiment_tag(self.experiment_id, view.TAG, page)
 
     def crown(self, winners: Mapping[str, str], models: bool) -> None:

@@ -14,24 +14,30 @@ TRIALS = "tags.trial_key LIKE '%'"  # every trial, not the summary
 LINE, BAR, SCATTER, PARALLEL = "LINE", "BAR", "SCATTER", "PARALLEL"
 
 
-def address(uri: str, experiment_id: str) -> str:
-    """The page of an experiment on a server, with this view."""
-    return f"{uri.rstrip('/')}/#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={NAME}"
+def address(server: str, experiment_id: str, saved: bool) -> str:
+    """The page of an experiment on a server, with this view where the experiment has it saved."""
+    chosen = f"&viewStateShareKey={NAME}" if saved else ""
+    return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs?workflowType=machine_learning{chosen}"
 
 
-def state(about: Mapping[str, Any], varied: Sequence[str], maps: Sequence[str]) -> str:
-    """The view of a sweep, as the tag's value. `varied` are its settings, `maps` those that spectra belong to."""
+def state(about: Mapping[str, Any], varied: Sequence[str], maps: Sequence[str], scale: float | None = None) -> str:
+    """The view of a sweep, as the tag's value.
+
+    `varied` are its settings, `maps` those that spectra belong to, `scale` is the data's lambda_max per unit time:
+    untrained networks lie so far below that nothing else would be seen.
+    """
     objective, chart = f"measures/{about['objective']}", Charts()
     apart = [path for path in varied if path != "seed"]  # the name of a run has its seed
     main = "closed loop" if "closed loop" in maps else next(iter(maps), "closed loop")
+    around, above = ({"yMin": -deep * scale, "yMax": 3 * scale} if scale else {} for deep in (3, 20))
     chart.section("Which one won?")
     chart.add(BAR, objective, metricKey=objective)
     chart.add(PARALLEL, "settings and score", selectedParams=apart, selectedMetrics=[objective], showAllRuns=True)
     chart.add(SCATTER, "score against lambda_max", xaxis=metric(f"lambda_max/{main}"), yaxis=metric(objective))
     chart.section("Chaotic, and like the data?")
     index = "spectrum by index"
-    chart.line(f"Lyapunov spectrum, {main}, by index", f"{index}/{main}", f"{index}/of the data")
-    chart.line("lambda_max while training", f"lambda_max/{main}", "lambda_max/of the data")
+    chart.line(f"Lyapunov spectrum, {main}, by index", f"{index}/{main}", f"{index}/of the data", range=above)
+    chart.line("lambda_max while training", f"lambda_max/{main}", "lambda_max/of the data", range=around)
     chart.add(BAR, "lambda_max over the data's", metricKey="lambda_max/ratio to the data")
     chart.section("How did it train?")
     chart.line("training loss", "training/loss", scaleType="log")
@@ -59,7 +65,7 @@ def state(about: Mapping[str, Any], varied: Sequence[str], maps: Sequence[str]) 
 
 def columns(objective: str, varied: Sequence[str]) -> list[str]:
     """What a reader asks of a trial, in MLflow's words: `tags.`cell``, `metrics.`measures/loss``."""
-    metrics = [objective, "lambda_max/ratio to the data", "training/seconds"]
+    metrics = [objective, "lambda_max/ratio to the data"]
     told = [("metrics", metrics), ("params", varied), ("tags", ("best", "chaotic", "outcome"))]
     return [f"{kind}.`{key}`" for kind, keys in told for key in keys]
 
@@ -77,7 +83,14 @@ class Charts:
 
     def section(self, name: str) -> None:
         uuid = f"{NAME}-{len(self.sections)}"
-        told = {"uuid": uuid, "name": name, "display": True, "isReordered": True, "deleted": False, "isGenerated": False}
+        told = {
+            "uuid": uuid,
+            "name": name,
+            "display": True,
+            "isReordered": True,
+            "deleted": False,
+            "isGenerated": False,
+        }
         self.sections.append(told)
 
     def add(self, kind: str, name: str, **settings: Any) -> None:
