@@ -22,7 +22,7 @@ from lyapsweep.record import Outcome, Record
 
 LONGEST_PARAM = 6000  # MLflow's limit
 LONGEST_DIGEST = 36
-CURVE_POINTS = 100  # at most, of a training curve
+CURVE_POINTS = 60  # at most, of a training curve
 DIGITS = 5  # that a table of MLflow has room for; the record's file holds them all
 TRACES = ("loss", "gradient_norm")
 
