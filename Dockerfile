@@ -25,6 +25,8 @@ ENV PIP_NO_CACHE_DIR=1 \
     RAY_USAGE_STATS_ENABLED=0 \
     MLFLOW_DISABLE_TELEMETRY=true
 
+# wget is what KubeRay asks a node's health with.
+RUN apt-get update && apt-get install --yes --no-install-recommends wget && rm -rf /var/lib/apt/lists/*
 RUN useradd --create-home --uid "${USER_ID}" --non-unique lyapsweep
 WORKDIR /home/lyapsweep
 
@@ -32,7 +34,7 @@ WORKDIR /home/lyapsweep
 RUN pip install --index-url "${TORCH_INDEX}" "${TORCH}"
 
 COPY pyproject.toml deploy/constraints.txt source/
-RUN python -c "import tomllib; p = tomllib.load(open('source/pyproject.toml', 'rb'))['project']; print(*p['dependencies'], *p['optional-dependencies']['server'], sep='\n')" \
+RUN python -c "import tomllib; p = tomllib.load(open('source/pyproject.toml', 'rb'))['project']; print(*p['dependencies'], *p['optional-dependencies']['cluster'], sep='\n')" \
         > requirements.txt \
     && pip install --requirement requirements.txt --constraint source/constraints.txt \
     && rm requirements.txt

@@ -25,7 +25,7 @@ training: {steps: 4}
 lyapunov: {steps: 20, warmup: 5, orbits: 2}
 measures: [loss]
 """
-GOAL, SLOTS = 0.1, 2
+GOAL, SLOTS, RATES = 0.1, 2, 10
 
 
 def training_seconds(configs: Sequence[Any], pack: int) -> float:
@@ -44,13 +44,14 @@ def ours(folder: Path, trials: int, pack: int) -> float:
     from lyapsweep.sweep import Sweep
     from lyapsweep.sweep.driver import run
 
-    grid = {"seed": list(range(trials))}
+    rates, seeds = [1e-3 * (i + 1) for i in range(RATES)], list(range(trials // RATES))
+    grid = {"training/lr": rates, "seed": seeds}
     sweep = Sweep(base=folder / "toy.yaml", objective="loss", grid=grid, name="toys", pack=pack)
     began = time.monotonic()
     summary = run(sweep, results=folder, jobs=SLOTS, tracking_uri=f"sqlite:///{folder / 'ours.db'}")
     taken = time.monotonic() - began
-    if summary.progress.finished != trials or summary.message:
-        raise RuntimeError(f"{summary.progress.finished} of {trials} trials finished: {summary.message}")
+    if summary.progress.finished != RATES * len(seeds):
+        raise RuntimeError(f"{summary.progress.finished} of {RATES * len(seeds)} trials finished: {summary.message}")
     return taken
 
 
@@ -98,9 +99,15 @@ def plain(folder: Path, trials: int) -> float:
     return time.monotonic() - began
 
 
+def peer_seconds(folder: Path, fewer: int, few: int, trials: int) -> float:
+    """Seconds on the wall of so many trials of the peer's, counted on from two shorter runs."""
+    short, long = plain(folder, fewer), plain(folder, few)
+    return short + (trials - fewer) * (long - short) / (few - fewer)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=1000)
+    parser.add_argument("--trials", type=int, default=1000, help="a multiple of ten")
     parser.add_argument("--pack", type=int, default=64)
     parser.add_argument("--peer", type=int, nargs=2, default=(8, 32), help="trials of its two runs")
     parser.add_argument("--json", type=Path)
@@ -114,12 +121,10 @@ def main() -> None:
         base = Config.load(folder / "toy.yaml")
         configs = [base.changed({"seed": seed}) for seed in range(2 * options.pack)]
         packed, alone = training_seconds(configs, options.pack), training_seconds(configs[:few], 1)
-        progress(f"plain Ray Tune, {fewer} and {few} trials")
-        short, long = plain(folder, fewer), plain(folder, few)
         progress(f"lyapsweep, {options.trials} trials")
         whole = ours(folder, options.trials, options.pack)
-    each = (long - short) / (few - fewer)
-    peer = short + (options.trials - fewer) * each
+        progress(f"plain Ray Tune, {fewer} and {few} trials")
+        peer = peer_seconds(folder, fewer, few, options.trials)
     mine, theirs = (SLOTS * wall / options.trials - work for wall, work in ((whole, packed), (peer, alone)))
     rows = [
         {"": "lyapsweep", "trials": options.trials, "wall, s": whole, "training, s": packed, "overhead, s": mine},

@@ -4,6 +4,7 @@ import pickle
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import spectral
 from scipy import stats
@@ -12,6 +13,7 @@ from lyapsweep.analysis import bands, heldout
 from lyapsweep.analysis.correlation import Hunted
 from lyapsweep.analysis.finding import TooFew
 from lyapsweep.registry import UnknownName
+from lyapsweep.table import Table
 
 SIZES = {"points": spectral.EXPONENTS, "bands": 6}
 
@@ -47,6 +49,22 @@ def test_a_forest_finds_it_too():
     assert np.flatnonzero(bands.matters(found)).tolist() == [spectral.THIRD // 2]
 
 
+def test_early_spectra_are_those_of_early_records():
+    """The last spectra belong to other trials, the first ones to their own: only early in training is there a band."""
+    made = spectral.table(bare=0)
+    other = np.random.default_rng(0).permutation(made.spectra[spectral.MAP])
+    start = made.frame.assign(step=0, outcome="running", final=False)
+    frame = pd.concat([start, made.frame]).reset_index(drop=True)
+    spectra = np.concatenate([made.spectra[spectral.MAP], other])
+    order = np.lexsort([frame["step"], frame["trial"]])
+    table = Table(frame, {spectral.MAP: spectra}, about=made.about).take(order)
+    early, last = (bands.find(table, spectral.COLUMN, fraction=f, **SIZES) for f in (0.05, None))
+    assert bands.matters(early).sum() == 1
+    assert bands.matters(last).sum() == 0
+    assert "The driven spectrum at 5 % of training foretells" in bands.sentence(early)
+    np.testing.assert_allclose(early.importance, bands.find(made, spectral.COLUMN, **SIZES).importance)
+
+
 def covered(tables: int) -> tuple[np.ndarray, int]:
     """In how many shuffled tables the intervals of the score and of four bands hold 0; in how many a band matters."""
     held, matter = np.zeros(5, int), 0
@@ -71,7 +89,7 @@ def test_intervals_hold_zero_where_outcomes_are_shuffled():
 
 def test_nothing_found_is_said_in_words():
     found = bands.find(spectral.shuffled(spectral.table(), 0), spectral.COLUMN, resamples=20, **SIZES)
-    assert bands.sentence(found).startswith("No band of the driven spectrum is shown to matter for Held-out loss")
+    assert bands.sentence(found).startswith("No band of the final driven spectrum is shown to matter for Held-out loss")
 
 
 def test_a_stored_finding_draws_the_same_figure(found):

@@ -237,7 +237,7 @@ def test_the_image_copies_what_there_is_and_runs_as_a_user():
 
 def test_the_pinned_versions_are_within_what_the_project_allows():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    wanted = [Requirement(r) for r in project["dependencies"] + project["optional-dependencies"]["server"]]
+    wanted = [Requirement(r) for r in project["dependencies"] + project["optional-dependencies"]["cluster"]]
     versions = pinned()
     for requirement in wanted:
         if requirement.name != "torch":  # comes from an index of its own, by the Dockerfile's ARG

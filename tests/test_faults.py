@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import weakref
@@ -19,9 +20,9 @@ from made_up_sweeps import TINY, states
 
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome, Record
-from lyapsweep.sweep import Sweep, trainable
+from lyapsweep.sweep import Sweep, SweepError, spaces, trainable
 from lyapsweep.sweep.journal import Journal
-from lyapsweep.sweep.supply import RETRIES, Packs
+from lyapsweep.sweep.supply import RETRIES, Packs, planned
 from lyapsweep.sweep.trouble import Loss
 
 BROKEN = Path(__file__).parent / "broken.py"
@@ -85,6 +86,29 @@ def test_a_pack_too_large_for_the_memory_is_halved_and_the_memory_of_the_first_t
     assert starved == [8, 4, 4]
 
 
+def test_a_pack_that_goes_out_again_is_the_same_pack_and_says_who_has_ended(configs):
+    ended = {configs[2].id}
+    packs = Packs(iter([configs]), {}, lambda: 1, ended.__contains__)
+    first = packs.suggest("")
+    assert packs.lose(first["pack"], [c for c in configs if c.id not in ended], Loss.WORKER) == []
+    again = packs.suggest("")
+    assert (again["pack"], again["configs"]) == (1, first["configs"])
+    assert again["known"] == [configs[2].id]
+
+
+def test_a_resumed_sweep_trains_the_packs_of_its_first_plan(tmp_path, configs):
+    """Whole where a member was cut short; those that failed by themselves; extensions in packs of their own."""
+    sweep = Sweep(base=tmp_path / "tiny.yaml", objective="loss", grid={"seed": list(range(12))})
+    points = spaces.draw(sweep)
+    keys = [p.config.id for p in points]
+    journal = Journal(tmp_path / "optuna.journal", "a", "minimise", "map", 0)
+    ended, failed = {*keys[:4], keys[6]}, {keys[7]}
+    plan = planned([points[:8], points[8:]], 3, "cpu", journal, ended, failed)
+    assert [[c.seed for c in pack] for pack in plan] == [[3, 4, 5], [7], [8, 9], [10, 11]]
+    entered = [t.user_attrs["trial_key"] for t in journal.study.trials]
+    assert entered == [keys[i] for i in (4, 5, 7, 8, 9, 10, 11)]
+
+
 def test_later_packs_of_a_shape_are_cut_to_what_fits(configs):
     other = [c.changed({"cell/units": 5}) for c in configs]
     packs = Packs(iter([configs, configs[::-1], other]), {}, lambda: 9)
@@ -104,6 +128,30 @@ def test_there_are_never_more_packs_out_than_there_is_room(configs):
     assert [isinstance(packs.suggest(""), dict) for _ in range(4)] == [True, False, True, False]
     packs.close(0)
     assert isinstance(packs.suggest(""), dict)
+
+
+def test_room_follows_the_nodes_and_waits_for_the_first(monkeypatch):
+    from lyapsweep.sweep import cluster
+
+    nodes, asked = iter([{}, {}, {"CPU": 3.0}, {"CPU": 8.0, "GPU": 1.0}]), []
+    monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: next(nodes))
+    monkeypatch.setattr(cluster, "request_resources", lambda bundles: asked.append(bundles))
+    monkeypatch.setattr(cluster.Room, "EVERY", 0.0)
+    room = cluster.Room(None, 0.0)
+    room.wait(5, 30.0, threading.Event())
+    assert asked == [[{"CPU": 1.0}] * 5]
+    assert (room.packs, room()) == (3, 8)
+
+
+@pytest.mark.parametrize(("gpus", "packs"), [(1.0, 2), (0.25, 8), (0.3, 6), (2.0, 1)])
+def test_packs_share_gpus(monkeypatch, gpus, packs):
+    from lyapsweep.sweep import cluster
+
+    monkeypatch.setattr(cluster.ray, "cluster_resources", lambda: {"CPU": 16.0, "GPU": 2.0})
+    assert cluster.Room(None, gpus)() == packs
+    assert cluster.Room(1, gpus)() == 1
+    with pytest.raises(SweepError, match="has 16 CPUs and 2 GPUs"):
+        cluster.Room(None, 3.0).wait(1, 0.0, threading.Event())
 
 
 def test_a_journal_whose_last_line_was_cut_short_is_read_and_written_on(configs, tmp_path):

@@ -22,9 +22,9 @@ from lyapsweep.trial import run_trials
 
 ROOT = Path(__file__).resolve().parents[1]
 SWEEP, NAME = "sweeps/forcing_interval.py", "forcing_interval"
-WHERE = {"forcing/interval": [5, 8, 12, 16]}
+WHERE = {"forcing/interval": [5, 8, 16]}
 CHANGES = {
-    "training/steps": 800,
+    "training/steps": 400,
     "training/report_every": 200,
     "windows/batch": 4,
     "dataset/length": 2000,
@@ -32,7 +32,7 @@ CHANGES = {
     "lyapunov/warmup": 50,
     "measures": ["loss", "divergence", "gradients", "state_space"],
 }
-TRIALS = 36  # three cells, four intervals, three seeds: twelve packs
+TRIALS = 27  # three cells, three intervals, three seeds: nine packs
 
 
 @pytest.fixture
@@ -108,11 +108,13 @@ def same_to_the_bit(here, there) -> None:
 
 
 @pytest.mark.cluster
-def test_a_node_dies_another_joins_and_every_number_is_the_same_to_the_bit(nodes, tmp_path, monkeypatch):
+def test_nodes_die_another_joins_and_every_number_is_the_same_to_the_bit(nodes, tmp_path, monkeypatch):
+    """Both nodes are killed: for a while there is nowhere to train, and what is left is trained where nobody was."""
     monkeypatch.chdir(ROOT)
     process = sweeping(tmp_path, nodes.address)
     wait_until_done(process, tmp_path, 1)
-    nodes.remove_node(nodes.workers[0], allow_graceful=False)
+    for worker in nodes.workers:
+        nodes.remove_node(worker, allow_graceful=False)
     third = nodes.add_node(num_cpus=1, **nodes.small)
     said = ended_well(process, tmp_path)
     assert f"{TRIALS}/{TRIALS}" in said
@@ -167,7 +169,7 @@ class Postgres:
 
 @pytest.fixture
 def postgres():
-    pytest.importorskip("psycopg2", reason="pip install 'lyapsweep[server]' brings PostgreSQL's driver")
+    pytest.importorskip("psycopg2", reason="pip install 'lyapsweep[cluster]' brings PostgreSQL's driver")
     if postgres_programs() is None:
         pytest.skip("no PostgreSQL is installed here (Debian: apt-get install postgresql)")
     import tempfile

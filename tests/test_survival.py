@@ -100,6 +100,7 @@ def test_the_planted_rate_and_order_are_found(found):
     assert found.p < 1e-4
     assert (np.diff(found.median) > 0).all()
     assert (found.n.sum(), found.at, found.without) == (90, 0, 0)
+    assert "Median steps by third, driven at step 0: " in survival.sentence(found)
     assert "Of 2 covariates third, driven says most" in survival.sentence(found)
 
 
@@ -189,6 +190,14 @@ def test_trials_in_the_order_of_a_covariate_have_no_ratio():
     assert np.isfinite(found.hazard[1])
     assert "third, driven says most" not in survival.sentence(found)
     assert survival.draw(found).data
+
+
+def test_a_covariate_that_does_not_vary_leaves_the_others_their_ratios():
+    table = spectral.learning()
+    idle = "spectra/driven/positive"
+    found = find(replace(table, frame=table.frame.assign(**{idle: 0.0})), covariates=[THIRD, idle])
+    assert np.isnan([found.hazard[1], found.joint[1]]).all()
+    assert found.joint[0] == pytest.approx(found.hazard[0])
 
 
 def test_a_stored_finding_draws_the_same_figure_and_says_the_same(found):

@@ -35,7 +35,7 @@ class Finding(NamedTuple):
     `last` (splits,) are the epochs whose state was kept and at which training ended.
     """
 
-    map: str
+    which: str
     column: str
     trials: tuple[str, ...]
     coordinates: np.ndarray
@@ -61,8 +61,9 @@ class Finding(NamedTuple):
 def find(
     table: Table,
     column: str,
-    map: str = "driven",
+    map: str | None = None,
     *,
+    fraction: float | None = None,
     points: int = 32,
     settings: autoencoder.Settings = autoencoder.DEFAULT,
     group: str | Sequence[str] | None = None,
@@ -70,7 +71,8 @@ def find(
     hunted: bool = False,
     seed: int = 0,
 ) -> Finding:
-    """Train on spectra at `points` quantiles, so that networks of all sizes share one latent space.
+    """Train on spectra at `points` quantiles, so that networks of all sizes share one latent space:
+    the last spectra, or those at a `fraction` of training.
 
     The outcome is its rank among the training trials, lost ones the worst. Everything that is fitted, standardisation
     too, is fitted to a split's training part, and the autoencoder's best epoch is chosen on its validation part; PCA
@@ -80,17 +82,17 @@ def find(
     `TooFew` below 40 trials with both.
     """
     refuse(table, hunted)
-    rows = heldout.rows(table, column, map)
-    split = heldout.parts(rows.trials.table, splits, seed, group)
+    rows = heldout.rows(table, column, map, fraction)
+    split = heldout.parts(rows.trials, splits, seed, group)
     made = encoded(rows, split, points, settings, seed)
     scores = np.stack([scored(rows, part, points, p) for part, p in zip(split, made.predicted, strict=True)], axis=1)
     score, gain = heldout.over_splits(scores, split, 1.0), heldout.over_splits(scores[0] - scores, split)
     coordinates, explained = flat(made.latent[0], split[0], made.predicted[0])
     shade, ticks = shades(rows.values, direction(table, column))
     return Finding(
-        map=map,
+        which=rows.which,
         column=column,
-        trials=tuple(rows.trials.table.frame["trial"].astype(str)),
+        trials=tuple(rows.trials.frame["trial"].astype(str)),
         coordinates=coordinates,
         explained=explained,
         held=split[0] == heldout.TEST,
@@ -179,7 +181,7 @@ def sentence(finding: Finding) -> str:
     verdict = "better" if low > 0 else "worse" if high < 0 else "no difference is shown"
     left = f"; {finding.without} without a spectrum left out" if finding.without else ""
     return (
-        f"Held-out rank correlation of the {finding.map} spectrum with {label(finding.column)}: {scores}. AeLLE gains "
+        f"Held-out rank correlation of the {finding.which} with {label(finding.column)}: {scores}. AeLLE gains "
         f"{interval(finding.gain[other], low, high)} on {finding.models[other]}: {verdict} "
         f"({len(finding.trials)} trials, {finding.lost} of them lost{left}; {finding.splits} splits, 95 % intervals)."
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -32,7 +32,7 @@ class Finding(NamedTuple):
     bands in place. Of `n` trials `lost` were lost; `without` more had no spectrum.
     """
 
-    map: str
+    which: str
     column: str
     model: Model
     quantiles: np.ndarray
@@ -56,8 +56,9 @@ class Finding(NamedTuple):
 def find(
     table: Table,
     column: str,
-    map: str = "driven",
+    map: str | None = None,
     *,
+    fraction: float | None = None,
     points: int = 24,
     bands: int = 6,
     model: Model = "ridge",
@@ -70,8 +71,9 @@ def find(
 ) -> Finding:
     """Learn the rank of `column` from spectra on `points` quantiles; permute bands of them in held-out trials.
 
-    Neighbouring quantiles say much the same, so that the model misses none of them alone: they are permuted together,
-    a band at a time. What another band says as well is still not missed; the rank correlations are beside for that.
+    Spectra are the last ones, or those at a `fraction` of training. Neighbouring quantiles say much the same, so that
+    the model misses none of them alone: they are permuted together, a band at a time. What another band says as well
+    is still not missed; the rank correlations are beside for that.
 
     Raises `Hunted` for the trials of a hunt unless `hunted=True`, `UnknownName` for a map or column that is not there,
     `TooFew` below 40 trials with both, `ValueError` where there are more bands than points.
@@ -79,38 +81,48 @@ def find(
     refuse(table, hunted)
     if not 1 <= bands <= points:
         raise ValueError(f"bands: must lie between 1 and points = {points}, but is {bands}.")
-    rows = heldout.rows(table, column, map)
-    split = heldout.parts(rows.trials.table, splits, seed, group)
+    rows = heldout.rows(table, column, map, fraction)
+    split = heldout.parts(rows.trials, splits, seed, group)
     cuts = np.linspace(0, points, bands + 1).round().astype(int)
-    x = heldout.axis(rows.spectra, points, np.full(len(rows.values), True))
-    generator = np.random.default_rng(seed)
-    full, drops = zip(
-        *(missed(rows, points, part, cuts, regressor(model, seed), permutations, generator) for part in split),
-        strict=True,
-    )
-    score, loss = heldout.over_splits(np.array(full), split, 1.0), heldout.over_splits(np.array(drops).T, split)
-    rho, rho_low, rho_high, _ = np.array([spearman(u, rows.values, resamples, seed) for u in x.T]).T
     return Finding(
-        map=map,
+        which=rows.which,
         column=column,
         model=model,
         quantiles=(np.arange(points) + 0.5) / points,
-        rho=rho,
-        rho_low=rho_low,
-        rho_high=rho_high,
+        **correlated(rows, points, resamples, seed),
         edges=np.stack([cuts[:-1], cuts[1:]], axis=1) / points,
-        importance=loss.mean,
-        low=loss.low,
-        high=loss.high,
-        q=stats.false_discovery_control(loss.p),
-        score=float(score.mean),
-        score_low=float(score.low),
-        score_high=float(score.high),
-        n=len(x),
+        **permuted(rows, points, split, cuts, model, permutations, seed),
+        n=len(rows.values),
         lost=int(rows.lost.sum()),
         without=rows.without,
         splits=splits,
     )
+
+
+def correlated(rows: heldout.Rows, points: int, resamples: int, seed: int) -> dict[str, np.ndarray]:
+    """The rank correlation of each quantile with the outcome, and its interval."""
+    x = heldout.axis(rows.spectra, points, np.full(len(rows.values), True))
+    rho, low, high, _ = np.array([spearman(u, rows.values, resamples, seed) for u in x.T]).T
+    return {"rho": rho, "rho_low": low, "rho_high": high}
+
+
+def permuted(
+    rows: heldout.Rows, points: int, split: np.ndarray, cuts: np.ndarray, model: Model, permutations: int, seed: int
+) -> dict[str, Any]:
+    """The model's score over all splits, and what it loses as each band is permuted."""
+    generator = np.random.default_rng(seed)
+    found = [missed(rows, points, part, cuts, regressor(model, seed), permutations, generator) for part in split]
+    full, drops = zip(*found, strict=True)
+    score, loss = heldout.over_splits(np.array(full), split, 1.0), heldout.over_splits(np.array(drops).T, split)
+    return {
+        "importance": loss.mean,
+        "low": loss.low,
+        "high": loss.high,
+        "q": stats.false_discovery_control(loss.p),
+        "score": float(score.mean),
+        "score_low": float(score.low),
+        "score_high": float(score.high),
+    }
 
 
 def regressor(model: Model, seed: int) -> Pipeline:
@@ -159,13 +171,13 @@ def sentence(finding: Finding) -> str:
     if not found.size:
         best = int(np.argmax(finding.importance))
         return (
-            f"No band of the {finding.map} spectrum is shown to matter for {label(finding.column)}: held-out rank "
+            f"No band of the {finding.which} is shown to matter for {label(finding.column)}: held-out rank "
             f"correlation {score}, and the most that permuting a band takes from it is {span(finding, best)} ({who})."
         )
     order = found[np.argsort(-finding.importance[found])]
     bands = "; ".join(f"quantiles {between(finding, b)}, without which it loses {span(finding, b)}" for b in order)
     return (
-        f"The {finding.map} spectrum foretells {label(finding.column)} with a held-out rank correlation of {score}, "
+        f"The {finding.which} foretells {label(finding.column)} with a held-out rank correlation of {score}, "
         f"mostly by {bands} ({who}; 95 % intervals)."
     )
 

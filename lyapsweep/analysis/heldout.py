@@ -8,7 +8,7 @@ from scipy import stats
 
 from lyapsweep.analysis.features import quantiles
 from lyapsweep.analysis.finding import Judged, judged, named, require
-from lyapsweep.registry import unknown
+from lyapsweep.analysis.foresight import early, map_of
 from lyapsweep.table import Table
 
 NEED = 40  # trials: three tenths of fewer are too few to rank
@@ -20,14 +20,17 @@ SPLITS = 15
 class Rows(NamedTuple):
     """The trials that have both a spectrum and an outcome, and how many have an outcome alone.
 
-    `spectra` (trials, k) with NaN past a spectrum's end, `values` (trials,) with lost trials at the worst (infinite).
+    `trials` are their last records, `spectra` (trials, k) with NaN past a spectrum's end, `values` (trials,) with lost
+    trials at the worst (infinite). `which` says in words which spectra they are.
     """
 
-    trials: Judged
+    trials: Table
     spectra: np.ndarray
     values: np.ndarray
     lost: np.ndarray
     without: int
+    map: str
+    which: str
 
 
 class Scores(NamedTuple):
@@ -39,23 +42,32 @@ class Scores(NamedTuple):
     p: np.ndarray
 
 
-def rows(table: Table, column: str, map: str) -> Rows:
+def rows(table: Table, column: str, map: str | None = None, fraction: float | None = None) -> Rows:
     """The trials of `table` that came to an end of their own and have a spectrum of `map` and a value of `column`.
 
-    A trial without a spectrum is left out and counted; it gets no other trial's.
+    The spectrum is the last record's, or an early one where a `fraction` of training is given (`foresight.early`). A
+    trial without it is left out and counted; it gets no other's.
 
     Raises `UnknownName` for a map or column that is not there, `TooFew` below 40 trials or where all values are equal.
     """
-    if map not in table.spectra:
-        raise unknown("map with a spectrum", map, list(table.spectra), "table")
-    trials = judged(table, column)
-    spectra = trials.table.spectra[map]
-    has, valued = ~np.isnan(spectra).all(1), ~np.isnan(trials.values)
-    kept = has & valued
-    require(int(kept.sum()), NEED, f"trials with a spectrum and a value of {column}")
-    require(len(np.unique(trials.values[kept])), 2, f"values of {column}")
-    chosen = Judged(trials.table.take(kept), trials.values[kept], trials.lost[kept])
-    return Rows(chosen, spectra[kept], chosen.values, chosen.lost, int((valued & ~has).sum()))
+    map = map_of(table, map)
+    if fraction is None:
+        trials = judged(table, column)
+        spectra = trials.table.spectra[map]
+        has, valued = ~np.isnan(spectra).all(1), ~np.isnan(trials.values)
+        kept, which = has & valued, f"final {map} spectrum"
+        chosen = Judged(trials.table.take(kept), trials.values[kept], trials.lost[kept])
+        found, without = spectra[kept], int((valued & ~has).sum())
+    else:
+        first = early(table, column, fraction, map)
+        chosen, which = (
+            Judged(first.trials, first.values, first.lost),
+            f"{map} spectrum at {100 * fraction:.3g} % of training",
+        )
+        found, without = first.spectra, first.without + first.over
+    require(len(found), NEED, f"trials with a spectrum and a value of {column}")
+    require(len(np.unique(chosen.values)), 2, f"values of {column}")
+    return Rows(chosen.table, found, chosen.values, chosen.lost, without, map, which)
 
 
 def parts(table: Table, count: int, seed: int, group: str | Sequence[str] | None = None) -> np.ndarray:

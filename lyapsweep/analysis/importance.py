@@ -14,6 +14,7 @@ from lyapsweep.analysis import heldout, ink
 from lyapsweep.analysis.correlation import refuse
 from lyapsweep.analysis.features import summaries
 from lyapsweep.analysis.finding import digits, direction, label, require
+from lyapsweep.analysis.foresight import chosen
 from lyapsweep.registry import unknown
 from lyapsweep.table import Table, moves
 
@@ -44,6 +45,7 @@ class Finding(NamedTuple):
 
     column: str
     map: str
+    which: str
     evaluator: Evaluator
     names: tuple[str, ...]
     spectral: np.ndarray
@@ -62,8 +64,9 @@ class Finding(NamedTuple):
 def find(
     table: Table,
     column: str,
-    map: str = "driven",
+    map: str | None = None,
     *,
+    fraction: float | None = None,
     evaluator: Evaluator = "fanova",
     settings: Sequence[str] | None = None,
     statistics: Sequence[str] = STATISTICS,
@@ -71,7 +74,8 @@ def find(
     hunted: bool = False,
     seed: int = 0,
 ) -> Finding:
-    """Importances of what was varied, seeds aside, and of statistics of the spectrum (`features.summaries`).
+    """Importances of what was varied, seeds aside, and of statistics of the spectrum (`features.summaries`),
+    the last or that at a `fraction` of training.
 
     Numbers enter as ranks among the trials, so that the trials are what importances are averaged over, whatever the
     scale of an axis; names enter as names. The outcome is its rank, a lost trial's the worst.
@@ -82,16 +86,17 @@ def find(
     refuse(table, hunted)
     if evaluator not in MEANING:
         raise unknown("evaluator", evaluator, list(MEANING), "importance")
-    rows = heldout.rows(table, column, map)
-    chosen, absent = varied(rows.trials.table, settings)
-    parts = [part for part in (chosen, described(rows.spectra, statistics)) if len(part.columns)]
+    rows = heldout.rows(table, column, map, fraction)
+    swept, absent = varied(rows.trials, settings)
+    parts = [part for part in (swept, described(rows.spectra, statistics)) if len(part.columns)]
     require(len(parts), 1, "settings or statistics that vary")
     worse = -rows.values if direction(table, column) == "maximise" else rows.values
     judge = lambda part: judged(part, stats.rankdata(worse), evaluator, draws, seed)  # noqa: E731
-    found = pd.concat([judge(part).assign(spectral=part is not chosen) for part in parts])
+    found = pd.concat([judge(part).assign(spectral=part is not swept) for part in parts])
     return Finding(
         column=column,
-        map=map,
+        map=rows.map,
+        which=rows.which,
         evaluator=evaluator,
         names=tuple(found.index),
         **{name: found[name].to_numpy() for name in ("spectral", "importance", "low", "high", "chance", "p")},
@@ -105,8 +110,7 @@ def find(
 
 def varied(trials: Table, settings: Sequence[str] | None) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """(settings that vary and that all trials have, a column each; the names of those that some have not)."""
-    names = [str(trials.column(c).name) for c in (settings if settings is not None else trials.varied)]
-    names = [c for c in names if settings is not None or c.rpartition("/")[2] != "seed"]
+    names = [str(trials.column(c).name) for c in (settings if settings is not None else chosen(trials))]
     absent = tuple(c for c in names if trials.column(c).isna().any())
     return ready(pd.DataFrame(trials.frame[[c for c in names if c not in absent]])), absent
 
@@ -201,7 +205,7 @@ def matters(finding: Finding) -> np.ndarray:
 def sentence(finding: Finding) -> str:
     """What was found, in words."""
     said = []
-    for spectral, kind in ((False, "settings"), (True, f"statistics of the {finding.map} spectrum")):
+    for spectral, kind in ((False, "settings"), (True, f"statistics of the {finding.which}")):
         rows = np.flatnonzero(finding.spectral == spectral)
         sure = [r for r in rows if matters(finding)[r]]
         if sure:

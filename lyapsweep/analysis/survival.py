@@ -17,6 +17,7 @@ from lyapsweep.analysis import ink
 from lyapsweep.analysis.correlation import refuse
 from lyapsweep.analysis.crossing import Crossing, crossings
 from lyapsweep.analysis.finding import digits, label, numbers, require
+from lyapsweep.analysis.foresight import map_of
 from lyapsweep.analysis.heldout import ranks
 from lyapsweep.table import Table
 
@@ -74,12 +75,13 @@ def find(
     column: str = "measures/loss",
     threshold: float | None = None,
     *,
-    by: str = "spectra/driven/maximum",
+    by: str | None = None,
     groups: int = 3,
     covariates: Sequence[str] | None = None,
     hunted: bool = False,
 ) -> Finding:
-    """Time until `column` is at `threshold` or better, by groups of `by`: of its quantiles, or its values where few.
+    """Time until `column` is at `threshold` or better, by groups of `by` (lambda_1): of its quantiles, or
+    its values where few.
 
     `covariates` are statistics of the spectrum where nothing else is said. What counts as a time, and what becomes of
     lost trials, says `crossing.crossings`.
@@ -88,6 +90,7 @@ def find(
     `TooFew` below 20 trials, two groups, or five trials that got there.
     """
     refuse(table, hunted)
+    by = by or f"spectra/{map_of(table, None)}/maximum"
     times = crossings(table, column, threshold)
     names = tuple(covariates) if covariates is not None else statistics(table, by)
     used = list(dict.fromkeys([by, *names]))
@@ -118,7 +121,7 @@ def find(
 def statistics(table: Table, by: str) -> tuple[str, ...]:
     """A few statistics of the spectrum that `by` is one of, or else of the first map there is."""
     columns = [str(c) for c in table.frame.columns]
-    map = by.rpartition("/")[0] if by.startswith("spectra/") else f"spectra/{next(iter(table.spectra), '')}"
+    map = by.rpartition("/")[0] if by.startswith("spectra/") else f"spectra/{map_of(table, None)}"
     return tuple(name for s in STATISTICS if (name := f"{map}/{s}") in columns)
 
 
@@ -181,9 +184,10 @@ def logrank(times: Crossing, index: np.ndarray) -> float:
 
 
 def hazards(times: Crossing, x: np.ndarray) -> dict[str, np.ndarray]:
-    """Hazard ratios of covariates (covariates, trials), each in a model of its own and all in one."""
+    """Hazard ratios of covariates (covariates, trials), each in a model of its own and all that vary in one."""
     alone = np.array([cox(times, x[[i]], test=True)[0] for i in range(len(x))]).reshape(-1, 5).T
-    together = np.array(cox(times, x)).reshape(-1, 5).T
+    varying, together = np.ptp(x, axis=1) > 0, np.full((5, len(x)), np.nan)
+    together[:, varying] = np.array(cox(times, x[varying])).reshape(-1, 5).T
     found = {f"hazard{name}": row for name, row in zip(("", "_low", "_high", "_p"), alone, strict=False)}
     found |= {f"joint{name}": row for name, row in zip(("", "_low", "_high", "_p"), together, strict=False)}
     return found | {"proportional": alone[4]}
@@ -217,9 +221,10 @@ def sentence(finding: Finding) -> str:
         for g, name in enumerate(finding.groups)
     )
     lost = f"; {finding.lost.sum()} were lost before, which never will" if finding.lost.sum() else ""
+    when = f" at step {finding.at}" if finding.by.startswith(MEASURED) else ""
     said = (
-        f"{finding.reached.sum()} of {finding.n.sum()} trials got to {finding.aim}{lost}. Median updates by "
-        f"{label(finding.by)}: {medians} (95 % intervals; log-rank p = {digits(finding.p)})."
+        f"{finding.reached.sum()} of {finding.n.sum()} trials got to {finding.aim}{lost}. Median steps by "
+        f"{label(finding.by)}{when}: {medians} (95 % intervals; log-rank p = {digits(finding.p)})."
     )
     known = np.flatnonzero(np.isfinite(finding.hazard))
     if not known.size:
@@ -245,10 +250,10 @@ def draw(finding: Finding) -> go.Figure:
         tint = f"rgba{(*(int(ink.colour(g)[i : i + 2], 16) for i in (1, 3, 5)), 0.14)}"
         fig.add_scatter(x=step, y=finding.high[g, seen], fill="tonexty", fillcolor=tint, **bounds)
         named = f"{ink.plain(name)} ({finding.reached[g]} of {finding.n[g]})"
-        hover = f"{named}<br>update %{{x}}: %{{y:.2f}}<extra></extra>"
+        hover = f"{named}<br>step %{{x}}: %{{y:.2f}}<extra></extra>"
         fig.add_scatter(x=step, y=finding.share[g, seen], mode="lines", line=line, name=named, hovertemplate=hover)
     draw_hazards(fig, finding)
-    fig.update_xaxes(title="updates", row=1, col=1)
+    fig.update_xaxes(title="step", row=1, col=1)
     fig.update_yaxes(title=f"share with {ink.plain(finding.aim)}", range=[0, 1.02], row=1, col=1)
     fig.update_layout(legend_traceorder="normal")
     return ink.frame(fig)

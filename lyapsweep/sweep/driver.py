@@ -158,7 +158,7 @@ class Drive:
                 room = Room(jobs, gpus)
                 most = self.packs_of or PACK[self.sweep.intent]
                 room.wait(math.ceil(self.todo / most), wait_for_nodes(address), stop)
-                searcher = self.searcher(room, "cuda" if gpus else "cpu")
+                searcher = self.searcher(room, "cuda" if gpus else "cpu", stop)
                 self.watch = self.watcher(searcher, limit, stop)
                 train(self.sweep, self.base, searcher, self.watch, gpus)
         except (Interrupted, KeyboardInterrupt) as reason:
@@ -195,9 +195,9 @@ class Drive:
         except (OSError, Interrupted) as error:
             self.why = self.why or str(error)
         if self.scribe:
-            self.scribe.close()
+            self.scribe.close(self.beat)
 
-    def searcher(self, room: Room, device: str) -> Packs:
+    def searcher(self, room: Room, device: str, stop: threading.Event) -> Packs:
         sweep = self.sweep
         size = self.packs_of or PACK[sweep.intent]
         if self.packs_of is None and device == "cpu" and sweep.intent == "map":  # none shall be idle beside a long pack
@@ -208,7 +208,14 @@ class Drive:
         else:
             supply = hunted(sweep, self.base, self.todo, self.lost, size, device, self.journal)
         settings = {"records": str(self.folder.records), "objective": sweep.objective, "device": device}
-        return Packs(supply, settings, room)
+
+        def room_now() -> int:  # while no node is there Ray asks for a pack each second, and calls nobody else
+            self.beat()
+            if stop.is_set():
+                raise Interrupted
+            return room()
+
+        return Packs(supply, settings, room_now, self.board.ended)
 
     def tell(self, message: str) -> None:
         self.listen(self.progress(message))
@@ -236,7 +243,8 @@ class Drive:
         try:
             about = self.folder.tell({"outcomes": counts(progress)})
             self.ledger.refresh()
-            self.ledger.sync(self.folder.path)
+            if self.ended or self.scribe is None or self.scribe.left_out:  # else all has been logged just now
+                self.ledger.sync(self.folder.path)
             self.ledger.reconcile()
             files = [file for file in (self.folder.about, atlas) if file]
             table = Table.of((), about) if interrupted else dataclasses.replace(self.table, about=about)

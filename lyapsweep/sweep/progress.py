@@ -58,6 +58,10 @@ class Board:
             better = self.best is None or (value < self.best[0]) == (self.direction == "minimise")
             self.best = (value, config) if better else self.best
 
+    def ended(self, trial: str) -> bool:
+        """Whether the trial's end is known."""
+        return self.outcomes.get(trial, Outcome.RUNNING).final
+
     def left(self) -> float | None:
         """Seconds, if the rest goes at the pace of what this driver has trained."""
         here, want = sum(self.done_part.values()) - self.before, self.asked - self.before

@@ -84,8 +84,10 @@ class Scribe:
         self.given_up = True
         return False
 
-    def close(self) -> None:
-        """Wait until all that was asked is done, or cannot be done now."""
+    def close(self, tick: Callable[[], None] = lambda: None) -> None:
+        """Wait, calling `tick` every second, until all that was asked is done, or cannot be done now."""
         self.closing.set()
         self.tasks.put(None)
-        self.thread.join()
+        while self.thread.is_alive():
+            self.thread.join(1.0)
+            tick()

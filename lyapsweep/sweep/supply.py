@@ -75,9 +75,15 @@ class Packs(Searcher):
     kept for Ray to restore: a resumed sweep is planned anew from the records.
     """
 
-    def __init__(self, supply: Iterator[list[Config]], settings: Mapping[str, Any], room: Callable[[], int]):
+    def __init__(
+        self,
+        supply: Iterator[list[Config]],
+        settings: Mapping[str, Any],
+        room: Callable[[], int],
+        ended: Callable[[str], bool] = lambda trial: False,
+    ):
         super().__init__()
-        self.supply, self.settings, self.room = supply, dict(settings), room
+        self.supply, self.settings, self.room, self.ended = supply, dict(settings), room, ended
         self.handed_out: dict[int, list[Config]] = {}
         self.out: set[int] = set()
         self.again: list[int] = []
@@ -98,7 +104,9 @@ class Packs(Searcher):
             number, *later = map(self.keep, cut(pack, self.fits.get(pack[0].shape, len(pack))))
             self.again += later
         self.out.add(number)
-        return {"pack": number, "configs": [c.to_dict() for c in self.handed_out[number]], **self.settings}
+        configs = self.handed_out[number]
+        known = [c.id for c in configs if self.ended(c.id)]  # which train along, for their neighbours' last bits
+        return {"pack": number, "configs": [c.to_dict() for c in configs], "known": known, **self.settings}
 
     def keep(self, pack: list[Config]) -> int:
         number = len(self.handed_out)

@@ -33,14 +33,14 @@ class Pack(tune.Trainable):
         self.records, self.objective = Path(new_config["records"]), new_config["objective"]
         self.starved: list[int] = []
         self.stream = outlast(self.configs, new_config["device"], self.starved)
-        self.left = {c.id for c in self.configs}
+        self.left = {c.id for c in self.configs}.difference(new_config.get("known", ()))
         return True
 
     def step(self) -> dict[str, Any]:
         """Train to the next report. The pack's own objective is its best member's, never NaN: a scheduler sorts it."""
         measure = MEASURES[self.objective]
         told: dict[str, Any] = {"objective": measure.worst, "step": 0, "members": {}, "trouble": ""}
-        records = next(self.stream, [])
+        records = [record for record in next(self.stream, []) if record.trial in self.left]
         if self.starved:  # how many fit into the memory that there is
             told["fits"] = max((r.provenance.get("pack", 1) for r in records), default=1)
         try:

@@ -66,7 +66,8 @@ class Watch(tune.Callback):
         for number, (began, trial) in list(self.began.items()):
             if self.limit is not None and time.monotonic() - began > self.limit and number not in self.late:
                 self.late.add(number)
-                ray.kill(trial.temporary_state.ray_actor)  # a worker that hangs hears nothing else
+                if worker := trial.temporary_state.ray_actor:
+                    ray.kill(worker)  # one that hangs hears nothing else
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         self.began[trial.config["pack"]] = time.monotonic(), trial
@@ -110,7 +111,7 @@ class Watch(tune.Callback):
 
     def left(self, trial: Any) -> list[Config]:
         """Members of a pack whose end is not known yet."""
-        return [c for c in self.members(trial) if not self.board.outcomes.get(c.id, Outcome.RUNNING).final]
+        return [c for c in self.members(trial) if not self.board.ended(c.id)]
 
     def hear_of(self, configs: Iterable[Config]) -> None:
         """Members that ended without the driver being told: their worker died, or was stopped, after it had saved."""
