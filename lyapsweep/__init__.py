@@ -16,6 +16,7 @@ WHERE = {
     "load": "lyapsweep.loading",
     "lyapunov_spectra": "lyapsweep.dynamics",
     "lyapunov_spectrum": "lyapsweep.exponents",
+    "network_spectrum": "lyapsweep.trial",
     "run_trial": "lyapsweep.trial",
     "run_trials": "lyapsweep.trial",
 }

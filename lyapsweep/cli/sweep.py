@@ -213,7 +213,7 @@ def conclude(summary: "Summary", sweep: "Sweep", out: "Console") -> None:
     """What came of it and where it is; an exit status other than 0 where that is not all that was asked."""
     if summary.best_trial:
         print_best(summary, sweep, out)
-    places = [("records", str(summary.folder)), ("MLflow", show.viewer(summary.tracking_uri))]
+    places = [("records", str(summary.folder)), ("MLflow", show.viewer(summary.tracking_uri, summary.folder))]
     out.print()
     notes = [("on the way", summary.notes)] if summary.notes else []
     show.write(out, ([("atlas", str(summary.atlas))] if summary.atlas else []) + places + notes)

@@ -44,4 +44,5 @@ def command(results_folder: str, results: Path, name: str | None, tracking_uri: 
     if about:
         told = {f"trials/{outcome}": float(n) for outcome, n in about.get("outcomes", {}).items()}
         ledger.summary(Table.read(folder), [f for f in (file, folder / tracking.ATLAS) if f.exists()], told, models)
-    show.write(show.console(), [("logged", f"{written} records that were not there"), ("MLflow", show.viewer(uri))])
+    told = [("logged", f"{written} records that were not there"), ("MLflow", show.viewer(uri, folder))]
+    show.write(show.console(), told)

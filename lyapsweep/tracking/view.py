@@ -11,6 +11,7 @@ from typing import Any
 NAME = "lyapsweep"
 TAG = f"mlflow.sharedViewState.{NAME}"
 TRIALS = "tags.trial_key LIKE '%'"  # every trial, not the summary
+LEADING = 6  # exponents that the spectrum's chart shows at first
 LINE, BAR, SCATTER, PARALLEL = "LINE", "BAR", "SCATTER", "PARALLEL"
 
 
@@ -29,7 +30,8 @@ def state(about: Mapping[str, Any], varied: Sequence[str], maps: Sequence[str], 
     objective, chart = f"measures/{about['objective']}", Charts()
     apart = [path for path in varied if path != "seed"]  # the name of a run has its seed
     main = "closed loop" if "closed loop" in maps else next(iter(maps), "closed loop")
-    around, above = ({"yMin": -deep * scale, "yMax": 3 * scale} if scale else {} for deep in (3, 20))
+    around = {"yMin": -3 * scale, "yMax": 3 * scale} if scale else {}
+    above = {"xMin": 0.5, "xMax": LEADING + 0.5, "yMin": -20 * scale, "yMax": 3 * scale} if scale else {}
     chart.section("Which one won?")
     chart.add(BAR, objective, metricKey=objective)
     chart.add(PARALLEL, "settings and score", selectedParams=apart, selectedMetrics=[objective], showAllRuns=True)
