@@ -9,7 +9,7 @@ from latex2mathml.converter import convert
 
 FENCED = re.compile(r"^```math\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 OUTSIDE = re.compile(r"\[([^\]]+)\]\(\.\./[^)]*\)")
-CODE = re.compile(r"(^(?:```|~~~).*?^(?:```|~~~)$|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
+CODE = re.compile(r"(^(?:```|~~~).*?^(?:```|~~~)$|`[^`\n]+(?:\n[^`\n]+)*`)", re.DOTALL | re.MULTILINE)
 DISPLAY = re.compile(r"\$\$(.+?)\$\$", re.DOTALL)
 INLINE = re.compile(r"(?<![\\$\w])\$(?!\s)([^$]+?)(?<!\s)\$(?![\w$])")
 
