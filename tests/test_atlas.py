@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import made_up
 import numpy as np
+import plotly.graph_objects as go
 import pytest
+from plotly.offline import get_plotlyjs
 
-from lyapsweep.atlas import page, report, verdict
+from lyapsweep.atlas import packed, page, report, verdict
 from lyapsweep.atlas.view import View
 from lyapsweep.record import Outcome
 from lyapsweep.table import Table
@@ -31,20 +33,50 @@ def words(document: str) -> str:
 
 
 def test_nothing_is_fetched_and_plotly_is_inside_once(written):
-    ours = re.sub(r"/\*\*\s+\* plotly\.js v.*?</script>", "", written, count=1, flags=re.DOTALL)
-    assert len(ours) < len(written) / 2
-    assert not re.search(r"""(src|href|action|data)\s*=\s*["']?\s*(https?:)?//""", ours, re.IGNORECASE)
-    assert not re.search(
-        r"@import|url\(|<script[^>]+src|<link[^>]+stylesheet|fetch\(|XMLHttpRequest|http://|https://", ours
-    )
-    assert written.count("* plotly.js v") == 1
+    ours = re.sub(rf'<script type="{packed.TYPE}".*?</script>', "", written, flags=re.DOTALL)
+    assert len(ours) < 150_000
+    held = [text for kind in ("figure", "rows", "trials") for text in packed.blocks(written, kind)]
+    for text in (ours, *held):
+        assert not re.search(r"""(src|href|action|data)\s*=\s*["']?\s*(https?:)?//""", text, re.IGNORECASE)
+        assert not re.search(
+            r"@import|url\(|<script[^>]+src|<link[^>]+stylesheet|fetch\(|XMLHttpRequest|eval\(|http://|https://", text
+        )
+    assert packed.blocks(written, "plotly") == [get_plotlyjs()]
 
 
 def test_every_section_is_there_with_a_drawn_figure(body):
     heads = re.findall(r"<h2>(.*?)</h2>", body)
     for wanted in ("Verdict", "Best configuration", "Lyapunov spectra", "True and generated orbit", "All trials"):
         assert wanted in heads
-    assert body.count("Plotly.newPlot(") == 7  # objective, optimum, exponent, spectra, two orbits, correlation
+    drawn = packed.figures(body)  # objective, optimum, exponent, spectra, two orbits, correlation
+    assert len(drawn) == body.count('class="chart"') == 7
+    assert all(fig.data for fig in drawn)
+
+
+def test_what_is_packed_comes_back_in_single_precision_unless_it_does_not_fit():
+    x, large = np.array([0.1, np.nan, -np.inf]), np.array([1e300, 0.1, 2.0])
+    text = packed.block("figure", packed.figure(go.Figure(go.Heatmap(x=x, z=np.array([large])))))
+    (fig,) = packed.figures(text)
+    assert '"f4"' in packed.blocks(text, "figure")[0]
+    np.testing.assert_array_equal(fig.data[0].x, x.astype(np.float32))
+    np.testing.assert_array_equal(fig.data[0].z, [large])
+    assert "</script>" not in packed.block("rows", "</script>" * 9)[:-9]
+
+
+def test_rows_of_long_tables_are_packed_and_none_is_lost():
+    rows = [[i, f"<{i}>"] for i in range(page.MOST_ROWS + 3)]
+    text = page.table(["a", "b"], rows, sortable=True)
+    (more,) = packed.blocks(text, "rows")
+    assert text.count("<tr><td") == page.MOST_ROWS
+    assert re.findall(r"&lt;(\d+)&gt;</td>", text + more) == [str(i) for i in range(page.MOST_ROWS + 3)]
+
+
+def test_every_question_is_asked_once_and_linked(body):
+    links = re.findall(r'<a href="#([\w-]+)" title', body)
+    assert links == ["result", "settings", "dynamics", "foretelling", "data"]
+    assert re.findall(r'<div class="ask" id="([\w-]+)"', body) == links
+    names = re.findall(r' id="([^"]*)"', body[: body.index("<script>")])
+    assert len(names) == len(set(names))
 
 
 def test_the_verdict_names_the_planted_best_with_its_numbers(body):
@@ -82,6 +114,7 @@ def test_what_users_write_is_shown_and_not_run(tmp_path):
     assert "</script><script>" not in body
     assert "alert(2)" in words(body)
     assert "alert(1)" in words(body)  # the failed trial's error, too
+    assert not any("<img" in figure or "</script>" in figure for figure in packed.blocks(text, "figure"))
 
 
 def test_the_table_of_trials_is_complete_best_first_and_sorts_by_exact_numbers(body):

@@ -127,6 +127,15 @@ def test_what_settings_say_together_is_news_to_ridge_regression_and_none_to_tree
     assert trees < 0.15
 
 
+@pytest.mark.parametrize("learner", ["ridge", "trees"])
+def test_where_nothing_but_seeds_was_varied_settings_foretell_nothing(learner):
+    frame = made_up_early.frame(n=100, effect=2.0)
+    table = from_frame(frame, trial="run", step="epoch", settings=[], outcomes="val_loss", exponents="le_*")
+    found = incremental.find(table, OUTCOME, form="quantiles", learner=learner, repeats=1, folds=5)
+    assert score(found, "settings") == pytest.approx(0, abs=1e-9)
+    assert score(found, "spectrum") > 0.4
+
+
 def test_it_is_seeded():
     table = made_up_early.table(n=30)
     a, b, c = (incremental.find(table, OUTCOME, **QUICK, seed=s) for s in (0, 0, 1))

@@ -22,8 +22,8 @@ class Places(NamedTuple):
     binned: bool
 
 
-def places(values: pd.Series, most: int = MOST) -> Places:
-    """One place a distinct value; of more than `most` numbers, `BINS` equal bins of the axis, empty ones left out."""
+def places(values: pd.Series, most: int = MOST, bins: int = BINS) -> Places:
+    """One place a distinct value; of more than `most` numbers, `bins` equal bins of the axis, empty ones left out."""
     numeric = pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype)
     if not numeric:
         index, names = pd.factorize(values.astype("string"), sort=True)
@@ -36,14 +36,14 @@ def places(values: pd.Series, most: int = MOST) -> Places:
         index = np.where(known, np.searchsorted(distinct, x), -1)
         return Places(distinct, tuple(f"{v:.6g}" for v in distinct), index, True, log, False)
     scaled = np.log(np.where(known, x, 1.0)) if log else np.where(known, x, 0.0)
-    return binned(scaled, known, log)
+    return binned(scaled, known, log, bins)
 
 
-def binned(scaled: np.ndarray, known: np.ndarray, log: bool) -> Places:
+def binned(scaled: np.ndarray, known: np.ndarray, log: bool, bins: int) -> Places:
     """Equal bins of the (logarithmic) axis between its ends."""
     unscale = np.exp if log else np.asarray
-    edges = np.linspace(scaled[known].min(), scaled[known].max(), BINS + 1)
-    bin_of = np.clip(np.searchsorted(edges, scaled, side="right") - 1, 0, BINS - 1)
+    edges = np.linspace(scaled[known].min(), scaled[known].max(), bins + 1)
+    bin_of = np.clip(np.searchsorted(edges, scaled, side="right") - 1, 0, bins - 1)
     used = np.unique(bin_of[known])
     centres = unscale((edges[used] + edges[used + 1]) / 2)
     low, high = unscale(edges[used]), unscale(edges[used + 1])

@@ -149,8 +149,9 @@ def draw(finding: Finding) -> go.Figure:
                 hovertemplate="predictability time, %{x:.3g} steps<extra></extra>",
                 showlegend=False,
             )
+    bar = " (bar: predictability time)" if np.isfinite(finding.unit).any() else ""
     fig.update_xaxes(
-        title=f"{ink.plain(finding.axis)} where {ink.plain(label(finding.column))} is best (bar: predictability time)",
+        title=f"{ink.plain(finding.axis)} where {ink.plain(label(finding.column))} is best{bar}",
         type="log" if finding.log_axis else "linear",
         tickvals=finding.points if len(finding.points) <= 12 else None,
         ticktext=[digits(p) for p in finding.points] if len(finding.points) <= 12 else None,

@@ -148,6 +148,8 @@ def fitted(parts: list[np.ndarray], y: np.ndarray, w: np.ndarray) -> np.ndarray:
 def forest(parts: list[np.ndarray], y: np.ndarray, w: np.ndarray) -> np.ndarray:
     """Predictions of 200 extremely randomised trees, counted from the training mean: settings may interact at will."""
     x = np.column_stack(parts)
+    if not x.shape[1]:  # where nothing but seeds was varied, settings say nothing
+        return np.zeros(len(y))
     trees = ExtraTreesRegressor(200, min_samples_leaf=3, random_state=0, n_jobs=1)
     return trees.fit(x[w > 0], y[w > 0], sample_weight=w[w > 0]).predict(x) - w @ y / w.sum()
 

@@ -14,6 +14,7 @@ from lyapsweep.registry import unknown
 from lyapsweep.table import Table
 
 TRUTH = "system"
+MOST_LINES = 400  # in a figure: more trials than that are drawn by a sample, even in the order of their scores
 
 
 class Finding(NamedTuple):
@@ -121,7 +122,7 @@ def draw(finding: Finding) -> go.Figure:
     """One line a trial, the better the lighter and the later painted; lost trials grey, the truth black."""
     fig = ink.figure(440)
     index = np.arange(1, finding.exponents.shape[1] + 1)
-    for i in np.argsort(np.nan_to_num(finding.shade, nan=-1.0)):
+    for i in drawn(finding):
         lost = np.isnan(finding.shade[i])
         score = "lost" if lost else digits(float(finding.values[i]))
         tint = "#c8c8c8" if lost else sample_colorscale(ink.SCALE, [0.92 * float(finding.shade[i])])[0]
@@ -150,6 +151,12 @@ def draw(finding: Finding) -> go.Figure:
     fig.update_xaxes(title="index of the exponent", tickformat="d", range=[0.4, longest(finding) + 0.6])
     fig.update_yaxes(title=f"λᵢ, {ink.plain(finding.map)} ({finding.unit})", **decades(finding))
     return fig
+
+
+def drawn(finding: Finding) -> np.ndarray:
+    """The trials that get a line, the lost first and the best last."""
+    order = np.argsort(np.nan_to_num(finding.shade, nan=-1.0), kind="stable")
+    return order[np.linspace(0, len(order) - 1, min(len(order), MOST_LINES)).round().astype(int)]
 
 
 def decades(finding: Finding) -> dict[str, Any]:

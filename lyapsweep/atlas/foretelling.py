@@ -4,14 +4,11 @@ Only sweeps that measured spectra before the end, and of enough trials: a page a
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from lyapsweep.analysis import aelle, bands, importance, incremental, partial, survival, transfer
-from lyapsweep.analysis.foresight import early
 from lyapsweep.atlas import page
 from lyapsweep.atlas.view import MAIN_GROUP, View
-from lyapsweep.table import Table
 
 ENOUGH = 100  # trials
 EARLY = (0.0, 0.05, 0.1)  # of training
@@ -29,7 +26,7 @@ def foretells(view: View) -> bool:
 
 def added(view: View) -> str:
     """What spectra add to settings and early scores, at the first update and a little later."""
-    found = [incremental.find(view.table, view.objective, at, map=view.map, repeats=3) for at in EARLY]
+    found = [incremental.find(view.table, view.objective, at, map=view.map, repeats=2) for at in EARLY]
     rows = [
         [f"{100 * at:g} %", base, float(g.value[i]), float(g.low[i]), float(g.high[i]), f.units]
         for at, f in zip(EARLY, found, strict=True)
@@ -44,7 +41,7 @@ def added(view: View) -> str:
         "table has the gains at other times; intervals hold 95 %. Ridge regression does not see how settings interact, "
         "and a spectrum may stand in for that; trees do."
     )
-    grown = incremental.find(view.table, view.objective, AT, map=view.map, learner="trees", repeats=2, folds=5)
+    grown = incremental.find(view.table, view.objective, AT, map=view.map, learner="trees", repeats=1, folds=5)
     return shown(incremental, last, words) + said(incremental.sentence(grown)) + page.table(heads, rows)
 
 
@@ -58,7 +55,7 @@ def partials(view: View) -> str:
 
 
 def latent(view: View) -> str:
-    found = aelle.find(before(view), view.objective, str(view.map))
+    found = aelle.find(view.table, view.objective, view.map, fraction=AT)
     words = (
         f"Spectra after {100 * AT:g} % of training in the latent space of an autoencoder that also predicts the "
         "outcome (AeLLE); lighter ended better, lost trials are marked. Scores are rank correlations in trials held "
@@ -68,13 +65,13 @@ def latent(view: View) -> str:
 
 
 def which(view: View) -> str:
-    found = bands.find(before(view), view.objective, str(view.map))
+    found = bands.find(view.table, view.objective, view.map, fraction=AT)
     words = "What a model of the outcome loses in held-out trials when a band of the spectrum is dealt out anew."
     return shown(bands, found, words)
 
 
 def settings(view: View) -> str:
-    found = importance.find(before(view), view.objective, str(view.map), draws=20)
+    found = importance.find(view.table, view.objective, view.map, fraction=AT, draws=10)
     words = (
         f"Importance by {found.evaluator}, of settings among settings and of statistics among statistics; "
         "lines hold 95 %."
@@ -96,12 +93,6 @@ def elsewhere(view: View) -> str:
     found = transfer.find(view.table, view.objective, MAIN_GROUP, AT, map=view.map)
     words = "Fitted on the networks of a row, tried on those of a column; the diagonal is cross-validated."
     return shown(transfer, found, words)
-
-
-def before(view: View) -> Table:
-    """The trials with the outcomes that they came to and the spectra that they had early."""
-    rows = early(view.table, view.objective, AT, view.map)
-    return replace(rows.trials, spectra={rows.map: rows.spectra}, spectra_stderr={})
 
 
 def shown(analysis: Any, found: Any, caption: str, least: str = "0") -> str:

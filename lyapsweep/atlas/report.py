@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from lyapsweep.atlas import page
+from lyapsweep.atlas import explorer, page
+from lyapsweep.atlas.contents import under_questions
 from lyapsweep.atlas.sections import sections
 from lyapsweep.atlas.view import View
 from lyapsweep.table import Table
@@ -27,4 +28,5 @@ def render(table: Table) -> str:
     name = str(table.about.get("name") or "Sweep")
     if not len(table):
         return page.page(name, page.section(name, page.note("There are no records yet.")))
-    return page.page(name, "\n".join(sections(View(table))))
+    contents, body = under_questions(sections(View(table)))
+    return page.page(name, body, contents, explorer.SCRIPTS)

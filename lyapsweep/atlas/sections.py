@@ -1,14 +1,13 @@
 """The parts of the page, each a function of the view. A part that has too little to show says so."""
 
-import json
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
 
 from lyapsweep.analysis import border, correlation, curve, optimum, orbit, spectra
-from lyapsweep.analysis.finding import TooFew, digits, label, numbers
-from lyapsweep.atlas import foretelling, page, verdict
+from lyapsweep.analysis.finding import TooFew, digits, label
+from lyapsweep.atlas import appendix, explorer, foretelling, page, verdict
 from lyapsweep.atlas.view import View, is_numeric
 from lyapsweep.registry import UnknownName
 
@@ -24,6 +23,7 @@ def sections(view: View) -> Iterator[str]:
     parts: list[tuple[str, Callable[[View], str]]] = [
         ("", title),
         ("Verdict", judgement),
+        ("The map", explorer.section),
         ("Best configuration", best),
         ("The objective across the sweep", curves),
         ("Where the optimum lies", optima),
@@ -34,8 +34,8 @@ def sections(view: View) -> Iterator[str]:
         ("Which statistic of the spectrum goes with which measure", correlations),
         *foretold(view),
         ("Outcomes", outcomes),
-        ("All trials", trials),
-        ("Provenance", provenance),
+        ("All trials", appendix.trials),
+        ("Provenance", appendix.provenance),
     ]
     for name, part in parts:
         try:
@@ -165,6 +165,10 @@ def best_places(view: View) -> str:
 
 
 def exponent(view: View) -> str:
+    return each(view, exponents)
+
+
+def exponents(view: View) -> str:
     if view.map is None or not view.axes:
         return ""
     found = curve.find(view.table, view.axes[0], f"spectra/{view.map}/maximum", view.groups)
@@ -192,11 +196,17 @@ def borders(view: View) -> str:
 
 
 def whole_spectra(view: View) -> str:
+    return each(view, all_exponents)
+
+
+def all_exponents(view: View) -> str:
     if view.map is None:
         return page.note("No trial has a spectrum.")
     found = spectra.find(view.table, view.objective, view.map)
     below = int(np.isneginf(found.exponents).sum())
-    words = "One line a trial, lighter is better; lost trials are grey."
+    lines, all = len(spectra.drawn(found)), len(found.trials)
+    some = f" {lines} of {all} trials, evenly from the worst to the best." if lines < all else ""
+    words = f"One line a trial, lighter is better; lost trials are grey.{some}"
     if np.isfinite(found.linear):
         words += f" The axis is linear up to ±{digits(found.linear)} and logarithmic beyond."
     words += f" {below} exponents are −∞ (directions that the map annihilates) and are not drawn." if below else ""
@@ -204,7 +214,7 @@ def whole_spectra(view: View) -> str:
 
 
 def orbits(view: View) -> str:
-    if view.best is None:
+    if view.best is None or view.map == "driven":  # a task's network does not run freely
         return ""
     found = orbit.find(view.table, str(view.finals.frame["trial"].iloc[view.best]))
     truth, generated = (page.chart(orbit.draw(found, which)) for which in orbit.SERIES)
@@ -215,6 +225,10 @@ def orbits(view: View) -> str:
 
 
 def correlations(view: View) -> str:
+    return each(view, pairs)
+
+
+def pairs(view: View) -> str:
     found = correlation.find(view.table, view.measures)
     words = (
         "Spearman's ρ over the trials that ended, lost ones at the worst rank; bold where the 95 % bootstrap interval "
@@ -237,55 +251,3 @@ def outcomes(view: View) -> str:
         errors = frame["provenance/error"].dropna().astype(str).value_counts()
         parts.append(page.table(["error", "trials"], [[error, int(n)] for error, n in errors.items()]))
     return "".join(parts)
-
-
-def trials(view: View) -> str:
-    """Every trial, best first; a click on a head sorts."""
-    frame, varied = view.finals.frame, view.table.varied
-    exponents = [f"spectra/{view.map}/{s}" for s in ("maximum", "kaplan_yorke")] if view.map else []
-    measures = sorted(view.measures, key=lambda c: c != view.objective)
-    columns = ["trial", "outcome", *varied, *measures, *exponents, "step", "seconds"]
-    values = numbers(view.finals, view.objective) if view.measures else np.zeros(len(frame))
-    ranked = np.where(np.isnan(values), np.inf, -values if view.measures and view.maximised else values)
-    order = np.lexsort((ranked, (frame["outcome"] != "finished").to_numpy()))
-    rows = [[plain(frame[c].iloc[i]) for c in columns] for i in order]
-    first = 0 if view.measures and view.best is not None else None
-    return page.table([label(c) for c in columns], rows, sortable=True, best=first)
-
-
-def plain(value: object) -> object:
-    """A Python value for a numpy one."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def provenance(view: View) -> str:
-    about, frame = view.table.about, view.finals.frame
-    parts = [f"<pre>{page.text(about['command'])}</pre>"] if about.get("command") else []
-    packs = frame["provenance/pack"].fillna(1).astype(float) if "provenance/pack" in frame else 1.0
-    facts: list[tuple[str, object]] = [(k, v) for k, v in about.items() if k not in ("command", "question", "name")]
-    facts += [("seconds of compute, all trials", float(np.nansum(frame["seconds"].astype(float) / packs)))]
-    names = [
-        "seed",
-        "data/source",
-        "data/lambda_source",
-        "provenance/commit",
-        "provenance/device",
-        "provenance/versions",
-    ]
-    for name in names:
-        if name in frame:
-            seen = sorted(frame[name].dropna().unique().tolist(), key=str)
-            facts.append((name.removeprefix("provenance/"), seen))
-    return "".join(parts) + page.table(["what", "value"], [(k, shown(v)) for k, v in facts])
-
-
-def shown(value: object) -> str:
-    """Any value as words: numbers to three digits, up to twelve members of a list, a mapping as `key value`."""
-    value = plain(value)
-    if isinstance(value, str) and value.startswith("{"):  # a nested provenance entry, which the table keeps as JSON
-        value = json.loads(value)
-    if isinstance(value, dict):
-        return ", ".join(f"{k} {shown(v)}" for k, v in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(shown, value[:12])) + (f" and {len(value) - 12} more" if len(value) > 12 else "")
-    return digits(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

@@ -21,8 +21,13 @@ PAGE = "atlas.html"
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="The page.  [default: atlas.html of the results]"
 )
+@click.option("--png", is_flag=True, help="Also write every figure as PNG, into a folder beside the page.")
+@click.option("--svg", is_flag=True, help="Likewise as SVG.")
+@click.option("--pdf", is_flag=True, help="Likewise as PDF.")
 @options.debug
-def command(experiment: str, results: Path, tracking_uri: str | None, output: Path | None) -> None:
+def command(
+    experiment: str, results: Path, tracking_uri: str | None, output: Path | None, png: bool, svg: bool, pdf: bool
+) -> None:
     """Draw an experiment as one page of HTML that any browser shows: what it found, and every number behind it.
 
     EXPERIMENT is a results folder, a name below --results (an imported table is one), or an MLflow experiment (first
@@ -33,6 +38,38 @@ def command(experiment: str, results: Path, tracking_uri: str | None, output: Pa
     table, folder = located(experiment, results, tracking_uri)
     if not len(table):
         raise Problem(f"{experiment} holds no records yet; `lyapsweep sweep` and `lyapsweep run` write them.")
-    from lyapsweep.atlas import report
+    from lyapsweep.atlas import report, static
 
+<<<<<<< HEAD
     click.echo(report.write(table, output or folder / PAGE))
+=======
+    page = report.write(table, output or folder / PAGE)
+    click.echo(page)
+    formats = [kind for kind, wanted in zip(static.FORMATS, (png, svg, pdf), strict=True) if wanted]
+    try:
+        for file in static.write(page, formats):
+            click.echo(file)
+    except static.NoPictures as error:
+        raise Problem(str(error)) from error
+
+
+def find(experiment: str, results: Path, uri: str | None) -> tuple["Table", Path]:
+    """The experiment's table, and the folder that its page belongs to."""
+    from lyapsweep import foreign
+    from lyapsweep.table import Table
+
+    if uri is None:
+        for folder in (Path(experiment), results / experiment):
+            if folder.is_dir() and next(folder.rglob("*.npz"), None):
+                return Table.read(folder), folder
+            if (folder / foreign.FILE).is_file():
+                return foreign.load(folder), folder
+    from lyapsweep import tracking
+
+    store = uri or tracking.store(results)
+    file = Path(store.removeprefix("sqlite:///"))
+    if store.startswith("sqlite:///") and not file.is_file():
+        missing = f"and there is no MLflow store at {file}"
+        raise Problem(f"No records in {experiment} or {results / experiment}, {missing}. Name a results folder.")
+    return tracking.read(experiment, store), results / experiment
+>>>>>>> main

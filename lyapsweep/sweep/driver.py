@@ -140,6 +140,7 @@ class Drive:
             "objective": self.sweep.objective,
             "direction": self.sweep.direction,
             "varied": self.varied,
+            "base": {"path": str(self.sweep.base), "config": self.base.to_dict()},
             "trials": self.board.asked,
             "extended": self.parts[1:],
             "seed": self.seed,
