@@ -40,9 +40,6 @@ def command(
         raise Problem(f"{experiment} holds no records yet; `lyapsweep sweep` and `lyapsweep run` write them.")
     from lyapsweep.atlas import report, static
 
-<<<<<<< HEAD
-    click.echo(report.write(table, output or folder / PAGE))
-=======
     page = report.write(table, output or folder / PAGE)
     click.echo(page)
     formats = [kind for kind, wanted in zip(static.FORMATS, (png, svg, pdf), strict=True) if wanted]
@@ -51,25 +48,3 @@ def command(
             click.echo(file)
     except static.NoPictures as error:
         raise Problem(str(error)) from error
-
-
-def find(experiment: str, results: Path, uri: str | None) -> tuple["Table", Path]:
-    """The experiment's table, and the folder that its page belongs to."""
-    from lyapsweep import foreign
-    from lyapsweep.table import Table
-
-    if uri is None:
-        for folder in (Path(experiment), results / experiment):
-            if folder.is_dir() and next(folder.rglob("*.npz"), None):
-                return Table.read(folder), folder
-            if (folder / foreign.FILE).is_file():
-                return foreign.load(folder), folder
-    from lyapsweep import tracking
-
-    store = uri or tracking.store(results)
-    file = Path(store.removeprefix("sqlite:///"))
-    if store.startswith("sqlite:///") and not file.is_file():
-        missing = f"and there is no MLflow store at {file}"
-        raise Problem(f"No records in {experiment} or {results / experiment}, {missing}. Name a results folder.")
-    return tracking.read(experiment, store), results / experiment
->>>>>>> main
