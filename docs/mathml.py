@@ -24,7 +24,7 @@ def on_page_markdown(markdown: str, page, config, files) -> str:
 
 def formulas(text: str) -> str:
     text = DISPLAY.sub(lambda found: block(found[1]), text)
-    return INLINE.sub(lambda found: one_line(convert(found[1])), text)
+    return INLINE.sub(lambda found: f"<span>{one_line(convert(found[1]))}</span>", text)  # a block is no `span`
 
 
 def block(latex: str) -> str:

@@ -31,13 +31,13 @@ class Table:
 
     `frame` has the columns trial, step, outcome, final (the record that a trial ended with, or its latest where it
     still runs), seconds; every path of the configuration (forcing/interval, cell/kind, ...; lists as JSON text);
-    measures/<name> and floors/<name>; spectra/<map>/maximum, sum, mean, kaplan_yorke, entropy_rate, positive (nats
-    per step); data/<key> (what is known of the data); provenance/<key> (seed, commit, error, ...; nested ones as JSON
-    text). `spectra` and `spectra_stderr` hold a (rows, k) array for each map, NaN where a row has no such exponent:
-    nats per step, largest first, and -inf stays -inf. `traces` holds the arrays of each row, `networks` its
-    configuration and its weights (empty where the record holds none). `about` says what the sweep was: name, question,
-    intent ("map" | "hunt"), objective, direction, varied, trials (asked for), command, started, versions; any of it may
-    be missing.
+    `measures/<name>` and `floors/<name>`; `spectra/<map>/...` (maximum, sum, mean, kaplan_yorke, entropy_rate,
+    positive; nats per step); `data/<key>` (what is known of the data); `provenance/<key>` (seed, commit, error, ...;
+    nested ones as JSON text). `spectra` and `spectra_stderr` hold a (rows, k) array for each map, NaN where a row has
+    no such exponent: nats per step, largest first, and -inf stays -inf. `traces` holds the arrays of each row,
+    `networks` its configuration and its weights (empty where the record holds none). `about` says what the sweep was:
+    name, question, intent ("map" | "hunt"), objective, direction, varied, trials (asked for), command, started,
+    versions; any of it may be missing.
     """
 
     frame: pd.DataFrame

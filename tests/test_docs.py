@@ -142,3 +142,6 @@ def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path):
     assert pages["mathematics.html"].count("<math") > 300
     assert re.findall(r"\$[^$\n]{1,40}\$|\\lambda|\\frac", text) == []
     assert "lambda_max" in pages["reference.html"]  # docstrings are in
+    assert (
+        re.findall(r"^<math|^</?p>\s*<math", pages["mathematics.html"], re.MULTILINE) == []
+    )  # no formula is a paragraph
