@@ -34,7 +34,7 @@ class Training:
     steps: int = 5000
     lr: float = 1e-3
     lr_end: float | None = None
-    optimizer: str = "adam"  # adam | radam
+    optimizer: str = "adam"  # adam | radam | sgd
     clip: float | None = None  # largest norm of a member's gradient
     clip_value: float | None = None  # largest size of each of its entries
     report_every: int | None = None  # updates between records; null: none but the first, those of report_at, the last
@@ -49,8 +49,8 @@ class Training:
         need(self.report_every is None or self.report_every > 0, "training/report_every > 0", self.report_every)
         shares = all(isinstance(f, int | float) and 0 < f < 1 for f in self.report_at)
         need(shares, "0 < share < 1 for each of training/report_at", self.report_at)
-        if self.optimizer not in ("adam", "radam"):
-            raise unknown("optimizer", self.optimizer, ["adam", "radam"], "training/optimizer")
+        if self.optimizer not in (known := ["adam", "radam", "sgd"]):
+            raise unknown("optimizer", self.optimizer, known, "training/optimizer")
 
     @cached_property
     def reports(self) -> frozenset[int]:

@@ -17,7 +17,7 @@ from lyapsweep.config import Config, Lyapunov, Training
 from lyapsweep.regularisation import Penalty
 from lyapsweep.rollout import Network, Strengths
 
-OPTIMIZERS = {"adam": torch.optim.Adam, "radam": torch.optim.RAdam}
+OPTIMIZERS = {"adam": torch.optim.Adam, "radam": torch.optim.RAdam, "sgd": torch.optim.SGD}
 
 
 @dataclass(frozen=True)

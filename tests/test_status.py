@@ -15,9 +15,9 @@ from lyapsweep.cli import main
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome, Record
 from lyapsweep.sweep import Sweep, SweepError, spaces
-from lyapsweep.sweep.driver import asked, split
 from lyapsweep.sweep.pulse import FILE, SILENCE, Pulse, heard
 from lyapsweep.sweep.state import state
+from lyapsweep.sweep.supply import asked, split
 from lyapsweep.table import Table
 
 ENDS = [

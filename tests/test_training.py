@@ -8,7 +8,7 @@ from lyapsweep.config import Config, Training
 from lyapsweep.objectives import ForcedWindows
 from lyapsweep.record import Outcome, Record
 from lyapsweep.regularisation import penalty
-from lyapsweep.training import Clip, train
+from lyapsweep.training import OPTIMIZERS, Clip, train
 from lyapsweep.trial import build, force, network_spectrum, run_trial, run_trials
 
 TINY = {
@@ -100,13 +100,13 @@ def test_rates_decay_to_their_end():
     assert not torch.equal(slow.losses[2:], decayed.losses[2:])
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "radam"])
+@pytest.mark.parametrize("optimizer", ["adam", "radam", "sgd"])
 def test_a_population_of_one_follows_torchs_optimizer(optimizer):
     """Our per-member rates on top of torch's optimizer are torch's optimizer at that rate."""
     config = tiny(training__optimizer=optimizer, training__lr=0.03)
     _, ours = trained([config])
     theirs = build([config], 3)
-    reference = {"adam": torch.optim.Adam, "radam": torch.optim.RAdam}[optimizer](theirs.parameters(), lr=0.03)
+    reference = OPTIMIZERS[optimizer](theirs.parameters(), lr=0.03)
     from lyapsweep.rollout import forced
     from lyapsweep.windows import cut, starts
 

@@ -31,6 +31,19 @@ def read_changes(ctx: click.Context, param: click.Parameter, given: tuple[str, .
     return changes
 
 
+def read_ranges(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, tuple[float, float]]:
+    """{path: (low, high)} of `--zoom path=low..high`."""
+    ranges = {}
+    for text in given:
+        path, _, ends = text.partition("=")
+        low, _, high = ends.partition("..")
+        try:
+            ranges[path.strip()] = float(low), float(high)
+        except ValueError:
+            raise Problem(f"{param.opts[0]} {text}: write {param.opts[0]} init/gain=1.2..1.6.") from None
+    return ranges
+
+
 def plain_name(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
     if name is not None and not re.fullmatch(r"[\w-][\w.-]*", name):
         raise Problem(f"--name may hold letters, digits, '_', '-' and '.', but got '{name}'.")
@@ -63,7 +76,8 @@ results = click.option(
 )
 name = click.option("--name", callback=plain_name, help="Name of the experiment.  [default: the file's name]")
 tracking_uri = click.option(
-    "--tracking-uri", help="MLflow server or store.  [default: MLFLOW_TRACKING_URI, else mlflow.db in --results]"
+    "--tracking-uri",
+    help="MLflow server or store; a sweep takes none.  [default: MLFLOW_TRACKING_URI, else mlflow.db in --results]",
 )
 models = click.option(
     "--models/--no-models", default=True, help="Keep the best network of each cell as a model in MLflow."

@@ -170,6 +170,8 @@ def setting(value: Any) -> str:
 
 def viewer(uri: str, folder: Path) -> str:
     """What to do to see an experiment in MLflow: a server's address, or the command that shows a store's."""
+    if uri == "none":
+        return "not told; `lyapsweep sync` does"
     if uri.startswith(("http://", "https://")):
         return uri
     here = uri == f"sqlite:///{folder.resolve().parent / 'mlflow.db'}"

@@ -48,6 +48,14 @@ COUNT = click.IntRange(min=1)
 @options.results
 @options.name
 @click.option("--extend", type=COUNT, default=None, metavar="N", help="Train N points more than were asked for so far.")
+@click.option("--refine", is_flag=True, help="Train coarse points of a grid first, then finer ones along the border.")
+@click.option(
+    "--zoom",
+    multiple=True,
+    metavar="PATH=LOW..HIGH",
+    callback=options.read_ranges,
+    help="A part of the grid in as many points, under a name of its own: init/gain=1.2..1.6; may be repeated.",
+)
 @click.option("--resume", is_flag=True, help="Go on where an earlier start ended.")
 @click.option("--pack", type=COUNT, help="Members trained side by side in one process, at most.")
 @click.option("--jobs", type=COUNT, help="Packs trained at a time.  [default: as many as there are CPUs]")
@@ -77,6 +85,7 @@ def command(
     dry_run: bool,
     changes: dict[str, Any],
     where: dict[str, Any],
+    zoom: dict[str, tuple[float, float]],
     extend: int | None,
     **settings: Any,
 ) -> None:
@@ -85,10 +94,12 @@ def command(
     Ctrl-C ends it within seconds, ready for --resume. Exit status 1 where trials failed; divergence is a result.
     """
     from lyapsweep.sweep import load
+    from lyapsweep.sweep.zoom import zoomed
 
     small_networks()
     region, out = load(sweep), show.console()
-    region = replace(region, name=name or region.name, where={**region.where, **where})
+    region = replace(zoomed(region, zoom) if zoom else region, where={**region.where, **where})
+    region = replace(region, name=name or region.name)
     if dry_run:
         preview(region, changes, settings, out)
         return
@@ -106,12 +117,14 @@ def preview(sweep: "Sweep", changes: Mapping[str, Any], settings: Mapping[str, A
     from lyapsweep.sweep.driver import PACK
     from lyapsweep.sweep.folder import Folder
     from lyapsweep.sweep.packing import packs
+    from lyapsweep.sweep.refinement import Refinement
     from lyapsweep.sweep.spaces import draw, varied
 
     if settings["trials"]:
         sweep = replace(sweep, trials=settings["trials"])
     base = sweep.config(changes)
-    configs = [p.config for p in draw(sweep, None, settings["seed"], base)]
+    points = draw(sweep, None, settings["seed"], base)
+    configs = [p.config for p in points]
     size = settings["pack"] or sweep.pack or PACK[sweep.intent]
     device, jobs = "cuda" if settings["gpus"] else "cpu", settings["jobs"] or os.cpu_count() or 1
     if device == "cpu" and sweep.intent == "map":  # as the driver does: no worker shall be idle
@@ -119,6 +132,9 @@ def preview(sweep: "Sweep", changes: Mapping[str, Any], settings: Mapping[str, A
     folder = Folder(settings["results"], sweep.name or "sweep")
     ended = len(folder.ended().keys() & {config.id for config in configs})
     plan = f"{len(configs)} trials in {len(packs(configs, size, device))} packs of at most {size}"
+    if settings["refine"]:
+        first = len(next(Refinement(sweep, points).rounds({})))
+        plan = f"{first} of {len(configs)} trials at first, then those along the border"
     show.write(out, [("sweep", sweep.name or ""), ("intent", sweep.intent), ("objective", sweep.objective)])
     show.write(
         out, [("plan", plan + (f", {ended} of them trained already" if ended else "")), ("into", str(folder.path))]

@@ -1,15 +1,18 @@
 """What a sweep tells of itself: sweep.json when it begins, a Summary when it ends."""
 
 import importlib.metadata
+import math
 import platform
 import shlex
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lyapsweep.record import Outcome, Record
 from lyapsweep.sweep.progress import Progress
 from lyapsweep.sweep.scribe import Scribe
 from lyapsweep.sweep.trouble import Loss
@@ -63,6 +66,11 @@ def overcome(lost: Counter[Loss], scribe: Scribe | None) -> str:
 
 def plural(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def known(ended: Mapping[str, Record], objective: str) -> dict[str, tuple[Outcome, float]]:
+    """Outcome and objective of trials that an earlier driver brought to their end."""
+    return {key: (r.outcome, r.measures.get(objective, math.nan)) for key, r in ended.items()}
 
 
 def counts(progress: Progress) -> dict[str, int]:

@@ -38,6 +38,7 @@ class Sweep:
                it may return further {path: value} that follow from what was drawn
     trials     how many distinct points of the space to train; a grid knows its own number
     seeds      train each point from this many seeds, counted up from the base's
+    threshold  of the objective: trials on either side of it are told apart where a map is refined
     pack       members trained side by side in one process, at most
     name       of results folder, Optuna study and MLflow experiment; the sweep file's name where not given
     question   what is asked; the sweep file's docstring where not given
@@ -51,6 +52,7 @@ class Sweep:
     space: "Space | None" = None
     trials: int | None = None
     seeds: int = 1
+    threshold: float | None = None
     pack: int | None = None
     name: str | None = None
     question: str | None = None

@@ -5,9 +5,8 @@ import logging
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +14,19 @@ from lyapsweep import tracking
 from lyapsweep.atlas import report
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome
-from lyapsweep.sweep.account import Summary, counts, numbers, overcome, start
+from lyapsweep.sweep.account import Summary, counts, known, numbers, overcome, start
 from lyapsweep.sweep.cluster import Room, cluster, train, wait_for_nodes
-from lyapsweep.sweep.definition import Sweep, SweepError
+from lyapsweep.sweep.definition import Sweep
 from lyapsweep.sweep.folder import Folder, settled
 from lyapsweep.sweep.journal import Journal
 from lyapsweep.sweep.progress import Board, Progress
 from lyapsweep.sweep.pulse import Pulse
+from lyapsweep.sweep.refinement import Refinement
 from lyapsweep.sweep.scribe import Scribe
-from lyapsweep.sweep.spaces import Point, draw, varied
-from lyapsweep.sweep.supply import Packs, hunted, planned
+from lyapsweep.sweep.spaces import draw, varied
+from lyapsweep.sweep.supply import Packs, asked, hunted, planned, split
 from lyapsweep.sweep.trouble import Interrupted, interruptible
+from lyapsweep.sweep.untracked import NONE, Untracked
 from lyapsweep.sweep.watch import Watch
 from lyapsweep.table import Table
 
@@ -39,6 +40,7 @@ def run(
     results: Path | str = "results",
     trials: int | None = None,
     extend: int = 0,
+    refine: bool = False,
     changes: Mapping[str, Any] | None = None,
     resume: bool = False,
     pack: int | None = None,
@@ -55,13 +57,14 @@ def run(
 
     trials, pack   override the sweep's own
     extend         so many points more than the folder's sweep was last asked for; only of a space
+    refine         of a grid train coarse points first, then finer ones where trials that lie close disagree
     changes        {path: value} made to the base config
     resume         go on in a folder that holds records already
     jobs, gpus     packs at a time (as many as there are CPUs), GPUs a pack (a fraction shares one; 0: train on the CPU)
     time_limit     seconds that a trial may train, with those of its pack; a worker that takes longer is killed
     address        of a running Ray cluster, else RAY_ADDRESS, else a Ray of this machine's own. The nodes of a cluster
                    must see `results` under the same path
-    tracking_uri   else MLFLOW_TRACKING_URI, else `results/mlflow.db`
+    tracking_uri   else MLFLOW_TRACKING_URI, else `results/mlflow.db`; "none" logs nothing to MLflow
     seed           of the draws from a space; a trial's own seed is part of its config
     models         whether the best network of each cell becomes an MLflow model that forecasts
     listen         is called with a Progress at every event
@@ -78,7 +81,7 @@ def run(
         with interruptible() as stop:
             drive = Drive(sweep, base, folder, tracking_uri or tracking.store(results), seed, listen)
             drive.models = models
-            drive.plan(resume or bool(extend), extend)
+            drive.plan(resume or bool(extend), extend, refine)
             drive.open_books()
             interrupted = drive.work(jobs, gpus, time_limit, address, stop)
             return drive.conclude(interrupted)
@@ -101,7 +104,7 @@ class Drive:
         self.cut_short = 0  # trials that a signal ended and a resumed sweep runs again
         self.why = ""  # what else than a signal ended it early
 
-    def plan(self, resume: bool, extend: int) -> None:
+    def plan(self, resume: bool, extend: int, refine: bool) -> None:
         """Which points there are, which of them have ended, and whether that fits the folder."""
         sweep, mapped, told = self.sweep, self.sweep.intent == "map", self.folder.told()
         self.parts = asked(sweep, told, extend)
@@ -116,19 +119,28 @@ class Drive:
         self.folder.check(ended, [p.config.id for p in self.points] if mapped else None, resume)
         self.board = Board(len(self.points) if mapped else sweep.trials or 0, sweep.direction)
         self.board.known(ended, sweep.objective)
+        self.ended, self.known = ended, known(ended, sweep.objective)
         self.todo = self.board.asked - len(ended)
-        self.ended = ended
+        self.refinement = Refinement(sweep, self.points) if refine else None
+        if self.refinement:
+            self.todo = self.refinement.left(self.known)
+            self.board.asked = max(self.refinement.asked, len(ended))
+
+    def grow(self, asked: int) -> None:
+        """Another round of a refinement was planned."""
+        self.board.asked = max(asked, len(self.ended))
+        self.folder.tell({"trials": self.board.asked} | (self.refinement.about() if self.refinement else {}))
 
     def open_books(self) -> None:
         """MLflow, Optuna and sweep.json, each put in order after an earlier driver that may have died."""
         sweep, name = self.sweep, self.folder.name
         self.folder.sweep_up()
-        self.ledger = tracking.prepare(name, self.uri, self.folder.path / "artifacts")
+        artifacts = self.folder.path / "artifacts"
+        self.ledger = Untracked() if self.uri == NONE else tracking.prepare(name, self.uri, artifacts)
         self.ledger.reconcile()
         self.ledger.varied, self.ledger.labels = self.varied, {"intent": sweep.intent, "objective": sweep.objective}
         self.journal = Journal(self.folder.journal, name, sweep.direction, sweep.intent, self.seed)
-        values = {key: r.measures.get(sweep.objective, math.nan) for key, r in self.ended.items()}
-        self.lost = self.journal.reconcile({key: (r.outcome, values[key]) for key, r in self.ended.items()})
+        self.lost = self.journal.reconcile(self.known)
         self.folder.tell(self.about())
 
     def about(self) -> dict[str, Any]:
@@ -204,7 +216,10 @@ class Drive:
         if self.packs_of is None and device == "cpu" and sweep.intent == "map":  # none shall be idle beside a long pack
             size = min(size, math.ceil(len(self.points) / room()))
         self.folder.tell({"pack": size})
-        if sweep.intent == "map":
+        if self.refinement:
+            before = self.ended, self.failed
+            supply = self.refinement.supply(size, room(), device, self.journal, *before, self.grow)
+        elif sweep.intent == "map":
             supply = planned(split(self.points, self.parts), size, device, self.journal, self.ended, self.failed)
         else:
             supply = hunted(sweep, self.base, self.todo, self.lost, size, device, self.journal)
@@ -257,6 +272,7 @@ class Drive:
         self.tell(message)
         self.beat(over=True)
         told = overcome(self.watch.lost if self.watch else Counter(), self.scribe)
+        told = " ".join(filter(None, (told, self.refinement.sentence if self.refinement else "")))
         path, told_last = self.folder.path, self.progress(message)
         return Summary(self.folder.name, path, self.uri, told_last, best, atlas, interrupted, message, told)
 
@@ -272,20 +288,3 @@ class Drive:
             log.warning("The atlas could not be drawn: %s", error, exc_info=True)
             notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")
             return None
-
-
-def asked(sweep: Sweep, told: Mapping[str, Any], extend: int) -> list[int]:
-    """How many points were asked for at first and by each extension (`told` by sweep.json); nothing of a grid."""
-    if sweep.space is None:
-        if extend:
-            raise SweepError(f"A grid is trained whole and cannot be extended by {extend}: give it more values.")
-        return []
-    if extend and not told:
-        raise SweepError(f"There is no sweep to extend by {extend} yet: run it first.")
-    return [sweep.trials or 0, *told.get("extended", []), *([extend] if extend else [])]
-
-
-def split(points: Sequence[Point], parts: Sequence[int]) -> list[Sequence[Point]]:
-    """The points that each part asked for."""
-    ends = list(accumulate(parts)) or [len(points)]
-    return [points[begin:end] for begin, end in zip([0, *ends], ends)]

@@ -4,9 +4,10 @@ A member that diverged, failed or has no finite objective is a FAIL, one that a 
 is ever left RUNNING. The records are the truth; a journal that lags behind them is no error.
 """
 
+import json
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,31 @@ import optuna
 from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.trial import Trial, TrialState
 
 from lyapsweep.record import Outcome
 from lyapsweep.sweep.spaces import Point
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+class Lines(BaseJournalBackend):
+    """Optuna's journal file, appended to without a lock and without waiting for the disk.
+
+    One driver holds the folder, and the records are the truth. Optuna's own way waits for the disk six times a trial:
+    two minutes of a map of 4096 trials, in which no pack was handed out.
+    """
+
+    def __init__(self, file: Path):
+        self.file, self.reader = file, JournalFileBackend(str(file))
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        return self.reader.read_logs(log_number_from)
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        with self.file.open("ab") as journal:
+            journal.write("".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode())
 
 
 class Journal:
@@ -30,7 +49,7 @@ class Journal:
         self.direction = direction
         mend(file)
         self.study = optuna.create_study(
-            storage=JournalStorage(JournalFileBackend(str(file))),
+            storage=JournalStorage(Lines(file)),
             study_name=name,
             direction="minimize" if direction == "minimise" else "maximize",
             load_if_exists=True,

@@ -12,6 +12,7 @@ from queue import SimpleQueue
 
 from lyapsweep.config import Config
 from lyapsweep.record import Record
+from lyapsweep.sweep.untracked import Untracked
 from lyapsweep.tracking import Ledger
 
 log = logging.getLogger("lyapsweep")
@@ -27,7 +28,7 @@ class Scribe:
     is the latest error, `outages` how often the server went away.
     """
 
-    def __init__(self, ledger: Ledger):
+    def __init__(self, ledger: Ledger | Untracked):
         self.ledger = ledger
         self.trouble: Exception | None = None
         self.outages = self.left_out = 0
@@ -41,7 +42,8 @@ class Scribe:
         self.tasks.put(lambda: self.ledger.begin(config))
 
     def write(self, file: Path) -> None:
-        self.tasks.put(lambda: self.ledger.write(Record.load(file), file))
+        if not isinstance(self.ledger, Untracked):  # nobody asks for what would be read
+            self.tasks.put(lambda: self.ledger.write(Record.load(file), file))
 
     @property
     def behind(self) -> int:

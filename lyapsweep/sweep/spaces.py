@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -46,6 +47,27 @@ def log_int(trial: "optuna.Trial", path: str, low: int, high: int) -> int:
 
 def log_float(trial: "optuna.Trial", path: str, low: float, high: float) -> float:
     return trial.suggest_float(path, low, high, log=True)
+
+
+def points(low: float, high: float, n: int) -> list[float]:
+    """`n` values of a grid between `low` and `high`, both included, evenly spaced."""
+    if n < 2 or not low < high:
+        raise SweepError(f"points: low < high and n >= 2 must hold, but got (low={low}, high={high}, n={n}).")
+    return short([low + (high - low) * i / (n - 1) for i in range(n)], (high - low) / (n - 1))
+
+
+def log_points(low: float, high: float, n: int) -> list[float]:
+    """`n` values of a grid between `low` and `high`, both included, evenly spaced in their logarithms."""
+    if n < 2 or not 0 < low < high:
+        raise SweepError(f"log_points: 0 < low < high and n >= 2 must hold, but got (low={low}, high={high}, n={n}).")
+    ratio = (high / low) ** (1 / (n - 1))
+    return [short([value], value * min(1, ratio - 1))[0] for value in (low * ratio**i for i in range(n))]
+
+
+def short(values: Sequence[float], step: float) -> list[float]:
+    """Values as people write them: rounded to a hundredth of the step between them or less."""
+    decimals = 2 - math.floor(math.log10(step))
+    return [round(float(value), decimals) for value in values]
 
 
 def seed(trial: "optuna.Trial", count: int) -> int:
@@ -106,6 +128,11 @@ def on_grid(sweep: Sweep, base: Config) -> Iterator[Point]:
             yield Point(config, {k: label(v) for k, v in changes.items()}, distributions)
     if not kept:
         raise SweepError(f"No point of the grid has {', '.join(f'{k} = {v!r}' for k, v in sweep.where.items())}.")
+
+
+def numeric(values: Sequence[Any]) -> bool:
+    """Whether all values of an axis are numbers."""
+    return all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 
 def among(wanted: Any) -> list[Any]:

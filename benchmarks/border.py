@@ -1,0 +1,66 @@
+"""What does refinement save on a map that was trained whole, what does it miss, and how rough is the map's border?
+
+    lyapsweep sweep sweeps/border.py
+    python -m benchmarks.border results/border --picture border.png
+
+Replays the rounds of `--refine` on the outcomes of the whole grid, so that what is compared is the choice of points
+alone; `--refined` names the folder of a map that was refined in earnest, which is compared as well.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lyapsweep.analysis import boundary
+from lyapsweep.sweep.refinement import UNKNOWN, rounds
+from lyapsweep.table import Table
+
+
+def replay(labels: np.ndarray) -> np.ndarray:
+    """What refinement would have trained (mask), were `labels` what comes of training."""
+    known = np.full(labels.shape, UNKNOWN)
+    for wanted in rounds(known):
+        known[wanted] = labels[wanted]
+    return known != UNKNOWN
+
+
+def agreement(labels: np.ndarray, trained: np.ndarray) -> float:
+    """The share of all cells whose nearest trained cell has their label."""
+    return float((boundary.nearest(labels, trained) == labels).mean())
+
+
+def told(folder: Path, axes: Sequence[str], threshold: float | None) -> boundary.Finding:
+    table = Table.read(folder)
+    return boundary.find(table, axes[0], axes[1], f"measures/{table.about['objective']}", threshold)
+
+
+def outcomes(found: boundary.Finding) -> np.ndarray:
+    return np.where(found.lost, 0, 1 + found.inside)
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("folder", type=Path)
+    options.add_argument("--threshold", type=float, default=0.363)
+    options.add_argument("--axes", nargs=2, default=["init/gain", "training/lr"])
+    options.add_argument("--refined", type=Path)
+    options.add_argument("--picture", type=Path)
+    given = options.parse_args()
+    alive, learnt = (told(given.folder, given.axes, threshold) for threshold in (None, given.threshold))
+    labels = outcomes(learnt)
+    for found in (alive, learnt):
+        print(boundary.sentence(found))
+    trained = replay(labels)
+    print(f"Replayed: {trained.mean():.1%} of the trials, right on {agreement(labels, trained):.2%} of the cells.")
+    if given.refined:
+        refined = told(given.refined, given.axes, given.threshold)
+        right = (outcomes(refined) == labels).mean()
+        print(f"In earnest: {refined.trained.mean():.1%} of the trials, right on {right:.2%} of the cells.")
+    if given.picture:
+        boundary.save(learnt, given.picture)
+
+
+if __name__ == "__main__":
+    main()
