@@ -1,11 +1,16 @@
 """`lyapsweep atlas`: an experiment as one page."""
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lyapsweep.cli import options
 from lyapsweep.cli.errors import Problem
+
+if TYPE_CHECKING:
+    from lyapsweep.table import Table
 
 PAGE = "atlas.html"
 
@@ -40,7 +45,7 @@ def command(
         raise Problem(f"{experiment} holds no records yet; `lyapsweep sweep` and `lyapsweep run` write them.")
     from lyapsweep.atlas import report, static
 
-    page = report.write(table, output or folder / PAGE)
+    page = report.write(linked(table, folder.resolve(), tracking_uri), output or folder / PAGE)
     click.echo(page)
     formats = [kind for kind, wanted in zip(static.FORMATS, (png, svg, pdf), strict=True) if wanted]
     try:
@@ -48,3 +53,13 @@ def command(
             click.echo(file)
     except static.NoPictures as error:
         raise Problem(str(error)) from error
+
+
+def linked(table: "Table", folder: Path, uri: str | None) -> "Table":
+    """The table with the addresses of its runs, where a store may know them: MLflow takes seconds to load."""
+    if not (uri or os.environ.get("MLFLOW_TRACKING_URI") or (folder.parent / "mlflow.db").is_file()):
+        return table
+    from lyapsweep import tracking
+    from lyapsweep.tracking import links
+
+    return links.linked(table, folder.name, uri or tracking.store(folder.parent))

@@ -29,6 +29,7 @@ from lyapsweep.sweep.trouble import Interrupted, interruptible
 from lyapsweep.sweep.untracked import NONE, Untracked
 from lyapsweep.sweep.watch import Watch
 from lyapsweep.table import Table
+from lyapsweep.tracking import links
 
 log = logging.getLogger("lyapsweep")
 PACK = {"map": 32, "hunt": 1}  # members a pack where nothing is said; a scheduler can stop only whole packs
@@ -283,7 +284,8 @@ class Drive:
 
     def draw_atlas(self, notes: list[str]) -> Path | None:
         try:
-            return report.write(self.table, self.folder.atlas)
+            table = self.table if self.uri == NONE else links.linked(self.table, self.folder.name, self.uri)
+            return report.write(table, self.folder.atlas)
         except Exception as error:  # a picture that fails must not hide the results it would have shown
             log.warning("The atlas could not be drawn: %s", error, exc_info=True)
             notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")
