@@ -103,7 +103,7 @@ class Explorer {
         this.choice.lines[on ? "add" : "delete"](line);
         this.redraw();
       })]));
-    form.append(...this.ticks.values());
+    form.append(element("div", "lines", null, ...this.ticks.values()));
     form.append(this.filters());
     form.addEventListener("submit", event => event.preventDefault());
     this.form = form;
