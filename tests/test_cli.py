@@ -327,7 +327,9 @@ def progress(**changes):
 
 def test_a_dry_run_of_a_zoomed_refined_map_names_it_and_its_first_points():
     grid = {"init": [{"kind": "gaussian"}], "init/gain": [0.5, 0.75, 1, 1.25, 1.5], "training/lr": [1, 2, 4, 8, 16.5]}
-    Path("map.py").write_text(SWEEP.partition("SWEEP")[0] + f"SWEEP = Sweep(base='tiny.yaml', objective='loss', {grid=})")
+    Path("map.py").write_text(
+        SWEEP.partition("SWEEP")[0] + f"SWEEP = Sweep(base='tiny.yaml', objective='loss', {grid=})"
+    )
     zoom = ("--zoom", "init/gain=1.2..1.6", "--zoom", "training/lr=0.1..1e3")
     said = call("sweep", "map.py", "--dry-run", "--refine", *zoom).output
     assert "map-gain1.2-1.6-lr0.1-1000" in said
