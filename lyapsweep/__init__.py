@@ -13,8 +13,10 @@ WHERE = {
     "Record": "lyapsweep.record",
     "Spectrum": "lyapsweep.dynamics",
     "Table": "lyapsweep.table",
+    "load": "lyapsweep.loading",
     "lyapunov_spectra": "lyapsweep.dynamics",
     "lyapunov_spectrum": "lyapsweep.exponents",
+    "network_spectrum": "lyapsweep.trial",
     "run_trial": "lyapsweep.trial",
     "run_trials": "lyapsweep.trial",
 }

@@ -1,10 +1,10 @@
 """Many records as one table: what every analysis reads, whether the records came from a folder or from a tracker."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,9 @@ from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.record import Record, load_folder
 from lyapsweep.registry import unknown
+
+if TYPE_CHECKING:
+    import xarray
 
 KEYS = ("trial", "step", "outcome", "final", "seconds")
 MEASURED = ("measures/", "floors/", "saturations/", "spectra/", "data/", "provenance/")
@@ -28,13 +31,13 @@ class Table:
 
     `frame` has the columns trial, step, outcome, final (the record that a trial ended with, or its latest where it
     still runs), seconds; every path of the configuration (forcing/interval, cell/kind, ...; lists as JSON text);
-    measures/<name> and floors/<name>; spectra/<map>/maximum, sum, mean, kaplan_yorke, entropy_rate, positive (nats
-    per step); data/<key> (what is known of the data); provenance/<key> (seed, commit, error, ...; nested ones as JSON
-    text). `spectra` and `spectra_stderr` hold a (rows, k) array for each map, NaN where a row has no such exponent:
-    nats per step, largest first, and -inf stays -inf. `traces` holds the arrays of each row, `networks` its
-    configuration and its weights (empty where the record holds none). `about` says what the sweep was: name, question,
-    intent ("map" | "hunt"), objective, direction, varied, trials (asked for), command, started, versions; any of it may
-    be missing.
+    `measures/<name>` and `floors/<name>`; `spectra/<map>/...` (maximum, sum, mean, kaplan_yorke, entropy_rate,
+    positive; nats per step); `data/<key>` (what is known of the data); `provenance/<key>` (seed, commit, error, ...;
+    nested ones as JSON text). `spectra` and `spectra_stderr` hold a (rows, k) array for each map, NaN where a row has
+    no such exponent: nats per step, largest first, and -inf stays -inf. `traces` holds the arrays of each row,
+    `networks` its configuration and its weights (empty where the record holds none). `about` says what the sweep was:
+    name, question, intent ("map" | "hunt"), objective, direction, varied, trials (asked for), command, started,
+    versions; any of it may be missing.
     """
 
     frame: pd.DataFrame
@@ -98,6 +101,17 @@ class Table:
             networks=[self.networks[i] for i in positions] if self.networks else [],
         )
 
+    def to_xarray(self, *dims: str) -> "xarray.Dataset":
+        """The table as arrays with named axes: `table.finals.to_xarray(*table.varied)["measures/loss"].mean("seed")`.
+
+        Every column is a variable over `dims`, columns that tell the rows apart, and NaN where there is no such row;
+        without `dims` it lies over `row`. `spectra/<map>` and `spectra_stderr/<map>` are (..., exponent), the index of
+        an exponent counted from 1; nats per step.
+
+        Raises ImportError where xarray is missing, `UnknownName` for a column, `BadTable` where rows share a place.
+        """
+        return arrays(self, dims)
+
     @property
     def finals(self) -> "Table":
         """The last record of every trial; of a trial that still runs, the latest."""
@@ -118,6 +132,30 @@ class Table:
             return moving
         columns = [[p] if p in self.frame else [c for c in moving if c.startswith(f"{p}/")] for p in named]
         return list(dict.fromkeys(c for part in columns for c in part))
+
+
+def arrays(table: Table, dims: Sequence[str]) -> "xarray.Dataset":
+    """See `Table.to_xarray`."""
+    try:
+        import xarray
+    except ImportError as error:
+        raise ImportError('Table.to_xarray needs xarray: pip install "lyapsweep[xarray]".') from error
+    told: dict[str, Any] = {str(name): ("row", column.to_numpy()) for name, column in table.frame.items()}
+    for what, kinds in (("spectra", table.spectra), ("spectra_stderr", table.spectra_stderr)):
+        longest = max((values.shape[1] for values in kinds.values()), default=0)
+        for kind, values in kinds.items():
+            filled = np.pad(values, ((0, 0), (0, longest - values.shape[1])), constant_values=np.nan)
+            told[f"{what}/{kind}"] = (("row", "exponent"), filled)
+    sizes = [values.shape[1] for values in table.spectra.values()]
+    found = xarray.Dataset(told, {"exponent": np.arange(1, max(sizes, default=0) + 1)}, attrs=table.about)
+    if not dims:
+        return found
+    places = pd.concat([table.column(name) for name in dims], axis=1)
+    if bool(places.isna().to_numpy().any()) or bool(places.duplicated().any()):
+        raise BadTable(f"{', '.join(dims)} do not tell the {len(table)} rows apart, or some rows lack one of them.")
+    found = found.set_index(row=list(dims))
+    found = found.unstack("row") if len(dims) > 1 else found.rename(row=dims[0])  # noqa: PD010  # not pandas
+    return found.transpose(..., "exponent")
 
 
 def moves(values: Any) -> bool:

@@ -220,6 +220,7 @@ def note(
     traces = {
         "loss": thin(progress.losses[:, p].cpu().numpy()),
         "gradient_norm": thin(progress.gradient_norms[:, p].cpu().numpy()),
+        "updates": thin(np.arange(len(progress.losses))),
         "lags": seen.lags,
         "growth": seen.growth,
     }
@@ -262,7 +263,11 @@ def about(config: Config, known: Series | Task, device: str, pack: int, seconds:
             "predictability_time": known.predictability_time,
             "lambda_source": known.lambda_source,
             "source": known.source,
+            "names": list(known.names),
+            "mean": known.mean.tolist(),
+            "std": known.std.tolist(),
         }
+    data["digest"] = known.digest
     done = {"seed": config.seed, "device": device, "pack": pack, "seconds": seconds, "data": data}
     return done | ({} if isinstance(known, Task) else told(config, known)) | versions()
 

@@ -53,8 +53,8 @@ def test_the_lines_are_drawn_where_the_exponent_changes_sign():
     found = border.find(made_up(("gru",)), *PLACE)
     figure = border.draw(found)
     lines = {trace.name: trace for trace in figure.data if trace.type == "contour"}
-    assert set(lines) == {"λ_max = 0 before training", "λ_max = 0 after training"}
-    before = np.array(lines["λ_max = 0 before training"].z, float)
+    assert set(lines) == {"λ<sub>max</sub> = 0 before training", "λ<sub>max</sub> = 0 after training"}
+    before = np.array(lines["λ<sub>max</sub> = 0 before training"].z, float)
     assert (before[:, :2] < 0).all()
     assert (before[:, 2:] > 0).all()
     assert border.draw(pickle.loads(pickle.dumps(found))).to_json() == figure.to_json()

@@ -286,7 +286,7 @@ def test_ctrl_c_keeps_what_was_reached_and_the_atlas_can_be_drawn_from_mlflow():
     assert re.fullmatch(rf"Error: Interrupted; .* by step {last.step} is recorded.\n", errors)
     assert (last.outcome, last.provenance["interrupted"], last.step >= 100) == ("stopped", True, True)
     uri = f"sqlite:///{Path('results/mlflow.db').resolve()}"
-    assert f"mlflow ui --backend-store-uri {uri}" in out
+    assert re.search("^MLflow +lyapsweep open results/tiny$", out, re.MULTILINE)
     client = MlflowClient(uri)
     (run,) = client.search_runs([client.get_experiment_by_name("tiny").experiment_id])
     assert (run.info.status, run.data.tags["outcome"]) == ("KILLED", "stopped")
@@ -422,7 +422,7 @@ def test_a_sweep_from_start_to_atlas():
     changes = main.commands["run"].make_context("run", shlex.split(alone)[2:]).params["changes"]
     assert Config.load("tiny.yaml", changes).id == best.trial
     assert Path(re.search(r"^atlas +(.+)$", out, re.MULTILINE)[1]).is_file()
-    assert f"mlflow ui --backend-store-uri sqlite:///{Path('results/mlflow.db').resolve()}" in out
+    assert re.search(f"^MLflow +lyapsweep open {Path('results/asked').resolve()}$", out, re.MULTILINE)
     assert "8/8 trials (8 finished)" in ok("sweep", "ask.py", "--name", "asked")  # complete: nothing to train
 
 

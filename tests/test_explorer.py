@@ -1,5 +1,6 @@
 """The map explorer, driven as a reader drives it: in a headless Chromium that is refused every request but the page."""
 
+import html
 import json
 import shlex
 import shutil
@@ -323,6 +324,20 @@ def test_figures_wait_until_they_are_seen(browser, tmp_path):
         assert tab.locator('.contents a[aria-current="true"]').inner_text() == "Data"
         tab.click(".contents a >> nth=0")
         tab.wait_for_function("document.querySelector('.contents a').hasAttribute('aria-current')")
+
+
+def test_inside_another_page_without_an_address_of_its_own_it_works_as_well(browser, tmp_path):
+    """As MLflow shows an artifact: in a sandbox, where links to anchors would lead out."""
+    inner = report.write(made_up.table(), tmp_path / "atlas.html").read_text("utf-8")
+    path = tmp_path / "outer.html"
+    frame = f'<iframe sandbox="allow-scripts" style="width: 1000px; height: 700px" srcdoc="{html.escape(inner)}">'
+    path.write_text(f"<script>window.explorer = 1</script>{frame}</iframe>", "utf-8")
+    with opened(browser, path.as_uri()) as tab:
+        within = tab.frame_locator("iframe")
+        within.locator("select[name=worth]").select_option("best")
+        assert within.locator(".status").inner_text() == "42 of 42 trials."
+        within.locator(".contents a", has_text="Data").click()
+        within.locator('.contents a[aria-current="true"]', has_text="Data").wait_for()
 
 
 def test_a_browser_that_cannot_unpack_says_so_and_shows_the_words(browser, tmp_path):

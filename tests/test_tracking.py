@@ -77,7 +77,7 @@ def everything(ledger):
 def test_reading_back_is_reading_the_folder(ledger, uri, tmp_path):
     log(ledger, tmp_path, trial() + trial(config(1), Outcome.DIVERGED))
     (tmp_path / "sweep.json").write_text('{"intent": "map", "question": "Why?"}')
-    ledger.summary({"question": "Why?"}, [tmp_path / "sweep.json"], {"seconds": 1.0})
+    ledger.summary(Table.read(tmp_path), [tmp_path / "sweep.json"], {"seconds": 1.0})
     here, there = Table.read(tmp_path), tracking.read(ledger.name, uri)
     pd.testing.assert_frame_equal(there.frame, here.frame)
     np.testing.assert_array_equal(there.spectra["closed loop"], here.spectra["closed loop"])
@@ -115,7 +115,7 @@ def test_layout_of_a_run(ledger, tmp_path):
     tags = {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")}
     assert tags == {
         "sweep": ledger.name, "trial_key": lstm.id, "attempt": "1", "outcome": "finished", "intent": "map",
-        "cell": "lstm", "dataset": "simulated", "system": "lorenz63",
+        "cell": "lstm", "dataset": "simulated", "system": "lorenz63", "forcing": "none", "chaotic": "yes",
     }  # fmt: skip
     assert "mlflow.parentRunId" not in run.data.tags
     assert set(run.data.params) == set(lstm.flat)
@@ -129,9 +129,9 @@ def test_layout_of_a_run(ledger, tmp_path):
 def test_the_spectrum_is_one_curve_over_the_index_from_the_final_record_only(ledger, tmp_path):
     log(ledger, tmp_path, trial()[:2])
     (run,) = ledger.all_runs()
-    assert "spectrum/closed loop" not in run.data.metrics
+    assert "spectrum by index/closed loop" not in run.data.metrics
     log(ledger, tmp_path, trial()[2:])
-    curve = ledger.client.get_metric_history(run.info.run_id, "spectrum/closed loop")
+    curve = ledger.client.get_metric_history(run.info.run_id, "spectrum by index/closed loop")
     assert [m.step for m in curve] == [1, 2, 3]  # -inf is left to the file
     np.testing.assert_allclose([m.value for m in curve], EXPONENTS[:3] / 5 / 0.5)
     values = [m.value for key in run.data.metrics for m in ledger.client.get_metric_history(run.info.run_id, key)]
@@ -153,7 +153,7 @@ def test_an_interrupted_trial_goes_on_in_the_same_run_as_its_next_attempt(ledger
     log(ledger, tmp_path, [record(0), record(2, Outcome.STOPPED, interrupted=True)])
     (run,) = ledger.all_runs()
     assert (run.info.status, run.data.tags["outcome"]) == ("KILLED", "stopped")
-    assert "spectrum/closed loop" not in run.data.metrics  # the finished trial's is yet to come
+    assert "spectrum by index/closed loop" not in run.data.metrics  # the finished trial's is yet to come
     again = tracking.prepare(ledger.name, uri)
     again.begin(config())
     (run,) = again.all_runs()
@@ -199,12 +199,11 @@ def test_the_summary_is_one_flat_run_however_often_it_is_written(ledger, tmp_pat
     file = tmp_path / "atlas.html"
     file.write_text("<p>atlas</p>")
     for trials in (2, 3):
-        ledger.summary(
-            {"question": "Why?", "intent": "map", "trials": trials}, [file], {"best/loss": 0.1, "x": -math.inf}
-        )
+        about = {"question": "Why?\n\nBecause.", "intent": "map", "trials": trials}
+        ledger.summary(Table.of([], about), [file], {"best/loss": 0.1, "x": -math.inf})
     (run,) = ledger.all_runs()
     assert run.info.run_name == f"summary of {ledger.name}"
-    assert run.data.tags["mlflow.note.content"] == "Why?"
+    assert run.data.tags["mlflow.note.content"] == "Why?\n\nBecause."
     assert run.data.tags["about/trials"] == "3"
     assert run.data.metrics == {"best/loss": 0.1}
     assert [f.path for f in ledger.client.list_artifacts(run.info.run_id)] == ["atlas.html"]

@@ -134,6 +134,7 @@ def draw(finding: Finding) -> go.Figure:
         vertical_spacing=0.16 / rows,
     )
     fig = go.Figure(grid).update_layout(ink.figure(110 + rows * max(220, 70 + 30 * len(finding.y_labels))).layout)
+    ink.frame(fig)
     for p in range(n):
         panel(fig, finding, p, {"row": p // columns + 1, "col": p % columns + 1})
     across, along = (np.arange(len(labels)) for labels in (finding.x_labels, finding.y_labels))
@@ -175,7 +176,7 @@ def panel(fig: go.Figure, finding: Finding, p: int, where: dict[str, int]) -> No
                 z=values,
                 contours={"start": 0, "end": 0, "size": 1, "coloring": "none"},
                 line={"color": colour, "width": width, "dash": dash},
-                name=f"λ_max = 0 {when}",
+                name=ink.plain(f"λ_max = 0 {when}"),
                 legendgroup=when,
                 showlegend=p == 0 and colour == "black",
                 showscale=False,

@@ -8,7 +8,7 @@ from lyapsweep.analysis.finding import digits, label, numbers
 from lyapsweep.atlas import page
 from lyapsweep.atlas.view import View
 
-TOLD = ("command", "question", "name", "base", "runs")  # elsewhere on the page
+TOLD = ("command", "question", "name", "base", "runs", "serve")  # elsewhere on the page
 
 
 def trials(view: View) -> str:

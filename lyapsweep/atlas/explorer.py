@@ -56,6 +56,7 @@ def trials(view: View) -> dict[str, Any]:
         "data": known,
         "alone": list(by_themselves(view)),
         "runs": [view.table.about.get("runs", {}).get(str(t)) for t in frame["trial"]],
+        "serve": view.table.about.get("serve"),
         "map": view.map,
         "scale": sample_colorscale(ink.SCALE, np.linspace(0, 1, 33).tolist()),
         "choice": first_choice(view, {s["name"] for s in settings if len(s["labels"]) <= MOST_PANELS}),

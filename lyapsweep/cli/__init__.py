@@ -3,7 +3,20 @@
 import click
 
 from lyapsweep import __version__
-from lyapsweep.cli import atlas, families, fixed_points, foreign, options, run, spectrum, status, suggest, sweep, sync
+from lyapsweep.cli import (
+    atlas,
+    families,
+    fixed_points,
+    foreign,
+    options,
+    pages,
+    run,
+    spectrum,
+    status,
+    suggest,
+    sweep,
+    sync,
+)
 from lyapsweep.cli.errors import Guarded
 
 EPILOG = """\b
@@ -21,5 +34,5 @@ def main() -> None:
     """Hyperparameter sweeps of recurrent networks in which every trial logs its Lyapunov spectrum."""
 
 
-for module in (run, sweep, status, sync, atlas, spectrum, fixed_points, suggest, foreign, families):
+for module in (run, sweep, status, sync, atlas, pages, spectrum, fixed_points, suggest, foreign, families):
     main.add_command(module.command)

@@ -1,5 +1,6 @@
 """`lyapsweep atlas`: an experiment as one page."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,12 +38,14 @@ def command(
     EXPERIMENT is a results folder, a name below --results (an imported table is one), or an MLflow experiment (first
     of all where --tracking-uri is given).
     """
-    table, folder = find(experiment, results, tracking_uri)
+    from lyapsweep.loading import located
+
+    table, folder = located(experiment, results, tracking_uri)
     if not len(table):
         raise Problem(f"{experiment} holds no records yet; `lyapsweep sweep` and `lyapsweep run` write them.")
     from lyapsweep.atlas import report, static
 
-    page = report.write(table, output or folder / PAGE)
+    page = report.write(linked(table, folder.resolve(), tracking_uri), output or folder / PAGE)
     click.echo(page)
     formats = [kind for kind, wanted in zip(static.FORMATS, (png, svg, pdf), strict=True) if wanted]
     try:
@@ -52,22 +55,11 @@ def command(
         raise Problem(str(error)) from error
 
 
-def find(experiment: str, results: Path, uri: str | None) -> tuple["Table", Path]:
-    """The experiment's table, and the folder that its page belongs to."""
-    from lyapsweep import foreign
-    from lyapsweep.table import Table
-
-    if uri is None:
-        for folder in (Path(experiment), results / experiment):
-            if folder.is_dir() and next(folder.rglob("*.npz"), None):
-                return Table.read(folder), folder
-            if (folder / foreign.FILE).is_file():
-                return foreign.load(folder), folder
+def linked(table: "Table", folder: Path, uri: str | None) -> "Table":
+    """The table with the addresses of its runs, where a store may know them: MLflow takes seconds to load."""
+    if not (uri or os.environ.get("MLFLOW_TRACKING_URI") or (folder.parent / "mlflow.db").is_file()):
+        return table
     from lyapsweep import tracking
+    from lyapsweep.tracking import links
 
-    store = uri or tracking.store(results)
-    file = Path(store.removeprefix("sqlite:///"))
-    if store.startswith("sqlite:///") and not file.is_file():
-        missing = f"and there is no MLflow store at {file}"
-        raise Problem(f"No records in {experiment} or {results / experiment}, {missing}. Name a results folder.")
-    return tracking.read(experiment, store), results / experiment
+    return links.linked(table, folder.name, uri or tracking.store(folder.parent))

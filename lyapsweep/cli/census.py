@@ -8,7 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from lyapsweep.cli import atlas, show
+from lyapsweep.cli import show
 from lyapsweep.cli.errors import Problem
 
 if TYPE_CHECKING:
@@ -24,8 +24,9 @@ def is_sweep(what: str, results: Path) -> bool:
 def run(what: str, results: Path, measure: str | None, search: "Search", plot: Path | None, as_json: bool) -> None:
     """Search every network that the records hold, print one row a trial, draw where it is asked for."""
     from lyapsweep.analysis import fixed_points
+    from lyapsweep.loading import load
 
-    table, _ = atlas.find(what, results, None)
+    table = load(what, results=results)
     measure = measure or table.about.get("objective")
     if not measure:
         raise Problem(f"{what} does not say what it was judged by: name a measure with --measure.")

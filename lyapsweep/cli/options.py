@@ -79,4 +79,7 @@ tracking_uri = click.option(
     "--tracking-uri",
     help="MLflow server or store; a sweep takes none.  [default: MLFLOW_TRACKING_URI, else mlflow.db in --results]",
 )
+models = click.option(
+    "--models/--no-models", default=True, help="Keep the best network of each cell as a model in MLflow."
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

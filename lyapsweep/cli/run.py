@@ -214,4 +214,4 @@ def summarise(record: "Record", folder: Path, uri: str | None, out: "Console") -
     show.write(out, show.scores(record))
     out.print(f"\n{record.outcome.capitalize()}. {record.outcome.sentence}", style="bold")
     places = [("record", str(file)), ("all exponents", f"lyapsweep spectrum {shlex.quote(str(file))}")]
-    show.write(out, places + ([("MLflow", show.viewer(uri))] if uri else []))
+    show.write(out, places + ([("MLflow", show.viewer(uri, folder))] if uri else []))

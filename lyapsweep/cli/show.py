@@ -4,7 +4,6 @@ import json
 import math
 import os
 import shlex
-import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -169,12 +168,11 @@ def setting(value: Any) -> str:
     return value if isinstance(value, str) and parse_value(value) == value else json.dumps(value)
 
 
-def viewer(uri: str) -> str:
-    """What to do to see an MLflow store: its address, or a command that works where this one did."""
+def viewer(uri: str, folder: Path) -> str:
+    """What to do to see an experiment in MLflow: a server's address, or the command that shows a store's."""
     if uri == "none":
         return "not told; `lyapsweep sync` does"
     if uri.startswith(("http://", "https://")):
         return uri
-    beside = Path(sys.executable).with_name("mlflow")
-    program = "mlflow" if shutil.which("mlflow") or not beside.exists() else shlex.quote(str(beside))
-    return f"{program} ui --backend-store-uri {shlex.quote(uri)}"
+    here = uri == f"sqlite:///{folder.resolve().parent / 'mlflow.db'}"
+    return shlex.join(["lyapsweep", "open", str(folder), *([] if here else ["--tracking-uri", uri])])

@@ -76,6 +76,7 @@ COUNT = click.IntRange(min=1)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draws from a space.")
 @click.option("--address", help="A running Ray cluster.  [default: RAY_ADDRESS, else this machine]")
 @options.tracking_uri
+@options.models
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")
 @options.debug
 def command(
@@ -228,7 +229,7 @@ def conclude(summary: "Summary", sweep: "Sweep", out: "Console") -> None:
     """What came of it and where it is; an exit status other than 0 where that is not all that was asked."""
     if summary.best_trial:
         print_best(summary, sweep, out)
-    places = [("records", str(summary.folder)), ("MLflow", show.viewer(summary.tracking_uri))]
+    places = [("records", str(summary.folder)), ("MLflow", show.viewer(summary.tracking_uri, summary.folder))]
     out.print()
     notes = [("on the way", summary.notes)] if summary.notes else []
     show.write(out, ([("atlas", str(summary.atlas))] if summary.atlas else []) + places + notes)

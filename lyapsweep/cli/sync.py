@@ -18,8 +18,9 @@ from lyapsweep.cli.status import folder_of
 @options.results
 @options.name
 @options.tracking_uri
+@options.models
 @options.debug
-def command(results_folder: str, results: Path, name: str | None, tracking_uri: str | None) -> None:
+def command(results_folder: str, results: Path, name: str | None, tracking_uri: str | None, models: bool) -> None:
     """Log every record of a results folder that an MLflow server or store lacks. Doing it again changes nothing.
 
     RESULTS_FOLDER is a folder of `lyapsweep sweep` or `lyapsweep run`, or its name below --results. While a driver
@@ -27,6 +28,7 @@ def command(results_folder: str, results: Path, name: str | None, tracking_uri: 
     """
     from lyapsweep import tracking
     from lyapsweep.sweep.pulse import heard
+    from lyapsweep.table import Table
 
     folder = folder_of(results_folder, results)
     file = folder / tracking.ABOUT
@@ -41,5 +43,6 @@ def command(results_folder: str, results: Path, name: str | None, tracking_uri: 
         ledger.reconcile()
     if about:
         told = {f"trials/{outcome}": float(n) for outcome, n in about.get("outcomes", {}).items()}
-        ledger.summary(about, [f for f in (file, folder / tracking.ATLAS) if f.exists()], told)
-    show.write(show.console(), [("logged", f"{written} records that were not there"), ("MLflow", show.viewer(uri))])
+        ledger.summary(Table.read(folder), [f for f in (file, folder / tracking.ATLAS) if f.exists()], told, models)
+    told = [("logged", f"{written} records that were not there"), ("MLflow", show.viewer(uri, folder))]
+    show.write(show.console(), told)

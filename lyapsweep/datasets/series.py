@@ -1,7 +1,9 @@
 """What every dataset returns: one standardised series with a held-out part, and what is known of its dynamics."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -66,10 +68,24 @@ class Series:
         """How many columns drive the system from outside."""
         return 0 if self.train_inputs is None else self.train_inputs.shape[1]
 
+    @cached_property
+    def digest(self) -> str:
+        """Of the observations and inputs in single precision: two series have one digest where they hold the same."""
+        return digest(self.train, self.test, self.train_inputs, self.test_inputs)
+
     @property
     def predictability_time(self) -> float | None:
         """tau_pred = ln 2 / lambda_max in samples (Mikhaeil et al. 2022), None where lambda_max is unknown."""
         return float(np.log(2) / self.lambda_max) if self.lambda_max and self.lambda_max > 0 else None
+
+
+def digest(*arrays: np.ndarray | None) -> str:
+    """16 hexadecimal digits of the arrays' shapes and, in single precision, their numbers."""
+    found = hashlib.sha256()
+    for values in arrays:
+        if values is not None:
+            found.update(str(values.shape).encode() + np.ascontiguousarray(values, np.float32).tobytes())
+    return found.hexdigest()[:16]
 
 
 def scaled(

@@ -1,10 +1,12 @@
 """What a driven dataset returns: sequences that drive a network, and the answers that its read-out should give."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
+from lyapsweep.datasets.series import digest
 from lyapsweep.registry import unknown
 
 HEADS, LOSSES = ("last", "step"), ("cross_entropy", "mse")
@@ -97,6 +99,11 @@ class Task:
     def part(self, part: Part) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets of one part."""
         return (self.train_inputs, self.train_targets) if part == "train" else (self.test_inputs, self.test_targets)
+
+    @cached_property
+    def digest(self) -> str:
+        """Of inputs and targets: two tasks have one digest where they hold the same."""
+        return digest(self.train_inputs, self.train_targets, self.test_inputs, self.test_targets)
 
     @property
     def inputs(self) -> int:

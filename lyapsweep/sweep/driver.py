@@ -5,8 +5,8 @@ import logging
 import math
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +16,20 @@ from lyapsweep.config import Config
 from lyapsweep.record import Outcome
 from lyapsweep.sweep.account import Summary, counts, known, numbers, overcome, start
 from lyapsweep.sweep.cluster import Room, cluster, train, wait_for_nodes
-from lyapsweep.sweep.definition import Sweep, SweepError
+from lyapsweep.sweep.definition import Sweep
 from lyapsweep.sweep.folder import Folder, settled
 from lyapsweep.sweep.journal import Journal
 from lyapsweep.sweep.progress import Board, Progress
 from lyapsweep.sweep.pulse import Pulse
 from lyapsweep.sweep.refinement import Refinement
 from lyapsweep.sweep.scribe import Scribe
-from lyapsweep.sweep.spaces import Point, draw, varied
-from lyapsweep.sweep.supply import Packs, hunted, planned
+from lyapsweep.sweep.spaces import draw, varied
+from lyapsweep.sweep.supply import Packs, asked, hunted, planned, split
 from lyapsweep.sweep.trouble import Interrupted, interruptible
 from lyapsweep.sweep.untracked import NONE, Untracked
 from lyapsweep.sweep.watch import Watch
 from lyapsweep.table import Table
+from lyapsweep.tracking import links
 
 log = logging.getLogger("lyapsweep")
 PACK = {"map": 32, "hunt": 1}  # members a pack where nothing is said; a scheduler can stop only whole packs
@@ -50,6 +51,7 @@ def run(
     address: str | None = None,
     tracking_uri: str | None = None,
     seed: int = 0,
+    models: bool = True,
     listen: Callable[[Progress], None] | None = None,
 ) -> Summary:
     """Train every trial of `sweep` that `results/<name>` does not hold yet, then write its atlas.
@@ -65,6 +67,7 @@ def run(
                    must see `results` under the same path
     tracking_uri   else MLFLOW_TRACKING_URI, else `results/mlflow.db`; "none" logs nothing to MLflow
     seed           of the draws from a space; a trial's own seed is part of its config
+    models         whether the best network of each cell becomes an MLflow model that forecasts
     listen         is called with a Progress at every event
 
     SIGINT and SIGTERM end the sweep within seconds, ready to be resumed. Raises `SweepError`, `ConfigError` or
@@ -78,6 +81,7 @@ def run(
     try:
         with interruptible() as stop:
             drive = Drive(sweep, base, folder, tracking_uri or tracking.store(results), seed, listen)
+            drive.models = models
             drive.plan(resume or bool(extend), extend, refine)
             drive.open_books()
             interrupted = drive.work(jobs, gpus, time_limit, address, stop)
@@ -97,6 +101,7 @@ class Drive:
         self.pulse = Pulse(folder.path)
         self.scribe: Scribe | None = None
         self.watch: Watch | None = None
+        self.models = True  # of the best networks, in MLflow
         self.cut_short = 0  # trials that a signal ended and a resumed sweep runs again
         self.why = ""  # what else than a signal ended it early
 
@@ -259,7 +264,8 @@ class Drive:
                 self.ledger.sync(self.folder.path)
             self.ledger.reconcile()
             files = [file for file in (self.folder.about, atlas) if file]
-            self.ledger.summary(about, files, numbers(progress, self.sweep.objective))
+            table = Table.of((), about) if interrupted else dataclasses.replace(self.table, about=about)
+            self.ledger.summary(table, files, numbers(progress, self.sweep.objective), self.models)
         except Exception as error:
             notes.append(f"MLflow at {self.uri} lacks some results ({error}): `lyapsweep sync {self.folder.path}`.")
         best = self.board.best[1].id if self.board.best else None
@@ -271,27 +277,16 @@ class Drive:
         path, told_last = self.folder.path, self.progress(message)
         return Summary(self.folder.name, path, self.uri, told_last, best, atlas, interrupted, message, told)
 
+    @cached_property
+    def table(self) -> Table:
+        """All records, read once when they are all there."""
+        return Table.read(self.folder.path)
+
     def draw_atlas(self, notes: list[str]) -> Path | None:
         try:
-            return report.write(Table.read(self.folder.path), self.folder.atlas)
+            table = self.table if self.uri == NONE else links.linked(self.table, self.folder.name, self.uri)
+            return report.write(table, self.folder.atlas)
         except Exception as error:  # a picture that fails must not hide the results it would have shown
             log.warning("The atlas could not be drawn: %s", error, exc_info=True)
             notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")
             return None
-
-
-def asked(sweep: Sweep, told: Mapping[str, Any], extend: int) -> list[int]:
-    """How many points were asked for at first and by each extension (`told` by sweep.json); nothing of a grid."""
-    if sweep.space is None:
-        if extend:
-            raise SweepError(f"A grid is trained whole and cannot be extended by {extend}: give it more values.")
-        return []
-    if extend and not told:
-        raise SweepError(f"There is no sweep to extend by {extend} yet: run it first.")
-    return [sweep.trials or 0, *told.get("extended", []), *([extend] if extend else [])]
-
-
-def split(points: Sequence[Point], parts: Sequence[int]) -> list[Sequence[Point]]:
-    """The points that each part asked for."""
-    ends = list(accumulate(parts)) or [len(points)]
-    return [points[begin:end] for begin, end in zip([0, *ends], ends)]

@@ -4,12 +4,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 from ray.tune.search import Searcher
 
 from lyapsweep.config import Config
-from lyapsweep.sweep.definition import Sweep
+from lyapsweep.sweep.definition import Sweep, SweepError
 from lyapsweep.sweep.journal import Journal
 from lyapsweep.sweep.packing import cut, packs
 from lyapsweep.sweep.spaces import TRIES, Point, point
@@ -159,3 +160,20 @@ class Packs(Searcher):
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # for the snapshot that Ray writes of its tuner
+
+
+def asked(sweep: Sweep, told: Mapping[str, Any], extend: int) -> list[int]:
+    """How many points were asked for at first and by each extension (`told` by sweep.json); nothing of a grid."""
+    if sweep.space is None:
+        if extend:
+            raise SweepError(f"A grid is trained whole and cannot be extended by {extend}: give it more values.")
+        return []
+    if extend and not told:
+        raise SweepError(f"There is no sweep to extend by {extend} yet: run it first.")
+    return [sweep.trials or 0, *told.get("extended", []), *([extend] if extend else [])]
+
+
+def split(points: Sequence[Point], parts: Sequence[int]) -> list[Sequence[Point]]:
+    """The points that each part asked for."""
+    ends = list(accumulate(parts)) or [len(points)]
+    return [points[begin:end] for begin, end in zip([0, *ends], ends)]

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from lyapsweep.config import Config
 from lyapsweep.record import Record
+from lyapsweep.table import Table
 
 NONE = "none"
 
@@ -32,5 +32,5 @@ class Untracked:
     def sync(self, folder: Path) -> int:
         return 0
 
-    def summary(self, about: Mapping[str, Any], files: Sequence[Path], numbers: Mapping[str, float]) -> None:
+    def summary(self, table: Table, files: Sequence[Path], numbers: Mapping[str, float], models: bool = True) -> None:
         pass

@@ -98,12 +98,12 @@ class Explorer {
       this.select("colour", "Colour", colours), this.select("panels", "Panels", [none, ...few]),
       this.select("and", "and", [none, ...few]),
       this.select("worth", "A place shows its", [["median", "median"], ["best", "best trial"]]));
-    for (const line of Object.keys(LINES).filter(line => this.offers(line))) {
-      form.append(this.tick(LINES[line], this.choice.lines.has(line), on => {
+    this.ticks = new Map(Object.keys(LINES).filter(line => this.offers(line)).map(line =>
+      [line, this.tick(LINES[line], this.choice.lines.has(line), on => {
         this.choice.lines[on ? "add" : "delete"](line);
         this.redraw();
-      }));
-    }
+      })]));
+    form.append(element("div", "lines", null, ...this.ticks.values()));
     form.append(this.filters());
     form.addEventListener("submit", event => event.preventDefault());
     this.form = form;
@@ -194,6 +194,7 @@ class Explorer {
       interval: choice.x === "forcing/interval" ? "x" : choice.y === "forcing/interval" ? "y" : null,
       names: { x: x.name, y: y?.name ?? "", xTicks: ticksOf(x, across), yTicks: ticksOf(y, up) },
     };
+    for (const [line, tick] of this.ticks) tick.hidden = line === "time" ? !map.interval : !(across.ordered && up.ordered);
     this.drawn = panels.map(panel => new Panel(panel, map, (...where) => this.at(...where)));
     this.panels.replaceChildren(...this.drawn.map(panel => panel.figure));
     this.fit();

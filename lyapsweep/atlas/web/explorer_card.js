@@ -97,7 +97,7 @@ class Card {
     if (typeof address === "string" && /^https?:/.test(address)) {
       const link = element("a", "run", "Its run in MLflow");
       Object.assign(link, { href: address, target: "_blank", rel: "noopener" });
-      yield element("p", "", null, link);
+      yield element("p", "", null, link, ...(t.serve ? [element("span", "small", ` while ${t.serve} runs`)] : []));
     }
     if (t.alone[i]?.startsWith("lyapsweep run")) yield* written("Run it alone:", t.alone[i]);
     else if (t.alone[i]) yield* written("Run it alone, saved as trial.yaml, by lyapsweep run trial.yaml:", t.alone[i]);

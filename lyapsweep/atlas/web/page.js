@@ -92,6 +92,10 @@ if (OLD) {
 
 // The question that is being read is marked in the contents.
 const links = new Map([...document.querySelectorAll(".contents a")].map(a => [a.hash.slice(1), a]));
+links.forEach((a, id) => a.addEventListener("click", event => {  // the address keeps the view of the map
+  event.preventDefault();
+  document.getElementById(id).scrollIntoView();
+}));
 const questions = [...document.querySelectorAll(".ask")];
 const mark = () => {
   const passed = questions.filter(q => q.getBoundingClientRect().top < 140);

@@ -1,4 +1,4 @@
-"""MLflow: write a Record, read an experiment back as a Table. The only module that speaks to MLflow.
+"""One MLflow experiment: write a Record, read the experiment back as a Table.
 
 One experiment a study; in it one flat run a trial and one summary run a sweep (nested runs leave MLflow's charts
 blank). A run is found by its tag `trial_key`, never by an id that a retry would change. Metric times are the run's
@@ -6,24 +6,13 @@ start plus the training step, so that a record written twice changes nothing. Sc
 own file, logged byte for byte, is the truth that `read` reads.
 """
 
-import json
-import logging
 import math
-import os
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
-
-# Before the import: telemetry reads its switch there, and the stock settings retry a dead server for minutes.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
@@ -31,24 +20,15 @@ from mlflow.exceptions import MlflowException
 
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome, Record
-from lyapsweep.registry import unknown
 from lyapsweep.table import Table
+from lyapsweep.tracking import account, layout, view
+from lyapsweep.tracking.layout import interrupted, run_name, text
+from lyapsweep.tracking.stores import TrackingError, connect, find
 
-for chatty in ("mlflow", "alembic"):
-    logging.getLogger(chatty).setLevel(logging.WARNING)
-
-METRICS_A_CALL, PARAMS_A_CALL, LONGEST_PARAM = 800, 100, 6000  # MLflow's batch call takes 1000 entries in all
+METRICS_A_CALL, PARAMS_A_CALL = 800, 100  # MLflow's batch call takes 1000 entries in all
+LONGEST_TAG, MOST_MODELS = 8000, 12
 RECORDS, ABOUT, ATLAS = "records", "sweep.json", "atlas.html"
 STATUS = {Outcome.FINISHED: "FINISHED", Outcome.DIVERGED: "FINISHED", Outcome.FAILED: "FAILED"}
-
-
-class TrackingError(RuntimeError):
-    """The tracking server cannot be used; the message says which and what to do."""
-
-
-def store(results: Path | str) -> str:
-    """The tracking URI where none is given: MLFLOW_TRACKING_URI, else an SQLite file in the results folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(results).resolve() / 'mlflow.db'}"
 
 
 def prepare(experiment: str, uri: str, artifacts: Path | None = None) -> "Ledger":
@@ -76,31 +56,10 @@ def read(experiment: str, uri: str) -> Table:
 
     Raises `TrackingError` where nothing answers, `UnknownName` where there is no such experiment.
     """
-    client = connect(uri)
-    found = client.get_experiment_by_name(experiment)
-    if found is None:
-        raise unknown("experiment", experiment, sorted(e.name for e in client.search_experiments()), uri)
+    client, found = connect(uri), find(experiment, uri)
     with tempfile.TemporaryDirectory() as folder:
         Ledger(client, found.experiment_id, experiment).download(Path(folder))
         return Table.read(folder)
-
-
-def connect(uri: str) -> MlflowClient:
-    """A client, after one quick question to the server: any answer will do, even an error page."""
-    if uri.startswith(("http://", "https://")):
-        try:
-            urllib.request.urlopen(uri.rstrip("/") + "/health", timeout=5).close()
-        except urllib.error.HTTPError:
-            pass
-        except (OSError, ValueError) as error:
-            raise TrackingError(
-                f"No tracking server answers at {uri} ({error}). Start it, or unset MLFLOW_TRACKING_URI to log into "
-                "the results folder."
-            ) from error
-    try:
-        return MlflowClient(tracking_uri=uri)
-    except MlflowException as error:
-        raise TrackingError(f"{uri} is not a tracking URI ({error.message}).") from error
 
 
 @dataclass
@@ -112,10 +71,13 @@ class Entry:
     status: str
     tags: dict[str, str]
     params: bool  # whether they are logged
+    data: bool  # likewise
 
     @classmethod
     def of(cls, run: Run) -> "Entry":
-        return cls(run.info.run_id, run.info.start_time, run.info.status, dict(run.data.tags), bool(run.data.params))
+        data = run.inputs is not None and bool(run.inputs.dataset_inputs)
+        params, tags = bool(run.data.params), dict(run.data.tags)
+        return cls(run.info.run_id, run.info.start_time, run.info.status, tags, params, data)
 
 
 class Ledger:
@@ -165,30 +127,29 @@ class Ledger:
             run.status = "RUNNING"
             self.log(config, tags={"attempt": str(attempt), "outcome": Outcome.RUNNING.value})
 
-    def create(self, config: Config) -> Entry:
-        tags = self.labels | {
-            "sweep": self.name,
-            "trial_key": config.id,
-            "attempt": "1",
-            "outcome": Outcome.RUNNING.value,
-            "cell": config.cell["kind"],
-            "dataset": config.dataset["kind"],
-            **({"system": str(config.dataset["system"])} if "system" in config.dataset else {}),
-        }
-        run = self.client.create_run(self.experiment_id, tags=tags, run_name=run_name(config, self.varied))
+    def create(self, config: Config, began: float | None = None) -> Entry:
+        """A new run, of now or of a trial that began at that time (seconds since 1970)."""
+        tags = (
+            self.labels | {"sweep": self.name, "attempt": "1", "outcome": Outcome.RUNNING.value} | layout.marks(config)
+        )
+        start, name = None if began is None else int(1000 * began), run_name(config, self.varied)
+        run = self.client.create_run(self.experiment_id, start_time=start, tags=tags, run_name=name)
         entry = self.runs[config.id] = Entry.of(run)
         return entry
 
     def write(self, record: Record, file: Path) -> None:
         """Log one record and the file that holds it; a final one ends the run. Written twice it changes nothing."""
-        run = self.runs.get(record.trial) or self.create(record.config)
+        run, final, taken = self.runs.get(record.trial), record.outcome.final, layout.seconds(record)
+        run = run or self.create(record.config, file.stat().st_mtime - taken)
         self.client.log_artifact(run.run_id, str(file), RECORDS)
-        told = {"outcome": record.outcome.value, "error": str(record.provenance.get("error", ""))[:LONGEST_PARAM]}
-        tags = {k: v for k, v in told.items() if v} if record.outcome.final else {}
-        self.log(record.config, list(metrics(record, run.start)), tags)
-        if record.outcome.final:
+        points = list(layout.metrics(record, run.start, self.labels.get("objective", "")))
+        self.log(record.config, points, layout.verdicts(record) if final else {})
+        if not run.data and (data := layout.dataset(record)):
+            self.client.log_inputs(run.run_id, [data])
+            run.data = True
+        if final:
             run.status = "KILLED" if interrupted(record) else STATUS.get(record.outcome, "FINISHED")
-            self.client.set_terminated(run.run_id, run.status)
+            self.client.set_terminated(run.run_id, run.status, run.start + int(1000 * taken) if taken else None)
 
     def log(self, config: Config, points: Sequence[Metric] = (), tags: Mapping[str, str] | None = None) -> None:
         """Metrics and tags of a trial in as few calls as may be; with the first ones its parameters."""
@@ -226,20 +187,58 @@ class Ledger:
                     written += 1
         return written
 
-    def summary(self, about: Mapping[str, Any], files: Sequence[Path], numbers: Mapping[str, float]) -> None:
-        """The sweep's own run: its question as description, `about` as parameters, numbers, sweep.json and atlas."""
+    def summary(self, table: Table, files: Sequence[Path], numbers: Mapping[str, float], models: bool = True) -> None:
+        """The sweep's own run: what it asked and found, in words, numbers and files; and the page as it opens.
+
+        The best trials are tagged `best`, and their networks become models where `models`. Doing it again changes
+        nothing but what has changed.
+        """
+        about = table.about
+        self.crown(account.winners(table), models)
         run = next(self.all_runs("tags.summary = 'yes'"), None)
-        tags = {"sweep": self.name, "summary": "yes", "mlflow.note.content": str(about.get("question") or "")}
+        tags = {"sweep": self.name, "summary": "yes", "mlflow.note.content": account.story(table)}
         if run is None:
             run = self.client.create_run(self.experiment_id, tags=tags, run_name=f"summary of {self.name}")
         run_id, now = run.info.run_id, run.info.start_time
-        told = {**tags, **{f"about/{k}": text(v) for k, v in about.items() if k != "question"}}
-        self.client.log_batch(run_id, tags=[RunTag(k, v) for k, v in told.items()])
+        told = {**tags, **{f"about/{k}": text(v) for k, v in about.items()}}
+        told |= {f"space/{k}": v for k, v in account.space(table).items()}
+        self.client.log_batch(run_id, tags=[RunTag(k, v[:LONGEST_TAG]) for k, v in told.items()])
         points = [Metric(k, v, now, 0) for k, v in numbers.items() if math.isfinite(v)]
         self.client.log_batch(run_id, metrics=points)
         for file in files:
             self.client.log_artifact(run_id, str(file))
         self.client.set_terminated(run_id, "FINISHED")
+        self.client.set_experiment_tag(self.experiment_id, "mlflow.note.content", str(about.get("question") or ""))
+        if about.get("objective") and table.spectra:
+            page = view.state(about, table.varied, list(table.spectra), account.scale(table))
+            self.client.set_experiment_tag(self.experiment_id, view.TAG, page)
+
+    def crown(self, winners: Mapping[str, str], models: bool) -> None:
+        """Tag the best trials as such, and no other; their networks as models."""
+        for trial, entry in self.runs.items():
+            crown = winners.get(trial)
+            if crown is None and "best" in entry.tags:
+                self.client.delete_tag(entry.run_id, "best")
+                del entry.tags["best"]
+            elif crown is not None and entry.tags.get("best") != crown:
+                self.client.set_tag(entry.run_id, "best", crown)
+                entry.tags["best"] = crown
+        for trial in list(winners)[:MOST_MODELS] if models else ():
+            if trial in self.runs:
+                self.keep_model(trial)
+
+    def keep_model(self, trial: str) -> None:
+        """The network of a trial's last record as a model, where it can forecast."""
+        from lyapsweep.tracking import forecast  # which loads torch
+
+        run_id = self.runs[trial].run_id
+        files = sorted(f.path for f in self.client.list_artifacts(run_id, RECORDS))
+        if not files:
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            record = Record.load(self.client.download_artifacts(run_id, files[-1], folder))
+            if forecast.can_forecast(record):
+                forecast.log_model(self.client, self.experiment_id, run_id, record)
 
     def download(self, folder: Path) -> None:
         """Every record file, and the summary's sweep.json, as they lie in a results folder."""
@@ -248,51 +247,6 @@ class Ledger:
             wanted = ABOUT if "summary" in run.data.tags else RECORDS
             if any(f.path == wanted for f in self.client.list_artifacts(run.info.run_id)):
                 self.client.download_artifacts(run.info.run_id, wanted, str(folder))
-
-
-def interrupted(record: Record) -> bool:
-    """Ended by a person or a dying driver, not by its own training: a resumed sweep runs it again."""
-    return record.outcome is Outcome.STOPPED and bool(record.provenance.get("interrupted"))
-
-
-def metrics(record: Record, start: int) -> Iterator[Metric]:
-    """Scalars at the training step and, from a final record, the spectra as curves over the exponents' index.
-
-    lambda_max/<map> and spectrum/<map> are in nats per unit time, spectra/<map>/... per step. Infinite values are
-    left to the record's file: MLflow would store them as 1.8e308 and its charts would show nothing else. Floors and
-    saturations, which do not change while a network trains, stand beside their measures at the end.
-    """
-    scalars = {f"measures/{k}": v for k, v in record.measures.items()}
-    if record.outcome.final:
-        scalars |= {f"measures/{k}/floor": v for k, v in record.floors.items()}
-        scalars |= {f"measures/{k}/saturation": v for k, v in record.saturations.items()}
-    for name, spectrum in record.spectra.items():
-        scalars |= {f"spectra/{name}/{k}": v for k, v in spectrum.summary().items()}
-        scalars[f"lambda_max/{name}"] = float(spectrum.per_time[0])
-    for key, value in scalars.items():
-        if not math.isinf(value):
-            yield Metric(key, value, start + record.step, record.step)
-    if record.outcome.final and not interrupted(record):
-        for name, spectrum in record.spectra.items():
-            for index, value in enumerate(spectrum.per_time.tolist(), start=1):
-                if math.isfinite(value):
-                    yield Metric(f"spectrum/{name}", value, start + index, index)
-
-
-def run_name(config: Config, varied: Sequence[str]) -> str:
-    """What tells this trial from its neighbours, readable in a list: `lstm interval=30 seed=1`."""
-    leaves = [path.rpartition("/")[2] for path in varied]
-    words = []
-    for path in varied or ("cell/kind", "seed"):
-        value, leaf = config.flat.get(path), path.rpartition("/")[2]
-        if value is not None:
-            words.append(text(value) if leaf == "kind" else f"{path if leaves.count(leaf) > 1 else leaf}={text(value)}")
-    return " ".join(words)[:200]
-
-
-def text(value: Any) -> str:
-    """A parameter as MLflow shows it: words as they are, all else as JSON, cut at MLflow's limit."""
-    return (value if isinstance(value, str) else json.dumps(value, default=str))[:LONGEST_PARAM]
 
 
 def chunks(items: list[Any], size: int) -> Iterator[list[Any]]:

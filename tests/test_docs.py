@@ -1,0 +1,147 @@
+"""The documentation as a site: it builds without a warning, its Python runs, formulas need no network."""
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from lyapsweep.config import Config
+from lyapsweep.datasets import build as data_of
+from lyapsweep.record import Outcome
+from lyapsweep.trial import run_trial
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+TINY = {
+    "dataset": {"kind": "simulated", "system": "lorenz63", "length": 600, "dt": 0.02},
+    "cell": {"kind": "vanilla", "units": 4},
+    "forcing": {"kind": "sparse", "interval": 5},
+    "windows": {"length": 40, "batch": 4},
+    "training": {"steps": 4},
+    "lyapunov": {"steps": 20, "warmup": 5, "orbits": 2},
+    "measures": ["loss", "state_space"],
+}
+
+
+@pytest.fixture(autouse=True)
+def single_precision():
+    """As outside of tests."""
+    torch.set_default_dtype(torch.float32)
+
+
+def blocks(page, language):
+    return re.findall(rf"^```{language}\n(.*?)^```$", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def howto(tmp_path, monkeypatch):
+    """The files of the how-to page, where its configs look for them."""
+    monkeypatch.chdir(tmp_path)
+    for program in blocks("howto.md", "python"):
+        (tmp_path / program.partition("\n")[0].removeprefix("# ")).write_text(program)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/lorenz63.yaml").write_text(yaml.safe_dump(TINY))
+    return tmp_path
+
+
+@pytest.mark.parametrize("section", blocks("howto.md", "yaml"), ids=lambda text: text.partition(":")[0])
+def test_what_the_how_to_page_adds_is_trained(howto, section):
+    config = Config.of(TINY | yaml.safe_load(section))
+    *_, last = run_trial(config)
+    assert (last.step, last.outcome) == (4, Outcome.FINISHED)
+    assert last.spectrum.finite
+    assert all(torch.tensor(last.measures[name]).isfinite() for name in last.config.measures)
+
+
+def test_the_how_to_pages_system_is_chaotic(howto):
+    """Its exponents sum to log u^2 exactly, and the series knows its own."""
+    from lyapsweep import lyapunov_spectrum, systems
+
+    torch.set_default_dtype(torch.float64)
+    spectrum = lyapunov_spectrum(systems.build("my_system.py:Ikeda"), steps=2000)
+    assert spectrum.sum == pytest.approx(2 * torch.tensor(0.9).log().item(), abs=1e-6)
+    assert data_of(kind="simulated", system="my_system.py:Ikeda", length=600).lambda_max == pytest.approx(0.5, abs=0.1)
+
+
+def test_the_how_to_pages_sweep_draws_its_grid(howto):
+    from lyapsweep.sweep import load
+    from lyapsweep.sweep.spaces import draw
+
+    sweep = load(howto / "my_sweep.py")
+    assert sweep.question.startswith("Does a leaky network")
+    assert len({point.config.id for point in draw(sweep)}) == 3 * 3 * 3
+
+
+def test_the_notebook_page_runs(tmp_path, monkeypatch):
+    """Block after block, as in a notebook, on a small sweep where it looks for one."""
+    pytest.importorskip("xarray", reason="the page's arrays need xarray")
+    for kind in ("vanilla", "plrnn"):
+        for interval in (5, 10):
+            for seed in (0, 1, 2):
+                changes = {"cell": {"kind": kind, "units": 4}, "forcing": {"kind": "sparse", "interval": interval}}
+                for record in run_trial(Config.of(TINY | changes | {"seed": seed})):
+                    record.save(tmp_path / "results/forcing_interval/records")
+    monkeypatch.chdir(tmp_path)
+    seen = {}
+    for program in blocks("notebook.md", "python"):
+        exec(program, seen)
+    assert list(seen["best"].index) == ["plrnn", "vanilla"]
+    assert dict(seen["grid"].sizes) == {"cell/kind": 2, "forcing/interval": 2, "seed": 3, "exponent": 4}
+    place = seen["finals"].frame.iloc[seen["winner"]][["cell/kind", "forcing/interval", "seed"]].to_dict()
+    lowest = seen["finals"].frame["measures/state_space"].min()
+    assert seen["grid"]["measures/state_space"].sel(place).item() == lowest
+
+
+@pytest.mark.slow
+def test_the_tutorial_is_true_word_for_word(tmp_path):
+    """Every command as it is typed, in a clone; the last one stays until it is interrupted."""
+    for part in ("configs", "sweeps"):
+        shutil.copytree(ROOT / part, tmp_path / part)
+    shim = tmp_path / "bin" / "lyapsweep"
+    shim.parent.mkdir()
+    shim.write_text(f'#!/bin/sh\nexec {sys.executable} -m lyapsweep "$@"\n')
+    shim.chmod(0o755)
+    (tmp_path / "make_series.py").write_text(blocks("tutorial.md", "python")[0])
+    path = f"{shim.parent}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(ROOT)}
+    commands = [line for block in blocks("tutorial.md", "sh") for line in block.splitlines()]
+    assert commands.pop().startswith("lyapsweep open")
+    said = ""
+    for command in commands:
+        done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        said += done.stdout
+    for promised in ("tau_pred            26.1 samples", "sweep intervals 7 to 52", "floor 2.221, saturation 12.46"):
+        assert promised in said
+    assert (tmp_path / "results/my/atlas.html").is_file()
+
+
+def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path):
+    for needed in ("mkdocs", "mkdocstrings", "material", "latex2mathml"):
+        if importlib.util.find_spec(needed) is None:
+            pytest.skip(f"the site is built where the docs extra is installed; {needed} is not")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert built.returncode == 0, built.stdout + built.stderr
+    pages = {page.relative_to(tmp_path / "site").as_posix(): page.read_text() for page in tmp_path.rglob("*.html")}
+    assert {"index.html", "tutorial.html", "howto.html", "notebook.html", "mlflow.html", "mathematics.html"} <= set(
+        pages
+    )
+    fetched = {
+        name: re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="https?://[^"]+', text) for name, text in pages.items()
+    }
+    assert {name: urls for name, urls in fetched.items() if urls} == {}
+    text = re.sub(r"<(pre|code|math|script)\b.*?</\1>", "", pages["mathematics.html"], flags=re.DOTALL)
+    assert pages["mathematics.html"].count("<math") > 300
+    assert re.findall(r"\$[^$\n]{1,40}\$|\\lambda|\\frac", text) == []
+    assert "lambda_max" in pages["reference.html"]  # docstrings are in
+    assert (
+        re.findall(r"^<math|^</?p>\s*<math", pages["mathematics.html"], re.MULTILINE) == []
+    )  # no formula is a paragraph
