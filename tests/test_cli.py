@@ -160,6 +160,9 @@ WRONG = {
     "no sweep": (["sweep", "none.py"], "no sweep at none.py.*ask.py"),
     "trials of a grid": (["sweep", "ask.py", "--trials", "3", "--dry-run"], "trials=3 says nothing about a grid"),
     "change of a sweep": (["sweep", "ask.py", "--set", "trainin/steps=3", "--dry-run"], "trainin.*training"),
+    "form of --zoom": (["sweep", "ask.py", "--zoom", "seed=1-2"], r"--zoom seed=1-2: write --zoom init/gain=1.2..1.6"),
+    "axis of --zoom": (["sweep", "ask.py", "--zoom", "sed=0..1"], "No axis is called 'sed'. Did you mean 'seed'"),
+    "nothing to refine": (["sweep", "ask.py", "--refine", "--dry-run"], "--refine needs a whole grid with two axes"),
     "family": (["list", "cell"], "No family is called 'cell'. Did you mean 'cells'"),
     "experiment": (["atlas", "none"], "No records in none or results/none.*mlflow.db"),
     "store": (["atlas", "none", "--tracking-uri", "sqlite:///none.db"], "no MLflow store at none.db"),
@@ -320,6 +323,19 @@ def test_a_dry_run_says_what_would_be_trained_and_leaves_nothing():
 def progress(**changes):
     still = {"asked": 8, "done": 3, "finished": 1, "failed": 1, "diverged": 1, "stopped": 0, "running": 2}
     return Progress(**{**still, "best": (0.25, "lstm seed=1"), "seconds": 61.0, "left": 3600.0, **changes})
+
+
+def test_a_dry_run_of_a_zoomed_refined_map_names_it_and_its_first_points():
+    grid = {"init": [{"kind": "gaussian"}], "init/gain": [0.5, 0.75, 1, 1.25, 1.5], "training/lr": [1, 2, 4, 8, 16.5]}
+    Path("map.py").write_text(
+        SWEEP.partition("SWEEP")[0] + f"SWEEP = Sweep(base='tiny.yaml', objective='loss', {grid=})"
+    )
+    zoom = ("--zoom", "init/gain=1.2..1.6", "--zoom", "training/lr=0.1..1e3")
+    said = call("sweep", "map.py", "--dry-run", "--refine", *zoom).output
+    assert "map-gain1.2-1.6-lr0.1-1000" in said
+    assert "25 of 25 trials at first" in said
+    assert re.search(r"1\.2 +0\.1\b.*\n1\.2 +1\b.*\n1\.2 +10\b", said)
+    assert not Path("results").exists()
 
 
 def test_progress_in_words_not_too_often(monkeypatch, capsys):

@@ -92,7 +92,7 @@ def find(table: Table, x: str, y: str, column: str, threshold: float | None = No
         lost=lost,
         inside=inside,
         trained=trained,
-        before=before,
+        before=nearest(before, trained),
         after=np.where(lost, np.nan, nearest(after, trained)),
         boxes=box_counting(inside),
     )
