@@ -39,3 +39,18 @@ def test_a_small_sweep_and_a_hunt_are_not_asked():
     assert not foretelling.foretells(View(table.take(table.frame["final"].to_numpy(bool))))
     table.about["intent"] = "hunt"
     assert not foretelling.foretells(View(table))
+
+
+def test_a_map_of_thousands_is_asked_in_part_and_says_so(monkeypatch):
+    monkeypatch.setattr(foretelling, "MOST", 50)
+    view = View(made_up_early.table(n=120, effect=1.0))
+    some, said = foretelling.asked(view)
+    assert len(some.finals) == 50
+    assert "50 of 120 trials" in said
+    assert set(some.table.frame["trial"]) < set(view.table.frame["trial"])
+    assert "50 of 120 trials" in foretelling.sampled(lambda v: str(len(v.finals)))(view)
+
+
+def test_spectra_of_the_first_step_alone_are_not_asked():
+    table = made_up_early.table(n=120, effect=1.0)
+    assert not foretelling.foretells(View(table.take((table.frame["step"] != 10).to_numpy(bool))))

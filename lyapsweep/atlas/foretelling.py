@@ -10,7 +10,7 @@ from lyapsweep.analysis import aelle, bands, importance, incremental, partial, s
 from lyapsweep.atlas import page
 from lyapsweep.atlas.view import MAIN_GROUP, View
 
-ENOUGH = 100  # trials
+ENOUGH, MOST = 100, 1000  # trials; of more, that many are asked, drawn evenly by their keys, which are hashes
 EARLY = (0.0, 0.05, 0.1)  # of training
 AT = EARLY[-1]
 THRESHOLD = "measures/time_to_threshold"
@@ -21,7 +21,27 @@ def foretells(view: View) -> bool:
     if view.map is None or view.table.about.get("intent") == "hunt":
         return False
     running = view.table.take(~view.table.frame["final"].to_numpy(bool))
-    return len(view.finals) >= ENOUGH and running.frame["trial"].nunique() >= ENOUGH
+    later = running.take((running.frame["step"] > 0).to_numpy(bool))  # before step 1 a spectrum follows from settings
+    return len(view.finals) >= ENOUGH and later.frame["trial"].nunique() >= ENOUGH
+
+
+def asked(view: View) -> tuple[View, str]:
+    """The view, of its first `MOST` trials by key where there are more, and what to say of that."""
+    keys = sorted(view.finals.frame["trial"].astype(str))
+    if len(keys) <= MOST:
+        return view, ""
+    chosen = view.table.frame["trial"].astype(str).isin(keys[:MOST]).to_numpy(bool)
+    return View(view.table.take(chosen)), page.note(f"Asked of {MOST} of {len(keys)} trials, drawn by their hashes.")
+
+
+def sampled(part: Callable[[View], str]) -> Callable[[View], str]:
+    """A part that stays affordable on a map of thousands."""
+
+    def content(view: View) -> str:
+        some, said_of_it = asked(view)
+        return said_of_it + part(some)
+
+    return content
 
 
 def added(view: View) -> str:

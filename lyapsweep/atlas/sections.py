@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from lyapsweep.analysis import border, correlation, curve, optimum, orbit, spectra
+from lyapsweep.analysis import border, boundary, correlation, curve, optimum, orbit, spectra
 from lyapsweep.analysis.finding import TooFew, digits, label
 from lyapsweep.atlas import appendix, explorer, foretelling, page, verdict
 from lyapsweep.atlas.view import View, is_numeric
@@ -29,6 +29,7 @@ def sections(view: View) -> Iterator[str]:
         ("Where the optimum lies", optima),
         ("The largest exponent across the sweep", exponent),
         ("Two settings at a time", planes),
+        ("How rough the border is", dimension),
         ("Lyapunov spectra", whole_spectra),
         ("True and generated orbit", orbits),
         ("Which statistic of the spectrum goes with which measure", correlations),
@@ -50,7 +51,7 @@ def foretold(view: View) -> list[tuple[str, Callable[[View], str]]]:
     """The parts that ask whether early spectra foretell outcomes, each of every set of data on its own."""
     if not foretelling.foretells(view):
         return []
-    return [(name, partial(each, part=part)) for name, part in foretelling.PARTS]
+    return [(name, partial(each, part=foretelling.sampled(part))) for name, part in foretelling.PARTS]
 
 
 def title(view: View) -> str:
@@ -193,6 +194,16 @@ def borders(view: View) -> str:
         )
         parts.append(f"<ul>{said}</ul>" + page.figure(border.draw(found), words, "34rem"))
     return "".join(parts)
+
+
+def dimension(view: View) -> str:
+    """How rough the border is between networks that were lost and others; nothing where the map is too coarse."""
+    numeric = [a for a in view.axes if is_numeric(view.finals.column(a))]
+    try:
+        found = boundary.find(view.table, numeric[0], numeric[1], view.objective, map=str(view.map))
+    except (IndexError, ValueError):  # fewer axes, several trials at one place, too few places, no border
+        return ""
+    return f"<p>{page.prose(boundary.sentence(found))}</p>" + page.figure(boundary.draw(found), "", "34rem")
 
 
 def whole_spectra(view: View) -> str:
