@@ -160,15 +160,18 @@ def drawn(finding: Finding) -> np.ndarray:
 
 
 def decades(finding: Finding) -> dict[str, Any]:
+    return decades_of(np.append(finding.exponents, finding.truth), finding.linear)
+
+
+def decades_of(drawn: np.ndarray, linear: float) -> dict[str, Any]:
     """Ticks of a bent axis: zero and powers of ten on either side as far as the exponents reach."""
-    if np.isinf(finding.linear):
+    if np.isinf(linear):
         return {}
-    drawn = np.append(finding.exponents, finding.truth)
     finite = drawn[np.isfinite(drawn)]
-    powers = finding.linear * 10.0 ** np.arange(8)
+    powers = linear * 10.0 ** np.arange(8)
     below, above = powers[powers <= -finite.min()], powers[powers <= finite.max()]
     ticks = np.concatenate([-below[::-1], [0.0], above])
-    return {"tickvals": bent(ticks, finding.linear), "ticktext": [digits(t) for t in ticks]}
+    return {"tickvals": bent(ticks, linear), "ticktext": [digits(t) for t in ticks]}
 
 
 def longest(finding: Finding) -> int:

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from lyapsweep.analysis import border, boundary, correlation, curve, optimum, orbit, spectra
+from lyapsweep.analysis import border, boundary, correlation, curve, formation, optimum, orbit, spectra
 from lyapsweep.analysis.finding import TooFew, digits, label
 from lyapsweep.atlas import appendix, explorer, foretelling, page, verdict
 from lyapsweep.atlas.view import View, is_numeric
@@ -31,6 +31,7 @@ def sections(view: View) -> Iterator[str]:
         ("Two settings at a time", planes),
         ("How rough the border is", dimension),
         ("Lyapunov spectra", whole_spectra),
+        ("How a spectrum forms", forming),
         ("True and generated orbit", orbits),
         ("Which statistic of the spectrum goes with which measure", correlations),
         *foretold(view),
@@ -222,6 +223,18 @@ def all_exponents(view: View) -> str:
         words += f" The axis is linear up to ±{digits(found.linear)} and logarithmic beyond."
     words += f" {below} exponents are −∞ (directions that the map annihilates) and are not drawn." if below else ""
     return page.figure(spectra.draw(found), words)
+
+
+def forming(view: View) -> str:
+    return each(view, of_the_best)
+
+
+def of_the_best(view: View) -> str:
+    if view.best is None or view.map is None:
+        return ""
+    found = formation.find(view.table, str(view.finals.frame["trial"].iloc[view.best]), view.map)
+    words = "The best trial's spectrum at each of its records, the later the lighter."
+    return f"<p>{page.prose(formation.sentence(found))}</p>" + page.figure(formation.draw(found), words)
 
 
 def orbits(view: View) -> str:
