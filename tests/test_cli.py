@@ -80,8 +80,11 @@ def complaint(status, *args):
 
 
 def typed_in(*args, **options):
+    """A process that hears Ctrl-C, as in a terminal: a shell's background jobs inherit that it is ignored."""
     command = [sys.executable, "-u", "-m", "lyapsweep", *map(str, args)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **pipes, preexec_fn=heard, **options)
 
 
 def records(name="tiny"):
