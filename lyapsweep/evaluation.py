@@ -1,6 +1,11 @@
-"""What a population is like at one moment: its spectra, and the evidence that measures read. In double precision."""
+"""What a population is like at one moment: its spectra, and the evidence that measures read. In double precision.
+
+Where inputs drove the data, each run from a held-out row is driven by the rows of inputs that follow it, and is no
+longer than they reach.
+"""
 
 import copy
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +22,7 @@ from lyapsweep.measures import chosen
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.rollout import Network, Strengths, across_time, forced, free
 from lyapsweep.training import Progress
-from lyapsweep.windows import Windows, cut
+from lyapsweep.windows import Windows, cut, driving
 
 ORBITS = 5  # free runs: where a network has two attractors, a single run would score one of them
 BURN_IN = 0.25  # of a run's length, thrown away before it counts (Hess et al. 2023)
@@ -36,17 +41,16 @@ def evaluate(
 ) -> list[tuple[dict[str, Spectrum], Evidence]]:
     """Spectra by map and evidence, one pair a member."""
     network, test = in_double(network, series)
-    lyapunov, windows = progress.lyapunov(configs[0]), configs[0].windows
+    inputs, lyapunov = test_inputs(series, test), progress.lyapunov(configs[0])
     strengths, norms = progress.strengths, progress.gradient_norms
-    generated = generate(network, test)
-    forecasts, targets = predict(network, test, horizon(series, len(test)))
-    spectra = {"closed loop": closed_loop(network, series, lyapunov)}
+    generated = generate(network, test, inputs)
+    forecasts, targets = predict(network, test, horizon(series, len(test)), inputs)
+    spectra = {own(series): free_spectra(network, series, lyapunov)}
     if lyapunov.forced:
-        spectra["forced"] = under_forcing(network, strengths, test, lyapunov)
-    lags = np.unique(np.geomspace(1, LONGEST_LAG, LAGS).astype(int))
-    growth = tangent_growth(network.cell, on_attractor(network, test, lyapunov), lags.tolist())
-    losses = window_losses(network, strengths, test, windows)
-    further = on_demand(network, test, {n for m in chosen(configs[0].measures).values() for n in m.needs})
+        spectra["forced"] = under_forcing(network, strengths, test, lyapunov, inputs)
+    lags, growth = growing(network, test, lyapunov, inputs)
+    losses = window_losses(network, strengths, test, configs[0].windows, inputs)
+    further = on_demand(network, test, {n for m in chosen(configs[0].measures).values() for n in m.needs}, inputs)
     return [
         (
             mine := {kind: members[p] for kind, members in spectra.items()},
@@ -61,7 +65,7 @@ def evaluate(
                 gradient_norms=norms[:, p].cpu().numpy(),
                 lags=lags,
                 growth=growth[p],
-                exponent=mine["closed loop"].maximum,
+                exponent=mine[own(series)].maximum,
                 lambda_max=series.lambda_max,
                 dt=series.dt,
                 **further[p],
@@ -71,14 +75,31 @@ def evaluate(
     ]
 
 
+def own(series: Series) -> str:
+    """The kind of the spectrum that says what a network is: conditional on the inputs where any drive it."""
+    return "driven" if series.inputs else "closed loop"
+
+
 @torch.no_grad()
-def closed_loop(network: Network, series: Series, lyapunov: Lyapunov) -> list[Spectrum]:
-    """The spectrum of each member running freely, in double precision, from states inferred from the test part."""
+def free_spectra(network: Network, series: Series, lyapunov: Lyapunov) -> list[Spectrum]:
+    """The spectrum of each member running freely, in double precision, from states inferred from the test part.
+
+    Under the held-out inputs where there are any: J_t = df/dz at (z_t, s_{t+1}).
+    """
     network, test = in_double(network, series)
-    z = on_attractor(network, test, lyapunov)
-    return lyapunov_spectra(
-        network.cell, z, kind="closed loop", segments=lyapunov.segments, **counted(lyapunov, z.shape[-1])
-    )
+    inputs = test_inputs(series, test)
+    lyapunov = fitted(lyapunov, test, inputs)
+    z, ahead = on_attractor(network, test, lyapunov, inputs)
+    plan = counted(lyapunov, z.shape[-1])
+    found = lyapunov_spectra(network.cell, z, ahead, kind=own(series), segments=lyapunov.segments, **plan)
+    return told(found, inputs)
+
+
+def told(spectra: list[Spectrum], inputs: Tensor | None) -> list[Spectrum]:
+    """The same spectra, which say in their settings how many inputs drove the network, if any did."""
+    if inputs is None:
+        return spectra
+    return [dataclasses.replace(s, settings=s.settings | {"inputs": inputs.shape[-1]}) for s in spectra]
 
 
 def in_double(network: Network, series: Series) -> tuple[Network, Tensor]:
@@ -86,6 +107,25 @@ def in_double(network: Network, series: Series) -> tuple[Network, Tensor]:
     network = copy.deepcopy(network).double()
     network.cell.dt = series.dt
     return network, torch.as_tensor(series.test, dtype=torch.float64, device=next(network.parameters()).device)
+
+
+def test_inputs(series: Series, test: Tensor) -> Tensor | None:
+    """What drove the test part (time, inputs), beside it; None where nothing did."""
+    return torch.as_tensor(series.test_inputs).to(test) if series.inputs else None
+
+
+def fitted(lyapunov: Lyapunov, test: Tensor, inputs: Tensor | None) -> Lyapunov:
+    """The plan where inputs drive the network: each orbit has a part of the test part to itself, none sees another's.
+
+    An orbit takes two warm-ups, of state and frame; of too few inputs for it all, steps and warm-ups have their share.
+    """
+    wanted, each = 2 * lyapunov.warmup + lyapunov.steps, max(2, (len(test) - 1) // lyapunov.orbits)
+    if inputs is None or each >= wanted:
+        return lyapunov
+    warmup = lyapunov.warmup * each // wanted
+    steps = each - 2 * warmup
+    shorter = {"warmup": warmup, "steps": steps, "segments": min(lyapunov.segments, steps), "early": None}
+    return dataclasses.replace(lyapunov, **shorter)
 
 
 def counted(lyapunov: Lyapunov, state: int) -> dict[str, Any]:
@@ -105,80 +145,118 @@ def infer(network: Network, x: Tensor) -> Tensor:
     return readout.back(x.expand(readout.population, -1, -1))
 
 
-def generate(network: Network, test: Tensor) -> Tensor:
+def generate(network: Network, test: Tensor, inputs: Tensor | None = None) -> Tensor:
     """ORBITS free runs one after the other, together as long as the test part: (population, time, features).
 
-    Each starts at a test observation, far from the others, and counts after its burn-in.
+    Each starts at a test observation, far from the others, and counts after its burn-in. Under inputs the last one
+    starts early enough to end with them, and the others are spread evenly before it.
     """
     length = len(test) // ORBITS
     burn_in = int(BURN_IN * length)
-    starts = infer(network, test[torch.arange(ORBITS, device=test.device) * length])
-    run, _ = free(network.cell, network.readout, starts, burn_in + length)
+    first = torch.arange(ORBITS, device=test.device) * length
+    if inputs is not None:
+        first = torch.linspace(0, len(test) - 1 - burn_in - length, ORBITS, device=test.device).long()
+    ahead = driving(inputs, first[None], burn_in + length)
+    run, _ = free(network.cell, network.readout, infer(network, test[first]), burn_in + length, ahead)
     return run[burn_in:].permute(1, 2, 0, 3).flatten(1, 2)
 
 
-def predict(network: Network, test: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+def predict(network: Network, test: Tensor, steps: int, inputs: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Free predictions (population, starts, steps, features) and what came then (starts, steps, features)."""
     last = len(test) - steps - 1
     first = torch.linspace(0, last, min(FORECASTS, last + 1), device=test.device).long()
-    run, _ = free(network.cell, network.readout, infer(network, test[first]), steps)
+    ahead = driving(inputs, first[None], steps)
+    run, _ = free(network.cell, network.readout, infer(network, test[first]), steps, ahead)
     return run.permute(1, 2, 0, 3), cut(test, first, steps)[1:].transpose(0, 1)
 
 
-def on_demand(network: Network, test: Tensor, needs: set[str]) -> list[dict[str, Any]]:
+def on_demand(
+    network: Network, test: Tensor, needs: set[str], inputs: Tensor | None = None
+) -> list[dict[str, Any]]:
     """The evidence that only some measures need, by its name, one a member."""
-    made = {"orbit": lambda: follow(network, test), "errors": lambda: forecast_errors(network, test)}
-    found = {name: made[name]().cpu().numpy() for name in needs}
+    made = {"orbit": follow, "errors": forecast_errors}
+    found = {name: made[name](network, test, inputs).cpu().numpy() for name in needs}
     return [{name: values[p] for name, values in found.items()} for p in range(network.cell.population)]
 
 
-def follow(network: Network, test: Tensor) -> Tensor:
-    """One free run from the first test observation, a quarter longer than that part: (population, time, features)."""
-    run, _ = free(network.cell, network.readout, infer(network, test[:1]), len(test) + len(test) // 4)
+def follow(network: Network, test: Tensor, inputs: Tensor | None = None) -> Tensor:
+    """One free run from the first test observation, a quarter longer than that part: (population, time, features).
+
+    Under inputs it ends with them.
+    """
+    steps = len(test) + len(test) // 4 if inputs is None else len(test) - 1
+    ahead = driving(inputs, torch.zeros(1, 1, dtype=torch.long, device=test.device), steps)
+    run, _ = free(network.cell, network.readout, infer(network, test[:1]), steps, ahead)
     return run[:, :, 0].transpose(0, 1)
 
 
-def forecast_errors(network: Network, test: Tensor) -> Tensor:
+def forecast_errors(network: Network, test: Tensor, inputs: Tensor | None = None) -> Tensor:
     """Mean squared error of free forecasts from every test observation: (population, steps ahead)."""
     steps = min(ERROR_STEPS, len(test) - 1)
     starts = torch.arange(len(test) - steps, device=test.device)
     total = torch.zeros(network.cell.population, steps, dtype=test.dtype, device=test.device)
     for some in starts.split(max(1, ERROR_NUMBERS // (steps * network.cell.population * network.cell.state))):
-        run, _ = free(network.cell, network.readout, infer(network, test[some]), steps)
-        ahead = cut(test, some, steps)[1:].unsqueeze(1)
-        total += (run - ahead).square().mean(dim=3).sum(dim=2).T
+        ahead = driving(inputs, some[None], steps)
+        run, _ = free(network.cell, network.readout, infer(network, test[some]), steps, ahead)
+        came = cut(test, some, steps)[1:].unsqueeze(1)
+        total += (run - came).square().mean(dim=3).sum(dim=2).T
     return total / len(starts)
 
 
-def on_attractor(network: Network, test: Tensor, lyapunov: Lyapunov) -> Tensor:
-    """States (population, orbits, state) after `warmup` free steps from test observations far apart."""
-    first = torch.linspace(0, len(test) - 1, lyapunov.orbits, device=test.device).long()
-    z = infer(network, test[first])
-    for _ in range(lyapunov.warmup):
-        z = network.cell.step(z)
-    return z
+def on_attractor(
+    network: Network, test: Tensor, lyapunov: Lyapunov, inputs: Tensor | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """States (population, orbits, state) after `warmup` free steps from test observations far apart.
+
+    Beside them the inputs (warmup + steps, population, orbits, inputs) that drive each from there on: of a plan that
+    is `fitted`.
+    """
+    total = 0 if inputs is None else 2 * lyapunov.warmup + lyapunov.steps
+    first = torch.linspace(0, len(test) - 1 - total, lyapunov.orbits, device=test.device).long()
+    z, ahead = infer(network, test[first]), driving(inputs, first[None], total)
+    for t in range(lyapunov.warmup):
+        z = network.cell.step(z, None if ahead is None else ahead[t])
+    return z, None if ahead is None else ahead[lyapunov.warmup :].expand(-1, len(z), -1, -1)
 
 
-def under_forcing(network: Network, strengths: Strengths, test: Tensor, lyapunov: Lyapunov) -> list[Spectrum]:
+def growing(
+    network: Network, test: Tensor, lyapunov: Lyapunov, inputs: Tensor | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lags, and how tangents of the free run grow over each: (lags,), (population, lags)."""
+    z, ahead = on_attractor(network, test, fitted(lyapunov, test, inputs), inputs)
+    longest = LONGEST_LAG if ahead is None else min(LONGEST_LAG, len(ahead))
+    lags = np.unique(np.geomspace(1, longest, LAGS).astype(int))
+    return lags, tangent_growth(network.cell, z, lags.tolist(), ahead)
+
+
+def under_forcing(
+    network: Network, strengths: Strengths, test: Tensor, lyapunov: Lyapunov, inputs: Tensor | None = None
+) -> list[Spectrum]:
     """The spectrum under the forcing of training, repeated along the test part without the start of each window.
 
     A window's first state comes from the data whatever the forcing; counted again and again it would cut every chain.
     """
     cell, readout = network.cell, network.readout
-    steps = min(lyapunov.warmup + lyapunov.steps, len(test) // lyapunov.orbits)
+    steps = min(lyapunov.warmup + lyapunov.steps, (len(test) - (inputs is not None)) // lyapunov.orbits)
     first = torch.arange(lyapunov.orbits, device=test.device) * steps
     x = cut(test, first, steps - 1).unsqueeze(1).expand(-1, cell.population, -1, -1)
     inside = strengths[1:] if len(strengths) > 1 else strengths
     a = inside[torch.arange(steps) % len(inside)].double()[:, :, None, None].expand(-1, -1, lyapunov.orbits, 1)
-    inputs = torch.cat((a, across_time(readout.back, x)), dim=-1)
+    pulls, ahead = torch.cat((a, across_time(readout.back, x)), dim=-1), driving(inputs, first[None], steps)
+    z = pulls[0, ..., 1:]
+    if ahead is not None:
+        pulls = torch.cat((pulls, ahead.expand(-1, cell.population, -1, -1)), dim=-1)
     warmup = min(lyapunov.warmup, steps // 2)
     plan: dict[str, Any] = counted(lyapunov, cell.state) | {"steps": steps - warmup, "warmup": warmup}
-    return lyapunov_spectra(Forced(cell, readout.mask), inputs[0, ..., 1:], inputs, kind="forced", **plan)
+    return told(lyapunov_spectra(Forced(cell, readout.mask), z, pulls, kind="forced", **plan), inputs)
 
 
-def window_losses(network: Network, strengths: Strengths, test: Tensor, windows: Windows) -> Tensor:
+def window_losses(
+    network: Network, strengths: Strengths, test: Tensor, windows: Windows, inputs: Tensor | None = None
+) -> Tensor:
     """Mean squared error (population, windows) of every whole test window under the forcing of training."""
     length = min(windows.steps, len(test) - 1)
     first = torch.arange(0, len(test) - length, length, device=test.device)
     x = cut(test, first, length).unsqueeze(1).expand(-1, network.cell.population, -1, -1)
-    return (forced(network.cell, network.readout, x, strengths[:length].double()) - x[1:]).square().mean(dim=(0, 3))
+    a, ahead = strengths[:length].double(), driving(inputs, first[None], length)
+    return (forced(network.cell, network.readout, x, a, None, ahead) - x[1:]).square().mean(dim=(0, 3))

@@ -85,8 +85,8 @@ def autodiff_push(
 class Forced(AbstractMap):
     """A map whose state is pulled toward a target before each step: z <- z + a P (target - z), then f.
 
-    The input row is [a, target] of size 1 + state; P (`mask`, zeros and ones over the state) says which directions
-    are forced. The push multiplies forced directions by (1 - a), so a fully forced step (a = 1, P = 1) cuts the chain
+    The input row is [a, target] of size 1 + state, and behind them what drives the map itself, where anything does;
+    P (`mask`, zeros and ones over the state) says which directions are forced. The push multiplies forced directions by (1 - a), so a fully forced step (a = 1, P = 1) cuts the chain
     and its exponents are -inf (Mikhaeil et al. 2022; Hess et al. 2023).
     """
 
@@ -95,19 +95,23 @@ class Forced(AbstractMap):
         self.population, self.state, self.dt = inner.population, inner.state, inner.dt
 
     def pull(self, z: States, x: Inputs) -> States:
-        return z + x[..., :1] * self.mask * (x[..., 1:] - z)
+        return z + x[..., :1] * self.mask * (x[..., 1 : 1 + self.state] - z)
+
+    def rest(self, x: Inputs) -> Tensor | None:
+        """What drives the map itself."""
+        return x[..., 1 + self.state :] if x.shape[-1] > 1 + self.state else None
 
     def step(self, z: States, x: Inputs | None = None) -> States:
         assert x is not None, "a forced map needs [a, target] at every step"
-        return self.inner.step(self.pull(z, x))
+        return self.inner.step(self.pull(z, x), self.rest(x))
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         assert x is not None, "a forced map needs [a, target] at every step"
-        return self.inner.push(self.pull(z, x), None, V * (1 - x[..., :1] * self.mask).unsqueeze(2))
+        return self.inner.push(self.pull(z, x), self.rest(x), V * (1 - x[..., :1] * self.mask).unsqueeze(2))
 
     def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
         assert x is not None, "a forced map needs [a, target] at every step"
-        return self.inner.jacobian(self.pull(z, x)) * (1 - x[..., :1] * self.mask).unsqueeze(2)
+        return self.inner.jacobian(self.pull(z, x), self.rest(x)) * (1 - x[..., :1] * self.mask).unsqueeze(2)
 
 
 class ClosedLoop(AbstractMap):

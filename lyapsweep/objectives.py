@@ -13,7 +13,7 @@ from torch import Tensor
 from lyapsweep.datasets.task import Part, Task
 from lyapsweep.forcing import Schedule
 from lyapsweep.rollout import Network, Strengths, across_time, driven, forced
-from lyapsweep.windows import Windows, cut, starts
+from lyapsweep.windows import Windows, cut, driving, starts
 
 CHUNK = 256  # updates whose windows are drawn at a time
 
@@ -21,7 +21,8 @@ CHUNK = 256  # updates whose windows are drawn at a time
 class ForcedWindows:
     """Windows of a series under a forcing's schedule: L = mean over steps, windows and features of (x_hat - x)^2.
 
-    `pieces` are the lengths of the trajectories in `series`, one after the other; of one where none are given.
+    `pieces` are the lengths of the trajectories in `series`, one after the other; of one where none are given. `inputs`
+    are what drove the system at each of its samples.
     """
 
     def __init__(
@@ -32,9 +33,10 @@ class ForcedWindows:
         windows: Windows,
         generators: Sequence[torch.Generator],
         pieces: Sequence[int] = (),
+        inputs: Float[Tensor, "samples inputs"] | None = None,
     ):
         self.network, self.schedule, self.series, self.windows = network, schedule, series, windows
-        self.generators, self.pieces = generators, pieces
+        self.generators, self.pieces, self.inputs = generators, pieces, inputs
 
     def loss(self, step: int) -> Float[Tensor, " population"]:
         """To be asked once for each update, in order."""
@@ -42,9 +44,10 @@ class ForcedWindows:
             drawn = [starts(self.windows, self.pieces or len(self.series), CHUNK, g) for g in self.generators]
             self.first = torch.stack(drawn, dim=1).to(self.series.device)
         cell, readout = self.network.cell, self.network.readout
-        x = cut(self.series, self.first[step % CHUNK], self.schedule.length)
-        self.schedule.adapt(step, cell, partial(across_time, readout.back, x[:-1]))
-        predicted = forced(cell, readout, x, *self.schedule.at(step))
+        first, length = self.first[step % CHUNK], self.schedule.length
+        x, s = cut(self.series, first, length), driving(self.inputs, first, length)
+        self.schedule.adapt(step, cell, partial(across_time, readout.back, x[:-1]), s)
+        predicted = forced(cell, readout, x, *self.schedule.at(step), s)
         return (predicted - x[1:]).square().mean(dim=(0, 2, 3))
 
     def strengths(self, step: int) -> Strengths:

@@ -2,7 +2,8 @@
 
 Observations lead with time: x (time + 1, population, batch, features). Strengths a (time, population) say how hard
 each member is forced at each step, truncations where its gradient ends (see `forcing`); x_hat_{t+1} = g(f(z_t)) is
-compared with x_{t+1}.
+compared with x_{t+1}. Where inputs (time, population, batch, inputs) drive the network meanwhile, row t drives the step
+from z_t to z_{t+1}: s_{t+1} of the series (`windows.driving`).
 """
 
 import torch
@@ -10,13 +11,14 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lyapsweep.cells import AbstractCell
-from lyapsweep.cells.unrolled import unroll, visible
+from lyapsweep.cells.unrolled import drive, unroll, visible
 from lyapsweep.readouts import AbstractReadout
 
 Observations = Float[Tensor, "time_plus_one population batch features"]
 Predictions = Float[Tensor, "time population batch features"]
 Strengths = Float[Tensor, "time population"]
 Truncations = Bool[Tensor, "time population"]
+Driving = Float[Tensor, "time #population batch inputs"]
 
 
 class Network(nn.Module):
@@ -33,6 +35,7 @@ def forced(
     x: Observations,
     a: Strengths,
     truncations: Truncations | None = None,
+    inputs: Driving | None = None,
 ) -> Predictions:
     """Predictions of x_1 ... x_T under forcing: as segments where every member is cut at the same steps, else stepwise.
 
@@ -40,7 +43,9 @@ def forced(
     At `truncations` the state carries on and its gradient ends.
     """
     cuts = shared_cuts(readout, a) if truncations is None else None
-    return stepwise(cell, readout, x, a, truncations) if cuts is None else segmented(cell, readout, x, cuts)
+    if cuts is None:
+        return stepwise(cell, readout, x, a, truncations, inputs)
+    return segmented(cell, readout, x, cuts, inputs)
 
 
 def stepwise(
@@ -49,6 +54,7 @@ def stepwise(
     x: Observations,
     a: Strengths,
     truncations: Truncations | None = None,
+    inputs: Driving | None = None,
 ) -> Predictions:
     """The definition: z = a_0 back(x_0), then z <- f(z), x_hat = g(z), z <- z + a_t P (back(x_t) - z) for each t.
 
@@ -66,28 +72,50 @@ def stepwise(
         if t:
             pulled = torch.lerp(z, target, pull[t].to(z.dtype))
             z = torch.where(whole[t], target, pulled) if replaces[t] else pulled
-        states.append(unroll(cell, z, end - t) if end - t > 1 else cell.step(z).unsqueeze(0))
+        states.append(onward(cell, z, t, end, inputs))
         z = states[-1][-1]
     return across_time(readout, torch.cat(states))
 
 
-def segmented(cell: AbstractCell, readout: AbstractReadout, x: Observations, cuts: list[int]) -> Predictions:
+def onward(
+    cell: AbstractCell, z: Float[Tensor, "population batch state"], t: int, end: int, inputs: Driving | None
+) -> Float[Tensor, "steps population batch state"]:
+    """The states z_{t+1} ... z_end from z_t, nobody being forced in between."""
+    if end - t == 1:
+        return cell.step(z, None if inputs is None else inputs[t]).unsqueeze(0)
+    return unroll(cell, z, end - t) if inputs is None else drive(cell, z, inputs[t:end])
+
+
+def segmented(
+    cell: AbstractCell, readout: AbstractReadout, x: Observations, cuts: list[int], inputs: Driving | None = None
+) -> Predictions:
     """The same where the whole state is replaced at `cuts`: the chain breaks there, so the pieces run side by side."""
     steps, population, batch, _ = (len(x) - 1, *x.shape[1:])
     lengths = [after - before for before, after in zip(cuts, [*cuts[1:], steps])]
     z = across_time(readout.back, x[cuts]).transpose(0, 1).flatten(1, 2)
-    seen = across_time(readout, visible(cell, z, max(lengths))).unflatten(2, (len(cuts), batch))
+    s = None if inputs is None else beside(inputs, cuts, max(lengths))
+    seen = across_time(readout, visible(cell, z, max(lengths), s)).unflatten(2, (len(cuts), batch))
     if steps == len(cuts) * lengths[0]:
         return seen.permute(2, 0, 1, 3, 4).reshape(steps, population, batch, -1)
     order = [j * len(cuts) + i for i, length in enumerate(lengths) for j in range(length)]
     return seen.transpose(1, 2).flatten(0, 1)[order]
 
 
+def beside(inputs: Driving, cuts: list[int], length: int) -> Float[Tensor, "length #population rows inputs"]:
+    """The inputs of the `length` steps after each cut, side by side; a segment that ends sooner is not read to its end."""
+    steps = torch.tensor(cuts, device=inputs.device) + torch.arange(length, device=inputs.device)[:, None]
+    return inputs[steps.clamp(max=len(inputs) - 1)].transpose(1, 2).flatten(2, 3)
+
+
 def free(
-    cell: AbstractCell, readout: AbstractReadout, z: Float[Tensor, "population batch state"], steps: int
+    cell: AbstractCell,
+    readout: AbstractReadout,
+    z: Float[Tensor, "population batch state"],
+    steps: int,
+    inputs: Driving | None = None,
 ) -> tuple[Predictions, Float[Tensor, "population batch state"]]:
     """Observations of a free run of `steps` steps from z, and the state that it ends in."""
-    states = unroll(cell, z, steps)
+    states = unroll(cell, z, steps) if inputs is None else drive(cell, z, inputs)
     return across_time(readout, states), states[-1]
 
 

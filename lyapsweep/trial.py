@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets import Series, Task
 from lyapsweep.driven import driven_spectra, examine
 from lyapsweep.dynamics import Spectrum
-from lyapsweep.evaluation import closed_loop, evaluate
+from lyapsweep.evaluation import evaluate, free_spectra
 from lyapsweep.flossing import floss
 from lyapsweep.forcing import FORCINGS, Schedule
 from lyapsweep.inits import INITS
@@ -79,11 +80,6 @@ def data(config: Config) -> Series | Task:
     if isinstance(known, Task):
         fit_task(config, known)
         return known
-    if known.inputs:
-        raise ConfigError(
-            f"dataset/inputs names {known.inputs} columns, but networks are not driven by external inputs yet. "
-            f"Take them out of dataset/inputs, so that they are predicted, or choose other columns."
-        )
     config.windows.fit(max(known.pieces))
     return known
 
@@ -112,8 +108,10 @@ def aim(network: Network, known: Series | Task, configs: Sequence[Config], devic
     generators = [torch.Generator().manual_seed(2 * c.seed + 1) for c in configs]
     if isinstance(known, Task):
         return (CarriedWindows if windows.carried else DrivenWindows)(network, known, windows, generators, device)
-    values = torch.as_tensor(known.train, dtype=torch.get_default_dtype(), device=device)
-    return ForcedWindows(network, force(configs, device, known), values, windows, generators, known.pieces)
+    own: dict[str, Any] = {"dtype": torch.get_default_dtype(), "device": device}
+    values = torch.as_tensor(known.train, **own)
+    inputs = torch.as_tensor(known.train_inputs, **own) if known.inputs else None
+    return ForcedWindows(network, force(configs, device, known), values, windows, generators, known.pieces, inputs)
 
 
 def look(
@@ -128,13 +126,13 @@ def look(
 def network_spectrum(config: Config, weights: Mapping[str, np.ndarray] | None = None) -> Spectrum:
     """The spectrum of one network: as `config` draws it, or with a final record's `weights`.
 
-    In closed loop where the data are a series, driven by held-out inputs where they are a task.
+    In closed loop where the data are a series, driven by held-out inputs where it has any or the data are a task.
     Raises ValueError where weights are missing, of another shape or not finite.
     """
     network, known = rebuilt(config, weights)
     if isinstance(known, Task):
         return driven_spectra(network, known, config.lyapunov, config.windows.held)[0]
-    return closed_loop(network, known, config.lyapunov)[0]
+    return free_spectra(network, known, config.lyapunov)[0]
 
 
 def rebuilt(config: Config, weights: Mapping[str, np.ndarray] | None = None) -> tuple[Network, Series | Task]:
@@ -167,7 +165,7 @@ def load(network: Network, weights: Mapping[str, np.ndarray]) -> None:
 def sizes(known: Series | Task, windows: Windows | None = None) -> tuple[int, int, int]:
     """What the data ask of a network: outputs, inputs (held targets too), and the steps that its answers come from."""
     if isinstance(known, Series):
-        return known.features, 0, 0
+        return known.features, known.inputs, 0
     return known.outputs, known.inputs + (known.outputs if windows and windows.held else 0), known.length
 
 

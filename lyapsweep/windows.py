@@ -103,3 +103,13 @@ def cut(
     """The windows that begin at `first`, time leading: steps first ... first + length, both ends included."""
     offsets = torch.arange(length + 1, device=series.device).reshape(-1, *[1] * first.dim())
     return series[offsets + first]
+
+
+def driving(
+    inputs: Float[Tensor, "time inputs"] | None, first: Int[Tensor, "*index"], steps: int
+) -> Float[Tensor, "steps *index inputs"] | None:
+    """What drives the `steps` steps from the observations at `first`: s_{first+1} ... s_{first+steps}, None without.
+
+    Each step is driven by the input of the moment that it leads to, z_{t+1} = f(z_t, s_{t+1}).
+    """
+    return None if inputs is None else cut(inputs, first + 1, steps - 1)

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lyapsweep.forcing.forcing import AbstractForcing, Moment
-from lyapsweep.forcing.growth import PROXIES, Path
+from lyapsweep.forcing.growth import PROXIES, Driving, Path
 from lyapsweep.forcing.varying import Adaptive
 from lyapsweep.maps import AbstractMap
 
@@ -52,14 +52,17 @@ class Schedule:
         """The strengths that a network is evaluated under: nothing is drawn."""
         return self.stack(update, [None] * len(self.forcings)) if self.fixed is None else self.fixed
 
-    def adapt(self, update: int, map: AbstractMap, infer: Callable[[], Path]) -> None:
-        """Let the adaptive members that are due see kappa at the states `infer()` (time, population, batch, state)."""
+    def adapt(self, update: int, map: AbstractMap, infer: Callable[[], Path], inputs: Driving | None = None) -> None:
+        """Let the adaptive members that are due see kappa at the states `infer()` (time, population, batch, state).
+
+        `inputs` (time, population, batch, inputs) drive the steps from them, if anything does.
+        """
         due = [(p, f) for p, f in self.adaptive if f.due(update)]
         if not due:
             return
         with torch.no_grad():
             states = infer()
-            kappa = {proxy: PROXIES[proxy](map, states).tolist() for proxy in {f.proxy for _, f in due}}
+            kappa = {proxy: PROXIES[proxy](map, states, inputs).tolist() for proxy in {f.proxy for _, f in due}}
         for p, forcing in due:
             forcing.follow(kappa[forcing.proxy][p])
 
