@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lyapsweep.datasets.series import BadSeries, Series, choose, scaled
+from lyapsweep.datasets.series import Series, scaled
 
 
 def assemble(
@@ -14,7 +14,7 @@ def assemble(
     *,
     source: str,
     dt: float,
-    inputs: list | None,
+    inputs: int,
     dimension: int,
     delay: int,
     standardise: bool | str,
@@ -22,22 +22,16 @@ def assemble(
 ) -> Series:
     """The series of several training pieces and one held-out part, (time, columns) each.
 
-    Columns named in `inputs` drive the system and are not predicted. The others are embedded in their past where
+    The last `inputs` columns drive the system and are not predicted. The others are embedded in their past where
     `dimension` > 1; each piece and the held-out part by itself, so that no value of one is seen in another, and each
     loses its first `lost` rows. Moments are those of all training pieces together.
     """
-    driving = choose(inputs, names, source) if inputs else []
-    seen = [c for c in range(len(names)) if c not in driving]
-    if not seen:
-        raise BadSeries(f"{source}: every column is an input; at least one must be left to predict.")
-    before = lost(dimension, delay)
-    parts = [embed(part[:, seen], dimension, delay) for part in (*pieces, held_out)]
-    drives = [part[before:, driving] for part in (*pieces, held_out)]
-    columns = embedded_names(tuple(names[c] for c in seen), dimension, delay)
+    seen, before = len(names) - inputs, lost(dimension, delay)
+    parts = [embed(part[:, :seen], dimension, delay) for part in (*pieces, held_out)]
+    drives = [part[before:, seen:] for part in (*pieces, held_out)]
+    columns = embedded_names(names[:seen], dimension, delay)
     train, mean, std = scaled(np.concatenate(parts[:-1]), columns, source, standardise)
-    drive, drive_mean, drive_std = scaled(
-        np.concatenate(drives[:-1]), tuple(names[c] for c in driving), source, standardise
-    )
+    drive, drive_mean, drive_std = scaled(np.concatenate(drives[:-1]), names[seen:], source, standardise)
     return Series(
         train,
         (parts[-1] - mean) / std,
@@ -49,6 +43,9 @@ def assemble(
         pieces=tuple(len(part) for part in parts[:-1]),
         train_inputs=drive,
         test_inputs=(drives[-1] - drive_mean) / drive_std,
+        input_names=names[seen:],
+        input_mean=drive_mean,
+        input_std=drive_std,
         **known,
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from lyapsweep.datasets.assembly import assemble, lost
 from lyapsweep.datasets.files import read
-from lyapsweep.datasets.series import BadSeries, Series, choose
+from lyapsweep.datasets.series import BadSeries, Series, set_apart
 
 LEAST_TRAIN, LEAST_TEST = 50, 10  # rows after embedding, below which no measure means anything
 
@@ -26,9 +26,9 @@ def recorded(
 ) -> Series:
     """A recording: rows are equidistant times, `dt` apart; the last `test` share of them is held out.
 
-    `columns` are chosen by name or by position from 0 (all where None), and of these the `inputs` drive the system and
-    are not predicted; the first `skip` rows of data are left out. `dimension` > 1 embeds each other column x in its
-    past, x(t), x(t - delay), ..., x(t - (dimension - 1) delay), delays in rows (Takens 1981). `standardise` is
+    `columns` are to be predicted, by name or by position from 0 (all but the inputs where None); `inputs` drive the
+    system from outside and are given: the input of a row drives the step that leads to the row. The first `skip` rows
+    of data are left out. `dimension` > 1 embeds each column x in its past, x(t), x(t - delay), ..., x(t - (dimension - 1) delay), delays in rows (Takens 1981). `standardise` is
     `column`, `global` or `none`, see `series.scaled`. `lambda_max` is the largest exponent of the true dynamics in
     nats per unit time where the user knows it; nobody else does.
 
@@ -48,7 +48,7 @@ def recorded(
             f"{source}: 0 < test < 1 (or 1: the last of several files), dimension >= 1, delay >= 1 and skip >= 0 must "
             f"hold, but got test={test}, dimension={dimension}, delay={delay}, skip={skip}."
         )
-    names, parts = tables(paths, columns, skip)
+    names, driving, parts = tables(paths, columns, inputs, skip)
     held_out = round(test * len(parts[-1]))
     pieces = [*parts[:-1], parts[-1][: len(parts[-1]) - held_out]]
     enough(pieces, held_out, test, dimension, delay, source)
@@ -58,7 +58,7 @@ def recorded(
         names,
         source=source,
         dt=dt,
-        inputs=inputs,
+        inputs=driving,
         dimension=dimension,
         delay=delay,
         standardise=standardise,
@@ -67,12 +67,15 @@ def recorded(
     )
 
 
-def tables(paths: list[str], columns: list | None, skip: int) -> tuple[tuple[str, ...], list[np.ndarray]]:
-    """The names of the chosen columns and, a file each, their numbers (rows, columns)."""
-    found, parts = (), []
+def tables(
+    paths: list[str], columns: list | None, inputs: list | None, skip: int
+) -> tuple[tuple[str, ...], int, list[np.ndarray]]:
+    """The names of the chosen columns, how many of the last are inputs and, a file each, their numbers (rows, columns)."""
+    found, driving, parts = (), [], []
     for path in paths:
         file = read(path)
-        chosen = choose(columns, file.names, path)
+        seen, driving = set_apart(columns, inputs, file.names, path)
+        chosen = seen + driving
         names = tuple(file.names[c] for c in chosen)
         if parts and names != found:
             raise BadSeries(
@@ -81,7 +84,7 @@ def tables(paths: list[str], columns: list | None, skip: int) -> tuple[tuple[str
             )
         found = names
         parts.append(file.numbers(chosen, skip))
-    return found, parts
+    return found, len(driving), parts
 
 
 def enough(pieces: list[np.ndarray], held_out: int, test: float, dimension: int, delay: int, source: str) -> None:

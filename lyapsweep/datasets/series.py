@@ -23,7 +23,8 @@ class Series:
     Both are standardised as `(x - mean) / std`, with moments of the training part. `dt` is the time between samples.
     `pieces` are the lengths of the trajectories or recordings that `train` holds one after the other (one where not
     given); no window may cross from one into the next. `train_inputs` and `test_inputs` (time, inputs) are what drove
-    the system meanwhile, standardised likewise; of size 0 where nothing did.
+    the system meanwhile, row for row, standardised likewise by `input_mean` and `input_std`; of size 0 where nothing
+    did.
     `lambda_max` is the largest Lyapunov exponent of the true dynamics in nats per sample, None where nobody knows it;
     `lambda_source` says where it comes from.
     """
@@ -41,23 +42,41 @@ class Series:
     pieces: tuple[int, ...] = ()
     train_inputs: np.ndarray | None = None
     test_inputs: np.ndarray | None = None
+    input_names: tuple[str, ...] = ()
+    input_mean: np.ndarray = field(default_factory=lambda: np.empty(0))
+    input_std: np.ndarray = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "pieces", self.pieces or (len(self.train),))
+        if self.inputs and not self.input_names:
+            object.__setattr__(self, "input_names", tuple(f"input {j}" for j in range(self.inputs)))
         if sum(self.pieces) != len(self.train):
             raise BadSeries(f"{self.source}: pieces of {self.pieces} rows do not add up to {len(self.train)}.")
         for part, values in (("train", self.train), ("test", self.test)):
             if values.ndim != 2:
                 raise BadSeries(f"{self.source}: the {part} part must be (time, features), but is {values.shape}.")
-            bad = np.argwhere(~np.isfinite(values))
-            if len(bad):
-                row, column = bad[0]
+            self.finite(f"the {part} part", values, self.names)
+        for part, values, inputs in (("train", self.train, self.train_inputs), ("test", self.test, self.test_inputs)):
+            if inputs is None:
+                continue
+            if inputs.shape != (len(values), self.inputs):
                 raise BadSeries(
-                    f"{self.source}: {len(bad)} values of the {part} part are not finite, the first at "
-                    f"row {row}, column '{self.names[column]}'."
+                    f"{self.source}: the inputs of the {part} part must be ({len(values)}, {self.inputs}), a row for "
+                    f"each of its observations, but are {inputs.shape}."
                 )
+            self.finite(f"the inputs of the {part} part", inputs, self.input_names)
         if not self.dt > 0:
             raise BadSeries(f"{self.source}: dt > 0 must hold, but got {self.dt}.")
+
+    def finite(self, what: str, values: np.ndarray, names: tuple[str, ...]) -> None:
+        """Raise `BadSeries` where `values` (time, columns) hold one that is not."""
+        bad = np.argwhere(~np.isfinite(values))
+        if len(bad):
+            row, column = bad[0]
+            raise BadSeries(
+                f"{self.source}: {len(bad)} values of {what} are not finite, the first at "
+                f"row {row}, column '{names[column]}'."
+            )
 
     @property
     def features(self) -> int:
@@ -129,3 +148,23 @@ def choose(wanted: Sequence[str | int] | None, names: tuple[str, ...], source: s
         else:
             raise unknown("column", column, list(names), source)
     return positions
+
+
+def set_apart(
+    observed: Sequence[str | int] | None, inputs: Sequence[str | int] | None, names: tuple[str, ...], source: str
+) -> tuple[list[int], list[int]]:
+    """Positions of the columns to predict (all that are no inputs where `observed` is None), and of those that drive.
+
+    Raises `BadSeries` for a column that is both, or an input twice, `UnknownName` for one that is not there.
+    """
+    driving = choose(inputs, names, source) if inputs else []
+    seen = choose(observed, names, source)
+    if observed is None:
+        seen = [c for c in seen if c not in driving]
+    if not seen:
+        raise BadSeries(f"{source}: every column is an input; at least one must be left to predict.")
+    for c in driving:
+        if c in seen or driving.count(c) > 1:
+            other = "also a column to predict" if c in seen else "named twice"
+            raise BadSeries(f"{source}: input '{names[c]}' is {other}. Name each column once.")
+    return seen, driving

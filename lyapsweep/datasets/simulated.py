@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lyapsweep import systems
 from lyapsweep.datasets.assembly import assemble, lost
-from lyapsweep.datasets.series import BadSeries, Series, choose
+from lyapsweep.datasets.series import BadSeries, Series, set_apart
 from lyapsweep.dynamics.lyapunov import lyapunov_spectra
 from lyapsweep.registry import unknown
 from lyapsweep.systems import AbstractSystem
@@ -42,8 +42,9 @@ def simulated(
     """Trajectories of a known system: `length` steps to train on and, after a gap, `test * length` held out.
 
     `system` is a name of `lyapsweep.systems` (`lorenz63`, ..., or any flow of dysts), `parameters` its own, `dt` the
-    time between samples (the system's own where None). `observe` lists the recorded columns by name or position, and of
-    these the `inputs` are not predicted. `dimension` > 1 embeds each other one in its past, `delay` samples apart.
+    time between samples (the system's own where None). `observe` lists the columns to predict by name or position (all
+    but the inputs where None), and `inputs` those that are given. `dimension` > 1 embeds each of the former in its
+    past, `delay` samples apart.
 
     `noise` is Gaussian observation noise, in units of each column's standard deviation. It falls on the training part
     alone, so that the test part is the clean truth, as in Hess et al. 2023; or, with `noise_on: both`, on both.
@@ -66,7 +67,8 @@ def simulated(
     lengths, held_out = sizes(length, test, len(starts) if starts else trajectories, lost(dimension, delay))
     flow = systems.build(system, dt, **(parameters or {}))
     source = f"simulated: {system}"
-    columns = choose(observe, flow.names, source)
+    seen, driving = set_apart(observe, inputs, flow.names, source)
+    columns = seen + driving
     generator = torch.Generator().manual_seed(seed)
     states, ahead = orbits(flow, begin(flow, starts, len(lengths), generator), lengths, transient, held_out, source)
     train, truth = ([flow.observe(part).numpy()[:, columns] for part in parts] for parts in (states, [ahead]))
@@ -77,7 +79,7 @@ def simulated(
         tuple(flow.names[c] for c in columns),
         source=source,
         dt=flow.dt or 1.0,
-        inputs=inputs,
+        inputs=len(driving),
         dimension=dimension,
         delay=delay,
         standardise=standardise,
