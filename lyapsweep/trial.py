@@ -265,6 +265,9 @@ def about(config: Config, known: Series | Task, device: str, pack: int, seconds:
             "mean": known.mean.tolist(),
             "std": known.std.tolist(),
         }
+        if known.inputs:
+            units = {"mean": known.input_mean.tolist(), "std": known.input_std.tolist()}
+            data["inputs"] = {"names": list(known.input_names), **units}
     data["digest"] = known.digest
     done = {"seed": config.seed, "device": device, "pack": pack, "seconds": seconds, "data": data}
     return done | ({} if isinstance(known, Task) else told(config, known)) | versions()

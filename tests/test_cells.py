@@ -82,12 +82,15 @@ def test_drive_is_the_derivative_by_the_inputs(kind, knobs):
 
 
 @exam
-@pytest.mark.parametrize("strength", [0.0, 0.3, 1.0])
-def test_push_under_forcing_is_autodiff(kind, knobs, strength):
-    cell = make(kind, knobs)
-    z, _, V = some(cell)
+@pytest.mark.parametrize(("strength", "inputs"), [(0.0, 0), (0.3, 0), (1.0, 0), (0.3, 2)])
+def test_push_under_forcing_is_autodiff(kind, knobs, strength, inputs):
+    cell = make(kind, knobs, inputs=inputs)
+    z, driving, V = some(cell)
     mask = (torch.arange(cell.state) < 3).double()
-    x = torch.cat((torch.full((*z.shape[:2], 1), strength), torch.randn_like(z)), dim=-1)
+    target = torch.randn_like(z)
+    x = torch.cat((torch.full((*z.shape[:2], 1), strength), target, *([driving] if inputs else [])), dim=-1)
+    pulled = z + strength * mask * (target - z)
+    torch.testing.assert_close(Forced(cell, mask).step(z, x), cell.step(pulled, driving if inputs else None))
     forced = Forced(cell, mask)
     pushed = forced.push(z, x, V)
     expected = autodiff_push(forced.step, z, x, V)

@@ -12,8 +12,8 @@ from lyapsweep.rollout import forced, free, segmented, shared_cuts, stepwise
 T, POPULATION, BATCH, FEATURES = 23, 3, 4, 2
 
 
-def network(cell_kind, readout_kind="linear"):
-    cell = CELLS[cell_kind](inputs=0, population=POPULATION, units=5)
+def network(cell_kind, readout_kind="linear", inputs=0):
+    cell = CELLS[cell_kind](inputs=inputs, population=POPULATION, units=5)
     generators = [torch.Generator().manual_seed(s) for s in range(POPULATION)]
     cell.build([(gaussian, g) for g in generators])
     readout = READOUTS[readout_kind](FEATURES, cell.units, cell.state, POPULATION)
@@ -41,14 +41,14 @@ def definition(cell, readout, x, a, p, b):
     return torch.stack(predictions)
 
 
-def slowly(cell, readout, x, a, truncations=None):
+def slowly(cell, readout, x, a, truncations=None, inputs=None):
     """The whole population by its definition, one step of the cell and of autograd at a time."""
     z, predictions = torch.zeros(POPULATION, BATCH, cell.state), []
     for t in range(len(x) - 1):
         if t and truncations is not None:
             z = torch.where(truncations[t, :, None, None], z.detach(), z)
         pull = a[t, :, None, None] * (readout.mask if t else torch.ones(cell.state))
-        z = cell.step((1 - pull) * z + pull * readout.back(x[t]))
+        z = cell.step((1 - pull) * z + pull * readout.back(x[t]), None if inputs is None else inputs[t])
         predictions.append(readout(z))
     return torch.stack(predictions)
 
@@ -120,6 +120,41 @@ def test_a_truncated_gradient_is_that_of_windows_begun_at_a_given_state(cell_kin
     torch.testing.assert_close(whole, untruncated, atol=0, rtol=0)
     through = gradients((untruncated - x[1:]).square().sum(), cell, readout)
     assert any(not torch.allclose(g, h) for g, h in zip(got, through))
+
+
+def drives(population=POPULATION, dtype=torch.float64):
+    return torch.randn(T, population, BATCH, 2, generator=torch.Generator().manual_seed(6), dtype=dtype)
+
+
+@pytest.mark.parametrize("cell_kind", list(CELLS))
+@pytest.mark.parametrize(
+    ("readout_kind", "forcings"),
+    [
+        ("linear", (Sparse(interval=5),)),
+        ("linear", (Sparse(interval=1),)),
+        ("identity", (Sparse(interval=4),)),
+        ("linear", (Sparse(interval=5), Generalised(alpha=0.2), NoForcing())),
+        ("linear", (Truncated(interval=6, start="zero"), NoForcing(start="zero"), Sparse(interval=4))),
+    ],
+)
+def test_driven_segments_and_steps_are_the_definition(cell_kind, readout_kind, forcings):
+    cell, readout = network(cell_kind, readout_kind, inputs=2)
+    x, s, (a, truncations) = observations(), drives(), plan(*forcings)
+    slow = slowly(cell, readout, x, a, truncations, s)
+    agree((forced(cell, readout, x, a, truncations, s), slow), x, cell, readout)
+    agree((stepwise(cell, readout, x, a, truncations, s), slow), x, cell, readout)
+    assert not torch.allclose(slow, slowly(cell, readout, x, a, truncations, s.roll(1, dims=0)))
+
+
+@pytest.mark.parametrize("cell_kind", ["lstm", "gru", "vanilla"])
+def test_driven_segments_of_single_precision_are_the_definition(cell_kind):
+    """Where a processor has one call for all steps; inputs of one population serve all members."""
+    cell, readout = (part.float() for part in network(cell_kind, inputs=2))
+    x, s, (a, _) = observations().float(), drives(1, torch.float32), plan(Sparse(interval=5))
+    fast, slow = segmented(cell, readout, x, list(range(0, T, 5)), s), stepwise(cell, readout, x, a.float(), None, s)
+    torch.testing.assert_close(fast, slow, atol=1e-5, rtol=1e-5)
+    for one, other in zip(*(gradients((p - x[1:]).square().mean(), cell, readout) for p in (fast, slow))):
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
 def test_a_window_may_start_from_zero():

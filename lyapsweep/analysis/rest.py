@@ -15,10 +15,11 @@ from lyapsweep.dynamics import Found, Search, find_fixed_points, resting_input
 from lyapsweep.dynamics.descent import Progress
 from lyapsweep.dynamics.fixed_points import bounded
 from lyapsweep.dynamics.line import Line, line_scores
-from lyapsweep.evaluation import in_double, infer
+from lyapsweep.evaluation import in_double, infer, test_inputs
 from lyapsweep.maps import AbstractMap, States
 from lyapsweep.rollout import Network
 from lyapsweep.trial import rebuilt
+from lyapsweep.windows import driving
 
 STARTS, STEPS = 32, 256  # orbits, and their steps
 TIMES = [0, *np.unique(np.geomspace(1, STEPS, 32).astype(int)).tolist()]  # of candidates: early ones are still moving
@@ -51,8 +52,9 @@ def of_network(
     """The points of one freely running network: as `config` draws it, or with a final record's `weights`.
 
     Candidates lie on free runs from states inferred from held-out observations, their transients included: a network
-    that falls into a stable point would otherwise visit nothing else. Of a task: with inputs held at their mean, from
-    the orbits that held-out inputs drive. Raises ValueError where weights do not fit.
+    that falls into a stable point would otherwise visit nothing else. With inputs held at their mean, from orbits that
+    held-out inputs drive: of a task, from zero; of a series, from its inferred states. Raises ValueError where weights
+    do not fit.
     """
     network, known = rebuilt(config, weights)
     if isinstance(known, Task):
@@ -67,8 +69,14 @@ def of_network(
             rest if network.readout.whole else rest._replace(readout=directions(network, torch.from_numpy(rest.orbits)))
         )
     network, test = in_double(network, known)
-    first = torch.linspace(0, len(test) - 1, min(STARTS, len(test))).long()
-    rest = of_map(network.cell, infer(network, test[first]), search, progress)
+    first, inputs = torch.linspace(0, len(test) - 1, min(STARTS, len(test))).long(), test_inputs(known, test)
+    if inputs is None:
+        rest = of_map(network.cell, infer(network, test[first]), search, progress)
+    else:
+        steps = min(STEPS, len(test) // 2)
+        first = torch.linspace(0, len(test) - 1 - steps, len(first)).long()
+        ahead, z = driving(inputs, first[None], steps), infer(network, test[first])
+        rest = of_driven(network.cell, ahead, search=search, progress=progress, start=z)
     return rest._replace(readout=directions(network, torch.from_numpy(rest.orbits)))
 
 
@@ -92,12 +100,14 @@ def of_driven(
     choice: str = "mean",
     search: Search | None = None,
     progress: Progress | None = None,
+    start: States | None = None,
 ) -> Rest:
-    """The points of a population of one that `inputs` drive from zero, with x* held: their "mean", or "zero".
+    """The points of a population of one that `inputs` drive from `start` (zero), x* held: their "mean", or "zero".
 
     Candidates are states on the driven orbits; so the network rests where its inputs take it, and nowhere else.
     """
-    start = torch.zeros(1, inputs.shape[2], map.state, dtype=inputs.dtype, device=inputs.device)
+    if start is None:
+        start = torch.zeros(1, inputs.shape[2], map.state, dtype=inputs.dtype, device=inputs.device)
     orbits = map.orbit(start, inputs, len(inputs)).permute(1, 2, 0, 3)  # population, batch, time, state
     found = find_fixed_points(map, orbits.flatten(1, 2), resting_input(inputs, choice), search or SEARCH, progress)[0]
     return Rest(found, orbits[0].cpu().numpy(), None)
