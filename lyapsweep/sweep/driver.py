@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lyapsweep import tracking
-from lyapsweep.atlas import report
+from lyapsweep.atlas import orbits, report
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome
 from lyapsweep.sweep.account import Summary, counts, known, numbers, overcome, start
@@ -285,7 +285,7 @@ class Drive:
     def draw_atlas(self, notes: list[str]) -> Path | None:
         try:
             table = self.table if self.uri == NONE else links.linked(self.table, self.folder.name, self.uri)
-            return report.write(table, self.folder.atlas)
+            return report.write(orbits.prepared(table, self.folder.path), self.folder.atlas)
         except Exception as error:  # a picture that fails must not hide the results it would have shown
             log.warning("The atlas could not be drawn: %s", error, exc_info=True)
             notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")
