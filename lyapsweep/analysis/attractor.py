@@ -88,6 +88,7 @@ def curves(at: Plane, truth: np.ndarray, generated: np.ndarray, run: int) -> Cur
     """Both orbits as they are drawn; the generated one is several runs of `run` rows, one after the other."""
     wanted = at.stride * MOST_POINTS + at.delay
     truth, generated = np.asarray(truth, float)[:wanted], np.asarray(generated, float)[:wanted]
+    generated = np.where(np.isfinite(generated), generated, np.nan)
     parts = []
     for start in range(0, len(generated), run):
         rows = generated[start : start + run]

@@ -102,7 +102,9 @@ def visited(rest: Rest) -> States:
     states = rest.orbits[:, TIMES].reshape(-1, rest.orbits.shape[-1])
     finite = states[np.isfinite(states).all(axis=1)]
     most = max(1, ROOM // states.shape[1] ** 2)
-    return torch.from_numpy(finite[np.unique(np.linspace(0, len(finite) - 1, min(len(finite), most)).astype(int))])[None]
+    return torch.from_numpy(finite[np.unique(np.linspace(0, len(finite) - 1, min(len(finite), most)).astype(int))])[
+        None
+    ]
 
 
 def visited_regions(map: AbstractMap, z: States) -> dict[str, int] | None:

@@ -42,15 +42,15 @@ def prepared(table: Table, folder: Path, trials: Sequence[str] = ()) -> Table:
     return replace(found, about=found.about | about)
 
 
-def block(view: View, budget: int = BUDGET) -> str:
+def block(view: View) -> str:
     """The orbits as a block of the page; nothing where no trial has an orbit or a network."""
-    told = orbits(view, budget)
+    told = orbits(view, BUDGET)
     if "1" not in told["has"] + told["nets"] and not told["fixed"]:
         return ""
     return packed.block("orbits", json.dumps(told, separators=(",", ":"), allow_nan=False))
 
 
-def orbits(view: View, budget: int = BUDGET) -> dict[str, Any]:
+def orbits(view: View, budget: int) -> dict[str, Any]:
     """What the cards know. `trials` (orbits) and `fixed` (points) are by a trial's position among the finals; `has`
     and `nets` hold 1 for each trial whose record holds orbits, a network; `files` names what commands ask for."""
     about, names = view.table.about, view.finals.frame["trial"].astype(str).tolist()

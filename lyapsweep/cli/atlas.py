@@ -28,7 +28,10 @@ PAGE = "atlas.html"
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="The page.  [default: atlas.html of the results]"
 )
 @click.option(
-    "--trial", "trials", multiple=True, help="Its orbit and fixed points are on the page whatever it weighs; repeatable."
+    "--trial",
+    "trials",
+    multiple=True,
+    help="Its orbit and fixed points are on the page whatever it weighs; repeatable.",
 )
 @click.option("--png", is_flag=True, help="Also write every figure as PNG, into a folder beside the page.")
 @click.option("--svg", is_flag=True, help="Likewise as SVG.")

@@ -62,7 +62,8 @@ class Orbits {
     const plane = truth.delay ? `x(t + ${truth.delay} samples) against x(t)`
       : `principal directions 1 and 2 of the true one (${truth.shares.map(percent).join(" and ")} of its variance)`;
     const every = truth.stride > 1 ? `, one in ${truth.stride} drawn` : "";
-    const outside = own.outside ? ` ${own.outside} generated points lie outside the frame or are not finite.` : "";
+    const drawn = own.x.filter(v => v !== null).length, all = drawn + own.outside;
+    const outside = own.outside ? ` ${own.outside} of ${all} generated points lie outside the frame or are not finite.` : "";
     yield element("p", "small", `True and generated orbit, ${plane}: the first ${truth.samples} samples${every}.${outside}`);
   }
 
