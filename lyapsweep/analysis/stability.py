@@ -1,7 +1,7 @@
 """Where single networks of a sweep rest and how stable they are there: what the atlas says of a trial's fixed points.
 
-Of a piecewise-linear map also whether the regions that the network visits hold the fixed point of their own linear map
-(real) or not (virtual): z = (I - J)^-1 (f(z') - J z') for a state z' of the region, real where f(z) = z.
+Of a piecewise-linear map also whether the regions that orbits and points lie in hold the fixed point of their own
+linear map (real) or not (virtual): z = (I - J)^-1 (f(z') - J z') for a state z' of the region, real where f(z) = z.
 """
 
 from collections.abc import Sequence
@@ -90,7 +90,8 @@ def summary(table: Table, trial: str) -> dict[str, Any]:
     network, _ = in_double(network, known)
     seen = network.readout(torch.from_numpy(fixed.z[:MOST_TOLD])[None])[0] if len(fixed) else torch.empty(0)
     told["points"] = [[kind, x] for kind, x in zip(fixed.kinds, seen.tolist())]
-    return told | {"regions": visited_regions(network.cell, visited(rest))}
+    lain = torch.cat((visited(rest), torch.from_numpy(fixed.z)[None]), dim=1)
+    return told | {"regions": visited_regions(network.cell, lain)}
 
 
 def spread(values: np.ndarray) -> list[float]:

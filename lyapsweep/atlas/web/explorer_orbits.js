@@ -117,8 +117,8 @@ class Orbits {
     const words = [kinds.length ? "" : "None was found", slow ? `${slow} slow ${slow === 1 ? "point" : "points"} besides` : ""];
     const { visited, real, virtual, none } = found.regions ?? {};
     if (visited) {
-      words.push(`Of ${visited} linear regions that its orbits visit, ${real} hold the fixed point of their own linear map (real), `
-        + `${virtual} do not (virtual)${none ? `, ${none} have none` : ""}`);
+      words.push(`Of the ${visited} linear regions that its orbits and these points lie in, ${real} hold the fixed point of `
+        + `their own linear map (real), ${virtual} do not (virtual)${none ? `, of ${none} the map has none` : ""}`);
     }
     words.push(`Sought from ${found.started} states${found.driven ? ", inputs held at their mean" : ""}`);
     yield element("p", "small", words.filter(Boolean).map(w => `${w}.`).join(" "));
@@ -132,6 +132,8 @@ class Orbits {
     if (orbit && !own) said.push(`Orbits of ${count(this.told.trials)} of ${t.count} trials are on this page; this one's is not.`);
     if (!network && !points) said.push("Its record holds no network whose fixed points could be sought.");
     if (network && !points) said.push(`Fixed points of ${count(this.fixed)} of ${t.count} trials are on this page; this one's are not.`);
+    const lacking = [own ? "" : "orbit", points ? "" : "fixed points"].filter(Boolean).join(" and ");
+    if (said.length) yield element("h4", "", lacking[0].toUpperCase() + lacking.slice(1));
     if (said.length) yield element("p", "small lacking", said.join(" "));
     if (experiment && ((orbit && !own) || (network && !points))) {
       yield* written("A page that shows them:", command("atlas", experiment, "--trial", t.trial[i]), "command");
