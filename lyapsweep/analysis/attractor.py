@@ -96,9 +96,9 @@ def curves(at: Plane, truth: np.ndarray, generated: np.ndarray, run: int) -> Cur
             parts += [at.place(rows)[:: at.stride], np.full((1, 2), np.nan)]
     lines = np.concatenate(parts)[:-1] if parts else np.empty((0, 2))
     with np.errstate(invalid="ignore"):
-        inside = ((lines >= at.low) & (lines <= at.high)).all(axis=1)
+        inside = np.all((lines >= at.low) & (lines <= at.high), axis=1)
     breaks = max(0, len(parts) // 2 - 1)
-    shown = np.where(inside[:, None], lines, np.nan)
+    shown = np.where(np.expand_dims(inside, 1), lines, np.nan)
     return Curves(at.place(truth)[:: at.stride], shown, len(generated), int((~inside).sum()) - breaks)
 
 
@@ -113,14 +113,17 @@ def power(truth: np.ndarray, generated: np.ndarray, run: int, whole: int | None)
     rows = min(rows, pieces * run) // pieces * pieces
     truth, generated = np.asarray(truth, float)[:rows], np.asarray(generated, float)[:rows]
     sigma = SIGMA / whole if whole else 2 / rows
-    moving = truth.std(axis=0) > 0
+    moving = np.flatnonzero(truth.std(axis=0) > 0)
     truth, generated = truth[:, moving], generated[:, moving]
     edges = banded(rows // pieces)
     frequency = np.add.reduceat(np.arange(1, edges[-1]), edges[:-1] - 1) / np.diff(edges) / (rows // pieces)
     dead = not np.isfinite(generated).all() or bool((generated.std(axis=0) <= CONSTANT * truth.std(axis=0)).any())
-    found = [np.full(len(frequency), np.nan) if lost else bands(series, pieces, sigma * rows, edges)
-             for series, lost in ((truth, not moving.any()), (generated, dead))]  # fmt: skip
-    return Power(frequency, *found, sigma)
+    found = [np.full(len(frequency), np.nan)] * 2
+    if len(moving):
+        found[0] = bands(truth, pieces, sigma * rows, edges)
+    if len(moving) and not dead:
+        found[1] = bands(generated, pieces, sigma * rows, edges)
+    return Power(frequency, found[0], found[1], sigma)
 
 
 def banded(rows: int) -> np.ndarray:

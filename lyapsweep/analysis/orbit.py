@@ -17,8 +17,8 @@ SERIES: tuple[Series, Series] = ("truth", "generated")
 
 class Finding(NamedTuple):
     """The first points of `truth` and of one free run, `generated`, (points, 1 | 2 | 3), standardised, and the truth's
-    `low`, `high` with a margin (both (features,)). One feature is drawn against time, three in space, any other number by its first
-    two. `escaped` are the generated points outside that frame or not finite."""
+    `low`, `high` with a margin (both (features,)). One feature is drawn against time, three in space, any other number
+    by its first two. `escaped` are the generated points outside that frame or not finite."""
 
     trial: str
     truth: np.ndarray

@@ -28,6 +28,7 @@ BASE64 = 4 / 3
 LEVELS = 1000  # of either coordinate: finer than a card shows
 BEST = 64  # trials that come before the even ones
 ASKED, FOLDER = "shown", "folder"  # of `about`: trials that must be there, and where the records lie
+LEAST = 16  # rows of an orbit that is drawn
 NONE = np.empty((0, 0))
 
 
@@ -56,7 +57,7 @@ def orbits(view: View, budget: int) -> dict[str, Any]:
     about, names = view.table.about, view.finals.frame["trial"].astype(str).tolist()
     packer, left, trials = Packer(), Room(budget), {}
     traces = view.finals.traces
-    has = [i for i, t in enumerate(traces) if min(len(t.get(k, ())) for k in ("truth", "generated")) > 2]
+    has = [i for i, t in enumerate(traces) if min(len(t.get(k, ())) for k in ("truth", "generated")) >= LEAST]
     among = set(has)
     for i in order(view, has):
         entry = packer.entry(traces[i])
