@@ -9,9 +9,11 @@ from test_rest import bits, config, sweep
 from lyapsweep import systems
 from lyapsweep.analysis import attractor, stability
 from lyapsweep.analysis.rest import of_network
+from lyapsweep.atlas import orbits
 from lyapsweep.cells import CELLS
 from lyapsweep.measures.power_spectrum import hellinger, spectral_distance
 from lyapsweep.registry import UnknownName
+from lyapsweep.trial import rebuilt, run_trial
 
 
 def lorenz(length=2000):
@@ -82,6 +84,19 @@ def test_power_peaks_at_the_frequency_and_is_that_of_d_h():
     edges = attractor.banded(2000)
     counts = np.diff(edges)
     np.testing.assert_allclose((found.truth * counts).sum(), fine[0].mean(axis=0)[1 : edges[-1]].sum(), rtol=1e-12)
+
+
+def test_a_record_says_where_its_free_runs_begin():
+    point = config().changed({"training/steps": 1, "lyapunov/steps": 20, "lyapunov/warmup": 5})
+    *_, last = run_trial(point)
+    assert last.traces["runs"].tolist() == [0, 30, 60, 90, 120]
+    assert len(last.traces["generated"]) == 150
+    older = {k: v for k, v in last.traces.items() if k != "runs"}
+    assert orbits.runs(last.traces) == orbits.runs(older) == (30, 150)
+    network, _ = rebuilt(point, last.weights)  # whose states are what it shows
+    rows = torch.from_numpy(last.traces["generated"]).double()
+    off = (network.double().cell.step(rows[None, :-1])[0] - rows[1:]).abs().amax(dim=1)
+    assert (np.flatnonzero(off > 1e-4) + 1).tolist() == [30, 60, 90, 120]
 
 
 @pytest.mark.parametrize(("bad", "alive"), [(np.nan, False), (0.0, False), (1.0, True)])

@@ -44,7 +44,7 @@ def searched(table: Table, trials: Sequence[str] = ()) -> Table:
     for trial in dict.fromkeys((*trials, *best(table))):
         try:
             found[trial] = summary(table, trial)
-        except (ValueError, OSError) as reason:  # no weights; data that this machine lacks; nothing finite
+        except (ValueError, OSError, RuntimeError, ImportError) as reason:  # no weights, nothing finite, data elsewhere
             found[trial] = {"error": str(reason)}
     return replace(table, about=table.about | {KEY: found}) if found else table
 

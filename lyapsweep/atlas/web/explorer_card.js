@@ -29,6 +29,8 @@ class Card {
     Object.assign(this, { trials, pick, close, orbits: null });
     this.aside = element("aside", "card");
     this.aside.setAttribute("aria-live", "polite");
+    this.aside.setAttribute("aria-label", "Trials of a place");
+    this.aside.tabIndex = 0;  // long cards are scrolled, by keyboard too
     this.empty();
   }
 
