@@ -16,8 +16,8 @@ from lyapsweep.registry import UnknownName
 from lyapsweep.trial import rebuilt, run_trial
 
 
-def lorenz(length=2000):
-    return made_up_evidence.lorenz(length, (1.0, 1.0, 20.0))
+def lorenz(length=2000, dt=0.02):
+    return made_up_evidence.lorenz(length, (1.0, 1.0, 20.0), dt)
 
 
 def henon(length=1500):
@@ -45,10 +45,11 @@ def test_the_plane_holds_the_first_principal_directions_whatever_their_sign():
 def test_flows_are_curves_and_maps_are_dots_of_consecutive_samples():
     flow, map = attractor.plane(lorenz()), attractor.plane(henon())
     assert (flow.dot, map.dot, map.stride) == (False, True, 1)
-    slow = attractor.plane(np.repeat(lorenz(500), 4, axis=0) + 0.01 * wave(0.01, 2000, 3))
-    assert slow.stride > 1
-    drawn = attractor.curves(slow, wave(0.01, 2000, 3), wave(0.01, 2000, 3), 2000)
-    np.testing.assert_array_equal(drawn.truth, slow.place(wave(0.01, 2000, 3))[:: slow.stride][: len(drawn.truth)])
+    fine = lorenz(3000, 0.002)
+    slow = attractor.plane(fine)
+    assert slow.stride > 2
+    drawn = attractor.curves(slow, fine, fine, len(fine))
+    np.testing.assert_array_equal(drawn.truth, slow.place(fine)[: drawn.samples : slow.stride])
     assert len(drawn.truth) == -(-drawn.samples // slow.stride) <= attractor.MOST_POINTS
 
 

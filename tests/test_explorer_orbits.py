@@ -21,6 +21,7 @@ from lyapsweep.cli import main
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome, Record
 from lyapsweep.table import Table
+from lyapsweep.trial import run_trial
 
 pytestmark = exploring.NEEDED
 browser = exploring.browser
@@ -108,12 +109,13 @@ def test_a_spectrum_stands_over_its_frequency_and_beside_d_h(browser, tmp_path):
 def test_orbits_that_rest_or_are_lost_are_told(browser, tmp_path):
     resting = np.broadcast_to(TRUTH[:1], TRUTH.shape)
     lost = np.where(np.arange(2000)[:, None] < 150, TRUTH, np.inf)
-    outside = "925 of 1000 generated points lie outside the frame or are not finite"
-    for series, count, words in ((resting, 1000, "it does not move"), (lost, 75, outside)):
+    outside = "850 of 1000 generated points lie outside the frame or are not finite"
+    for series, count, words in ((resting, 1000, "it does not move"), (lost, 150, outside)):
         with opened(browser, written(moving({"generated": series}), tmp_path)) as tab:
             kept(tab, *HERE)
             found, _ = vertices(tab, "orbit path.generated")
             assert len(found) == count
+            assert tab.locator(".card svg.orbit circle.generated").count() == (series is resting)
             assert words in tab.inner_text(".card")
             assert tab.locator(".card svg.power path.true").count() == 1
             assert not tab.get_attribute(".card svg.power path.generated", "d")
@@ -175,6 +177,31 @@ def test_fixed_points_are_those_of_the_search_and_commands_bring_the_others(brow
     with opened(browser, (tmp_path / "results/few/atlas.html").as_uri()) as tab:
         kept(tab, 1, 0)
         assert "● stable" in tab.inner_text(".card")
+
+
+def test_a_task_has_fixed_points_and_no_empty_frames(browser, tmp_path):
+    base = Config.of(
+        {
+            "dataset": {"kind": "flip_flop", "bits": 1, "length": 8, "train": 20, "test": 4},
+            "cell": {"kind": "vanilla", "units": 3},
+            "windows": {"length": None, "batch": 2},
+            "training": {"steps": 1, "report_at": []},
+            "lyapunov": {"steps": 4, "warmup": 2, "orbits": 1},
+            "measures": ["loss"],
+        }
+    )
+    records = [list(run_trial(base.changed({"training/lr": lr})))[-1] for lr in (1e-3, 1e-2)]
+    table = Table.of(records, {"name": "task", "objective": "loss"})
+    with opened(browser, written(orbits.prepared(table, tmp_path), tmp_path)) as tab:
+        heads, said = [], []
+        for i in (0, 1):
+            kept(tab, i, 0)
+            heads.append(tab.locator(".card h4").all_inner_texts())
+            said.append(tab.inner_text(".card"))
+            assert tab.locator(".card svg.motion").count() == 0
+    assert heads == [["Fixed points"]] * 2
+    assert sum("inputs held at their mean" in words for words in said) == 1
+    assert sum("Fixed points of 1 of 2 trials are on this page" in words for words in said) == 1
 
 
 def test_the_budget_holds_what_was_asked_for_then_the_best_then_others_evenly(monkeypatch):

@@ -7,8 +7,8 @@ import numpy as np
 from lyapsweep.measures.power_spectrum import CONSTANT, SIGMA, spectra
 from lyapsweep.timeseries.embedding import autocorrelation_time
 
-MARGIN = 0.2  # of the truth's extent, around it
-NEAR = 0.08  # of the plane's diagonal: steps of a curve that still looks smooth
+MARGIN = 0.15  # of the truth's extent, around it
+NEAR = 0.05  # of the plane's diagonal: steps of a curve that still looks smooth
 FAR = 0.1  # likewise: beyond, neighbouring samples are no curve, and are drawn as dots
 MOST_POINTS = 1000  # of a curve
 BANDS = 96  # of a power spectrum, even in log frequency

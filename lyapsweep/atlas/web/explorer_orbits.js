@@ -51,6 +51,10 @@ class Orbits {
       const [across, up] = [summed(curve.x), summed(curve.y)];
       const d = trail(across.map((v, n) => [x(v), y(up[n])]), truth.dot);
       svg.append(shape("path", { d, class: `${kind}${truth.dot ? " dots" : ""}` }));
+      const seen = across.map((v, n) => [v, up[n]]).filter(([v]) => v !== null);
+      if (seen.length && reach(seen) < this.levels / 100) {  // it rests
+        svg.append(shape("circle", { cx: x(seen.at(-1)[0]), cy: y(seen.at(-1)[1]), r: 3.5, class: kind }));
+      }
     }
     const inside = ([, a, b]) => Math.min(a, b) >= 0 && Math.max(a, b) <= this.levels;
     for (const [kind, a, b] of (points?.points ?? []).filter(inside)) {
@@ -70,7 +74,7 @@ class Orbits {
   *power(i, own) {
     const truth = this.truths[own.truth], dt = this.trials.data.dt?.[i];
     const [per, unit] = Number.isFinite(dt) ? [dt, "cycles per unit time"] : [1, "cycles per step"];
-    const { width, pad } = BOX, height = 150, left = 30, bottom = 30;
+    const { width, pad } = BOX, height = 150, left = 37, bottom = 30;
     const shown = [...truth.power, ...own.power].filter(v => v !== null);
     if (!shown.length) return;
     const ends = [Math.min(...shown), Math.max(...shown)].map(v => v / 100), span = ends[1] - ends[0] || 1;
@@ -132,7 +136,7 @@ class Orbits {
     if (orbit && !own) said.push(`Orbits of ${count(this.told.trials)} of ${t.count} trials are on this page; this one's is not.`);
     if (!network && !points) said.push("Its record holds no network whose fixed points could be sought.");
     if (network && !points) said.push(`Fixed points of ${count(this.fixed)} of ${t.count} trials are on this page; this one's are not.`);
-    const lacking = [own ? "" : "orbit", points ? "" : "fixed points"].filter(Boolean).join(" and ");
+    const lacking = [own || !this.any ? "" : "orbit", points ? "" : "fixed points"].filter(Boolean).join(" and ");
     if (said.length) yield element("h4", "", lacking[0].toUpperCase() + lacking.slice(1));
     if (said.length) yield element("p", "small lacking", said.join(" "));
     if (experiment && ((orbit && !own) || (network && !points))) {
@@ -145,6 +149,12 @@ class Orbits {
   }
 }
 
+/** How far points reach in the wider direction. */
+const reach = points => Math.max(...[0, 1].map(k => {
+  const values = points.map(p => p[k]);
+  return Math.max(...values) - Math.min(...values);
+}));
+
 function picture(words, kind, width, height) {
   const svg = shape("svg", { viewBox: `0 0 ${width} ${height.toFixed(0)}`, class: `motion ${kind}`, role: "img" });
   svg.setAttribute("aria-label", words);
@@ -154,13 +164,13 @@ function picture(words, kind, width, height) {
 const legend = () => element("p", "legend", null, ...["true", "generated"].map(kind =>
   element("span", kind, null, element("i"), kind)));
 
-/** [exponent, words] of the powers of ten between two exponents, at most five. */
+/** [exponent, words] of the powers of ten between two exponents, at most five; of few also twice and five times them. */
 function tens(low, high) {
   const first = Math.ceil(low), count = Math.floor(high) - first + 1, step = Math.max(1, Math.ceil(count / 5));
-  return Array.from({ length: Math.max(0, Math.ceil(count / step)) }, (_, k) => {
-    const power = first + k * step;
-    return [power, Math.abs(power) <= 2 ? digits(10 ** power) : `10${superscript(power)}`];
-  });
+  const named = power => Math.abs(power) <= 2 ? digits(10 ** power) : `10${superscript(power)}`;
+  if (count > 1) return Array.from({ length: Math.ceil(count / step) }, (_, k) => [first + k * step, named(first + k * step)]);
+  const finer = [first - 1, first].flatMap(power => [1, 2, 5].map(k => [power + Math.log10(k), digits(k * 10 ** power)]));
+  return finer.filter(([at]) => at >= low && at <= high);
 }
 
 const superscript = n => String(n).replaceAll("-", "⁻").replace(/\d/g, d => "⁰¹²³⁴⁵⁶⁷⁸⁹"[d]);
