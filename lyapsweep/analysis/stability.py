@@ -66,11 +66,12 @@ def best(table: Table) -> list[str]:
 
 @torch.no_grad()
 def summary(table: Table, trial: str) -> dict[str, Any]:
-    """{"points", "kinds", "slow", "started", "regions"} of the network that a trial's last record holds, as plain JSON.
+    """What a search of the network in a trial's last record found, as plain JSON.
 
-    `kinds` is {kind: [how many, smallest and largest of their largest |lambda|]}; `points` lists [kind, observation]
-    of fixed points, standardised (empty of a task). `regions` is `visited_regions`, None where the map is not
-    piecewise linear or runs on inputs. Raises `TooFew` where there are no weights or no finite state.
+    `kinds` is {kind: [how many, smallest and largest of their largest |lambda|]}, `slow` and `far` are numbers of
+    points, `started` of candidates; `points` lists [kind, observation] of fixed points, standardised (empty of a
+    task, which is `driven`). `regions` is `visited_regions`, None where the map is not piecewise linear or runs on
+    inputs. Raises `TooFew` where there are no weights or no finite state.
     """
     config, weights = network_of(table, trial)
     rest = of_network(config, weights)

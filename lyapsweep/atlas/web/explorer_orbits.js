@@ -31,13 +31,14 @@ class Orbits {
   constructor(told, trials) {
     Object.assign(this, told, { told, trials });
     this.any = told.has.includes("1");
+    this.inside = ([, a, b]) => Math.min(a, b) >= 0 && Math.max(a, b) <= told.levels;
   }
 
   *card(i) {
     const own = this.told.trials[i], points = this.fixed[i];
     if (own) yield* this.orbit(i, own, points);
     if (own) yield* this.power(i, own);
-    if (points) yield* this.resting(i, points);
+    if (points) yield* this.resting(points);
     yield* this.missing(i, own, points);
   }
 
@@ -56,8 +57,7 @@ class Orbits {
         svg.append(shape("circle", { cx: x(seen.at(-1)[0]), cy: y(seen.at(-1)[1]), r: 3.5, class: kind }));
       }
     }
-    const inside = ([, a, b]) => Math.min(a, b) >= 0 && Math.max(a, b) <= this.levels;
-    for (const [kind, a, b] of (points?.points ?? []).filter(inside)) {
+    for (const [kind, a, b] of (points?.points ?? []).filter(this.inside)) {
       svg.append(shape("text", { x: x(a), y: y(b), class: "rest", "text-anchor": "middle", dy: ".35em" }, MARKS[kind]));
     }
     yield element("h4", "", "Orbit");
@@ -106,7 +106,7 @@ class Orbits {
     yield element("p", "small", `${distance}Share of the power${mean}, smoothed by a Gaussian of ${digits(truth.sigma / per)} ${unit}.${still}`);
   }
 
-  *resting(i, found) {
+  *resting(found) {
     yield element("h4", "", "Fixed points");
     if (found.error) {
       yield element("p", "small", `They could not be sought here: ${found.error}`);
@@ -119,6 +119,8 @@ class Orbits {
         kinds.map(([kind, [n, ...ends]]) => [`${MARKS[kind]} ${kind}`, digits(n), range(ends)]));
     }
     const words = [kinds.length ? "" : "None was found", slow ? `${slow} slow ${slow === 1 ? "point" : "points"} besides` : ""];
+    const out = found.points.filter(point => !this.inside(point)).length;
+    if (out) words.push(`${out} of these lie outside the frame of the orbit`);
     const { visited, real, virtual, none } = found.regions ?? {};
     if (visited) {
       words.push(`Of the ${visited} linear regions that its orbits and these points lie in, ${real} hold the fixed point of `
