@@ -4,6 +4,7 @@ A planted network makes the series, so that with its own weights every run under
 """
 
 import json
+from dataclasses import replace
 
 import mlflow
 import numpy as np
@@ -15,6 +16,8 @@ from mlflow.models import Model
 
 from lyapsweep import evaluation
 from lyapsweep.analysis.rest import of_network
+from lyapsweep.analysis.stability import summary
+from lyapsweep.atlas import report
 from lyapsweep.cli import main
 from lyapsweep.config import Config
 from lyapsweep.datasets import BadSeries, Series, build
@@ -24,6 +27,7 @@ from lyapsweep.forcing.growth import PROXIES
 from lyapsweep.objectives import ForcedWindows
 from lyapsweep.record import Record
 from lyapsweep.registry import UnknownName
+from lyapsweep.table import Table
 from lyapsweep.tracking.forecast import write
 from lyapsweep.trial import build as network_of
 from lyapsweep.trial import force, network_spectrum, run_trials, sizes
@@ -282,6 +286,16 @@ def test_fixed_points_are_sought_with_the_inputs_at_their_mean(tmp_path):
     mean = driving(s, first, min(256, len(x) // 2)).mean(dim=(0, 1))[None, None]
     z = torch.as_tensor(found.fixed.z)[None]
     torch.testing.assert_close(network.cell.step(z, mean), z, atol=1e-9, rtol=0)
+
+
+def test_the_atlas_shows_a_driven_trial(tmp_path):
+    data = {"kind": "recorded", "path": linear(tmp_path / "driven.csv"), "inputs": ["drive"]}
+    table = Table.of(list(run_trials([config(dataset=data)]))[-1])
+    told = summary(table, table.frame["trial"][0])
+    assert (told["driven"], told["regions"]) == (True, None)
+    assert all(len(x) == 1 for _, x in told["points"])
+    page = report.render(replace(table, about={"objective": "loss", "intent": "map"}))
+    assert "network, running freely" in page
 
 
 def broken(path, rows, value):

@@ -70,7 +70,7 @@ def summary(table: Table, trial: str) -> dict[str, Any]:
 
     `kinds` is {kind: [how many, smallest and largest of their largest |lambda|]}, `slow` and `far` are numbers of
     points, `started` of candidates; `points` lists [kind, observation] of fixed points, standardised (empty of a
-    task, which is `driven`). `regions` is `visited_regions`, None where the map is not piecewise linear or runs on
+    task); a task's network is `driven`, as is that of a series with inputs. `regions` is `visited_regions`, None where the map is not piecewise linear or runs on
     inputs. Raises `TooFew` where there are no weights or no finite state.
     """
     config, weights = network_of(table, trial)
@@ -91,6 +91,8 @@ def summary(table: Table, trial: str) -> dict[str, Any]:
     network, _ = in_double(network, known)
     seen = network.readout(torch.from_numpy(fixed.z[:MOST_TOLD])[None])[0] if len(fixed) else torch.empty(0)
     told["points"] = [[kind, x] for kind, x in zip(fixed.kinds, seen.tolist())]
+    if known.inputs:
+        return told | {"driven": True}
     lain = torch.cat((visited(rest), torch.from_numpy(fixed.z)[None]), dim=1)
     return told | {"regions": visited_regions(network.cell, lain)}
 

@@ -238,8 +238,9 @@ def of_the_best(view: View) -> str:
 
 
 def orbits(view: View) -> str:
-    if view.best is None or view.map == "driven":  # a task's network does not run freely
-        return ""
+    traces = view.finals.traces
+    if view.best is None or (view.map == "driven" and not (traces and "generated" in traces[view.best])):
+        return ""  # a task's network does not run freely
     found = orbit.find(view.table, str(view.finals.frame["trial"].iloc[view.best]))
     truth, generated = (page.chart(orbit.draw(found, which)) for which in orbit.SERIES)
     pair = f"<div><h3>data, held out</h3>{truth}</div><div><h3>network, running freely</h3>{generated}</div>"
