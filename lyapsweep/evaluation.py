@@ -170,9 +170,7 @@ def predict(network: Network, test: Tensor, steps: int, inputs: Tensor | None = 
     return run.permute(1, 2, 0, 3), cut(test, first, steps)[1:].transpose(0, 1)
 
 
-def on_demand(
-    network: Network, test: Tensor, needs: set[str], inputs: Tensor | None = None
-) -> list[dict[str, Any]]:
+def on_demand(network: Network, test: Tensor, needs: set[str], inputs: Tensor | None = None) -> list[dict[str, Any]]:
     """The evidence that only some measures need, by its name, one a member."""
     made = {"orbit": follow, "errors": forecast_errors}
     found = {name: made[name](network, test, inputs).cpu().numpy() for name in needs}
@@ -219,9 +217,7 @@ def on_attractor(
     return z, None if ahead is None else ahead[lyapunov.warmup :].expand(-1, len(z), -1, -1)
 
 
-def growing(
-    network: Network, test: Tensor, lyapunov: Lyapunov, inputs: Tensor | None
-) -> tuple[np.ndarray, np.ndarray]:
+def growing(network: Network, test: Tensor, lyapunov: Lyapunov, inputs: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
     """Lags, and how tangents of the free run grow over each: (lags,), (population, lags)."""
     z, ahead = on_attractor(network, test, fitted(lyapunov, test, inputs), inputs)
     longest = LONGEST_LAG if ahead is None else min(LONGEST_LAG, len(ahead))

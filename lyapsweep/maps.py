@@ -85,9 +85,10 @@ def autodiff_push(
 class Forced(AbstractMap):
     """A map whose state is pulled toward a target before each step: z <- z + a P (target - z), then f.
 
-    The input row is [a, target] of size 1 + state, and behind them what drives the map itself, where anything does;
-    P (`mask`, zeros and ones over the state) says which directions are forced. The push multiplies forced directions by (1 - a), so a fully forced step (a = 1, P = 1) cuts the chain
-    and its exponents are -inf (Mikhaeil et al. 2022; Hess et al. 2023).
+    The input row is [a, target] of size 1 + state, and behind them what drives the map itself, where anything does; P
+    (`mask`, zeros and ones over the state) says which directions are forced. The push multiplies forced directions by
+    (1 - a), so a fully forced step (a = 1, P = 1) cuts the chain and its exponents are -inf (Mikhaeil et al. 2022; Hess
+    et al. 2023).
     """
 
     def __init__(self, inner: AbstractMap, mask: Float[Tensor, " state"]):

@@ -73,7 +73,7 @@ class Record:
 
     @property
     def spectrum(self) -> Spectrum | None:
-        """The one that says what the network is: closed loop of a series, driven by a task; None before any."""
+        """The one that says what the network is: in closed loop, or driven by inputs; None before any."""
         return self.spectra.get("closed loop") or self.spectra.get("driven")
 
     @property

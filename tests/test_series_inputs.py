@@ -227,7 +227,7 @@ def test_a_driven_recording_is_learned_by_the_command_and_only_with_its_input(tm
 
 
 def test_a_system_driven_by_noise_is_learned_only_by_inputs_of_the_right_moment(tmp_path):
-    """Where data replace the whole state at every step nothing is remembered: an input a row early or late is no help."""
+    """Where data replace the state at every step nothing is remembered: an input a row early or late is no help."""
     losses = {}
     for shift in (-1, 0, 1):
         data = {"kind": "recorded", "path": linear(tmp_path / f"{shift}.csv", shift), "inputs": ["drive"]}
@@ -262,7 +262,9 @@ def test_a_model_forecasts_under_the_inputs_to_come_in_the_units_of_the_data(tmp
         w.data.copy_(torch.as_tensor(record.weights[name]))
     x, s = held_out(series)
     known, _ = evaluation.predict(network, x[:9], 4, s[:9])
-    rows = np.c_[series.test[:5] * series.std + series.mean, series.test_inputs[:5] * series.input_std + series.input_mean]
+    rows = np.c_[
+        series.test[:5] * series.std + series.mean, series.test_inputs[:5] * series.input_std + series.input_mean
+    ]
     frame = pd.DataFrame(rows, columns=["x", "drive"])
     frame.loc[1:, "x"] = np.nan
     forecast = model.predict(frame)
@@ -270,7 +272,7 @@ def test_a_model_forecasts_under_the_inputs_to_come_in_the_units_of_the_data(tmp
     expected = known[0, 0].detach().numpy() * series.std + series.mean
     np.testing.assert_allclose(forecast, expected, atol=1e-10)
     for lacking in (frame[:1], frame[1:], frame.assign(drive=np.nan)):
-        with pytest.raises(ValueError, match="driven by drive: a row observed in full must be followed by one for each"):
+        with pytest.raises(ValueError, match="driven by drive: a row observed in full must be followed by a row"):
             model.predict(lacking)
     assert len(model.predict(model.input_example)) == 1
 
@@ -310,7 +312,11 @@ def broken(path, rows, value):
     ("settings", "error", "words"),
     [
         ({"inputs": ["drve"]}, UnknownName, r"driven.csv: No column is called 'drve'. Did you mean 'drive'\?"),
-        ({"inputs": ["drive"], "columns": ["x", "drive"]}, BadSeries, "driven.csv: input 'drive' is also a column to pre"),
+        (
+            {"inputs": ["drive"], "columns": ["x", "drive"]},
+            BadSeries,
+            "driven.csv: input 'drive' is also a column to pre",
+        ),
         ({"inputs": ["drive", 1], "columns": ["x"]}, BadSeries, "driven.csv: input 'drive' is named twice"),
         ({"inputs": ["x", "drive"]}, BadSeries, "driven.csv: every column is an input"),
     ],
@@ -333,7 +339,10 @@ def test_an_input_with_a_gap_or_that_never_changes_is_refused_by_file_and_column
 
 
 def test_inputs_of_a_series_made_by_hand_fit_its_rows():
-    rows, about = np.ones((10, 1)), {"dt": 1.0, "names": ("x",), "mean": np.zeros(1), "std": np.ones(1), "source": "here"}
+    rows, about = (
+        np.ones((10, 1)),
+        {"dt": 1.0, "names": ("x",), "mean": np.zeros(1), "std": np.ones(1), "source": "here"},
+    )
     with pytest.raises(BadSeries, match=r"here: the inputs of the test part must be \(10, 1\)"):
         Series(rows, rows, train_inputs=rows, test_inputs=rows[1:], **about)
     with pytest.raises(BadSeries, match=r"here: 10 values of the inputs of the test part .* row 0, column 'input 0'"):

@@ -69,14 +69,13 @@ def of_network(
             rest if network.readout.whole else rest._replace(readout=directions(network, torch.from_numpy(rest.orbits)))
         )
     network, test = in_double(network, known)
-    first, inputs = torch.linspace(0, len(test) - 1, min(STARTS, len(test))).long(), test_inputs(known, test)
-    if inputs is None:
-        rest = of_map(network.cell, infer(network, test[first]), search, progress)
+    steps = min(STEPS, len(test) // 2) if known.inputs else 0  # none goes on after the inputs
+    first = torch.linspace(0, len(test) - 1 - steps, min(STARTS, len(test))).long()
+    starts, ahead = infer(network, test[first]), driving(test_inputs(known, test), first[None], steps)
+    if ahead is None:
+        rest = of_map(network.cell, starts, search, progress)
     else:
-        steps = min(STEPS, len(test) // 2)
-        first = torch.linspace(0, len(test) - 1 - steps, len(first)).long()
-        ahead, z = driving(inputs, first[None], steps), infer(network, test[first])
-        rest = of_driven(network.cell, ahead, search=search, progress=progress, start=z)
+        rest = of_driven(network.cell, ahead, search=search, progress=progress, start=starts)
     return rest._replace(readout=directions(network, torch.from_numpy(rest.orbits)))
 
 

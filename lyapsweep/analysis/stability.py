@@ -70,8 +70,8 @@ def summary(table: Table, trial: str) -> dict[str, Any]:
 
     `kinds` is {kind: [how many, smallest and largest of their largest |lambda|]}, `slow` and `far` are numbers of
     points, `started` of candidates; `points` lists [kind, observation] of fixed points, standardised (empty of a
-    task); a task's network is `driven`, as is that of a series with inputs. `regions` is `visited_regions`, None where the map is not piecewise linear or runs on
-    inputs. Raises `TooFew` where there are no weights or no finite state.
+    task); a network that a task or a series' inputs drive is `driven`. `regions` is `visited_regions`, None where the
+    map is not piecewise linear or runs on inputs. Raises `TooFew` where there are no weights or no finite state.
     """
     config, weights = network_of(table, trial)
     rest = of_network(config, weights)

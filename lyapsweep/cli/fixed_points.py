@@ -51,7 +51,8 @@ def command(what: str, changes: dict[str, Any], results: Path, as_json: bool, pl
     """Fixed and slow points, the eigenvalues of the map there, and how much like a line attractor they are.
 
     WHAT is a system, a YAML config (its network as initialised), a record file (its network as trained), or the
-    weights of a torch.nn.RNN, LSTM or GRU, which --input drives. The results folder of a sweep, or its name below
+    weights of a torch.nn.RNN, LSTM or GRU, which --input drives. Where inputs drive a network they are held at their
+    mean. The results folder of a sweep, or its name below
     --results, gives a census: how many points of which kind each trained network has.
     """
     small_networks()

@@ -28,9 +28,10 @@ def recorded(
 
     `columns` are to be predicted, by name or by position from 0 (all but the inputs where None); `inputs` drive the
     system from outside and are given: the input of a row drives the step that leads to the row. The first `skip` rows
-    of data are left out. `dimension` > 1 embeds each column x in its past, x(t), x(t - delay), ..., x(t - (dimension - 1) delay), delays in rows (Takens 1981). `standardise` is
-    `column`, `global` or `none`, see `series.scaled`. `lambda_max` is the largest exponent of the true dynamics in
-    nats per unit time where the user knows it; nobody else does.
+    of data are left out. `dimension` > 1 embeds each column x in its past, x(t), x(t - delay), ...,
+    x(t - (dimension - 1) delay), delays in rows (Takens 1981). `standardise` is `column`, `global` or `none`, see
+    `series.scaled`. `lambda_max` is the largest exponent of the true dynamics in nats per unit time where the user
+    knows it; nobody else does.
 
     `path` may list several recordings of one system with the same columns: windows never cross from one into the
     next, and the held-out part is the last `test` share of the last one (1 holds it out whole).
@@ -48,7 +49,7 @@ def recorded(
             f"{source}: 0 < test < 1 (or 1: the last of several files), dimension >= 1, delay >= 1 and skip >= 0 must "
             f"hold, but got test={test}, dimension={dimension}, delay={delay}, skip={skip}."
         )
-    names, driving, parts = tables(paths, columns, inputs, skip)
+    names, parts = tables(paths, columns, skip, inputs)
     held_out = round(test * len(parts[-1]))
     pieces = [*parts[:-1], parts[-1][: len(parts[-1]) - held_out]]
     enough(pieces, held_out, test, dimension, delay, source)
@@ -58,7 +59,7 @@ def recorded(
         names,
         source=source,
         dt=dt,
-        inputs=driving,
+        inputs=len(inputs or ()),
         dimension=dimension,
         delay=delay,
         standardise=standardise,
@@ -68,14 +69,14 @@ def recorded(
 
 
 def tables(
-    paths: list[str], columns: list | None, inputs: list | None, skip: int
-) -> tuple[tuple[str, ...], int, list[np.ndarray]]:
-    """The names of the chosen columns, how many of the last are inputs and, a file each, their numbers (rows, columns)."""
-    found, driving, parts = (), [], []
+    paths: list[str], columns: list | None, skip: int, inputs: list | None = None
+) -> tuple[tuple[str, ...], list[np.ndarray]]:
+    """The names of the chosen columns, inputs last, and, a file each, their numbers (rows, columns)."""
+    found, parts = (), []
     for path in paths:
         file = read(path)
         seen, driving = set_apart(columns, inputs, file.names, path)
-        chosen = seen + driving
+        chosen = [*seen, *driving]
         names = tuple(file.names[c] for c in chosen)
         if parts and names != found:
             raise BadSeries(
@@ -84,7 +85,7 @@ def tables(
             )
         found = names
         parts.append(file.numbers(chosen, skip))
-    return found, len(driving), parts
+    return found, parts
 
 
 def enough(pieces: list[np.ndarray], held_out: int, test: float, dimension: int, delay: int, source: str) -> None:

@@ -45,9 +45,10 @@ def jacobians(
     """Df at every state, some steps at a time."""
     _, population, batch, state = z.shape
     some = max(1, MEMORY // (population * batch * state**2))
+    rows = lambda values: values.transpose(0, 1).flatten(1, 2)  # noqa: E731
     for part, driven in zip(z.split(some), repeat(None) if x is None else x.split(some)):
-        rows = [None if values is None else values.transpose(0, 1).flatten(1, 2) for values in (part, driven)]
-        yield map.jacobian(*rows).unflatten(1, (len(part), batch)).transpose(0, 1)
+        J = map.jacobian(rows(part), None if driven is None else rows(driven))
+        yield J.unflatten(1, (len(part), batch)).transpose(0, 1)
 
 
 PROXIES: dict[str, Callable[[AbstractMap, Path, Driving | None], Growth]] = {

@@ -22,7 +22,7 @@ class Evidence:
     exponent                                the network's own largest exponent along such runs, nats per step
     dt                                      time between samples, None where steps are all there is
 
-    Of a series, in the units of the standardised series:
+    Of a series, in the units of the standardised series; where inputs drive it, every run is under the held-out ones:
 
     truth      (time, features)             the held-out series
     reference  (time, features)             another piece of the truth, as long as `truth` where there is that much:
@@ -36,7 +36,8 @@ class Evidence:
 
     Of a series, and only where a measure `needs` them, for they take their time:
 
-    orbit      (1.25 time, features)        one free run from the first held-out observation, nothing thrown away
+    orbit      (1.25 time, features)        one free run from the first held-out observation, nothing thrown away; under
+                                            inputs (time - 1, features)
     errors     (horizon,)                   mean squared error of free forecasts of 1 ... horizon steps from every
                                             held-out observation that far before the end
 

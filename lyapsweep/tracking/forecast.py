@@ -66,8 +66,8 @@ class Forecaster:
         values = rows[inputs["names"]].to_numpy(np.float64)
         if not len(values) or not np.isfinite(values).all():
             raise ValueError(
-                f"The network is driven by {', '.join(inputs['names'])}: a row observed in full must be followed by one "
-                f"for each step to forecast, which holds these inputs and no observations (NaN)."
+                f"The network is driven by {', '.join(inputs['names'])}: a row observed in full must be followed by a "
+                f"row for each step to forecast, which holds these inputs and no observations (NaN)."
             )
         return torch.as_tensor((values - inputs["mean"]) / inputs["std"])[:, None, None]
 
