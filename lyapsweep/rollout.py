@@ -102,7 +102,7 @@ def segmented(
 
 
 def beside(inputs: Driving, cuts: list[int], length: int) -> Float[Tensor, "length #population rows inputs"]:
-    """The inputs of the `length` steps after each cut, side by side; of a segment that ends sooner the rest is unused."""
+    """The inputs of `length` steps after each cut, side by side; of a segment that ends sooner the rest is unused."""
     steps = torch.tensor(cuts, device=inputs.device) + torch.arange(length, device=inputs.device)[:, None]
     return inputs[steps.clamp(max=len(inputs) - 1)].transpose(1, 2).flatten(2, 3)
 

@@ -105,7 +105,7 @@ def test_every_free_run_under_the_held_out_inputs_is_the_series_itself():
     torch.testing.assert_close(got[0], came, atol=1e-12, rtol=0)
     torch.testing.assert_close(evaluation.follow(network, x, s)[0], x[1:], atol=1e-12, rtol=0)
     assert evaluation.forecast_errors(network, x, s).max() < 1e-24
-    windows = Windows(length=30)
+    windows = Windows(length=20)
     a = force([config()]).nominal(0)
     assert evaluation.window_losses(network, a, x, windows, s).max() < 1e-24
     for shift in (-1, 1):  # and with inputs of another moment none of them is
@@ -336,6 +336,13 @@ def test_an_input_with_a_gap_or_that_never_changes_is_refused_by_file_and_column
     broken(path, range(1, 1501), 2.5)
     with pytest.raises(BadSeries, match=r"driven.csv: column 'drive' is constant \(2.5\) in the training part"):
         build("recorded", path=str(path), inputs=["drive"])
+
+
+def test_a_column_of_a_simulated_system_may_drive():
+    whole = build("simulated", system="duffing", length=300)
+    driven = build("simulated", system="duffing", length=300, inputs=[whole.names[-1]])
+    assert (driven.names, driven.input_names) == (whole.names[:-1], whole.names[-1:])
+    np.testing.assert_allclose(np.c_[driven.test, driven.test_inputs], whole.test)
 
 
 def test_inputs_of_a_series_made_by_hand_fit_its_rows():
