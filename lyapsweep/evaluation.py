@@ -41,7 +41,7 @@ def evaluate(
 ) -> list[tuple[dict[str, Spectrum], Evidence]]:
     """Spectra by map and evidence, one pair a member."""
     network, test = in_double(network, series)
-    inputs, lyapunov = test_inputs(series, test), progress.lyapunov(configs[0])
+    inputs, lyapunov = held_out_inputs(series, test), progress.lyapunov(configs[0])
     strengths, norms = progress.strengths, progress.gradient_norms
     generated = generate(network, test, inputs)
     forecasts, targets = predict(network, test, horizon(series, len(test)), inputs)
@@ -87,7 +87,7 @@ def free_spectra(network: Network, series: Series, lyapunov: Lyapunov) -> list[S
     Under the held-out inputs where there are any: J_t = df/dz at (z_t, s_{t+1}).
     """
     network, test = in_double(network, series)
-    inputs = test_inputs(series, test)
+    inputs = held_out_inputs(series, test)
     lyapunov = fitted(lyapunov, test, inputs)
     z, ahead = on_attractor(network, test, lyapunov, inputs)
     plan = counted(lyapunov, z.shape[-1])
@@ -109,7 +109,7 @@ def in_double(network: Network, series: Series) -> tuple[Network, Tensor]:
     return network, torch.as_tensor(series.test, dtype=torch.float64, device=next(network.parameters()).device)
 
 
-def test_inputs(series: Series, test: Tensor) -> Tensor | None:
+def held_out_inputs(series: Series, test: Tensor) -> Tensor | None:
     """What drove the test part (time, inputs), beside it; None where nothing did."""
     return torch.as_tensor(series.test_inputs).to(test) if series.inputs else None
 

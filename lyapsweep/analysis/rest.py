@@ -15,7 +15,7 @@ from lyapsweep.dynamics import Found, Search, find_fixed_points, resting_input
 from lyapsweep.dynamics.descent import Progress
 from lyapsweep.dynamics.fixed_points import bounded
 from lyapsweep.dynamics.line import Line, line_scores
-from lyapsweep.evaluation import in_double, infer, test_inputs
+from lyapsweep.evaluation import held_out_inputs, in_double, infer
 from lyapsweep.maps import AbstractMap, States
 from lyapsweep.rollout import Network
 from lyapsweep.trial import rebuilt
@@ -71,7 +71,7 @@ def of_network(
     network, test = in_double(network, known)
     steps = min(STEPS, len(test) // 2) if known.inputs else 0  # none goes on after the inputs
     first = torch.linspace(0, len(test) - 1 - steps, min(STARTS, len(test))).long()
-    starts, ahead = infer(network, test[first]), driving(test_inputs(known, test), first[None], steps)
+    starts, ahead = infer(network, test[first]), driving(held_out_inputs(known, test), first[None], steps)
     if ahead is None:
         rest = of_map(network.cell, starts, search, progress)
     else:

@@ -57,12 +57,12 @@ class Series:
                 raise BadSeries(f"{self.source}: the {part} part must be (time, features), but is {values.shape}.")
             self.finite(f"the {part} part", values, self.names)
         for part, values, inputs in (("train", self.train, self.train_inputs), ("test", self.test, self.test_inputs)):
-            if inputs is None:
+            if not self.inputs:
                 continue
-            if inputs.shape != (len(values), self.inputs):
+            if inputs is None or inputs.shape != (len(values), self.inputs):
                 raise BadSeries(
                     f"{self.source}: the inputs of the {part} part must be ({len(values)}, {self.inputs}), a row for "
-                    f"each of its observations, but are {inputs.shape}."
+                    f"each of its observations, but are {None if inputs is None else inputs.shape}."
                 )
             self.finite(f"the inputs of the {part} part", inputs, self.input_names)
         if not self.dt > 0:
