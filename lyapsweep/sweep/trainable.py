@@ -15,9 +15,10 @@ from ray import tune
 from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
 from lyapsweep.process import small_networks
+from lyapsweep.provenance import versions
 from lyapsweep.record import Outcome, Record
 from lyapsweep.sweep.packing import cut
-from lyapsweep.trial import run_trials, versions
+from lyapsweep.trial import run_trials
 
 
 class Pack(tune.Trainable):
