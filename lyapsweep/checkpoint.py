@@ -63,7 +63,9 @@ class Checkpoint:
     def save(self, path: Path, made: Mapping[str, Any]) -> None:
         """Write it whole or not at all; `made` says what must be the same where it is taken up."""
         told = {"members": list(self.members), "seconds": self.seconds, "continued": list(self.continued)}
-        arrays = {name: np.asarray(value.cpu().numpy(), order="C") for name, value in self.state.items()}
+        arrays: dict[str, Any] = {
+            name: np.asarray(value.cpu().numpy(), order="C") for name, value in self.state.items()
+        }
         header = json.dumps({"format": FORMAT, "made": made, "arrays": shapes(arrays)} | told)
         try:
             path.parent.mkdir(exist_ok=True)
@@ -110,11 +112,12 @@ class Shelf:
                it goes on from its rows of theirs
     known      members whose end is recorded. Nothing is taken up in which others have ended: their record is missing
 
-    `note` says why checkpoints that there were have not been used.
+    `taken` is the step that training went on from, `note` says why a checkpoint that there was has not been used.
     """
 
     def __init__(self, folder: Path, cut_from: Sequence[str] = (), known: Collection[str] = ()):
         self.folder, self.cut_from, self.known = folder, list(cut_from), set(known)
+        self.taken: int | None = None
         self.note = ""
 
     def part(self, whole: Sequence[str]) -> "Shelf":
@@ -134,6 +137,7 @@ class Shelf:
                 self.note = f"{self.folder / file} is not used: {error}."
                 log.warning("%s", self.note)
                 continue
+            self.taken = found.step
             return replace(found, continued=[*found.continued, found.step])
         return Checkpoint(members)
 

@@ -5,7 +5,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +16,7 @@ from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum, strict
 
 SCHEMA = 1
+ENDED = ("error", "traceback", "interrupted")  # what a record says that was ended from outside
 
 
 class Outcome(StrEnum):
@@ -154,6 +155,12 @@ def latest(folder: Path, trial: str) -> Record | None:
     """A trial's last record; None before its first."""
     file = max(folder.glob(f"{trial}-*.npz"), default=None)
     return Record.load(file) if file else None
+
+
+def reopened(record: Record) -> Record:
+    """The record as it was before the trial was ended from outside: training goes on after it."""
+    told = {k: v for k, v in record.provenance.items() if k not in ENDED}
+    return replace(record, outcome=Outcome.RUNNING, provenance=told)
 
 
 def load_folder(folder: Path | str) -> Iterable[Record]:

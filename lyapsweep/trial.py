@@ -36,9 +36,9 @@ TRACE_POINTS = 500  # at most, of a training curve
 ORBIT_POINTS = 2000  # of true and generated series kept for pictures
 
 
-def run_trial(config: Config, device: str = "cpu") -> Iterator[Record]:
+def run_trial(config: Config, device: str = "cpu", shelf: Shelf | None = None) -> Iterator[Record]:
     """The records of one config."""
-    for records in run_trials([config], device):
+    for records in run_trials([config], device, shelf):
         yield from records
 
 

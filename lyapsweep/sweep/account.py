@@ -56,9 +56,13 @@ def version(package: str) -> str | None:
         return None
 
 
-def overcome(lost: Counter[Loss], scribe: Scribe | None) -> str:
-    """What went wrong and cost no trial: packs that were trained again, a tracking server that was away."""
+def overcome(lost: Counter[Loss], continued: Counter[bool], scribe: Scribe | None) -> str:
+    """What went wrong and cost no trial: packs that were cut short, a tracking server that was away."""
     notes = [f"{plural(n, 'pack')} came back unfinished because {why.value}." for why, n in lost.items()]
+    if n := continued[True]:
+        notes.append(f"{plural(n, 'pack')} went on from the last report.")
+    if n := continued[False]:
+        notes.append(f"{plural(n, 'pack')} started over: a checkpoint did not fit.")
     if scribe and scribe.outages:
         notes.append(f"MLflow was away {plural(scribe.outages, 'time')}.")
     return " ".join(notes)

@@ -117,6 +117,7 @@ class Drive:
         last = self.folder.last()
         ended = {trial: record for trial, record in last.items() if settled(record)}
         self.failed = {trial for trial, record in last.items() if record.outcome is Outcome.FAILED}
+        self.ended_before = {t: r for t, r in last.items() if r.outcome.final and t not in ended}
         self.folder.check(ended, [p.config.id for p in self.points] if mapped else None, resume)
         self.board = Board(len(self.points) if mapped else sweep.trials or 0, sweep.direction)
         self.board.known(ended, sweep.objective)
@@ -174,6 +175,7 @@ class Drive:
                 room.wait(math.ceil(self.todo / most), wait_for_nodes(address), stop)
                 searcher = self.searcher(room, "cuda" if gpus else "cpu", stop)
                 self.watch = self.watcher(searcher, limit, stop)
+                self.watch.ended_before = self.ended_before
                 train(self.sweep, self.base, searcher, self.watch, gpus)
         except (Interrupted, KeyboardInterrupt) as reason:
             interrupted, self.why = True, str(reason)
@@ -224,7 +226,8 @@ class Drive:
             supply = planned(split(self.points, self.parts), size, device, self.journal, self.ended, self.failed)
         else:
             supply = hunted(sweep, self.base, self.todo, self.lost, size, device, self.journal)
-        settings = {"records": str(self.folder.records), "objective": sweep.objective, "device": device}
+        places = {"records": str(self.folder.records), "checkpoints": str(self.folder.checkpoints)}
+        settings = places | {"objective": sweep.objective, "device": device}
 
         def room_now() -> int:  # while no node is there Ray asks for a pack each second, and calls nobody else
             self.beat()
@@ -256,6 +259,7 @@ class Drive:
         else:
             short = f"Only {progress.done} of {progress.asked} trials: the space holds no more distinct points."
             notes = [short] if progress.done < progress.asked else []
+            self.folder.forget()
             atlas = self.draw_atlas(notes)
         try:
             about = self.folder.tell({"outcomes": counts(progress)})
@@ -272,7 +276,8 @@ class Drive:
         message = " ".join(notes)
         self.tell(message)
         self.beat(over=True)
-        told = overcome(self.watch.lost if self.watch else Counter(), self.scribe)
+        lost, continued = (self.watch.lost, self.watch.continued) if self.watch else (Counter(), Counter())
+        told = overcome(lost, continued, self.scribe)
         told = " ".join(filter(None, (told, self.refinement.sentence if self.refinement else "")))
         path, told_last = self.folder.path, self.progress(message)
         return Summary(self.folder.name, path, self.uri, told_last, best, atlas, interrupted, message, told)
