@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from driving import in_order, last_records
+from driving import free_port, in_order, last_records, mlflow_server
 from same import same_to_the_bit
-from test_faults import free_port, mlflow_server
 
 from lyapsweep.sweep import load
 from lyapsweep.sweep.packing import packs
