@@ -7,7 +7,6 @@ on a CPU nothing but time depends on whether there is one.
 
 import json
 import logging
-import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -87,7 +86,7 @@ class Checkpoint:
                 raise ValueError("its arrays are not those that it names")
         except FileNotFoundError:
             raise
-        except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except Exception as error:  # numpy and zipfile have many words for it
             raise BadCheckpoint(f"it is broken ({error})") from error
         for what, here in json.loads(json.dumps({"format": FORMAT, **made})).items():
             if found.get(what) != here:
@@ -104,10 +103,10 @@ def name(members: Sequence[str]) -> str:
     return digest({"members": list(members)}) + SUFFIX
 
 
-class Shelf:
-    """Where the checkpoint of a pack lies.
+class Checkpoints:
+    """Where a pack goes on, and where it leaves a checkpoint of its own.
 
-    folder     one file for each pack
+    folder     of one file for each pack
     cut_from   names of the packs that this one is a part of, the nearest first: where it has no checkpoint of its own
                it goes on from its rows of theirs
     known      members whose end is recorded. Nothing is taken up in which others have ended: their record is missing
@@ -120,9 +119,9 @@ class Shelf:
         self.taken: int | None = None
         self.note = ""
 
-    def part(self, whole: Sequence[str]) -> "Shelf":
+    def part(self, whole: Sequence[str]) -> "Checkpoints":
         """For a part of the pack `whole`."""
-        return Shelf(self.folder, [name(whole), *self.cut_from], self.known)
+        return Checkpoints(self.folder, [name(whole), *self.cut_from], self.known)
 
     def latest(self, members: Sequence[str], made: Mapping[str, Any]) -> Checkpoint:
         """What there is to go on from: a pack that begins where that is nothing that fits."""

@@ -9,7 +9,7 @@ import torch
 
 from lyapsweep import datasets
 from lyapsweep.cells import CELLS
-from lyapsweep.checkpoint import Checkpoint, Shelf
+from lyapsweep.checkpoint import Checkpoint, Checkpoints
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets import Series, Task
 from lyapsweep.driven import driven_spectra, examine
@@ -36,19 +36,21 @@ TRACE_POINTS = 500  # at most, of a training curve
 ORBIT_POINTS = 2000  # of true and generated series kept for pictures
 
 
-def run_trial(config: Config, device: str = "cpu", shelf: Shelf | None = None) -> Iterator[Record]:
+def run_trial(config: Config, device: str = "cpu", checkpoints: Checkpoints | None = None) -> Iterator[Record]:
     """The records of one config."""
-    for records in run_trials([config], device, shelf):
+    for records in run_trials([config], device, checkpoints):
         yield from records
 
 
-def run_trials(configs: Sequence[Config], device: str = "cpu", shelf: Shelf | None = None) -> Iterator[list[Record]]:
+def run_trials(
+    configs: Sequence[Config], device: str = "cpu", checkpoints: Checkpoints | None = None
+) -> Iterator[list[Record]]:
     """Train a pack of configs of one shape side by side; yield, at each report, a record for each that still trains.
 
     A diverged member's final record comes at the report after its end, once. Closing the iterator stops the pack.
-    With a `shelf` it goes on after the report of the checkpoint there, and leaves one when it is asked for the next
-    report: by then the records of the last one are kept. Raises ValueError where the configs differ in shape,
-    `BadSeries` or `ConfigError` where the data do not fit, `UnwrittenCheckpoint`.
+    It goes on after the report of the pack's checkpoint, where `checkpoints` hold one, and leaves one there whenever it
+    is asked for the next report: by then the records of the last one are kept. Raises ValueError where the configs
+    differ in shape, `BadSeries` or `ConfigError` where the data do not fit, `UnwrittenCheckpoint`.
     """
     if len({c.shape for c in configs}) != 1:
         raise ValueError(
@@ -58,7 +60,7 @@ def run_trials(configs: Sequence[Config], device: str = "cpu", shelf: Shelf | No
     known = data(first)
     network = build(configs, *sizes(known, first.windows)).to(device)
     made = conditions(network, known)
-    past = shelf.latest(members, made) if shelf else Checkpoint(members)
+    past = checkpoints.latest(members, made) if checkpoints else Checkpoint(members)
     if not past.state:
         floss(network.cell, [c.flossing for c in configs])
     penalties = penalty(network, [c.regularisation for c in configs])
@@ -77,8 +79,8 @@ def run_trials(configs: Sequence[Config], device: str = "cpu", shelf: Shelf | No
             provenance = about(config, known, device, len(configs), seconds(), past.continued)
             records.append(note(config, progress, p, outcome, evidence[p], limits, network, provenance))
         yield records
-        if shelf and 0 < progress.step < first.training.steps:
-            shelf.save(replace(past, state=progress.state(), seconds=seconds()), made)
+        if checkpoints and 0 < progress.step < first.training.steps:
+            checkpoints.save(replace(past, state=progress.state(), seconds=seconds()), made)
 
 
 def data(config: Config) -> Series | Task:

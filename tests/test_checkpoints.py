@@ -8,8 +8,8 @@ import pytest
 import torch
 from same import same_to_the_bit
 
-from lyapsweep import checkpoint
-from lyapsweep.checkpoint import BadCheckpoint, Checkpoint, Shelf, UnwrittenCheckpoint, name
+from lyapsweep import checkpoint, driven, evaluation
+from lyapsweep.checkpoint import BadCheckpoint, Checkpoint, Checkpoints, UnwrittenCheckpoint, name
 from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
 from lyapsweep.objectives import CHUNK, Draws
@@ -42,6 +42,13 @@ TASK = {
 }
 
 
+@pytest.fixture(autouse=True)
+def short_products_of_jacobians(monkeypatch):
+    """Most of the time of so small trials goes into the longest ones."""
+    for module in (evaluation, driven):
+        monkeypatch.setattr(module, "LONGEST_LAG", 20)
+
+
 def pack(content, members=3, **changes):
     config = Config.of(content).changed({k.replace("__", "/"): v for k, v in changes.items()})
     return [config.changed({"seed": s}) for s in range(members)]
@@ -49,7 +56,7 @@ def pack(content, members=3, **changes):
 
 def cut_short(configs, folder, reports, known=()):
     """The records of so many reports of a pack that is lost before the next one is kept."""
-    stream = run_trials(configs, shelf=Shelf(folder, known=known))
+    stream = run_trials(configs, checkpoints=Checkpoints(folder, known=known))
     kept = list(itertools.islice(stream, reports))
     next(stream, None)
     stream.close()
@@ -57,7 +64,7 @@ def cut_short(configs, folder, reports, known=()):
 
 
 def gone_on(configs, folder, ended=()):
-    return [r for records in run_trials(configs, shelf=Shelf(folder, known=ended)) for r in records]
+    return [r for records in run_trials(configs, checkpoints=Checkpoints(folder, known=ended)) for r in records]
 
 
 def assert_same(configs, folder, cuts=(2,)):
@@ -163,8 +170,8 @@ def test_it_goes_on_as_often_as_it_is_cut_short(tmp_path):
 
 def test_nothing_is_written_by_a_pack_without_reports_on_its_way(tmp_path):
     configs = pack(SERIES, 1, training__report_every=None)
-    assert len(gone_on(configs, tmp_path / "shelf")) == 2
-    assert not (tmp_path / "shelf").exists()
+    assert len(gone_on(configs, tmp_path / "checkpoints")) == 2
+    assert not (tmp_path / "checkpoints").exists()
 
 
 # What is not used
@@ -220,18 +227,37 @@ SPOILT = {
 def test_what_does_not_fit_is_noted_and_the_pack_starts_over(left, spoilt):
     (configs, file), (spoil, why) = left, SPOILT[spoilt]
     spoil(file)
-    shelf = Shelf(file.parent)
-    records = next(run_trials(configs, shelf=shelf))
+    checkpoints = Checkpoints(file.parent)
+    records = next(run_trials(configs, checkpoints=checkpoints))
     assert [r.step for r in records] == [0, 0, 0]
-    assert why in shelf.note
-    assert str(file) in shelf.note
+    assert why in checkpoints.note
+    assert str(file) in checkpoints.note
+
+
+def test_a_flipped_bit_is_never_taken_for_a_number(left):
+    """Wherever it is: the file is refused, or says what it said before."""
+    configs, file = left
+    with np.load(file) as whole:
+        made = json.loads(str(whole["header"]))["made"]
+    state, content = Checkpoint.load(file, made).state, file.read_bytes()
+    refused = 0
+    for place in range(0, len(content), 101):
+        file.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
+        try:
+            found = Checkpoint.load(file, made).state
+        except BadCheckpoint:
+            refused += 1
+            continue
+        assert found.keys() == state.keys()
+        assert all(torch.equal(found[k], state[k]) for k in state)
+    assert refused > 100
 
 
 def test_an_own_cell_that_was_edited_starts_over(left):
     """The shapes of its weights are another's, though its config is the same."""
     configs, file = left
     rewritten(file, lambda header, arrays: header["made"]["weights"].update({"cell.W": [9, 9]}))
-    assert next(run_trials(configs, shelf=Shelf(file.parent)))[0].step == 0
+    assert next(run_trials(configs, checkpoints=Checkpoints(file.parent)))[0].step == 0
 
 
 def test_a_member_whose_last_record_was_removed_is_trained_again(tmp_path):
@@ -239,9 +265,9 @@ def test_a_member_whose_last_record_was_removed_is_trained_again(tmp_path):
     configs = pack(SERIES | {"cell": {"kind": "plrnn", "units": 4}}, 2)
     configs[1] = configs[1].changed({"training/lr": 1e200})
     cut_short(configs, tmp_path, 2)
-    shelf = Shelf(tmp_path)
-    records = [r for some in run_trials(configs, shelf=shelf) for r in some]
-    assert f"{configs[1].id} has ended, of which there is no record" in shelf.note
+    checkpoints = Checkpoints(tmp_path)
+    records = [r for some in run_trials(configs, checkpoints=checkpoints) for r in some]
+    assert f"{configs[1].id} has ended, of which there is no record" in checkpoints.note
     assert {r.trial for r in records if r.outcome.final} == {c.id for c in configs}
 
 
@@ -254,23 +280,23 @@ def test_a_part_of_a_pack_goes_on_from_its_rows(tmp_path):
     whole = [r for records in run_trials(configs) for r in records if r.outcome.final]
     cut_short(configs, tmp_path, 2)
     ids = [c.id for c in configs]
-    shelf = Shelf(tmp_path).part(ids)
-    records = [r for some in run_trials(configs[2:], shelf=shelf) for r in some]
+    checkpoints = Checkpoints(tmp_path).part(ids)
+    records = [r for some in run_trials(configs[2:], checkpoints=checkpoints) for r in some]
     assert [r.step for r in records] == [6, 6, 9, 9]
     for member, record in zip(whole[2:], records[2:]):
         np.testing.assert_allclose(record.traces["loss"], member.traces["loss"], rtol=1e-10)
         np.testing.assert_array_equal(record.traces["loss"][:3], member.traces["loss"][:3])
         np.testing.assert_allclose(record.weights["cell.W"], member.weights["cell.W"], rtol=1e-8)
-    alone = Shelf(tmp_path).part(ids).part(ids[2:])  # of a part of the part, which has a checkpoint at update 6
-    assert [r.step for some in run_trials(configs[3:], shelf=alone) for r in some] == [9]
+    alone = Checkpoints(tmp_path).part(ids).part(ids[2:])  # of a part of the part, which has a checkpoint at update 6
+    assert [r.step for some in run_trials(configs[3:], checkpoints=alone) for r in some] == [9]
 
 
 # What cannot be written
 
 
 def test_a_folder_that_cannot_be_written_is_no_fault_of_the_trials(tmp_path):
-    (tmp_path / "shelf").write_text("no folder")
-    stream = run_trials(pack(SERIES, 1), shelf=Shelf(tmp_path / "shelf"))
+    (tmp_path / "checkpoints").write_text("no folder")
+    stream = run_trials(pack(SERIES, 1), checkpoints=Checkpoints(tmp_path / "checkpoints"))
     assert [r.step for r in next(stream)] == [0]
     assert [r.step for r in next(stream)] == [3]
     with pytest.raises(UnwrittenCheckpoint, match="cannot be written"):
@@ -286,7 +312,7 @@ def test_what_was_written_before_survives_a_write_that_ends_half_way(left, monke
 
     before = file.read_bytes()
     monkeypatch.setattr(checkpoint.np, "savez", savez)
-    stream = run_trials(configs, shelf=Shelf(file.parent))
+    stream = run_trials(configs, checkpoints=Checkpoints(file.parent))
     next(stream)
     with pytest.raises(UnwrittenCheckpoint):
         next(stream)

@@ -11,7 +11,7 @@ from driving import in_order, last_records, start, wait_for
 from made_up_sweeps import TINY, written
 from same import same_to_the_bit
 
-from lyapsweep.checkpoint import Shelf
+from lyapsweep.checkpoint import Checkpoints
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome, Record
 from lyapsweep.sweep import Sweep
@@ -110,7 +110,7 @@ def test_a_member_that_raises_costs_its_neighbours_what_came_after_the_last_repo
     configs = [Config.load(tmp_path / "tiny.yaml", {"seed": s}).changed(init) for s in range(4)]
     kept = {}
     latest = lambda trial: max((r for t, r in kept.items() if t[0] == trial), key=lambda r: r.step)  # noqa: E731
-    for records in outlast(configs, "cpu", None, Shelf(tmp_path / "checkpoints"), latest):
+    for records in outlast(configs, "cpu", None, Checkpoints(tmp_path / "checkpoints"), latest):
         kept |= {(r.trial, r.step): r for r in records}
     finals = {r.config.seed: r for r in kept.values() if r.outcome.final}
     assert {seed: (r.outcome, r.step) for seed, r in finals.items()} == {

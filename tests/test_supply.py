@@ -47,7 +47,7 @@ def test_a_member_that_costs_workers_is_found_and_its_neighbours_train(configs, 
     assert lost == losses
 
 
-def short_of_memory(pack, device, shelf):
+def short_of_memory(pack, device, checkpoints):
     """Training for which memory suffices up to three members."""
     hoard = torch.zeros(1)
     hoards.append(weakref.ref(hoard))

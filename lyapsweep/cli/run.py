@@ -18,7 +18,7 @@ from lyapsweep.process import small_networks
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lyapsweep.checkpoint import Shelf
+    from lyapsweep.checkpoint import Checkpoints
     from lyapsweep.config import Config
     from lyapsweep.record import Record
 
@@ -57,7 +57,7 @@ def command(
     Exit status 1 where training diverges. Ctrl-C keeps what was reached, and --resume goes on from there.
     """
     from lyapsweep import datasets
-    from lyapsweep.checkpoint import Shelf
+    from lyapsweep.checkpoint import Checkpoints
     from lyapsweep.config import Config
 
     small_networks()
@@ -68,10 +68,10 @@ def command(
     if record is None:
         datasets.build(**point.dataset)  # made once a process: bad data are found before anything is written
         logbook = None if no_tracking else Logbook(folder, tracking_uri)
-        shelf = Shelf(folder / CHECKPOINTS)
+        checkpoints = Checkpoints(folder / CHECKPOINTS)
         if not resume:
-            shelf.remove([point.id])
-        record, uri = train(point, device, folder, shelf, logbook, out), logbook and logbook.uri
+            checkpoints.remove([point.id])
+        record, uri = train(point, device, folder, checkpoints, logbook, out), logbook and logbook.uri
     else:
         out.print(f"Trial {point.id} has been trained before; --again trains it anew.")
     summarise(record, folder, uri, out)
@@ -124,7 +124,7 @@ class Logbook:
 
 
 def train(
-    config: "Config", device: str, folder: Path, shelf: "Shelf", logbook: Logbook | None, out: "Console"
+    config: "Config", device: str, folder: Path, checkpoints: "Checkpoints", logbook: Logbook | None, out: "Console"
 ) -> "Record":
     """The trial's final record. Every record is saved, logged and printed as it comes.
 
@@ -143,11 +143,11 @@ def train(
 
     try:
         with terminable(), out.status(f"trial {config.id}"):
-            for record in run_trial(config, device, shelf):
+            for record in run_trial(config, device, checkpoints):
                 if last is None and logbook:
                     logbook.scribe.begin(config)
-                if last is None and shelf.taken is not None:
-                    out.print(f"It goes on from step {shelf.taken}.")
+                if last is None and checkpoints.taken is not None:
+                    out.print(f"It goes on from step {checkpoints.taken}.")
                     reopen(config, folder, keep)
                 last = keep(record)
                 tell(record)
@@ -164,7 +164,7 @@ def train(
             logbook.close()
     assert last is not None, "a trial has at least one record"
     if last.outcome is not Outcome.STOPPED:
-        shelf.remove([config.id])
+        checkpoints.remove([config.id])
     return last
 
 

@@ -60,9 +60,9 @@ def run(
     extend         so many points more than the folder's sweep was last asked for; only of a space
     refine         of a grid train coarse points first, then finer ones where trials that lie close disagree
     changes        {path: value} made to the base config
-    resume         go on in a folder that holds records already
+    resume         go on in a folder that holds records already, with packs that were cut short from their last report
     jobs, gpus     packs at a time (as many as there are CPUs), GPUs a pack (a fraction shares one; 0: train on the CPU)
-    time_limit     seconds that a trial may train, with those of its pack; a worker that takes longer is killed
+    time_limit     seconds that a pack may train at a time; one that takes longer is killed and goes on in halves
     address        of a running Ray cluster, else RAY_ADDRESS, else a Ray of this machine's own. The nodes of a cluster
                    must see `results` under the same path
     tracking_uri   else MLFLOW_TRACKING_URI, else `results/mlflow.db`; "none" logs nothing to MLflow

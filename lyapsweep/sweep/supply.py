@@ -30,7 +30,7 @@ def planned(
 ) -> Iterator[list[Config]]:
     """The packs of points that are known beforehand, `parts` (the sweep as first asked, each extension) by themselves.
 
-    A pack is a matter of the plan alone: a resumed sweep trains it whole again where a member has not `ended`, for
+    A pack is a matter of the plan alone: a resumed sweep goes on with it whole where a member has not `ended`, for
     who shares a pack decides the last bit of its numbers. Members that `failed` are tried again by themselves.
     """
     for points in parts:

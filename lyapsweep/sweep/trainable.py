@@ -12,7 +12,7 @@ import ray
 import torch
 from ray import tune
 
-from lyapsweep.checkpoint import Shelf, UnwrittenCheckpoint
+from lyapsweep.checkpoint import Checkpoints, UnwrittenCheckpoint
 from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
 from lyapsweep.process import small_networks
@@ -35,8 +35,10 @@ class Pack(tune.Trainable):
         self.records, self.objective = Path(new_config["records"]), new_config["objective"]
         self.starved: list[int] = []
         known = new_config.get("known", ())
-        self.shelf: Shelf | None = Shelf(Path(new_config["checkpoints"]), new_config.get("cut_from", ()), known)
-        self.stream = outlast(self.configs, new_config["device"], self.starved, self.shelf, self.latest)
+        self.checkpoints: Checkpoints | None = Checkpoints(
+            Path(new_config["checkpoints"]), new_config.get("cut_from", ()), known
+        )
+        self.stream = outlast(self.configs, new_config["device"], self.starved, self.checkpoints, self.latest)
         self.left = {c.id for c in self.configs}.difference(known)
         return True
 
@@ -67,8 +69,8 @@ class Pack(tune.Trainable):
 
     def begun(self) -> dict[str, Any]:
         """With the first report: the step from which training went on, and why it did not where it could have."""
-        shelf, self.shelf = self.shelf, None
-        return {"continued": shelf.taken, "note": shelf.note} if shelf else {}
+        checkpoints, self.checkpoints = self.checkpoints, None
+        return {"continued": checkpoints.taken, "note": checkpoints.note} if checkpoints else {}
 
     def keep(self, record: Record) -> dict[str, Any]:
         """Save a record; what the driver is told of it. Raises OSError where the folder is not there, or full."""
@@ -93,7 +95,7 @@ def outlast(
     configs: Sequence[Config],
     device: str,
     starved: list[int] | None = None,
-    shelf: Shelf | None = None,
+    checkpoints: Checkpoints | None = None,
     latest: Callable[[str], Record | None] = lambda trial: None,
 ) -> Generator[list[Record], None, None]:
     """`run_trials`, with errors as records; to `starved` it adds the sizes of packs for which memory did not suffice.
@@ -102,9 +104,9 @@ def outlast(
     that causes it is alone. Each then goes on from the pack's checkpoint, where there is one, else from step 0.
     `latest` tells a trial's last record of those that were kept. Raises `UnwrittenCheckpoint`.
     """
-    left = {c.id: c for c in configs if shelf is None or c.id not in shelf.known}
+    left = {c.id: c for c in configs if checkpoints is None or c.id not in checkpoints.known}
     try:
-        for records in run_trials(configs, device, shelf):
+        for records in run_trials(configs, device, checkpoints):
             for record in records:
                 if record.outcome.final:
                     left.pop(record.trial, None)
@@ -125,7 +127,7 @@ def outlast(
     if len(configs) == 1:
         yield [failed(c, latest(c.id), said) for c in rest]
         return
-    halves = shelf and shelf.part([c.id for c in configs])
+    halves = checkpoints and checkpoints.part([c.id for c in configs])
     for half in cut(rest, math.ceil(len(rest) / 2)) if rest else ():
         yield from outlast(half, device, starved, halves, latest)
 
