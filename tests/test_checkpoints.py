@@ -8,7 +8,7 @@ import pytest
 import torch
 from same import same_to_the_bit
 
-from lyapsweep import checkpoint, driven, evaluation
+from lyapsweep import checkpoint, driven, evaluation, trial
 from lyapsweep.checkpoint import BadCheckpoint, Checkpoint, Checkpoints, UnwrittenCheckpoint, name
 from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
@@ -154,10 +154,13 @@ def test_windows_that_were_drawn_before_the_checkpoint_and_after(tmp_path):
 
 def test_a_member_that_diverged_before_is_neither_trained_nor_reported_again(tmp_path, monkeypatch):
     """Though its loss is finite again at the next update."""
-    loss, configs = ForcedWindows.loss, pack(SERIES)
+    loss, look, alive, configs = ForcedWindows.loss, trial.look, [], pack(SERIES)
     once = torch.tensor([0.0, torch.inf, 0.0])
+    watched = lambda network, now, *rest: alive.append(now.alive.tolist()) or look(network, now, *rest)  # noqa: E731
+    monkeypatch.setattr(trial, "look", watched)
     monkeypatch.setattr(ForcedWindows, "loss", lambda this, step: loss(this, step) + (once if step == 1 else 0))
     records = assert_same(configs, tmp_path)
+    assert alive.count([True, False, True]) == len(alive) - 2  # the initialisation, undisturbed and not
     (end,) = [r for r in records if r.outcome is Outcome.DIVERGED]
     assert (end.trial, end.step) == (configs[1].id, 1)
     assert "continued" not in end.provenance

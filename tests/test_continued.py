@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from driving import in_order, last_records, start, wait_for
+from driving import in_order, last_records, run, start, wait_for
 from made_up_sweeps import TINY, written
 from same import same_to_the_bit
 
@@ -67,8 +67,6 @@ def all_records(folder: Path) -> list[Record]:
 @pytest.mark.cluster
 def test_workers_that_are_killed_lose_at_most_what_came_after_the_last_report(tmp_path):
     """Between two reports, while a checkpoint is written, and when records are saved of which no checkpoint is."""
-    from lyapsweep.sweep.driver import run
-
     (tmp_path / "tiny.yaml").write_text(SHORT)
     ways = ["dies_between_reports", "dies_in_checkpoint", "dies_before_checkpoint"]
     marks = {way: {"marker": str(tmp_path / way), "log": str(tmp_path / f"{way}.log")} for way in ways}
@@ -89,8 +87,6 @@ def test_workers_that_are_killed_lose_at_most_what_came_after_the_last_report(tm
 
 @pytest.mark.cluster
 def test_a_pack_that_takes_too_long_goes_on_in_halves(tmp_path):
-    from lyapsweep.sweep.driver import run
-
     (tmp_path / "tiny.yaml").write_text(SHORT)
     init = {"kind": f"{BROKEN}:hangs_in_company", "log": str(tmp_path / "log")}
     grid = {"init": [init], "seed": [0, 1]}
