@@ -158,11 +158,9 @@ class DrivenWindows:
     ):
         self.network, self.windows = network, windows
         self.examples = Examples(task, "train", windows.length, device, torch.get_default_dtype(), windows.held)
-        self.draws = Draws(self.draw, generators, self.examples.inputs.device)
-
-    def draw(self, generator: torch.Generator) -> Int[Tensor, "updates batch"]:
-        size = CHUNK, self.windows.batch
-        return torch.randint(self.examples.least, len(self.examples), size, generator=generator)
+        ends, size = (self.examples.least, len(self.examples)), (CHUNK, windows.batch)
+        draw = lambda generator: torch.randint(*ends, size, generator=generator)  # noqa: E731
+        self.draws = Draws(draw, generators, self.examples.inputs.device)
 
     def loss(self, step: int) -> Float[Tensor, " population"]:
         """To be asked once for each update, in order."""

@@ -74,13 +74,10 @@ def train(
     """
     plan, told = plans[0], -1
     descent = Descent(network, objective, plan)
+    theta, weights = descent.theta, descent.weights
+    (rate, decay), pace, shorten = rates(plans, theta), paces(network, weights), Clip(plans, theta)
     if state:
         told = descent.restore(state)
-    (rate, decay), pace, shorten = (
-        rates(plans, descent.theta),
-        paces(network, descent.weights),
-        Clip(plans, descent.theta),
-    )
     for step in range(descent.step, plan.steps + 1):
         descent.step = step
         if step in plan.reports and step > told:
@@ -88,11 +85,11 @@ def train(
         if step == plan.steps or not descent.alive.any():
             break
         loss = objective.loss(step)
-        gradient = collect(loss if penalty is None else loss + penalty(), descent.weights)
+        gradient = collect(loss if penalty is None else loss + penalty(), weights)
         norm = gradient.norm(dim=1)
         descent.note(loss.detach(), norm)
-        step_sizes = (rate * decay**step)[:, None] * pace
-        move(descent.theta, descent.optimizer, shorten(gradient, norm), descent.alive, step_sizes)
+        now = (rate * decay**step)[:, None] * pace
+        move(theta, descent.optimizer, shorten(gradient, norm), descent.alive, now)
     if not descent.alive.any():
         yield descent.progress()
 

@@ -81,6 +81,24 @@ def test_a_pack_that_goes_out_again_is_the_same_pack_and_says_who_has_ended(conf
     assert again["known"] == [configs[2].id]
 
 
+def test_a_pack_that_comes_further_each_time_is_lost_as_often_as_it_takes(configs):
+    """On machines that are taken away; one that comes no further, or begins anew, is at fault."""
+    packs = Packs(iter([configs]), {}, lambda: 1)
+    number = packs.suggest("")["pack"]
+    for step in range(0, 3000, 300):
+        packs.advance(number, step)
+        assert packs.lose(number, configs, Loss.WORKER) == []
+        handed = packs.suggest("")
+        number = handed["pack"]
+        assert len(handed["configs"]) == 8
+    for sizes in [8] * (RETRIES - 1) + [4]:
+        packs.advance(number, 300)  # which it had reached before
+        packs.lose(number, configs, Loss.WORKER)
+        handed = packs.suggest("")
+        number = handed["pack"]
+        assert len(handed["configs"]) == sizes
+
+
 def test_halves_know_whose_checkpoints_they_may_go_on_from(configs):
     """The nearest first; a whole pack that goes out again has its own."""
     named = lambda pack: name([c.id for c in pack])  # noqa: E731

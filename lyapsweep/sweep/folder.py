@@ -7,6 +7,7 @@ results/<name>/records/*.npz    every record, written whole or not at all, befor
                atlas.html       the report
 """
 
+import contextlib
 import fcntl
 import itertools
 import json
@@ -49,9 +50,13 @@ class Folder:
         for part in itertools.chain(self.records.glob("*.part"), self.checkpoints.glob("*.part")):
             part.unlink(missing_ok=True)
 
-    def forget(self) -> None:
-        """Remove what only a sweep that goes on needs."""
-        shutil.rmtree(self.checkpoints, ignore_errors=True)
+    def forget(self, checkpoint: str = "") -> None:
+        """Remove the checkpoint of a pack that ended, or all of them; what cannot be removed harms nobody."""
+        if not checkpoint:
+            shutil.rmtree(self.checkpoints, ignore_errors=True)
+            return
+        with contextlib.suppress(OSError):
+            (self.checkpoints / checkpoint).unlink(missing_ok=True)
 
     def release(self) -> None:
         if self.lock:

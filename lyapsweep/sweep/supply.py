@@ -90,7 +90,8 @@ class Packs(Searcher):
         self.cut_from: dict[int, list[str]] = {}  # checkpoints of the packs that a pack is a part of, the nearest first
         self.out: set[int] = set()
         self.again: list[int] = []
-        self.losses: Counter[int] = Counter()
+        self.losses: Counter[int] = Counter()  # of a pack since it last came further
+        self.reached: Counter[int] = Counter()  # the step of its latest report
         self.fits: dict[str, int] = {}  # members of a shape for which memory suffices, where it once did not
         self.learned: set[int] = set()
 
@@ -123,6 +124,11 @@ class Packs(Searcher):
     def close(self, number: int) -> None:
         self.out.discard(number)
 
+    def advance(self, number: int, step: int) -> None:
+        """A pack reports. One that comes further than it ever did was not at fault when it was lost before."""
+        if step > self.reached[number]:
+            self.reached[number], self.losses[number] = step, 0
+
     def learn(self, number: int, fits: int) -> None:
         """A pack was too large for the memory, and `fits` of its members were not: packs of their shape are cut so.
 
@@ -136,9 +142,10 @@ class Packs(Searcher):
     def lose(self, number: int, left: list[Config], why: Loss) -> list[Config]:
         """Plan what is left of a lost pack again; what comes back is given up.
 
-        A lost worker is most often a machine's fault: the pack goes out whole RETRIES times more. After that, and at
-        once where memory or time ran out, it goes out in halves, until the member that is at fault is alone. All of
-        them go on from the pack's checkpoint, where there is one.
+        A lost worker is most often a machine's fault: the pack goes out whole RETRIES times more, counted anew when it
+        has come further, as packs do on machines that are taken away every hour. After that, and at once where memory
+        or time ran out, it goes out in halves, until the member that is at fault is alone. All of them go on from the
+        pack's checkpoint, where there is one.
         """
         self.close(number)
         self.losses[number] += 1
@@ -150,7 +157,7 @@ class Packs(Searcher):
         whole = self.handed_out[number]
         for part in [whole] if again else cut(left, math.ceil(len(left) / 2)):
             new = self.keep(part, whole, self.cut_from[number])
-            self.losses[new] = self.losses[number]
+            self.losses[new], self.reached[new] = self.losses[number], self.reached[number]
             self.again.append(new)
         return []
 

@@ -17,7 +17,7 @@ from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
 from lyapsweep.process import small_networks
 from lyapsweep.provenance import versions
-from lyapsweep.record import Outcome, Record, latest
+from lyapsweep.record import Outcome, Record, latest, reopened
 from lyapsweep.sweep.packing import cut
 from lyapsweep.trial import run_trials
 
@@ -147,7 +147,7 @@ def failed(config: Config, last: Record | None, said: dict[str, str]) -> Record:
     told = said | {"seed": config.seed}
     if last is None:
         return Record(config, 0, Outcome.FAILED, provenance=told | versions())
-    return ended(last, Outcome.FAILED, told)
+    return ended(reopened(last), Outcome.FAILED, told)
 
 
 def ended(last: Record, outcome: Outcome, told: dict[str, Any]) -> Record:

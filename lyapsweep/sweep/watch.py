@@ -94,6 +94,7 @@ class Watch(tune.Callback):
             raise Interrupted(trouble)
         if fits := result.get("fits"):
             self.searcher.learn(trial.config["pack"], fits)
+        self.searcher.advance(trial.config["pack"], result["step"])
         self.note_continued(trial, result)
         for key, member in result["members"].items():
             config = self.alive.get(key)
@@ -115,7 +116,7 @@ class Watch(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         self.end(self.left(trial), Outcome.STOPPED, {"stopped_by": "scheduler"})
-        (self.folder.checkpoints / checkpoint(self.members(trial))).unlink(missing_ok=True)
+        self.folder.forget(checkpoint(self.members(trial)))
         self.close(trial)
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
