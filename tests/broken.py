@@ -104,8 +104,8 @@ def before_updates(act):
     objectives.ForcedWindows.loss = act_and_lose
 
 
-def counted(rows, columns, generator, *, log, then=lambda objective, step: None):
-    """Every update leaves a line in a file: which one it was, and in which process."""
+def count(log, then=lambda objective, step: None):
+    """Every update leaves a line in a file: in which process, and which one it was. `then` comes before it."""
 
     def note(objective, step):
         then(objective, step)
@@ -113,14 +113,17 @@ def counted(rows, columns, generator, *, log, then=lambda objective, step: None)
             lines.write(f"{os.getpid()} {step}\n")
 
     before_updates(note)
+
+
+def counted(rows, columns, generator, *, log):
+    count(log)
     return gaussian(rows, columns, generator)
 
 
 def dies_between_reports(rows, columns, generator, *, marker, log):
     """Before update 130."""
-    return counted(
-        rows, columns, generator, log=log, then=lambda _, step: die() if step == 130 and first(marker) else None
-    )
+    count(log, lambda objective, step: die() if step == 130 and first(marker) else None)
+    return gaussian(rows, columns, generator)
 
 
 def dies_in_checkpoint(rows, columns, generator, *, marker, log):
@@ -135,13 +138,15 @@ def dies_in_checkpoint(rows, columns, generator, *, marker, log):
         os.replace(part, path)
 
     record.os = type("os", (), vars(os) | {"replace": staticmethod(replace)})
-    return counted(rows, columns, generator, log=log)
+    count(log)
+    return gaussian(rows, columns, generator)
 
 
 def dies_before_checkpoint(rows, columns, generator, *, marker, log):
-    """When the records of update 100 are in their places, before anything else is."""
+    """When a record of update 100 is in its place, and nothing else of that report."""
     after_saving(lambda saved: die() if saved.step == 100 and first(marker) else None)
-    return counted(rows, columns, generator, log=log)
+    count(log)
+    return gaussian(rows, columns, generator)
 
 
 def hangs_in_company(rows, columns, generator, *, log):
@@ -151,7 +156,8 @@ def hangs_in_company(rows, columns, generator, *, log):
         while step == 130 and objective.network.cell.population > 1:
             time.sleep(1)
 
-    return counted(rows, columns, generator, log=log, then=hang)
+    count(log, hang)
+    return gaussian(rows, columns, generator)
 
 
 def raises_late(rows, columns, generator, *, log):
@@ -161,4 +167,5 @@ def raises_late(rows, columns, generator, *, log):
         if step == 130 and any(g.initial_seed() == 5 for g in objective.draws.generators):
             raise FloatingPointError("seed 2 is not well")
 
-    return counted(rows, columns, generator, log=log, then=fail)
+    count(log, fail)
+    return gaussian(rows, columns, generator)

@@ -252,6 +252,7 @@ class Drive:
     def conclude(self, interrupted: bool) -> Summary:
         """The atlas, the summary run, and what an ailing tracking server missed."""
         progress, atlas = self.progress(), None
+        lost, continued = (self.watch.lost, self.watch.continued) if self.watch else (Counter(), Counter())
         if interrupted:
             because = f" because {self.why}" if self.why else ""
             ended = progress.done - self.cut_short
@@ -264,7 +265,8 @@ class Drive:
         try:
             about = self.folder.tell({"outcomes": counts(progress)})
             self.ledger.refresh()
-            if self.ended or self.scribe is None or self.scribe.left_out:  # else all has been logged just now
+            late = continued[True] or self.scribe is None or self.scribe.left_out
+            if self.ended or late:  # else all has been logged just now
                 self.ledger.sync(self.folder.path)
             self.ledger.reconcile()
             files = [file for file in (self.folder.about, atlas) if file]
@@ -276,7 +278,6 @@ class Drive:
         message = " ".join(notes)
         self.tell(message)
         self.beat(over=True)
-        lost, continued = (self.watch.lost, self.watch.continued) if self.watch else (Counter(), Counter())
         told = overcome(lost, continued, self.scribe)
         told = " ".join(filter(None, (told, self.refinement.sentence if self.refinement else "")))
         path, told_last = self.folder.path, self.progress(message)
