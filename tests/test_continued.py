@@ -120,7 +120,7 @@ def test_a_member_that_raises_costs_its_neighbours_what_came_after_the_last_repo
 
 def slow_pack(folder: Path) -> Path:
     """Three members side by side, 300 updates between two reports."""
-    text = SHORT.replace(f"steps: {STEPS}, report_every: {INTERVAL}", "steps: 3000, report_every: 300")
+    text = SHORT.replace(f"steps: {STEPS}, report_every: {INTERVAL}", "steps: 2100, report_every: 300")
     (folder / "tiny.yaml").write_text(text)
     grid = {"init": [{"kind": f"{BROKEN}:counted", "log": str(folder / "log")}], "seed": [0, 1, 2]}
     text = f"SWEEP = Sweep(base='tiny.yaml', objective='loss', grid={grid}, pack=3)"
@@ -147,7 +147,7 @@ def test_a_driver_that_ends_loses_at_most_what_came_after_the_last_report(tmp_pa
     assert "SUMMARY False 3" in output, output
     assert "1 pack went on from the last report." in output
     in_order(tmp_path / "results", "question", trials=3)
-    assert_continued(tmp_path / "log", 3000, 300)
+    assert_continued(tmp_path / "log", 2100, 300)
     records = all_records(folder)
     assert all(r.provenance["continued"][0] >= 300 for r in records if r.outcome.final)
     assert not (folder / "checkpoints").exists()
