@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lyapsweep import tracking
-from lyapsweep.atlas import report
+from lyapsweep.atlas import orbits, report
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome
 from lyapsweep.sweep.account import Summary, counts, known, numbers, overcome, start
@@ -41,7 +41,7 @@ def run(
     results: Path | str = "results",
     trials: int | None = None,
     extend: int = 0,
-    refine: bool = False,
+    refine: bool | None = None,
     changes: Mapping[str, Any] | None = None,
     resume: bool = False,
     pack: int | None = None,
@@ -58,7 +58,8 @@ def run(
 
     trials, pack   override the sweep's own
     extend         so many points more than the folder's sweep was last asked for; only of a space
-    refine         of a grid train coarse points first, then finer ones where trials that lie close disagree
+    refine         of a grid train coarse points first, then finer ones where trials that lie close disagree; None: as
+                   the folder's sweep was started, False: every point
     changes        {path: value} made to the base config
     resume         go on in a folder that holds records already, with packs that were cut short from their last report
     jobs, gpus     packs at a time (as many as there are CPUs), GPUs a pack (a fraction shares one; 0: train on the CPU)
@@ -105,7 +106,7 @@ class Drive:
         self.cut_short = 0  # trials that a signal ended and a resumed sweep runs again
         self.why = ""  # what else than a signal ended it early
 
-    def plan(self, resume: bool, extend: int, refine: bool) -> None:
+    def plan(self, resume: bool, extend: int, refine: bool | None) -> None:
         """Which points there are, which of them have ended, and whether that fits the folder."""
         sweep, mapped, told = self.sweep, self.sweep.intent == "map", self.folder.told()
         self.parts = asked(sweep, told, extend)
@@ -123,6 +124,7 @@ class Drive:
         self.board.known(ended, sweep.objective)
         self.ended, self.known = ended, known(ended, sweep.objective)
         self.todo = self.board.asked - len(ended)
+        refine = bool(told.get("refined")) if refine is None else refine
         self.refinement = Refinement(sweep, self.points) if refine else None
         if self.refinement:
             self.todo = self.refinement.left(self.known)
@@ -131,7 +133,11 @@ class Drive:
     def grow(self, asked: int) -> None:
         """Another round of a refinement was planned."""
         self.board.asked = max(asked, len(self.ended))
-        self.folder.tell({"trials": self.board.asked} | (self.refinement.about() if self.refinement else {}))
+        self.folder.tell({"trials": self.board.asked} | self.refined())
+
+    def refined(self) -> dict[str, Any]:
+        """What sweep.json says of the refinement: a resumed sweep goes on with it."""
+        return self.refinement.about() if self.refinement else {"refined": None}
 
     def open_books(self) -> None:
         """MLflow, Optuna and sweep.json, each put in order after an earlier driver that may have died."""
@@ -158,7 +164,7 @@ class Drive:
             "trials": self.board.asked,
             "extended": self.parts[1:],
             "seed": self.seed,
-        } | start()
+        } | (self.refined() | start())
 
     def work(
         self, jobs: int | None, gpus: float, limit: float | None, address: str | None, stop: threading.Event
@@ -291,7 +297,7 @@ class Drive:
     def draw_atlas(self, notes: list[str]) -> Path | None:
         try:
             table = self.table if self.uri == NONE else links.linked(self.table, self.folder.name, self.uri)
-            return report.write(table, self.folder.atlas)
+            return report.write(orbits.prepared(table, self.folder.path), self.folder.atlas)
         except Exception as error:  # a picture that fails must not hide the results it would have shown
             log.warning("The atlas could not be drawn: %s", error, exc_info=True)
             notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")
