@@ -4,7 +4,6 @@ import dataclasses
 import logging
 import math
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -232,8 +231,7 @@ class Drive:
             supply = planned(split(self.points, self.parts), size, device, self.journal, self.ended, self.failed)
         else:
             supply = hunted(sweep, self.base, self.todo, self.lost, size, device, self.journal)
-        places = {"records": str(self.folder.records), "checkpoints": str(self.folder.checkpoints)}
-        settings = places | {"objective": sweep.objective, "device": device}
+        settings = self.folder.places | {"objective": sweep.objective, "device": device}
 
         def room_now() -> int:  # while no node is there Ray asks for a pack each second, and calls nobody else
             self.beat()
@@ -258,7 +256,6 @@ class Drive:
     def conclude(self, interrupted: bool) -> Summary:
         """The atlas, the summary run, and what an ailing tracking server missed."""
         progress, atlas = self.progress(), None
-        lost, continued = (self.watch.lost, self.watch.continued) if self.watch else (Counter(), Counter())
         if interrupted:
             because = f" because {self.why}" if self.why else ""
             ended = progress.done - self.cut_short
@@ -271,8 +268,8 @@ class Drive:
         try:
             about = self.folder.tell({"outcomes": counts(progress)})
             self.ledger.refresh()
-            late = continued[True] or self.scribe is None or self.scribe.left_out
-            if self.ended or late:  # else all has been logged just now
+            went_on = self.watch is not None and self.watch.continued[True]
+            if self.ended or went_on or self.scribe is None or self.scribe.left_out:  # else all has been logged
                 self.ledger.sync(self.folder.path)
             self.ledger.reconcile()
             files = [file for file in (self.folder.about, atlas) if file]
@@ -284,8 +281,7 @@ class Drive:
         message = " ".join(notes)
         self.tell(message)
         self.beat(over=True)
-        told = overcome(lost, continued, self.scribe)
-        told = " ".join(filter(None, (told, self.refinement.sentence if self.refinement else "")))
+        told = overcome(self.watch, self.scribe, self.refinement.sentence if self.refinement else "")
         path, told_last = self.folder.path, self.progress(message)
         return Summary(self.folder.name, path, self.uri, told_last, best, atlas, interrupted, message, told)
 

@@ -34,6 +34,11 @@ class Folder:
         self.checkpoints = self.path / CHECKPOINTS
         self.lock: IO[str] | None = None
 
+    @property
+    def places(self) -> dict[str, str]:
+        """Where workers write."""
+        return {"records": str(self.records), "checkpoints": str(self.checkpoints)}
+
     def hold(self) -> None:
         """Refuse a second driver on the same folder; the lock ends with the process, however it ends."""
         self.records.mkdir(parents=True, exist_ok=True)
