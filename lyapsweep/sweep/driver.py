@@ -4,7 +4,6 @@ import dataclasses
 import logging
 import math
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -61,9 +60,9 @@ def run(
     refine         of a grid train coarse points first, then finer ones where trials that lie close disagree; None: as
                    the folder's sweep was started, False: every point
     changes        {path: value} made to the base config
-    resume         go on in a folder that holds records already
+    resume         go on in a folder that holds records already, with packs that were cut short from their last report
     jobs, gpus     packs at a time (as many as there are CPUs), GPUs a pack (a fraction shares one; 0: train on the CPU)
-    time_limit     seconds that a trial may train, with those of its pack; a worker that takes longer is killed
+    time_limit     seconds that a pack may train at a time; one that takes longer is killed and goes on in halves
     address        of a running Ray cluster, else RAY_ADDRESS, else a Ray of this machine's own. The nodes of a cluster
                    must see `results` under the same path
     tracking_uri   else MLFLOW_TRACKING_URI, else `results/mlflow.db`; "none" logs nothing to MLflow
@@ -118,6 +117,7 @@ class Drive:
         last = self.folder.last()
         ended = {trial: record for trial, record in last.items() if settled(record)}
         self.failed = {trial for trial, record in last.items() if record.outcome is Outcome.FAILED}
+        self.ended_before = {t: r for t, r in last.items() if r.outcome.final and t not in ended}
         self.folder.check(ended, [p.config.id for p in self.points] if mapped else None, resume)
         self.board = Board(len(self.points) if mapped else sweep.trials or 0, sweep.direction)
         self.board.known(ended, sweep.objective)
@@ -180,6 +180,7 @@ class Drive:
                 room.wait(math.ceil(self.todo / most), wait_for_nodes(address), stop)
                 searcher = self.searcher(room, "cuda" if gpus else "cpu", stop)
                 self.watch = self.watcher(searcher, limit, stop)
+                self.watch.ended_before = self.ended_before
                 train(self.sweep, self.base, searcher, self.watch, gpus)
         except (Interrupted, KeyboardInterrupt) as reason:
             interrupted, self.why = True, str(reason)
@@ -230,7 +231,7 @@ class Drive:
             supply = planned(split(self.points, self.parts), size, device, self.journal, self.ended, self.failed)
         else:
             supply = hunted(sweep, self.base, self.todo, self.lost, size, device, self.journal)
-        settings = {"records": str(self.folder.records), "objective": sweep.objective, "device": device}
+        settings = self.folder.places | {"objective": sweep.objective, "device": device}
 
         def room_now() -> int:  # while no node is there Ray asks for a pack each second, and calls nobody else
             self.beat()
@@ -262,11 +263,13 @@ class Drive:
         else:
             short = f"Only {progress.done} of {progress.asked} trials: the space holds no more distinct points."
             notes = [short] if progress.done < progress.asked else []
+            self.folder.forget()
             atlas = self.draw_atlas(notes)
         try:
             about = self.folder.tell({"outcomes": counts(progress)})
             self.ledger.refresh()
-            if self.ended or self.scribe is None or self.scribe.left_out:  # else all has been logged just now
+            went_on = self.watch is not None and self.watch.continued[True]
+            if self.ended or went_on or self.scribe is None or self.scribe.left_out:  # else all has been logged
                 self.ledger.sync(self.folder.path)
             self.ledger.reconcile()
             files = [file for file in (self.folder.about, atlas) if file]
@@ -278,8 +281,7 @@ class Drive:
         message = " ".join(notes)
         self.tell(message)
         self.beat(over=True)
-        told = overcome(self.watch.lost if self.watch else Counter(), self.scribe)
-        told = " ".join(filter(None, (told, self.refinement.sentence if self.refinement else "")))
+        told = overcome(self.watch, self.scribe, self.refinement.sentence if self.refinement else "")
         path, told_last = self.folder.path, self.progress(message)
         return Summary(self.folder.name, path, self.uri, told_last, best, atlas, interrupted, message, told)
 
