@@ -76,6 +76,7 @@ COUNT = click.IntRange(min=1)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draws from a space.")
 @click.option("--address", help="A running Ray cluster.  [default: RAY_ADDRESS, else this machine]")
 @options.tracking_uri
+@click.option("--storage", help="Database for the Optuna study.  [default: OPTUNA_STORAGE, else a file in the folder]")
 @options.models
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")
 @options.debug

@@ -16,6 +16,7 @@ from lyapsweep.record import Outcome, Record
 from lyapsweep.sweep.progress import Progress
 from lyapsweep.sweep.scribe import Scribe
 from lyapsweep.sweep.trouble import Loss
+from lyapsweep.tracking import hidden
 
 PACKAGES = ("lyapsweep", "torch", "numpy", "ray", "optuna", "mlflow")
 
@@ -39,11 +40,11 @@ class Summary:
 
 
 def start() -> dict[str, Any]:
-    """How and with what this process was started."""
+    """How and with what this process was started, without the passwords that its arguments may hold."""
     program = Path(sys.argv[0]).name
     command = ["lyapsweep" if program == "__main__.py" else program, *sys.argv[1:]]
     return {
-        "command": shlex.join(command),
+        "command": hidden(shlex.join(command)),
         "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
     }

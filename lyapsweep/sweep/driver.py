@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import math
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -25,7 +26,7 @@ from lyapsweep.sweep.refinement import Refinement
 from lyapsweep.sweep.scribe import Scribe
 from lyapsweep.sweep.spaces import draw, varied
 from lyapsweep.sweep.supply import Packs, asked, hunted, planned, split
-from lyapsweep.sweep.trouble import Interrupted, interruptible
+from lyapsweep.sweep.trouble import Interrupted, interruptible, writing
 from lyapsweep.sweep.untracked import NONE, Untracked
 from lyapsweep.sweep.watch import Watch
 from lyapsweep.table import Table
@@ -50,6 +51,7 @@ def run(
     time_limit: float | None = None,
     address: str | None = None,
     tracking_uri: str | None = None,
+    storage: str | None = None,
     seed: int = 0,
     models: bool = True,
     listen: Callable[[Progress], None] | None = None,
@@ -66,6 +68,7 @@ def run(
     address        of a running Ray cluster, else RAY_ADDRESS, else a Ray of this machine's own. The nodes of a cluster
                    must see `results` under the same path
     tracking_uri   else MLFLOW_TRACKING_URI, else `results/mlflow.db`; "none" logs nothing to MLflow
+    storage        URL of a database for the Optuna study, else OPTUNA_STORAGE, else a journal file in the folder
     seed           of the draws from a space; a trial's own seed is part of its config
     models         whether the best network of each cell becomes an MLflow model that forecasts
     listen         is called with a Progress at every event
@@ -81,7 +84,7 @@ def run(
     try:
         with interruptible() as stop:
             drive = Drive(sweep, base, folder, tracking_uri or tracking.store(results), seed, listen)
-            drive.models = models
+            drive.models, drive.storage = models, storage or os.environ.get("OPTUNA_STORAGE")
             drive.plan(resume or bool(extend), extend, refine)
             drive.open_books()
             interrupted = drive.work(jobs, gpus, time_limit, address, stop)
@@ -102,6 +105,7 @@ class Drive:
         self.scribe: Scribe | None = None
         self.watch: Watch | None = None
         self.models = True  # of the best networks, in MLflow
+        self.storage: str | None = None  # of the Optuna study, where that is no file in the folder
         self.cut_short = 0  # trials that a signal ended and a resumed sweep runs again
         self.why = ""  # what else than a signal ended it early
 
@@ -117,19 +121,19 @@ class Drive:
         last = self.folder.last()
         ended = {trial: record for trial, record in last.items() if settled(record)}
         self.failed = {trial for trial, record in last.items() if record.outcome is Outcome.FAILED}
-        self.folder.check(ended, [p.config.id for p in self.points] if mapped else None, resume)
+        self.folder.check(ended, {p.config.id for p in self.points} if mapped else None, resume)
         self.board = Board(len(self.points) if mapped else sweep.trials or 0, sweep.direction)
         self.board.known(ended, sweep.objective)
-        self.ended, self.known = ended, known(ended, sweep.objective)
+        self.known = known(ended, sweep.objective)
         self.todo = self.board.asked - len(ended)
         self.refinement = Refinement(sweep, self.points) if refine else None
         if self.refinement:
             self.todo = self.refinement.left(self.known)
-            self.board.asked = max(self.refinement.asked, len(ended))
+            self.board.asked = max(self.refinement.asked, len(self.known))
 
     def grow(self, asked: int) -> None:
         """Another round of a refinement was planned."""
-        self.board.asked = max(asked, len(self.ended))
+        self.board.asked = max(asked, len(self.known))
         self.folder.tell({"trials": self.board.asked} | (self.refinement.about() if self.refinement else {}))
 
     def open_books(self) -> None:
@@ -140,7 +144,8 @@ class Drive:
         self.ledger = Untracked() if self.uri == NONE else tracking.prepare(name, self.uri, artifacts)
         self.ledger.reconcile()
         self.ledger.varied, self.ledger.labels = self.varied, {"intent": sweep.intent, "objective": sweep.objective}
-        self.journal = Journal(self.folder.journal, name, sweep.direction, sweep.intent, self.seed)
+        place, mark = (self.storage, self.folder.mark()) if self.storage else (self.folder.journal, "")
+        self.journal = Journal(place, name, sweep.direction, sweep.intent, self.seed, mark)
         self.lost = self.journal.reconcile(self.known)
         self.folder.tell(self.about())
 
@@ -204,7 +209,8 @@ class Drive:
                 self.watch.hear_of(list(self.watch.alive.values()))
                 self.cut_short = len(self.watch.alive)
                 self.watch.end(list(self.watch.alive.values()), Outcome.STOPPED, {"interrupted": True})
-            self.journal.close()
+            with writing(self.folder.path):
+                self.journal.close()
             self.folder.sweep_up()
         except (OSError, Interrupted) as error:
             self.why = self.why or str(error)
@@ -218,10 +224,10 @@ class Drive:
             size = min(size, math.ceil(len(self.points) / room()))
         self.folder.tell({"pack": size})
         if self.refinement:
-            before = self.ended, self.failed
+            before = self.known, self.failed
             supply = self.refinement.supply(size, room(), device, self.journal, *before, self.grow)
         elif sweep.intent == "map":
-            supply = planned(split(self.points, self.parts), size, device, self.journal, self.ended, self.failed)
+            supply = planned(split(self.points, self.parts), size, device, self.journal, self.known, self.failed)
         else:
             supply = hunted(sweep, self.base, self.todo, self.lost, size, device, self.journal)
         settings = {"records": str(self.folder.records), "objective": sweep.objective, "device": device}
@@ -260,14 +266,14 @@ class Drive:
         try:
             about = self.folder.tell({"outcomes": counts(progress)})
             self.ledger.refresh()
-            if self.ended or self.scribe is None or self.scribe.left_out:  # else all has been logged just now
+            if self.known or self.scribe is None or self.scribe.left_out:  # else all has been logged just now
                 self.ledger.sync(self.folder.path)
             self.ledger.reconcile()
             files = [file for file in (self.folder.about, atlas) if file]
             table = Table.of((), about) if interrupted else dataclasses.replace(self.table, about=about)
             self.ledger.summary(table, files, numbers(progress, self.sweep.objective), self.models)
         except Exception as error:
-            notes.append(f"MLflow at {self.uri} lacks some results ({error}): `lyapsweep sync {self.folder.path}`.")
+            notes.append(f"MLflow at {tracking.hidden(self.uri)} lacks some results ({error}): `lyapsweep sync {self.folder.path}`.")
         best = self.board.best[1].id if self.board.best else None
         message = " ".join(notes)
         self.tell(message)

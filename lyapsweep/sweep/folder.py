@@ -8,6 +8,7 @@ results/<name>/records/*.npz    every record, written whole or not at all, befor
 
 import fcntl
 import json
+import secrets
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -55,10 +56,13 @@ class Folder:
         except BadRecord as error:
             raise SweepError(f"{error} Remove it and resume.") from error
 
-    def latest(self, trial: str) -> Record | None:
-        """A trial's last record; None before its first."""
-        file = max(self.records.glob(f"{trial}-*.npz"), default=None)
-        return Record.load(file) if file else None
+    def latest(self, trials: Collection[str]) -> dict[str, Path]:
+        """The file of the last record of each of these trials that has one: one look at the folder for all of them."""
+        files: dict[str, Path] = {}
+        for file in sorted(self.records.glob("*.npz")) if trials else ():
+            if (trial := file.name.partition("-")[0]) in trials:
+                files[trial] = file
+        return files
 
     def ended(self) -> dict[str, Record]:
         """The last record of every trial that needs no more work: not interrupted, not failed, not half-way."""
@@ -78,6 +82,10 @@ class Folder:
                 f"{self.path} already holds records ({len(ended)} trials have ended). "
                 "Go on with --resume, or start anew under another --name."
             )
+
+    def mark(self) -> str:
+        """What tells this folder from every other one, whatever their names: drawn once and kept in sweep.json."""
+        return self.tell({"mark": self.told().get("mark") or secrets.token_hex(8)})["mark"]
 
     def told(self) -> dict[str, Any]:
         """What sweep.json says; nothing where there is none."""

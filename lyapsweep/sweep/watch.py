@@ -49,6 +49,7 @@ class Watch(tune.Callback):
         self.stop, self.objective, self.reports, self.limit = stop, objective, reports, limit
         self.tell, self.tick = tell, tick
         self.alive: dict[str, Config] = {}
+        self.files: dict[str, Path] = {}  # the latest record of each of them, where it has one
         self.began: dict[int, tuple[float, Any]] = {}  # when each pack that trains began, and Ray's trial of it
         self.late: set[int] = set()
         self.lost: Counter[Loss] = Counter()
@@ -86,7 +87,8 @@ class Watch(tune.Callback):
             config = self.alive.get(key)
             if config is None:  # its end is known already: a restarted worker tells it again
                 continue
-            self.scribe.write(self.folder.records / member["file"])
+            self.files[key] = self.folder.records / member["file"]
+            self.scribe.write(self.files[key])
             self.note(config, Outcome(member["outcome"]), member["step"], member["value"])
         self.tell("")
 
@@ -114,17 +116,19 @@ class Watch(tune.Callback):
         return [c for c in self.members(trial) if not self.board.ended(c.id)]
 
     def hear_of(self, configs: Iterable[Config]) -> None:
-        """Members that ended without the driver being told: their worker died, or was stopped, after it had saved."""
-        for config in configs:
-            last = self.folder.latest(config.id)
-            if last and settled(last):
-                self.scribe.write(self.folder.records / last.filename)
-                self.note(config, last.outcome, last.step, last.measures.get(self.objective, math.nan))
+        """Records that the driver was not told of: their worker died, or was stopped, after it had saved them."""
+        by_key = {config.id: config for config in configs}
+        for key, file in self.folder.latest(by_key.keys()).items():
+            self.files[key], last = file, Record.load(file)
+            if settled(last):
+                self.scribe.write(file)
+                self.note(by_key[key], last.outcome, last.step, last.measures.get(self.objective, math.nan))
 
     def end(self, configs: Iterable[Config], outcome: Outcome, told: dict[str, Any]) -> None:
         """The end, from outside, of members that still train: as a record, and to all who follow it."""
         for config in configs:
-            last = self.folder.latest(config.id)
+            file = self.files.get(config.id)
+            last = Record.load(file) if file else None
             if last is None and told.get("interrupted"):  # it leaves no trace
                 self.note(config, outcome, 0, math.nan)
                 continue
@@ -141,6 +145,7 @@ class Watch(tune.Callback):
         with writing(self.folder.path):
             if outcome.final:
                 self.alive.pop(config.id, None)
+                self.files.pop(config.id, None)
                 self.journal.tell(config.id, outcome, value)
             elif self.reports:
                 self.journal.report(config.id, step, value)
