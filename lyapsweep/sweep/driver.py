@@ -30,7 +30,6 @@ from lyapsweep.sweep.trouble import Interrupted, interruptible, writing
 from lyapsweep.sweep.untracked import NONE, Untracked
 from lyapsweep.sweep.watch import Watch
 from lyapsweep.table import Table
-from lyapsweep.tracking import links
 
 log = logging.getLogger("lyapsweep")
 PACK = {"map": 32, "hunt": 1}  # members a pack where nothing is said; a scheduler can stop only whole packs
@@ -265,8 +264,8 @@ class Drive:
             atlas = self.draw_atlas(notes)
         try:
             about = self.folder.tell({"outcomes": counts(progress)})
-            self.ledger.refresh()
             if self.known or self.scribe is None or self.scribe.left_out:  # else all has been logged just now
+                self.ledger.refresh()
                 self.ledger.sync(self.folder.path)
             self.ledger.reconcile()
             files = [file for file in (self.folder.about, atlas) if file]
@@ -290,8 +289,7 @@ class Drive:
 
     def draw_atlas(self, notes: list[str]) -> Path | None:
         try:
-            table = self.table if self.uri == NONE else links.linked(self.table, self.folder.name, self.uri)
-            return report.write(table, self.folder.atlas)
+            return report.write(self.ledger.linked(self.table), self.folder.atlas)
         except Exception as error:  # a picture that fails must not hide the results it would have shown
             log.warning("The atlas could not be drawn: %s", error, exc_info=True)
             notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")

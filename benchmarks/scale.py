@@ -1,0 +1,230 @@
+"""What a trial costs the system itself when there are 1000, 3000 or 10 000 of them, and what grows faster than they do.
+
+Toy networks (one update, four units, two exponents) are swept by the real driver, searcher, journal, ledger and atlas on
+this machine. Every part is timed inside the driver, in processor time of its thread, without the parts that it calls;
+each sweep has a process of its own, so that memory is its own too. A growth of 0 is a cost per trial that stays the
+same, 1 one that doubles with the number of trials.
+
+  python -m benchmarks.scale                               # a grid, logged to SQLite: half an hour of two cores
+  python -m benchmarks.scale --trials 300 1000 --pack 8    # shorter
+  python -m benchmarks.scale --tracking none               # records only, then what `lyapsweep sync` takes
+  python -m benchmarks.scale --points hunt --trials 300 1000 3000 --pack 1
+  python -m benchmarks.scale --json scale.json             # sweeps that the file holds are not run again
+"""
+
+import argparse
+import functools
+import json
+import math
+import os
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from benchmarks.timing import markdown, processor, progress, resident
+
+TOY = """
+dataset:  {kind: simulated, system: lorenz63, length: 600}
+cell:     {kind: vanilla, units: 4}
+windows:  {length: 20, batch: 4}
+training: {steps: 1}
+lyapunov: {steps: 20, warmup: 5, orbits: 1, exponents: 2}
+measures: [loss]
+"""
+SEEDS = 100  # of each point of the grid, or as many as there are trials
+PARTS = {
+    "planning": ["driver.Drive.plan"],
+    "Optuna: enter or ask": ["journal.Journal.enter", "journal.Journal.ask"],
+    "Optuna: tell": ["journal.Journal.tell", "journal.Journal.report", "journal.Journal.close"],
+    "searcher, watch": ["supply.Packs.suggest", "watch.Watch.on_step_begin", "watch.Watch.on_trial_start"]
+    + ["watch.Watch.on_trial_result", "watch.Watch.on_trial_complete", "watch.Watch.on_trial_error"],
+    "Ray's loop": ["driver.train"],
+    "MLflow: a trial's run": ["scribe.Scribe.done"],
+    "MLflow: the experiment": ["driver.tracking.prepare", "driver.tracking.Ledger.refresh"]
+    + ["driver.tracking.Ledger.reconcile", "driver.tracking.Ledger.sync", "driver.tracking.Ledger.summary"],
+    "Table.read": ["driver.Table.read"],
+    "atlas": ["driver.Drive.draw_atlas"],
+}
+
+
+class Meter:
+    """Seconds inside parts of a program, of the thread's processor time and on the wall, each without what it calls."""
+
+    def __init__(self) -> None:
+        self.cpu: dict[str, float] = defaultdict(float)
+        self.wall: dict[str, float] = defaultdict(float)
+        self.stacks, self.lock = threading.local(), threading.Lock()
+
+    def __call__(self, part: str, job: Callable[..., Any]) -> Callable[..., Any]:
+        """`job`, metered as a part."""
+
+        @functools.wraps(job)
+        def metered(*given: Any, **named: Any) -> Any:
+            stack = self.stacks.__dict__.setdefault("stack", [])
+            stack.append((0.0, 0.0))
+            cpu, wall = time.thread_time(), time.monotonic()
+            try:
+                return job(*given, **named)
+            finally:
+                cpu, wall = time.thread_time() - cpu, time.monotonic() - wall
+                inner = stack.pop()
+                if stack:
+                    stack[-1] = stack[-1][0] + cpu, stack[-1][1] + wall
+                with self.lock:
+                    self.cpu[part] += cpu - inner[0]
+                    self.wall[part] += wall - inner[1]
+
+        return metered
+
+    def into(self, parts: dict[str, list[str]]) -> None:
+        """Meter functions and methods of lyapsweep.sweep, named as in PARTS, wherever they are called from."""
+        from importlib import import_module
+
+        for part, names in parts.items():
+            for name in names:
+                module, *path, leaf = name.split(".")
+                owner = functools.reduce(getattr, path, import_module(f"lyapsweep.sweep.{module}"))
+                setattr(owner, leaf, self(part, getattr(owner, leaf)))
+
+
+def toys(folder: Path, trials: int, points: str, pack: int) -> Any:
+    """The sweep: a grid, a space drawn quasi-randomly, or a hunt."""
+    from lyapsweep.sweep import Sweep
+
+    (folder / "toy.yaml").write_text(TOY.replace("steps: 1}", "steps: 1, report_every: 1}") if points == "hunt" else TOY)
+    told = {"base": folder / "toy.yaml", "objective": "loss", "name": "toys", "pack": pack}
+    if points == "grid":
+        seeds = min(SEEDS, trials)
+        rates = [1e-3 * (i + 1) / trials for i in range(math.ceil(trials / seeds))]
+        return Sweep(grid={"training/lr": rates, "seed": list(range(seeds))}, **told)
+    return Sweep(space=drawn, trials=trials, intent="hunt" if points == "hunt" else "map", **told)
+
+
+def drawn(trial: Any) -> None:
+    trial.suggest_float("training/lr", 1e-5, 1e-2, log=True)
+    trial.suggest_float("init/gain", 0.5, 2.0)
+
+
+def swept(trials: int, points: str, pack: int, tracked: bool, jobs: int) -> dict[str, Any]:
+    """One sweep in this process and what it took: seconds of each part, megabytes, files and bytes."""
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0"}
+    from lyapsweep.process import small_networks
+    from lyapsweep.sweep import driver
+
+    small_networks()
+    meter = Meter()
+    meter.into(PARTS)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        sweep = toys(folder, trials, points, pack)
+        uri = f"sqlite:///{folder / 'mlflow.db'}" if tracked else "none"
+        before, began = resident(), time.monotonic()
+        told = driver.run(sweep, results=folder, jobs=jobs, tracking_uri=uri, models=False)
+        whole = time.monotonic() - began
+        done = told.progress.done
+        if done != told.progress.asked or told.progress.failed:
+            raise RuntimeError(f"{done} of {told.progress.asked} trials ended, {told.progress.failed} of them failed.")
+        found = {"trials": done, "whole": whole, "cpu": dict(meter.cpu), "wall": dict(meter.wall)}
+        found |= {"MB before": before, "MB": resident()}
+        return found | after(folder, folder / "toys", sweep, uri, done)
+
+
+def after(results: Path, folder: Path, sweep: Any, uri: str, trials: int) -> dict[str, Any]:
+    """What is done with a sweep that has ended, in seconds on the processor, and what it left."""
+    from lyapsweep import tracking
+    from lyapsweep.record import Record
+    from lyapsweep.sweep import driver
+    from lyapsweep.sweep.state import state
+
+    files = sorted((folder / "records").glob("*.npz"))
+    some = files[:: max(1, len(files) // 500)]
+    records, reading = timed(lambda: [Record.load(file) for file in some])
+    with tempfile.TemporaryDirectory() as copy:
+        _, writing = timed(lambda: [record.save(copy) for record in records])
+    per_file = len(files) / len(some)
+    found = {"record: read": per_file * reading, "record: write": per_file * writing}
+    found["status"] = timed(lambda: state(folder))[1]
+    found["--resume of what is done"] = timed(
+        lambda: driver.run(sweep, results=results, jobs=1, tracking_uri=uri, models=False, resume=True)
+    )[1]
+    left = {"records": files, "journal": [folder / "optuna.journal"], "atlas": [folder / "atlas.html"]}
+    if uri == "none":
+        uri = f"sqlite:///{results / 'mlflow.db'}"
+        ledger = tracking.prepare("toys", uri, folder / "artifacts")
+        found["sync"] = timed(lambda: ledger.sync(folder))[1]
+    left |= {"MLflow's database": [results / "mlflow.db"]}
+    left |= {"MLflow's artifacts": [f for f in (folder / "artifacts").rglob("*") if f.is_file()]}
+    sizes = {what: (len(some), sum(file.stat().st_size for file in some)) for what, some in left.items()}
+    return {"after": found, "left": sizes}
+
+
+def timed(job: Callable[[], Any]) -> tuple[Any, float]:
+    began = time.process_time()
+    result = job()
+    return result, time.process_time() - began
+
+
+def rows(found: list[dict[str, Any]]) -> list[dict[str, object]]:
+    """Milliseconds a trial, a column for each number of trials, and how the last two grow."""
+    parts = {part: [f["cpu"].get(part, 0.0) for f in found] for part in PARTS}
+    parts |= {f"{part}, wall": [f["wall"].get(part, 0.0) for f in found] for part in PARTS if part.startswith("MLflow")}
+    parts |= {f"afterwards: {what}": [f["after"].get(what, 0.0) for f in found] for what in found[0]["after"]}
+    parts["whole sweep, wall"] = [f["whole"] for f in found]
+    table = []
+    for part, seconds in parts.items():
+        each = [1000 * s / f["trials"] for s, f in zip(seconds, found)]
+        row: dict[str, object] = {"ms a trial": part} | {f"{f['trials']}": e for f, e in zip(found, each)}
+        table.append(row | ({"growth": growth(found, each)} if len(found) > 1 else {}))
+    return table
+
+
+def growth(found: list[dict[str, Any]], each: list[float]) -> float | None:
+    """The power of the number of trials with which a cost per trial grew from the second last sweep to the last."""
+    (m, n), (before, last) = (f["trials"] for f in found[-2:]), each[-2:]
+    return math.log(last / before) / math.log(n / m) if min(before, last) > 0 and m != n else None
+
+
+def storage(found: list[dict[str, Any]]) -> list[dict[str, object]]:
+    table = [{"": "driver, MB"} | {f"{f['trials']}": f["MB"] for f in found}]
+    for what in found[0]["left"]:
+        table.append({"": f"{what}, files"} | {f"{f['trials']}": f["left"][what][0] for f in found})
+        table.append({"": f"{what}, KB a trial"} | {f"{f['trials']}": f["left"][what][1] / 1000 / f["trials"] for f in found})
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, nargs="+", default=[1000, 3000, 10000], help="of each sweep")
+    parser.add_argument("--points", choices=["grid", "space", "hunt"], default="grid", help="where points come from")
+    parser.add_argument("--pack", type=int, default=32, help="trials side by side in one process")
+    parser.add_argument("--jobs", type=int, default=2, help="packs at a time")
+    parser.add_argument("--tracking", choices=["sqlite", "none"], default="sqlite")
+    parser.add_argument("--json", type=Path, help="keeps the raw figures; what it holds is not run again")
+    options = parser.parse_args()
+    kept = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
+    found = []
+    for trials in options.trials:
+        key = f"{options.points} {trials} pack {options.pack} {options.tracking}"
+        if key not in kept:
+            progress(f"{key} ...")
+            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
+                job = alone.submit(
+                    swept, trials, options.points, options.pack, options.tracking == "sqlite", options.jobs
+                )
+                kept[key] = job.result()
+            if options.json:
+                options.json.write_text(json.dumps(kept, indent=1))
+        found.append(kept[key])
+    progress("")
+    print(f"{processor()}; {options.jobs} packs of {options.pack} at a time; {options.points}, {options.tracking}\n")
+    print(f"{markdown(rows(found))}\n\n{markdown(storage(found))}")
+
+
+if __name__ == "__main__":
+    main()
