@@ -76,8 +76,11 @@ def last_outcomes(folder: Path) -> dict[int, str]:
     return {record.config.seed: record.outcome.value for record in last_records(folder)}
 
 
-def in_order(results: Path, name: str, trials: int, uri: str | None = None) -> None:
-    """What must hold after whatever happened: finished = asked, nothing twice, nothing RUNNING, no half files."""
+def in_order(results: Path, name: str, trials: int, uri: str | None = None, url: str | None = None) -> None:
+    """What must hold after whatever happened: finished = asked, nothing twice, nothing RUNNING, no half files.
+
+    `uri` is MLflow's, `url` that of Optuna's database, where they are not in the results folder.
+    """
     finals = last_records(results / name)
     assert [r.outcome.value for r in finals] == ["finished"] * trials
     assert not list((results / name).rglob("*.part"))
@@ -88,6 +91,6 @@ def in_order(results: Path, name: str, trials: int, uri: str | None = None) -> N
     for run in runs:
         steps = [m.step for m in client.get_metric_history(run.info.run_id, "measures/loss")]
         assert len(steps) == len(set(steps))
-    counted = states(results / name, name)
+    counted = states(results / name, name, url)
     assert counted.count("COMPLETE") == trials
     assert not {"RUNNING", "WAITING"} & set(counted)
