@@ -1,7 +1,7 @@
-"""What a trial costs the system itself when there are 1000, 3000 or 10 000 of them, and what grows faster than they do.
+"""What a trial costs the system itself where there are 1000, 3000 or 10 000 of them, and what grows faster than they.
 
-Toy networks (one update, four units, two exponents) are swept by the real driver, searcher, journal, ledger and atlas on
-this machine. Every part is timed inside the driver, in processor time of its thread, without the parts that it calls;
+Toy networks (one update, four units, two exponents) are swept by the real driver, searcher, journal, ledger and atlas
+on this machine. Every part is timed inside the driver, in processor time of its thread, without the parts that it calls;
 each sweep has a process of its own, so that memory is its own too. A growth of 0 is a cost per trial that stays the
 same, 1 one that doubles with the number of trials.
 
@@ -14,6 +14,7 @@ same, 1 one that doubles with the number of trials.
 
 import argparse
 import functools
+import inspect
 import json
 import math
 import os
@@ -23,6 +24,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -38,18 +40,28 @@ lyapunov: {steps: 20, warmup: 5, orbits: 1, exponents: 2}
 measures: [loss]
 """
 SEEDS = 100  # of each point of the grid, or as many as there are trials
-PARTS = {
-    "planning": ["driver.Drive.plan"],
-    "Optuna: enter or ask": ["journal.Journal.enter", "journal.Journal.ask"],
-    "Optuna: tell": ["journal.Journal.tell", "journal.Journal.report", "journal.Journal.close"],
-    "searcher, watch": ["supply.Packs.suggest", "watch.Watch.on_step_begin", "watch.Watch.on_trial_start"]
-    + ["watch.Watch.on_trial_result", "watch.Watch.on_trial_complete", "watch.Watch.on_trial_error"],
-    "Ray's loop": ["driver.train"],
-    "MLflow: a trial's run": ["scribe.Scribe.done"],
-    "MLflow: the experiment": ["driver.tracking.prepare", "driver.tracking.Ledger.refresh"]
-    + ["driver.tracking.Ledger.reconcile", "driver.tracking.Ledger.sync", "driver.tracking.Ledger.summary"],
-    "Table.read": ["driver.Table.read"],
-    "atlas": ["driver.Drive.draw_atlas"],
+PARTS = {  # of lyapsweep.sweep
+    "driver.Drive.plan": "planning",
+    "journal.Journal.enter": "Optuna: enter or ask",
+    "journal.Journal.ask": "Optuna: enter or ask",
+    "journal.Journal.report": "Optuna: tell",
+    "journal.Journal.tell": "Optuna: tell",
+    "journal.Journal.close": "Optuna: tell",
+    "supply.Packs.suggest": "searcher, watch",
+    "watch.Watch.on_step_begin": "searcher, watch",
+    "watch.Watch.on_trial_start": "searcher, watch",
+    "watch.Watch.on_trial_result": "searcher, watch",
+    "watch.Watch.on_trial_complete": "searcher, watch",
+    "watch.Watch.on_trial_error": "searcher, watch",
+    "driver.train": "Ray's loop",
+    "scribe.Scribe.done": "MLflow: a trial's run",
+    "driver.tracking.prepare": "MLflow: the experiment",
+    "driver.tracking.Ledger.refresh": "MLflow: the experiment",
+    "driver.tracking.Ledger.reconcile": "MLflow: the experiment",
+    "driver.tracking.Ledger.sync": "MLflow: the experiment",
+    "driver.tracking.Ledger.summary": "MLflow: the experiment",
+    "driver.Table.read": "Table.read",
+    "driver.Drive.draw_atlas": "atlas",
 }
 
 
@@ -82,22 +94,23 @@ class Meter:
 
         return metered
 
-    def into(self, parts: dict[str, list[str]]) -> None:
+    def into(self, parts: dict[str, str]) -> None:
         """Meter functions and methods of lyapsweep.sweep, named as in PARTS, wherever they are called from."""
-        from importlib import import_module
-
-        for part, names in parts.items():
-            for name in names:
-                module, *path, leaf = name.split(".")
-                owner = functools.reduce(getattr, path, import_module(f"lyapsweep.sweep.{module}"))
-                setattr(owner, leaf, self(part, getattr(owner, leaf)))
+        for name, part in parts.items():
+            module, *path, leaf = name.split(".")
+            owner = functools.reduce(getattr, path, import_module(f"lyapsweep.sweep.{module}"))
+            job = inspect.getattr_static(owner, leaf)  # a class method stays one
+            metered = self(part, job.__func__ if isinstance(job, classmethod) else job)
+            setattr(owner, leaf, classmethod(metered) if isinstance(job, classmethod) else metered)
 
 
 def toys(folder: Path, trials: int, points: str, pack: int) -> Any:
     """The sweep: a grid, a space drawn quasi-randomly, or a hunt."""
     from lyapsweep.sweep import Sweep
 
-    (folder / "toy.yaml").write_text(TOY.replace("steps: 1}", "steps: 1, report_every: 1}") if points == "hunt" else TOY)
+    (folder / "toy.yaml").write_text(
+        TOY.replace("steps: 1}", "steps: 1, report_every: 1}") if points == "hunt" else TOY
+    )
     told = {"base": folder / "toy.yaml", "objective": "loss", "name": "toys", "pack": pack}
     if points == "grid":
         seeds = min(SEEDS, trials)
@@ -170,16 +183,17 @@ def timed(job: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.process_time() - began
 
 
-def rows(found: list[dict[str, Any]]) -> list[dict[str, object]]:
+def rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Milliseconds a trial, a column for each number of trials, and how the last two grow."""
-    parts = {part: [f["cpu"].get(part, 0.0) for f in found] for part in PARTS}
-    parts |= {f"{part}, wall": [f["wall"].get(part, 0.0) for f in found] for part in PARTS if part.startswith("MLflow")}
+    names = list(dict.fromkeys(PARTS.values()))
+    parts = {part: [f["cpu"].get(part, 0.0) for f in found] for part in names}
+    parts |= {f"{part}, wall": [f["wall"].get(part, 0.0) for f in found] for part in names if part.startswith("MLflow")}
     parts |= {f"afterwards: {what}": [f["after"].get(what, 0.0) for f in found] for what in found[0]["after"]}
     parts["whole sweep, wall"] = [f["whole"] for f in found]
     table = []
     for part, seconds in parts.items():
         each = [1000 * s / f["trials"] for s, f in zip(seconds, found)]
-        row: dict[str, object] = {"ms a trial": part} | {f"{f['trials']}": e for f, e in zip(found, each)}
+        row: dict[str, Any] = {"ms a trial": part} | {f"{f['trials']}": e for f, e in zip(found, each)}
         table.append(row | ({"growth": growth(found, each)} if len(found) > 1 else {}))
     return table
 
@@ -190,11 +204,14 @@ def growth(found: list[dict[str, Any]], each: list[float]) -> float | None:
     return math.log(last / before) / math.log(n / m) if min(before, last) > 0 and m != n else None
 
 
-def storage(found: list[dict[str, Any]]) -> list[dict[str, object]]:
+def storage(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Memory of the driver, and what lies on the disk afterwards."""
     table = [{"": "driver, MB"} | {f"{f['trials']}": f["MB"] for f in found}]
     for what in found[0]["left"]:
         table.append({"": f"{what}, files"} | {f"{f['trials']}": f["left"][what][0] for f in found})
-        table.append({"": f"{what}, KB a trial"} | {f"{f['trials']}": f["left"][what][1] / 1000 / f["trials"] for f in found})
+        table.append(
+            {"": f"{what}, KB a trial"} | {f"{f['trials']}": f["left"][what][1] / 1000 / f["trials"] for f in found}
+        )
     return table
 
 

@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from made_up_sweeps import TINY, lr_space, states
@@ -39,7 +40,7 @@ def entered_and_told(books: Journal, point: Point) -> None:
 
 
 def test_lines_are_counted_in_loops_and_comprehensions():
-    assert lines(lambda: [i for i in range(100)]) > 100
+    assert lines(lambda: [i + 1 for i in range(100)]) > 100
     assert lines(lambda: None) < 5
 
 
@@ -105,9 +106,9 @@ def test_the_latest_records_of_many_trials_are_found_in_one_look(base, tmp_path,
     folder, configs = Folder(tmp_path, "a"), [Config.load(base, {"seed": s}) for s in range(4)]
     for config in configs[:3]:
         for step in (0, 2):
-            last = Record(config, step, Outcome.RUNNING).save(folder.records)
-    looks = []
-    monkeypatch.setattr(type(folder.records), "glob", lambda self, what, glob=type(last).glob: looks.append(what) or glob(self, what))
+            Record(config, step, Outcome.RUNNING).save(folder.records)
+    looks, glob = [], Path.glob
+    monkeypatch.setattr(Path, "glob", lambda self, what: looks.append(what) or glob(self, what))
     found = folder.latest([c.id for c in configs[1:]])
     assert {file.name for file in found.values()} == {f"{c.id}-00000002.npz" for c in configs[1:3]}
     assert found.keys() == {c.id for c in configs[1:3]}

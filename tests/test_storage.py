@@ -1,4 +1,4 @@
-"""The Optuna study in a database: who may use it, what it says after a driver was killed, and who may not read along."""
+"""The Optuna study in a database: who may use it, what it says after a driver was killed; and no password is read."""
 
 import math
 
@@ -45,7 +45,7 @@ def test_a_study_in_a_database_has_the_states_of_one_in_a_file(points, tmp_path)
 def test_two_folders_of_one_name_do_not_share_a_study(points, tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
     Journal(url, "a", "minimise", "map", 0, owner="this one").enter(points[0])
-    with pytest.raises(SweepError, match="another results folder.*--name"):
+    with pytest.raises(SweepError, match=r"another results folder.*--name"):
         Journal(url, "a", "minimise", "map", 0, owner="that one")
     Journal(url, "b", "minimise", "map", 0, owner="that one")
     assert states(None, "a", url) == ["RUNNING"]
@@ -59,7 +59,7 @@ def test_a_folder_has_one_mark_for_ever(tmp_path):
 
 def test_a_database_that_cannot_be_used_is_named_without_its_password(tmp_path):
     for url in (f"postgresql+nothing://me:{SECRET}@host/db", f"mysql+nothing://host/db?password={SECRET}"):
-        with pytest.raises(SweepError, match="--storage .* cannot be used") as raised:
+        with pytest.raises(SweepError, match=r"--storage .* cannot be used") as raised:
             Journal(url, "a", "minimise", "map", 0)
         assert SECRET not in str(raised.value)
         assert raised.value.__suppress_context__  # nor in a traceback

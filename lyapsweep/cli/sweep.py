@@ -237,8 +237,9 @@ def conclude(summary: "Summary", sweep: "Sweep", out: "Console") -> None:
     if summary.interrupted:
         raise Problem(summary.message, Exit.INTERRUPTED)
     if summary.progress.failed:
-        errors = [str(r.provenance.get("error")) for r in last_records(summary.folder) if r.outcome == "failed"]
-        why = f", the first with {errors[0]}" if errors else ""
+        failed = (r for r in last_records(summary.folder) if r.outcome == "failed")
+        first = next(failed, None)
+        why = f", the first with {first.provenance.get('error')}" if first else ""
         failed = f"{summary.progress.failed} of {summary.progress.asked} trials failed{why}."
         raise Problem(f"{failed} --resume tries them again. {summary.message}", Exit.FAILED)
     if summary.message:
@@ -247,7 +248,7 @@ def conclude(summary: "Summary", sweep: "Sweep", out: "Console") -> None:
 
 def print_best(summary: "Summary", sweep: "Sweep", out: "Console") -> None:
     """The best trial: its score, its exponent, what sets it apart, and the command that trains it alone."""
-    record = next(r for r in last_records(summary.folder) if r.trial == summary.best_trial)
+    record = next(last_records(summary.folder, f"{summary.best_trial}-"))
     varied = json.loads((summary.folder / "sweep.json").read_text()).get("varied", [])
     apart = [(path, show.setting(record.config.flat[path])) for path in varied if path in record.config.flat]
     lines = [(name, text) for name, text in show.scores(record) if name == sweep.objective]
@@ -269,10 +270,11 @@ def command_for(config: "Config", base: Path | str) -> str:
     return shlex.join(words)
 
 
-def last_records(folder: Path) -> Iterator["Record"]:
-    """The last record of every trial."""
+def last_records(folder: Path, prefix: str = "") -> Iterator["Record"]:
+    """The last record of every trial, or of those whose files begin so."""
     from lyapsweep.record import Record
 
-    files = {file.name.partition("-")[0]: file for file in sorted((folder / "records").glob("*.npz"))}
+    found = sorted((folder / "records").glob(f"{prefix}*.npz"))
+    files = {file.name.partition("-")[0]: file for file in found}
     for file in files.values():
         yield Record.load(file)

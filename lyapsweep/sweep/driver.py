@@ -272,7 +272,8 @@ class Drive:
             table = Table.of((), about) if interrupted else dataclasses.replace(self.table, about=about)
             self.ledger.summary(table, files, numbers(progress, self.sweep.objective), self.models)
         except Exception as error:
-            notes.append(f"MLflow at {tracking.hidden(self.uri)} lacks some results ({error}): `lyapsweep sync {self.folder.path}`.")
+            place = tracking.hidden(self.uri)
+            notes.append(f"MLflow at {place} lacks some results ({error}): `lyapsweep sync {self.folder.path}`.")
         best = self.board.best[1].id if self.board.best else None
         message = " ".join(notes)
         self.tell(message)
