@@ -1,9 +1,9 @@
 """What a trial costs the system itself where there are 1000, 3000 or 10 000 of them, and what grows faster than they.
 
 Toy networks (one update, four units, two exponents) are swept by the real driver, searcher, journal, ledger and atlas
-on this machine. Every part is timed inside the driver, in processor time of its thread, without the parts that it calls;
-each sweep has a process of its own, so that memory is its own too. A growth of 0 is a cost per trial that stays the
-same, 1 one that doubles with the number of trials.
+on this machine. Every part is timed inside the driver, in processor time of its thread, without the parts that it
+calls; each sweep has a process of its own, so that memory is its own too. A growth of 0 is a cost per trial that stays
+the same, 1 one that doubles with the number of trials.
 
   python -m benchmarks.scale                               # a grid, logged to SQLite: half an hour of two cores
   python -m benchmarks.scale --trials 300 1000 --pack 8    # shorter
@@ -148,6 +148,12 @@ def swept(trials: int, points: str, pack: int, tracked: bool, jobs: int) -> dict
         return found | after(folder, folder / "toys", sweep, uri, done)
 
 
+def alone(*settings: Any) -> dict[str, Any]:
+    """`swept` in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(swept, *settings).result()
+
+
 def after(results: Path, folder: Path, sweep: Any, uri: str, trials: int) -> dict[str, Any]:
     """What is done with a sweep that has ended, in seconds on the processor, and what it left."""
     from lyapsweep import tracking
@@ -230,11 +236,7 @@ def main() -> None:
         key = f"{options.points} {trials} pack {options.pack} {options.tracking}"
         if key not in kept:
             progress(f"{key} ...")
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
-                job = alone.submit(
-                    swept, trials, options.points, options.pack, options.tracking == "sqlite", options.jobs
-                )
-                kept[key] = job.result()
+            kept[key] = alone(trials, options.points, options.pack, options.tracking == "sqlite", options.jobs)
             if options.json:
                 options.json.write_text(json.dumps(kept, indent=1))
         found.append(kept[key])

@@ -1,14 +1,17 @@
 """What a trial costs the driver is the same for the tenth and the ten thousandth: work is counted, not timed."""
 
+import dataclasses
 import math
 import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_up_sweeps import TINY, lr_space, states
 from work import lines
 
+from benchmarks.scale import PARTS, Meter, alone, growth, rows, storage
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome, Record
 from lyapsweep.sweep import Sweep, journal, spaces
@@ -117,6 +120,16 @@ def test_the_latest_records_of_many_trials_are_found_in_one_look(base, tmp_path,
     assert len(looks) == 1
 
 
+def test_a_resumed_sweep_reads_all_of_a_record_but_its_arrays(base, tmp_path):
+    folder, config = Folder(tmp_path, "a"), Config.load(base)
+    record = Record(
+        config, 4, Outcome.FINISHED, measures={"loss": 1.0}, weights={"W": np.ones((3, 3))}, provenance={"seed": 0}
+    )
+    whole, light = Record.load(record.save(folder.records)), folder.last()[config.id]
+    assert whole.weights.keys() == {"W"}
+    assert light == dataclasses.replace(whole, weights={}, traces={})
+
+
 @pytest.mark.parametrize("rest", [b"", b'{"op', b"x" * 3000])
 def test_the_end_of_a_long_journal_is_mended_without_reading_it(tmp_path, monkeypatch, rest):
     monkeypatch.setattr(journal, "BLOCK", 100)
@@ -163,3 +176,42 @@ def test_records_that_wait_for_mlflow_are_logged_with_those_of_their_trial(base,
     together = [(one.id, 0), (one.id, 2), (one.id, 4)]
     assert ledger.calls == [together, together, [(other.id, 0)], [(one.id, 6)]]  # the first try failed
     assert scribe.left_out == 0
+
+
+# The benchmark
+
+
+def busy() -> None:
+    until = time.thread_time() + 0.05
+    while time.thread_time() < until:
+        pass
+
+
+def test_a_part_is_metered_without_what_it_calls():
+    meter = Meter()
+    inner = meter("inner", busy)
+    outer = meter("outer", inner)
+    outer()
+    assert meter.cpu["inner"] >= 0.05
+    assert meter.cpu["outer"] < 0.01
+
+
+def test_growth_is_the_power_of_the_last_two_sweeps():
+    found = [{"trials": n} for n in (1, 10, 100)]
+    assert growth(found, [7.0, 2.0, 2.0]) == 0
+    assert growth(found, [7.0, 1.0, 10.0]) == pytest.approx(1)
+    assert growth(found, [7.0, 0.0, 10.0]) is None
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(("points", "pack", "tracked"), [("grid", 25, True), ("hunt", 1, False)])
+def test_a_sweep_of_toys_is_measured_in_all_its_parts(points, pack, tracked):
+    trials = 100 if points == "grid" else 12
+    found = alone(trials, points, pack, tracked, 2)
+    told = {row["ms a trial"]: row[str(trials)] for row in rows([found])}
+    unused = set() if tracked else {part for part in PARTS.values() if part.startswith("MLflow")}
+    assert {part for part in PARTS.values() if not told[part] > 0} <= unused
+    assert told["afterwards: record: read"] > 0
+    left = {row[""]: row[str(trials)] for row in storage([found])}
+    assert left["records, files"] == 2 * trials
+    assert left["MLflow's artifacts, files"] >= 2 * trials

@@ -49,10 +49,10 @@ class Folder:
             self.lock.close()
 
     def last(self) -> dict[str, Record]:
-        """The last record of every trial."""
+        """The last record of every trial, without its arrays: ten thousand networks would fill the memory."""
         files = {file.name.partition("-")[0]: file for file in sorted(self.records.glob("*.npz"))}
         try:
-            return {trial: Record.load(file) for trial, file in files.items()}
+            return {trial: Record.load(file, arrays=False) for trial, file in files.items()}
         except BadRecord as error:
             raise SweepError(f"{error} Remove it and resume.") from error
 

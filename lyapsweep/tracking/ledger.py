@@ -187,11 +187,11 @@ class Ledger:
         for trial, files in trials.items():
             run = self.runs.get(trial)
             there = {Path(f.path).name for f in self.client.list_artifacts(run.run_id, RECORDS)} if run else set()
-            last = Record.load(files[-1])
+            last = Record.load(files[-1], arrays=False)
             agreed = run is not None and (run.tags.get("outcome") == last.outcome.value or not last.outcome.final)
             lacking = [f for f in files if f.name not in there or (f is files[-1] and not agreed)]
             if lacking:
-                self.write_together([(last if f is files[-1] else Record.load(f), f) for f in lacking])
+                self.write_together([(Record.load(file), file) for file in lacking])
             written += len(lacking)
         return written
 
