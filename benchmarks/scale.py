@@ -121,7 +121,7 @@ def toys(folder: Path, trials: int, points: str, pack: int) -> Any:
 
 def drawn(trial: Any) -> None:
     trial.suggest_float("training/lr", 1e-5, 1e-2, log=True)
-    trial.suggest_float("init/gain", 0.5, 2.0)
+    trial.suggest_float("training/clip", 0.1, 10.0, log=True)
 
 
 def swept(trials: int, points: str, pack: int, tracked: bool, jobs: int) -> dict[str, Any]:
