@@ -1,14 +1,22 @@
 """Drivers of sweeps as processes that can be killed, and what they leave: for the tests of faults."""
 
+import json
 import os
+import pickle
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from made_up_sweeps import TINY, states, written
 from mlflow import MlflowClient
+from ray import cloudpickle
 
 from lyapsweep.record import Record
+from lyapsweep.sweep import Sweep
+from lyapsweep.sweep.account import Summary
 
 SCRIPT = """
 import json, sys
@@ -34,17 +42,56 @@ def slow_sweep(folder: Path, trials: int = 3, steps: int = 1500) -> Path:
 
 def start(folder: Path, sweep: Path, results: Path | None = None, **settings) -> subprocess.Popen:
     """A driver of `sweep` into `folder/results`; its output is a line for every event."""
-    import json
-
     (folder / "script.py").write_text(SCRIPT)
     told = json.dumps({"jobs": 1} | settings)
     command = [sys.executable, str(folder / "script.py"), str(sweep), str(results or folder / "results"), told]
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    environment.pop("RAY_ADDRESS", None)
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, start_new_session=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=alone(), start_new_session=True
     )
+
+
+def alone() -> dict[str, str]:
+    """An environment that knows of this checkout and of no server."""
+    tests = Path(__file__).parent
+    told = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS")}
+    return told | {"PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"}
+
+
+APART = """
+import pickle, sys
+from lyapsweep.sweep.driver import run
+
+with open(sys.argv[1], "rb") as file:
+    sweep, settings = pickle.load(file)
+told, end = [], None
+try:
+    end = run(sweep, listen=told.append, **settings)
+except Exception as error:
+    end = error
+with open(sys.argv[2], "wb") as file:
+    pickle.dump((end, told), file)
+"""
+
+
+def run(sweep: Sweep, listen: Callable[[Any], None] = lambda progress: None, **settings: Any) -> Summary:
+    """`lyapsweep.sweep.driver.run` in a process of its own: a Ray that dies takes its driver along, and no other test.
+
+    `listen` hears of the progress afterwards.
+    """
+    with tempfile.TemporaryDirectory() as place:
+        asked, answered = Path(place, "asked"), Path(place, "answered")
+        asked.write_bytes(cloudpickle.dumps((sweep, settings)))
+        ended = subprocess.run(
+            [sys.executable, "-c", APART, asked, answered],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=alone(), start_new_session=True,
+        )  # fmt: skip
+        assert answered.exists(), f"The driver ended with {ended.returncode}:\n{ended.stdout}"
+        end, told = pickle.loads(answered.read_bytes())
+    for progress in told:
+        listen(progress)
+    if isinstance(end, Exception):
+        raise end
+    return end
 
 
 def wait_for(process: subprocess.Popen, moment: str) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from driving import in_order, last_records, runs_of, slow_sweep, start, wait_for
+from driving import in_order, last_records, run, runs_of, slow_sweep, start, wait_for
 from made_up_sweeps import TINY, states
 
 from lyapsweep.config import Config
@@ -171,8 +171,6 @@ def test_a_journal_whose_last_line_was_cut_short_is_read_and_written_on(configs,
 @pytest.mark.cluster
 def test_every_way_in_which_a_trial_can_break(tmp_path):
     """One sweep: what can be trained is trained, whatever befalls its worker; what cannot says why in its record."""
-    from lyapsweep.sweep.driver import run
-
     (tmp_path / "tiny.yaml").write_text(TINY.replace("steps: 4, report_every: 2", "steps: 200, report_every: 100"))
     always = ["well", "raises", "hangs", "wants_memory", "takes_memory", "dies"]
     once = ["dies_in_training", "dies_in_save", "dies_after_save"]
@@ -204,8 +202,6 @@ def test_every_way_in_which_a_trial_can_break(tmp_path):
 @pytest.mark.cluster
 @pytest.mark.slow
 def test_a_member_that_kills_its_worker_costs_its_pack_no_trial(tmp_path):
-    from lyapsweep.sweep.driver import run
-
     (tmp_path / "tiny.yaml").write_text(TINY)
     inits = [{"kind": f"{BROKEN}:{name}"} for name in ("well", "dies")]
     grid = {"init": inits, "seed": [0, 1, 2]}
@@ -299,12 +295,13 @@ def mlflow_server(folder: Path, port: int, backend: str | None = None):
 
 
 def sweep_without_server(tmp_path, trials: int, away: float) -> str:
-    """A sweep whose server is killed when the first trial has ended, and is back `away` seconds later."""
+    """A sweep whose server is killed when the first trial has ended, and is back `away` seconds after that was felt."""
     sweep, port = slow_sweep(tmp_path, trials), free_port()
     uri = f"http://127.0.0.1:{port}"
     with mlflow_server(tmp_path / "mlflow", port):
         process = start(tmp_path, sweep, tracking_uri=uri)
         wait_for(process, "PROGRESS 1 1")
+    wait_for(process, "Tracking fails")
     time.sleep(away)
     with mlflow_server(tmp_path / "mlflow", port):
         output, _ = process.communicate(timeout=900)

@@ -4,12 +4,13 @@ import pytest
 import test_cells
 import torch
 import yaml
+from driving import run
 
 from lyapsweep.cells import CELLS
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.dynamics import lyapunov_spectra
 from lyapsweep.registry import UnknownName
-from lyapsweep.sweep import Sweep, driver
+from lyapsweep.sweep import Sweep
 from lyapsweep.table import Table
 from lyapsweep.trial import network_spectrum, run_trial
 
@@ -103,7 +104,7 @@ def test_a_sweep_and_its_atlas(kind, tmp_path):
     base.write_text(yaml.safe_dump(content("vanilla")))
     cells = [{"kind": kind, "units": 5, "leak": leak} for leak in (0.2, 0.8)] + [{"kind": "vanilla", "units": 5}]
     sweep = Sweep(base=base, objective="state_space", grid={"cell": cells}, seeds=2, name="own")
-    summary = driver.run(sweep, results=tmp_path / "results", jobs=1)
+    summary = run(sweep, results=tmp_path / "results", jobs=1)
     assert summary.progress.finished == 6
     assert {len(s) for s in Table.read(summary.folder).finals.spectra["closed loop"]} == {5}
     assert summary.atlas is not None

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from driving import run
 
 from lyapsweep.record import Outcome
 from lyapsweep.registry import UnknownName
@@ -138,7 +139,6 @@ def test_grid_values_are_even_and_short():
 @pytest.mark.cluster
 def test_a_map_is_refined_on_ray_without_mlflow_and_its_rounds_are_replayed(base, tmp_path):
     """Learning rates up to 1e30: some networks are lost. What was asked for is what the records' outcomes imply."""
-    from lyapsweep.sweep.driver import run
     from lyapsweep.table import Table
 
     grid = {"init/gain": spaces.points(0.5, 2, 9), "training/lr": spaces.log_points(0.5, 1e30, 9)}

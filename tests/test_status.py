@@ -7,7 +7,7 @@ import time
 
 import pytest
 from click.testing import CliRunner
-from driving import runs_of
+from driving import run, runs_of
 from made_up_sweeps import TINY, states
 from mlflow import MlflowClient
 
@@ -153,8 +153,6 @@ def test_what_an_extension_asks_for(tmp_path):
 
 @pytest.mark.cluster
 def test_extending_trains_the_new_points_only_and_a_resume_knows_of_them(tmp_path):
-    from lyapsweep.sweep.driver import run
-
     (tmp_path / "tiny.yaml").write_text(TINY)
     sweep = Sweep(base=tmp_path / "tiny.yaml", objective="loss", space=lr_and_seed, trials=3, name="more")
     there = {"results": tmp_path, "jobs": 1, "tracking_uri": f"sqlite:///{tmp_path / 'mlflow.db'}"}

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from driving import last_outcomes, runs_of, slow_sweep, start, wait_for
+from driving import last_outcomes, run, runs_of, slow_sweep, start, wait_for
 from made_up_sweeps import TINY, lr_space, states
 
 from lyapsweep.record import Outcome, Record
@@ -56,8 +56,6 @@ def test_ctrl_c_ends_within_seconds_and_a_resume_finishes(tmp_path):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """Eight trials: two packs of two that train, and two whose windows are longer than their data."""
-    from lyapsweep.sweep.driver import run
-
     folder = tmp_path_factory.mktemp("sweep")
     (folder / "tiny.yaml").write_text(TINY)
     grid = {"windows/length": [20, 5000], "cell/units": [3, 4], "seed": [0, 1]}
@@ -104,8 +102,6 @@ def test_an_error_inside_a_trial_is_in_its_record_and_the_sweep_goes_on(finished
 
 @pytest.mark.cluster
 def test_a_complete_sweep_run_again_trains_nothing_and_a_resume_tries_the_failed_again(finished):
-    from lyapsweep.sweep.driver import run
-
     sweep, summary, _ = finished
     before = {f: f.stat().st_mtime for f in summary.folder.glob("records/*.npz")}
     with pytest.raises(SweepError, match="--resume"):  # four trials failed: that is not complete
@@ -120,8 +116,6 @@ def test_a_complete_sweep_run_again_trains_nothing_and_a_resume_tries_the_failed
 
 @pytest.mark.cluster
 def test_a_hunt_stops_what_is_worse_and_says_so(tmp_path):
-    from lyapsweep.sweep.driver import run
-
     (tmp_path / "tiny.yaml").write_text(TINY.replace("steps: 4, report_every: 2", "steps: 90, report_every: 10"))
     sweep = Sweep(base=tmp_path / "tiny.yaml", objective="loss", space=lr_space, trials=8, intent="hunt", name="hunt")
     summary = run(sweep, results=tmp_path, jobs=2, tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
