@@ -7,7 +7,8 @@ the same, 1 one that doubles with the number of trials.
 
   python -m benchmarks.scale                               # a grid, logged to SQLite: half an hour of two cores
   python -m benchmarks.scale --trials 300 1000 --pack 8    # shorter
-  python -m benchmarks.scale --tracking none               # records only, then what `lyapsweep sync` takes
+  python -m benchmarks.scale --tracking none --pack 100    # records only
+  python -m benchmarks.scale --tracking later              # records only, then what `lyapsweep sync` takes
   python -m benchmarks.scale --points hunt --trials 300 1000 3000 --pack 1
   python -m benchmarks.scale --json scale.json             # sweeps that the file holds are not run again
 """
@@ -124,7 +125,7 @@ def drawn(trial: Any) -> None:
     trial.suggest_float("training/clip", 0.1, 10.0, log=True)
 
 
-def swept(trials: int, points: str, pack: int, tracked: bool, jobs: int) -> dict[str, Any]:
+def swept(trials: int, points: str, pack: int, tracking: str, jobs: int) -> dict[str, Any]:
     """One sweep in this process and what it took: seconds of each part, megabytes, files and bytes."""
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0"}
     from lyapsweep.process import small_networks
@@ -136,7 +137,7 @@ def swept(trials: int, points: str, pack: int, tracked: bool, jobs: int) -> dict
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         sweep = toys(folder, trials, points, pack)
-        uri = f"sqlite:///{folder / 'mlflow.db'}" if tracked else "none"
+        uri = f"sqlite:///{folder / 'mlflow.db'}" if tracking == "sqlite" else "none"
         before, began = resident(), time.monotonic()
         told = driver.run(sweep, results=folder, jobs=jobs, tracking_uri=uri, models=False)
         whole = time.monotonic() - began
@@ -145,7 +146,10 @@ def swept(trials: int, points: str, pack: int, tracked: bool, jobs: int) -> dict
             raise RuntimeError(f"{done} of {told.progress.asked} trials ended, {told.progress.failed} of them failed.")
         found = {"trials": done, "whole": whole, "cpu": dict(meter.cpu), "wall": dict(meter.wall)}
         found |= {"MB before": before, "MB": resident()}
-        return found | after(folder, folder / "toys", sweep, uri, done)
+        found |= after(folder, folder / "toys", sweep, uri)
+        if tracking == "later":
+            found["after"]["sync"] = timed(lambda: logged(folder / "toys"))[1]
+        return found | {"left": left(folder, folder / "toys")}
 
 
 def alone(*settings: Any) -> dict[str, Any]:
@@ -154,9 +158,8 @@ def alone(*settings: Any) -> dict[str, Any]:
         return process.submit(swept, *settings).result()
 
 
-def after(results: Path, folder: Path, sweep: Any, uri: str, trials: int) -> dict[str, Any]:
-    """What is done with a sweep that has ended, in seconds on the processor, and what it left."""
-    from lyapsweep import tracking
+def after(results: Path, folder: Path, sweep: Any, uri: str) -> dict[str, Any]:
+    """What is done with a sweep that has ended, in seconds on the processor."""
     from lyapsweep.record import Record
     from lyapsweep.sweep import driver
     from lyapsweep.sweep.state import state
@@ -172,15 +175,24 @@ def after(results: Path, folder: Path, sweep: Any, uri: str, trials: int) -> dic
     found["--resume of what is done"] = timed(
         lambda: driver.run(sweep, results=results, jobs=1, tracking_uri=uri, models=False, resume=True)
     )[1]
-    left = {"records": files, "journal": [folder / "optuna.journal"], "atlas": [folder / "atlas.html"]}
-    if uri == "none":
-        uri = f"sqlite:///{results / 'mlflow.db'}"
-        ledger = tracking.prepare("toys", uri, folder / "artifacts")
-        found["sync"] = timed(lambda: ledger.sync(folder))[1]
-    left |= {"MLflow's database": [results / "mlflow.db"]}
-    left |= {"MLflow's artifacts": [f for f in (folder / "artifacts").rglob("*") if f.is_file()]}
-    sizes = {what: (len(some), sum(file.stat().st_size for file in some)) for what, some in left.items()}
-    return {"after": found, "left": sizes}
+    return {"after": found}
+
+
+def logged(folder: Path) -> int:
+    """As `lyapsweep sync` does, into a store beside the folder."""
+    from lyapsweep import tracking
+
+    ledger = tracking.prepare("toys", f"sqlite:///{folder.parent / 'mlflow.db'}", folder / "artifacts")
+    return ledger.sync(folder)
+
+
+def left(results: Path, folder: Path) -> dict[str, tuple[int, int]]:
+    """Files and bytes of what lies on the disk."""
+    found = {"records": (folder / "records").glob("*.npz"), "journal": [folder / "optuna.journal"]}
+    found |= {"atlas": [folder / "atlas.html"], "MLflow's database": results.glob("mlflow.db")}
+    found |= {"MLflow's artifacts": (f for f in (folder / "artifacts").rglob("*") if f.is_file())}
+    sizes = {what: [file.stat().st_size for file in files] for what, files in found.items()}
+    return {what: (len(each), sum(each)) for what, each in sizes.items()}
 
 
 def timed(job: Callable[[], Any]) -> tuple[Any, float]:
@@ -227,7 +239,7 @@ def main() -> None:
     parser.add_argument("--points", choices=["grid", "space", "hunt"], default="grid", help="where points come from")
     parser.add_argument("--pack", type=int, default=32, help="trials side by side in one process")
     parser.add_argument("--jobs", type=int, default=2, help="packs at a time")
-    parser.add_argument("--tracking", choices=["sqlite", "none"], default="sqlite")
+    parser.add_argument("--tracking", choices=["sqlite", "later", "none"], default="sqlite")
     parser.add_argument("--json", type=Path, help="keeps the raw figures; what it holds is not run again")
     options = parser.parse_args()
     kept = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
@@ -236,7 +248,7 @@ def main() -> None:
         key = f"{options.points} {trials} pack {options.pack} {options.tracking}"
         if key not in kept:
             progress(f"{key} ...")
-            kept[key] = alone(trials, options.points, options.pack, options.tracking == "sqlite", options.jobs)
+            kept[key] = alone(trials, options.points, options.pack, options.tracking, options.jobs)
             if options.json:
                 options.json.write_text(json.dumps(kept, indent=1))
         found.append(kept[key])

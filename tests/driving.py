@@ -53,7 +53,7 @@ def start(folder: Path, sweep: Path, results: Path | None = None, **settings) ->
 def alone() -> dict[str, str]:
     """An environment that knows of this checkout and of no server."""
     tests = Path(__file__).parent
-    told = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS")}
+    told = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "OPTUNA_STORAGE")}
     return told | {"PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"}
 
 

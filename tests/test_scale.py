@@ -204,12 +204,12 @@ def test_growth_is_the_power_of_the_last_two_sweeps():
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize(("points", "pack", "tracked"), [("grid", 25, True), ("hunt", 1, False)])
-def test_a_sweep_of_toys_is_measured_in_all_its_parts(points, pack, tracked):
+@pytest.mark.parametrize(("points", "pack", "tracking"), [("grid", 25, "sqlite"), ("hunt", 1, "later")])
+def test_a_sweep_of_toys_is_measured_in_all_its_parts(points, pack, tracking):
     trials = 100 if points == "grid" else 12
-    found = alone(trials, points, pack, tracked, 2)
+    found = alone(trials, points, pack, tracking, 2)
     told = {row["ms a trial"]: row[str(trials)] for row in rows([found])}
-    unused = set() if tracked else {part for part in PARTS.values() if part.startswith("MLflow")}
+    unused = set() if tracking == "sqlite" else {part for part in PARTS.values() if part.startswith("MLflow")}
     assert {part for part in PARTS.values() if not told[part] > 0} <= unused
     assert told["afterwards: record: read"] > 0
     left = {row[""]: row[str(trials)] for row in storage([found])}
