@@ -146,6 +146,10 @@ def number(value: float | str | None) -> float:
 
 
 def load_folder(folder: Path | str) -> Iterable[Record]:
-    """Every record below a folder, by name; a half-written or foreign file is an error that names it."""
-    for path in sorted(Path(folder).rglob("*.npz")):
+    """Every record below a folder, once: MLflow's artifacts may lie there too, and hold copies of the same name.
+
+    A half-written or foreign file is an error that names it.
+    """
+    files = {path.name: path for path in sorted(Path(folder).rglob("*.npz"))}
+    for path in files.values():
         yield Record.load(path)

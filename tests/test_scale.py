@@ -20,6 +20,7 @@ from lyapsweep.sweep.journal import Journal
 from lyapsweep.sweep.progress import Board
 from lyapsweep.sweep.scribe import Scribe
 from lyapsweep.sweep.spaces import Point
+from lyapsweep.table import Table
 
 FEW, MANY = 5, 205
 
@@ -128,6 +129,17 @@ def test_a_resumed_sweep_reads_all_of_a_record_but_its_arrays(base, tmp_path):
     whole, light = Record.load(record.save(folder.records)), folder.last()[config.id]
     assert whole.weights.keys() == {"W"}
     assert light == dataclasses.replace(whole, weights={}, traces={})
+
+
+def test_a_table_reads_no_record_twice_where_mlflow_keeps_copies(base, tmp_path, monkeypatch):
+    configs = [Config.load(base, {"seed": s}) for s in range(3)]
+    for config in configs:
+        for place in (tmp_path / "artifacts" / config.id / "artifacts" / "records", tmp_path / "records"):
+            Record(config, 4, Outcome.FINISHED, measures={"loss": 1.0}).save(place)
+    loaded, load = [], Record.load
+    monkeypatch.setattr(Record, "load", lambda path: loaded.append(path.parent) or load(path))
+    assert len(Table.read(tmp_path)) == 3
+    assert loaded == [tmp_path / "records"] * 3
 
 
 @pytest.mark.parametrize("rest", [b"", b'{"op', b"x" * 3000])
