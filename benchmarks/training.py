@@ -61,7 +61,7 @@ class OneStepPlrnn(nn.Module):
 
 
 class OneStepLstm(nn.Module):
-    """nn.LSTM called with one zero input at a time."""
+    """nn.LSTM called with one zero input at a time. Of its two biases one is held: as a pair Adam moves them doubly."""
 
     def __init__(self, network: Network, member: int):
         super().__init__()
@@ -69,6 +69,7 @@ class OneStepLstm(nn.Module):
         self.lstm = nn.LSTM(1, network.cell.units)
         self.lstm.weight_hh_l0.data.copy_(weights["W"])
         self.lstm.bias_hh_l0.data.zero_()
+        self.lstm.bias_hh_l0.requires_grad_(False)
         self.lstm.bias_ih_l0.data.copy_(weights["b"])
 
     def forward(self, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:

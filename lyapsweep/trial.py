@@ -230,6 +230,8 @@ def note(
     if outcome.final:
         orbits = {k: getattr(seen, k)[:ORBIT_POINTS].astype(np.float32) for k in ("truth", "generated")}
         traces |= {k: orbit for k, orbit in orbits.items() if orbit.size}
+        if seen.generated.size:  # where each free run begins, beyond the rows that are kept too
+            traces["runs"] = np.arange(seen.orbits) * (len(seen.generated) // seen.orbits)
         weights = {name: w[p].detach().cpu().numpy() for name, w in network.named_parameters() if w.numel()}
     step = progress.died_at[p] if outcome is Outcome.DIVERGED else progress.step
     assert step is not None, "a member that diverged died at some step"

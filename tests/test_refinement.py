@@ -156,5 +156,27 @@ def test_a_map_is_refined_on_ray_without_mlflow_and_its_rounds_are_replayed(base
     outcomes = {t: (Outcome(o), v) for t, o, v in zip(rows["trial"], rows["outcome"], rows["measures/loss"])}
     refinement = Refinement(sweep, spaces.draw(sweep))
     assert {p.config.id for part in refinement.rounds(outcomes) for p in part} == set(outcomes)
-    again = run(sweep, results=tmp_path, refine=True, resume=True, jobs=2, tracking_uri="none")
+    again = run(sweep, results=tmp_path, resume=True, jobs=2, tracking_uri="none")
     assert (again.progress.asked, len(Table.read(done.folder))) == (done.progress.asked, len(table))
+
+
+def planned(sweep, base, tmp_path, refine=None):
+    """The driver's plan of a folder that nobody has trained in, told to sweep.json."""
+    from lyapsweep.sweep.driver import Drive
+    from lyapsweep.sweep.folder import Folder
+
+    drive = Drive(sweep, base, Folder(tmp_path, "a"), "none", 0, None)
+    drive.folder.records.mkdir(parents=True, exist_ok=True)
+    drive.plan(True, 0, refine)
+    drive.open_books()
+    return drive
+
+
+def test_a_resumed_sweep_goes_on_refining_unless_it_is_told_not_to(base, tmp_path):
+    grid = {"init/gain": spaces.points(0.5, 2, 17), "training/lr": spaces.log_points(1e-3, 1, 17)}
+    sweep = Sweep(base=base, objective="loss", grid=grid, name="a")
+    point = sweep.config(None)
+    assert planned(sweep, point, tmp_path).todo == 17**2
+    for refine, todo, told in ((True, 25, True), (None, 25, True), (False, 17**2, False), (None, 17**2, False)):
+        drive = planned(sweep, point, tmp_path, refine)
+        assert (drive.todo, bool(drive.folder.told()["refined"])) == (todo, told)

@@ -1,5 +1,7 @@
 """Points of a region, and who is packed with whom."""
 
+from functools import partial
+
 import pytest
 
 from lyapsweep.sweep import Sweep, SweepError, spaces
@@ -42,8 +44,22 @@ def test_a_part_of_a_grid(base):
     part = Sweep(base=base, objective="loss", grid=grid, where={"forcing/interval": 8, "seed": [0, 2]})
     values = [tuple(p.config.flat[k] for k in ("forcing/interval", "cell/units", "seed")) for p in spaces.draw(part)]
     assert values == [(8, u, s) for u in (4, 6) for s in (0, 2)]
-    with pytest.raises(SweepError, match=r"No point of the grid has forcing/interval = 9\."):
+    with pytest.raises(
+        SweepError, match=r"No point of the grid has forcing/interval = 9\. Its forcing/interval: 2, 8\."
+    ):
         spaces.draw(Sweep(base=base, objective="loss", grid=grid, where={"forcing/interval": 9}))
+
+
+def test_a_value_that_is_a_list_is_asked_for_in_a_list(base):
+    columns = {"dataset/observe": [None, ["y", "z"]]}
+    part = partial(Sweep, base=base, objective="loss", grid=columns)
+    drawn = spaces.draw(part(where={"dataset/observe": [["y", "z"]]}))
+    assert [p.config.dataset["observe"] for p in drawn] == [["y", "z"]]
+    with pytest.raises(SweepError, match=r"None, \['y', 'z'\]\. A list names several values: write \[\[...\]\]"):
+        spaces.draw(part(where={"dataset/observe": ["y", "z"]}))
+
+
+def test_a_part_of_a_space_is_refused(base):
     with pytest.raises(SweepError, match="draws from a space"):
         Sweep(base=base, objective="loss", space=conditional, trials=3, where={"seed": 1})
 

@@ -130,22 +130,7 @@ def draw(finding: Finding) -> go.Figure:
         rho[where] = finding.rho[k]
         firm = finding.low[k] > 0 or finding.high[k] < 0
         text[where] = f"<b>{digits(finding.rho[k])}</b>" if firm else digits(finding.rho[k])
-    fig = ink.figure(230 + 30 * len(statistics), legend=False)
-    fig.add_heatmap(
-        x=[ink.plain(label(m)) for m in measures],
-        y=[ink.plain(label(s)) for s in statistics],
-        z=rho,
-        text=text,
-        texttemplate="%{text}",
-        textfont={"size": 11.5},
-        colorscale=ink.DIVERGING,
-        zmin=-1,
-        zmax=1,
-        xgap=1,
-        ygap=1,
-        colorbar={"title": {"text": "ρ"}, "thickness": 14},
-        hovertemplate="%{y} with %{x}: ρ = %{z:.2f}<extra></extra>",
-    )
-    fig.update_xaxes(type="category", showgrid=False, tickangle=-35)
-    fig.update_yaxes(type="category", showgrid=False, autorange="reversed")
+    rows, columns = [ink.plain(label(s)) for s in statistics], [ink.plain(label(m)) for m in measures]
+    fig = ink.correlations(rows, columns, rho, text, "%{y} with %{x}", height=230 + 30 * len(statistics))
+    fig.update_xaxes(tickangle=-35)
     return fig

@@ -4,7 +4,9 @@ import html
 import math
 import re
 import textwrap
+from collections.abc import Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
 # Okabe and Ito (2008), Color Universal Design: distinct under every common colour vision deficiency.
@@ -71,6 +73,34 @@ def frame(fig: go.Figure) -> go.Figure:
     }
     fig.update_xaxes(**axis, gridcolor=RULE, zeroline=False, automargin=True)
     fig.update_yaxes(**axis, gridcolor=RULE, zeroline=False, automargin=True)
+    return fig
+
+
+def correlations(
+    rows: Sequence[str], columns: Sequence[str], rho: np.ndarray, text: np.ndarray, hover: str, height: int
+) -> go.Figure:
+    """A matrix of correlations by colour, the first row on top, `text` (rows, columns) in its cells.
+
+    `hover` is plotly's template of what a cell is: %{y} its row, %{x} its column.
+    """
+    fig = figure(height, legend=False)
+    fig.add_heatmap(
+        x=list(columns),
+        y=list(rows),
+        z=rho,
+        text=text,
+        texttemplate="%{text}",
+        textfont={"size": 11.5},
+        colorscale=DIVERGING,
+        zmin=-1,
+        zmax=1,
+        xgap=1,
+        ygap=1,
+        colorbar={"title": {"text": "ρ"}, "thickness": 14},
+        hovertemplate=f"{hover}: ρ = %{{z:.2f}}<extra></extra>",
+    )
+    fig.update_xaxes(type="category", showgrid=False)
+    fig.update_yaxes(type="category", showgrid=False, autorange="reversed")
     return fig
 
 

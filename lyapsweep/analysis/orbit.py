@@ -16,9 +16,9 @@ SERIES: tuple[Series, Series] = ("truth", "generated")
 
 
 class Finding(NamedTuple):
-    """The first points of `truth` and `generated`, (points, 1 | 2 | 3), standardised, and the truth's `low`, `high`
-    with a margin (both (features,)). One feature is drawn against time, three in space, any other number by its first
-    two. `escaped` are the generated points outside that frame or not finite."""
+    """The first points of `truth` and of one free run, `generated`, (points, 1 | 2 | 3), standardised, and the truth's
+    `low`, `high` with a margin (both (features,)). One feature is drawn against time, three in space, any other number
+    by its first two. `escaped` are the generated points outside that frame or not finite."""
 
     trial: str
     truth: np.ndarray
@@ -40,7 +40,7 @@ def find(table: Table, trial: str) -> Finding:
     traces = finals.traces[names.index(trial)]
     if "truth" not in traces or "generated" not in traces:
         raise TooFew(f"The record of trial {trial} holds no orbits (traces 'truth' and 'generated').")
-    truth, generated = (np.asarray(traces[k], float)[:POINTS] for k in ("truth", "generated"))
+    truth, generated = (np.asarray(traces[k], float)[: one_run(traces)] for k in ("truth", "generated"))
     require(min(len(truth), len(generated)), 2, "points of an orbit")
     kept = truth.shape[1] if truth.shape[1] in (1, 3) else 2
     truth, generated = truth[:, :kept], generated[:, :kept]
@@ -50,9 +50,15 @@ def find(table: Table, trial: str) -> Finding:
     return Finding(trial, truth, generated, low, high, int((~inside).sum()))
 
 
+def one_run(traces: dict[str, np.ndarray]) -> int:
+    """How many rows of a record's orbits are one free run, at most POINTS."""
+    starts = traces.get("runs", np.empty(0))
+    return int(np.clip(starts[1], 2, POINTS)) if len(starts) > 1 else POINTS
+
+
 def draw(finding: Finding, which: Series = "generated") -> go.Figure:
     """One of the two orbits, in the frame of the truth, so that the pair can be compared by eye."""
-    orbit, tint = (finding.truth, "#000000") if which == "truth" else (finding.generated, ink.GROUPS[1])
+    orbit, tint = (finding.truth, "#000000") if which == "truth" else (finding.generated, ink.GROUPS[0])
     fig = ink.figure(380, legend=False)
     line = {"color": tint, "width": 1.1}
     ranges = [[float(a), float(b)] for a, b in zip(finding.low, finding.high, strict=True)]

@@ -185,23 +185,8 @@ def draw(finding: Finding) -> go.Figure:
         rho = two(finding.rho[i, j])
         rho = f"<b>{rho}</b>" if finding.q[i, j] < 0.05 else rho
         text[i, j] = f"{rho}  ({span(finding, i, j)})"
-    fig = ink.figure(190 + 28 * len(finding.statistics), legend=False)
-    fig.add_heatmap(
-        x=[f"given {g}" for g in finding.given],
-        y=[ink.plain(s) for s in finding.statistics],
-        z=finding.rho,
-        text=text,
-        texttemplate="%{text}",
-        textfont={"size": 11.5},
-        colorscale=ink.DIVERGING,
-        zmin=-1,
-        zmax=1,
-        xgap=1,
-        ygap=1,
-        colorbar={"title": {"text": "ρ"}, "thickness": 14},
-        hovertemplate="%{y}, %{x}: ρ = %{z:.2f}<extra></extra>",
-    )
-    fig.update_xaxes(type="category", showgrid=False, side="top")
-    fig.update_yaxes(type="category", showgrid=False, autorange="reversed")
+    rows, columns = [ink.plain(s) for s in finding.statistics], [f"given {g}" for g in finding.given]
+    fig = ink.correlations(rows, columns, finding.rho, text, "%{y}, %{x}", height=190 + 28 * len(rows))
+    fig.update_xaxes(side="top")
     fig.update_layout(title=ink.headline(sentence(finding)), margin={"t": 110})
     return fig

@@ -151,26 +151,13 @@ def draw(finding: Finding) -> go.Figure:
         firm = finding.low[i, j] > 0 or finding.high[i, j] < 0
         span = f"{two(finding.low[i, j])} to {two(finding.high[i, j])}"
         text[i, j] = f"{f'<b>{rho}</b>' if firm else rho}<br>{span}"
-    fig = ink.figure(230 + 52 * len(finding.groups), legend=False)
-    fig.add_heatmap(
-        x=[f"{ink.plain(g)} (n = {n})" for g, n in zip(finding.groups, finding.n, strict=True)],
-        y=[ink.plain(g) for g in finding.groups],
-        z=finding.rho,
-        text=text,
-        texttemplate="%{text}",
-        textfont={"size": 11.5},
-        colorscale=ink.DIVERGING,
-        zmin=-1,
-        zmax=1,
-        xgap=1,
-        ygap=1,
-        colorbar={"title": {"text": "ρ"}, "thickness": 14},
-        hovertemplate="fitted on %{y}, tried on %{x}: ρ = %{z:.2f}<extra></extra>",
-    )
+    rows = [ink.plain(g) for g in finding.groups]
+    columns = [f"{g} (n = {n})" for g, n in zip(rows, finding.n, strict=True)]
+    fig = ink.correlations(rows, columns, finding.rho, text, "fitted on %{y}, tried on %{x}", 230 + 52 * len(rows))
     for i in range(len(finding.groups)):
         box = {"x0": i - 0.49, "x1": i + 0.49, "y0": i - 0.49, "y1": i + 0.49}
         fig.add_shape(type="rect", **box, line={"color": "#222", "width": 2})
-    fig.update_xaxes(type="category", showgrid=False, title=f"tried on ({ink.plain(finding.by)})")
-    fig.update_yaxes(type="category", showgrid=False, autorange="reversed", title="fitted on")
+    fig.update_xaxes(title=f"tried on ({ink.plain(finding.by)})")
+    fig.update_yaxes(title="fitted on")
     fig.update_layout(title=ink.headline(sentence(finding)), margin={"t": 90})
     return fig

@@ -5,10 +5,11 @@ import json
 import numpy as np
 
 from lyapsweep.analysis.finding import digits, label, numbers
-from lyapsweep.atlas import page
+from lyapsweep.analysis.stability import KEY
+from lyapsweep.atlas import orbits, page
 from lyapsweep.atlas.view import View
 
-TOLD = ("command", "question", "name", "base", "runs", "serve")  # elsewhere on the page
+TOLD = ("command", "question", "name", "base", "runs", "serve", KEY, orbits.ASKED, orbits.FOLDER)  # elsewhere
 
 
 def trials(view: View) -> str:

@@ -15,11 +15,11 @@ from plotly.colors import sample_colorscale
 from lyapsweep.analysis import ink
 from lyapsweep.analysis.axis import places, wide
 from lyapsweep.analysis.finding import STATISTICS, TooFew, direction, label, numbers
-from lyapsweep.atlas import alone, packed, page
+from lyapsweep.atlas import alone, orbits, packed, page
 from lyapsweep.atlas.view import MAIN_GROUP, SOURCES, View, is_numeric
 from lyapsweep.table import moves
 
-SCRIPTS = ("explorer_trials.js", "explorer_panels.js", "explorer_card.js", "explorer.js")
+SCRIPTS = ("explorer_trials.js", "explorer_panels.js", "explorer_orbits.js", "explorer_card.js", "explorer.js")
 MOST_PLACES = 128  # on an axis: more distinct values are binned
 MOST_EXPONENTS = 24  # of a spectrum drawn in a card
 MOST_PANELS = 12
@@ -38,7 +38,7 @@ def section(view: View) -> str:
         "median."
     )
     held = packed.block("trials", json.dumps(trials(view), separators=(",", ":"), allow_nan=False))
-    return f'<p class="kicker">{page.prose(words)}</p><div class="explorer">{held}</div>'
+    return f'<p class="kicker">{page.prose(words)}</p><div class="explorer">{held}{orbits.block(view)}</div>'
 
 
 def trials(view: View) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def trials(view: View) -> dict[str, Any]:
     }
 
 
-KNOWN = ("lambda_max", "predictability_time")  # of the data, in nats per step and in steps
+KNOWN = ("lambda_max", "predictability_time", "dt")  # of the data, in nats per step, in steps, in units of time
 
 
 def setting(name: str, values: pd.Series) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import click
 
 from lyapsweep.cli import options
 from lyapsweep.cli.errors import Problem
+from lyapsweep.process import small_networks
 
 if TYPE_CHECKING:
     from lyapsweep.table import Table
@@ -26,12 +27,25 @@ PAGE = "atlas.html"
 @click.option(
     "--output", type=click.Path(path_type=Path, dir_okay=False), help="The page.  [default: atlas.html of the results]"
 )
+@click.option(
+    "--trial",
+    "trials",
+    multiple=True,
+    help="Its orbit and fixed points are on the page whatever it weighs; repeatable.",
+)
 @click.option("--png", is_flag=True, help="Also write every figure as PNG, into a folder beside the page.")
 @click.option("--svg", is_flag=True, help="Likewise as SVG.")
 @click.option("--pdf", is_flag=True, help="Likewise as PDF.")
 @options.debug
 def command(
-    experiment: str, results: Path, tracking_uri: str | None, output: Path | None, png: bool, svg: bool, pdf: bool
+    experiment: str,
+    results: Path,
+    tracking_uri: str | None,
+    output: Path | None,
+    trials: tuple[str, ...],
+    png: bool,
+    svg: bool,
+    pdf: bool,
 ) -> None:
     """Draw an experiment as one page of HTML that any browser shows: what it found, and every number behind it.
 
@@ -43,9 +57,11 @@ def command(
     table, folder = located(experiment, results, tracking_uri)
     if not len(table):
         raise Problem(f"{experiment} holds no records yet; `lyapsweep sweep` and `lyapsweep run` write them.")
-    from lyapsweep.atlas import report, static
+    from lyapsweep.atlas import orbits, report, static
 
-    page = report.write(linked(table, folder.resolve(), tracking_uri), output or folder / PAGE)
+    small_networks()
+    table = orbits.prepared(linked(table, folder.resolve(), tracking_uri), folder, trials)
+    page = report.write(table, output or folder / PAGE)
     click.echo(page)
     formats = [kind for kind, wanted in zip(static.FORMATS, (png, svg, pdf), strict=True) if wanted]
     try:

@@ -48,7 +48,11 @@ COUNT = click.IntRange(min=1)
 @options.results
 @options.name
 @click.option("--extend", type=COUNT, default=None, metavar="N", help="Train N points more than were asked for so far.")
-@click.option("--refine", is_flag=True, help="Train coarse points of a grid first, then finer ones along the border.")
+@click.option(
+    "--refine/--no-refine",
+    default=None,
+    help="Train coarse points of a grid first, then finer ones along the border.  [default: as the sweep was started]",
+)
 @click.option(
     "--zoom",
     multiple=True,
@@ -133,7 +137,8 @@ def preview(sweep: "Sweep", changes: Mapping[str, Any], settings: Mapping[str, A
     folder = Folder(settings["results"], sweep.name or "sweep")
     ended = len(folder.ended().keys() & {config.id for config in configs})
     plan = f"{len(configs)} trials in {len(packs(configs, size, device))} packs of at most {size}"
-    if settings["refine"]:
+    refine = settings["refine"]
+    if folder.told().get("refined") if refine is None else refine:
         first = len(next(Refinement(sweep, points).rounds({})))
         plan = f"{first} of {len(configs)} trials at first, then those along the border"
     show.write(out, [("sweep", sweep.name or ""), ("intent", sweep.intent), ("objective", sweep.objective)])

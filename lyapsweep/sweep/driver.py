@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lyapsweep import tracking
-from lyapsweep.atlas import report
+from lyapsweep.atlas import orbits, report
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome
 from lyapsweep.sweep.account import Summary, counts, known, numbers, overcome, start
@@ -41,7 +41,7 @@ def run(
     results: Path | str = "results",
     trials: int | None = None,
     extend: int = 0,
-    refine: bool = False,
+    refine: bool | None = None,
     changes: Mapping[str, Any] | None = None,
     resume: bool = False,
     pack: int | None = None,
@@ -59,7 +59,8 @@ def run(
 
     trials, pack   override the sweep's own
     extend         so many points more than the folder's sweep was last asked for; only of a space
-    refine         of a grid train coarse points first, then finer ones where trials that lie close disagree
+    refine         of a grid train coarse points first, then finer ones where trials that lie close disagree; None: as
+                   the folder's sweep was started, False: every point
     changes        {path: value} made to the base config
     resume         go on in a folder that holds records already
     jobs, gpus     packs at a time (as many as there are CPUs), GPUs a pack (a fraction shares one; 0: train on the CPU)
@@ -83,9 +84,9 @@ def run(
     try:
         with interruptible() as stop:
             drive = Drive(sweep, base, folder, tracking_uri or tracking.store(results), seed, listen)
-            drive.models, drive.storage = models, storage or os.environ.get("OPTUNA_STORAGE")
+            drive.models = models
             drive.plan(resume or bool(extend), extend, refine)
-            drive.open_books()
+            drive.open_books(storage or os.environ.get("OPTUNA_STORAGE"))
             interrupted = drive.work(jobs, gpus, time_limit, address, stop)
             return drive.conclude(interrupted)
     finally:
@@ -104,11 +105,10 @@ class Drive:
         self.scribe: Scribe | None = None
         self.watch: Watch | None = None
         self.models = True  # of the best networks, in MLflow
-        self.storage: str | None = None  # of the Optuna study, where that is no file in the folder
         self.cut_short = 0  # trials that a signal ended and a resumed sweep runs again
         self.why = ""  # what else than a signal ended it early
 
-    def plan(self, resume: bool, extend: int, refine: bool) -> None:
+    def plan(self, resume: bool, extend: int, refine: bool | None) -> None:
         """Which points there are, which of them have ended, and whether that fits the folder."""
         sweep, mapped, told = self.sweep, self.sweep.intent == "map", self.folder.told()
         self.parts = asked(sweep, told, extend)
@@ -125,6 +125,7 @@ class Drive:
         self.board.known(ended, sweep.objective)
         self.known = known(ended, sweep.objective)
         self.todo = self.board.asked - len(ended)
+        refine = bool(told.get("refined")) if refine is None else refine
         self.refinement = Refinement(sweep, self.points) if refine else None
         if self.refinement:
             self.todo = self.refinement.left(self.known)
@@ -133,9 +134,13 @@ class Drive:
     def grow(self, asked: int) -> None:
         """Another round of a refinement was planned."""
         self.board.asked = max(asked, len(self.known))
-        self.folder.tell({"trials": self.board.asked} | (self.refinement.about() if self.refinement else {}))
+        self.folder.tell({"trials": self.board.asked} | self.refined())
 
-    def open_books(self) -> None:
+    def refined(self) -> dict[str, Any]:
+        """What sweep.json says of the refinement: a resumed sweep goes on with it."""
+        return self.refinement.about() if self.refinement else {"refined": None}
+
+    def open_books(self, storage: str | None = None) -> None:
         """MLflow, Optuna and sweep.json, each put in order after an earlier driver that may have died."""
         sweep, name = self.sweep, self.folder.name
         self.folder.sweep_up()
@@ -143,7 +148,7 @@ class Drive:
         self.ledger = Untracked() if self.uri == NONE else tracking.prepare(name, self.uri, artifacts)
         self.ledger.reconcile()
         self.ledger.varied, self.ledger.labels = self.varied, {"intent": sweep.intent, "objective": sweep.objective}
-        place, mark = (self.storage, self.folder.mark()) if self.storage else (self.folder.journal, "")
+        place, mark = (storage, self.folder.mark()) if storage else (self.folder.journal, "")
         self.journal = Journal(place, name, sweep.direction, sweep.intent, self.seed, mark)
         self.lost = self.journal.reconcile(self.known)
         self.folder.tell(self.about())
@@ -161,7 +166,7 @@ class Drive:
             "trials": self.board.asked,
             "extended": self.parts[1:],
             "seed": self.seed,
-        } | start()
+        } | (self.refined() | start())
 
     def work(
         self, jobs: int | None, gpus: float, limit: float | None, address: str | None, stop: threading.Event
@@ -223,8 +228,7 @@ class Drive:
             size = min(size, math.ceil(len(self.points) / room()))
         self.folder.tell({"pack": size})
         if self.refinement:
-            before = self.known, self.failed
-            supply = self.refinement.supply(size, room(), device, self.journal, *before, self.grow)
+            supply = self.refinement.supply(size, room(), device, self.journal, self.known, self.failed, self.grow)
         elif sweep.intent == "map":
             supply = planned(split(self.points, self.parts), size, device, self.journal, self.known, self.failed)
         else:
@@ -244,8 +248,7 @@ class Drive:
 
     def beat(self, over: bool = False) -> None:
         """Let other machines know that this driver lives, or that it ends."""
-        now = self.progress()
-        told = {"running": now.running, "behind": self.scribe.behind if self.scribe else 0}
+        told = {"running": self.progress().running, "behind": self.scribe.behind if self.scribe else 0}
         self.pulse.beat(told, over)
 
     def progress(self, message: str = "") -> Progress:
@@ -290,7 +293,7 @@ class Drive:
 
     def draw_atlas(self, notes: list[str]) -> Path | None:
         try:
-            return report.write(self.ledger.linked(self.table), self.folder.atlas)
+            return report.write(orbits.prepared(self.ledger.linked(self.table), self.folder.path), self.folder.atlas)
         except Exception as error:  # a picture that fails must not hide the results it would have shown
             log.warning("The atlas could not be drawn: %s", error, exc_info=True)
             notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")

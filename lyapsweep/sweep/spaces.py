@@ -118,17 +118,31 @@ def draw(sweep: Sweep, n: int | None = None, seed: int = 0, base: Config | None 
 def on_grid(sweep: Sweep, base: Config) -> Iterator[Point]:
     from optuna.distributions import CategoricalDistribution
 
-    grid, kept = sweep.grid or {}, 0
+    grid, kept, there = sweep.grid or {}, 0, {path: [] for path in sweep.where}
     labels = {path: [label(v) for v in values] for path, values in grid.items()}
     distributions: dict[str, BaseDistribution] = {k: CategoricalDistribution(v) for k, v in labels.items()}
     for values in itertools.product(*grid.values()):
         changes = dict(zip(grid, values))
         config = applied(sweep, base, changes)
-        if all(config.flat.get(path) in among(wanted) for path, wanted in sweep.where.items()):
+        has = {path: config.flat.get(path) for path in sweep.where}
+        for path, value in has.items():
+            there[path] += [] if value in there[path] else [value]
+        if all(value in among(sweep.where[path]) for path, value in has.items()):
             kept += 1
             yield Point(config, {k: label(v) for k, v in changes.items()}, distributions)
     if not kept:
-        raise SweepError(f"No point of the grid has {', '.join(f'{k} = {v!r}' for k, v in sweep.where.items())}.")
+        raise SweepError(nowhere(sweep.where, there))
+
+
+def nowhere(where: Mapping[str, Any], there: Mapping[str, list[Any]]) -> str:
+    """No point is `where` one asks; what is `there` instead."""
+    said = [f"No point of the grid has {', '.join(f'{k} = {v!r}' for k, v in where.items())}."]
+    for path, values in there.items():
+        if not any(value in among(where[path]) for value in values):
+            said.append(f"Its {path}: {', '.join(map(repr, values))}.")
+        if where[path] in values:
+            said.append("A list names several values: write [[...]] for one that is a list.")
+    return " ".join(said)
 
 
 def numeric(values: Sequence[Any]) -> bool:

@@ -300,6 +300,12 @@ class Explorer {
     this.writeAddress();
   }
 
+  /** The orbits have been unpacked, after the map was drawn. */
+  move(told) {
+    this.card.orbits = new Orbits(told, this.trials);
+    if (this.choice.kept) this.recall();
+  }
+
   letGo() {
     this.choice.kept = this.choice.trial = null;
     this.recall();
@@ -312,10 +318,12 @@ const sample = (mark, words) => element("span", "sample", null, element("i", mar
 
 if (!OLD) {
   for (const slot of document.querySelectorAll(".explorer")) {
+    const orbits = packed("orbits", slot);
     unpack(packed("trials", slot)).then(text => {
       const sent = location.hash.startsWith(MARK);
       window.explorer = new Explorer(slot, JSON.parse(text));
       if (sent) slot.scrollIntoView();
+      return orbits && unpack(orbits).then(told => window.explorer.move(JSON.parse(told)));
     });
   }
 }

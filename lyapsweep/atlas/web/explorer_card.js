@@ -1,5 +1,5 @@
 "use strict";
-// The card of a place: its trials, and of one of them the configuration, the scores, the spectrum and how to run it.
+// The card of a place: its trials, and of one of them the configuration, the scores, the spectrum, what explorer_orbits.js draws and how to run it.
 
 const MOST_LISTED = 60;
 
@@ -26,9 +26,11 @@ function rowsOf(kind, heads, rows) {
 class Card {
   /** `pick(trial)` and `close()` are called when the reader asks for them. */
   constructor(trials, pick, close) {
-    Object.assign(this, { trials, pick, close });
+    Object.assign(this, { trials, pick, close, orbits: null });
     this.aside = element("aside", "card");
     this.aside.setAttribute("aria-live", "polite");
+    this.aside.setAttribute("aria-label", "Trials of a place");
+    this.aside.tabIndex = 0;  // long cards are scrolled, by keyboard too
     this.empty();
   }
 
@@ -93,6 +95,7 @@ class Card {
     const floor = c => c.floor ? digits(c.floor[i]) : "–";
     if (scores.length) yield rowsOf("scores", ["score", "value", "floor"], scores.map(c => [c.label, digits(c.values[i]), floor(c)]));
     if (t.spectra) yield* this.spectrum(i);
+    if (this.orbits) yield* this.orbits.card(i);
     const address = t.runs[i];
     if (typeof address === "string" && /^https?:/.test(address)) {
       const link = element("a", "run", "Its run in MLflow");
@@ -131,9 +134,9 @@ class Card {
   }
 }
 
-function* written(words, code) {
+function* written(words, code, kind = "alone") {
   yield element("p", "small", words);
-  const block = element("pre", "alone", code);
+  const block = element("pre", kind, code);
   block.tabIndex = 0;
   block.title = "A click selects it all";
   yield block;

@@ -1,0 +1,76 @@
+"""The page around the map: figures that wait, pages in pages, old browsers, and 4096 trials."""
+
+import html
+import json
+from functools import partial
+
+import exploring
+import made_up
+import made_up_evidence
+import made_up_map
+import numpy as np
+from exploring import GAIN, opened, scroll_through, values
+
+from lyapsweep.analysis import correlation
+from lyapsweep.atlas import foretelling, packed, report
+
+pytestmark = exploring.NEEDED
+browser = exploring.browser
+
+
+def test_figures_wait_until_they_are_seen(browser, tmp_path):
+    path = report.write(made_up.table(), tmp_path / "atlas.html")
+    with opened(browser, path.as_uri()) as tab:
+        assert tab.locator(".chart .main-svg").count() == 0
+        assert tab.evaluate("typeof Plotly") == "undefined"
+        scroll_through(tab)
+        assert tab.locator(".chart:has(.plot-container)").count() == tab.locator(".chart").count() == 7
+        assert tab.locator('.contents a[aria-current="true"]').inner_text() == "Data"
+        tab.click(".contents a >> nth=0")
+        tab.wait_for_function("document.querySelector('.contents a').hasAttribute('aria-current')")
+
+
+def test_inside_another_page_without_an_address_of_its_own_it_works_as_well(browser, tmp_path):
+    """As MLflow shows an artifact: in a sandbox, where links to anchors would lead out."""
+    inner = report.write(made_up.table(), tmp_path / "atlas.html").read_text("utf-8")
+    path = tmp_path / "outer.html"
+    frame = f'<iframe sandbox="allow-scripts" style="width: 1000px; height: 700px" srcdoc="{html.escape(inner)}">'
+    path.write_text(f"<script>window.explorer = 1</script>{frame}</iframe>", "utf-8")
+    with opened(browser, path.as_uri()) as tab:
+        within = tab.frame_locator("iframe")
+        within.locator("select[name=worth]").select_option("best")
+        assert within.locator(".status").inner_text() == "42 of 42 trials."
+        within.locator(".contents a", has_text="Data").click()
+        within.locator('.contents a[aria-current="true"]', has_text="Data").wait_for()
+
+
+def test_a_browser_that_cannot_unpack_says_so_and_shows_the_words(browser, tmp_path):
+    path = report.write(made_up.table(), tmp_path / "atlas.html")
+    with opened(browser, path.as_uri(), script="delete window.DecompressionStream") as tab:
+        said = tab.locator(".note", has_text="needs a newer browser")
+        assert said.count() == 8  # seven figures and the map
+        assert "shallow_plrnn at forcing/interval 80" in tab.inner_text(".verdict")
+
+
+def test_a_page_of_4096_trials_is_light_and_its_words_come_first(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(foretelling, "ENOUGH", 10**6)  # what is learned from spectra takes minutes, and little room
+    monkeypatch.setattr(correlation, "find", partial(correlation.find, resamples=50))
+    table = made_up_map.table(64, exponents=64)
+    truth = made_up_evidence.lorenz(2000, (1.0, 1.0, 20.0))
+    rng = np.random.default_rng(0)
+    several = [{"truth": truth, "generated": truth + 0.1 * rng.standard_normal(truth.shape)} for _ in range(64)]
+    table.traces[:] = [several[i % 64] for i in range(len(table))]
+    path = report.write(table, tmp_path / "atlas.html")
+    assert path.stat().st_size < 5e6 - 2e5  # what was left out weighs less
+    held = json.loads(packed.blocks(path.read_text("utf-8"), "orbits")[0])
+    assert held["has"].count("1") == 4096 > len(held["trials"]) > 300
+    with opened(browser, path.as_uri()) as tab:
+        paint = tab.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+        assert paint < 6000  # 0.3 s on a quiet machine
+        assert values(tab).shape == (64, 64)
+        scroll_through(tab)
+        assert tab.locator(".chart:has(.plot-container)").count() == tab.locator(".chart").count()
+        rows = tab.locator("#all-trials tbody tr")
+        assert rows.count() == 4096
+        tab.locator("#all-trials thead th", has_text=GAIN).click()
+        assert json.loads(rows.nth(0).locator("td").nth(2).get_attribute("data-v")) == 0.1
