@@ -10,10 +10,12 @@ the same, 1 one that doubles with the number of trials.
   python -m benchmarks.scale --tracking none --pack 100    # records only
   python -m benchmarks.scale --tracking later              # records only, then what `lyapsweep sync` takes
   python -m benchmarks.scale --points hunt --trials 300 1000 3000 --pack 1
+  python -m benchmarks.scale --asks --trials 300 1000 3000 # a hunt's sampler alone, after so many trials
   python -m benchmarks.scale --json scale.json             # sweeps that the file holds are not run again
 """
 
 import argparse
+import dataclasses
 import functools
 import inspect
 import json
@@ -195,6 +197,22 @@ def left(results: Path, folder: Path) -> dict[str, tuple[int, int]]:
     return {what: (len(each), sum(each)) for what, each in sizes.items()}
 
 
+def asks(trials: int, times: int = 10) -> float:
+    """Seconds on the processor that a hunt's sampler takes for a point after so many trials, none of them trained."""
+    from lyapsweep.record import Outcome
+    from lyapsweep.sweep.journal import Journal
+    from lyapsweep.sweep.spaces import draw, point
+
+    with tempfile.TemporaryDirectory() as place:
+        sweep = toys(Path(place), trials, "hunt", 1)
+        base, journal = sweep.config(), Journal(Path(place) / "optuna.journal", "toys", "minimise", "hunt", 0)
+        for i, drawn in enumerate(draw(dataclasses.replace(sweep, intent="map"), trials, 0, base)):
+            journal.enter(drawn)
+            journal.tell(drawn.config.id, Outcome.FINISHED, math.sin(i))
+        make = functools.partial(point, sweep, base)
+        return timed(lambda: [journal.ask(make) for _ in range(times)])[1] / times
+
+
 def timed(job: Callable[[], Any]) -> tuple[Any, float]:
     began = time.process_time()
     result = job()
@@ -241,7 +259,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="packs at a time")
     parser.add_argument("--tracking", choices=["sqlite", "later", "none"], default="sqlite")
     parser.add_argument("--json", type=Path, help="keeps the raw figures; what it holds is not run again")
+    parser.add_argument("--asks", action="store_true", help="of a hunt's sampler alone, after so many trials")
     options = parser.parse_args()
+    if options.asks:
+        print(markdown([{"trials": n, "ms an ask": 1000 * asks(n)} for n in options.trials]))
+        return
     kept = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
     found = []
     for trials in options.trials:

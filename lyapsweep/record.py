@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ class Record:
             raise BadRecord(f"{path} has record schema {header.get('schema')}; this version reads {SCHEMA}.")
         part = lambda name: {k.removeprefix(name): v for k, v in found.items() if k.startswith(name)}  # noqa: E731
         return cls(
-            config=Config.of(header["config"]),
+            config=configured(json.dumps(header["config"])),
             step=header["step"],
             outcome=Outcome(header["outcome"]),
             spectra={name: Spectrum.from_dict(d) for name, d in header["spectra"].items()},
@@ -138,6 +139,12 @@ class Record:
             weights=part("weights/"),
             provenance=header["provenance"],
         )
+
+
+@lru_cache(maxsize=8)
+def configured(text: str) -> Config:
+    """The config of a header; records of one trial, which are mostly read one after another, share theirs."""
+    return Config.of(json.loads(text))
 
 
 def number(value: float | str | None) -> float:

@@ -61,6 +61,21 @@ def test_the_journal_does_as_much_for_the_last_trial_as_for_the_first(points, tm
     assert [t.params["seed"] for t in books.study.trials] == list(range(len(points)))
 
 
+def test_a_trial_takes_as_much_of_the_journal_on_a_fine_grid_as_on_a_coarse_one(base, tmp_path):
+    sizes = []
+    for values in (5, 500):
+        grid = {"training/lr": spaces.points(0.001, 0.002, values), "seed": [0], "cell/kind": ["vanilla"]}
+        drawn = spaces.draw(Sweep(base=base, objective="loss", grid=grid), 5)
+        file = tmp_path / f"{values}.journal"
+        books = Journal(file, "a", "minimise", "map", seed=0)
+        before = file.stat().st_size
+        for point in drawn:
+            entered_and_told(books, point)
+        sizes.append(file.stat().st_size - before)
+        assert [t.params["training/lr"] for t in books.study.trials] == [p.config.training.lr for p in drawn]
+    assert sizes[1] == pytest.approx(sizes[0], rel=0.1)
+
+
 def test_a_map_is_drawn_with_as_much_work_for_the_last_point_as_for_the_first(base, monkeypatch):
     monkeypatch.setattr(spaces, "SHORT", 10)
     sweep = Sweep(base=base, objective="loss", space=lr_space, trials=MANY + 1)
@@ -129,6 +144,14 @@ def test_a_resumed_sweep_reads_all_of_a_record_but_its_arrays(base, tmp_path):
     whole, light = Record.load(record.save(folder.records)), folder.last()[config.id]
     assert whole.weights.keys() == {"W"}
     assert light == dataclasses.replace(whole, weights={}, traces={})
+
+
+def test_records_of_one_trial_share_their_config(base, tmp_path):
+    config = Config.load(base)
+    first, last = (Record.load(Record(config, step, Outcome.RUNNING).save(tmp_path)) for step in (0, 4))
+    assert first.config is last.config
+    assert first.config == config
+    assert Record.load(Record(config.changed({"seed": 1}), 0, Outcome.RUNNING).save(tmp_path)).config.seed == 1
 
 
 def test_a_table_reads_no_record_twice_where_mlflow_keeps_copies(base, tmp_path, monkeypatch):

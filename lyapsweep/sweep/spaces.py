@@ -116,11 +116,9 @@ def draw(sweep: Sweep, n: int | None = None, seed: int = 0, base: Config | None 
 
 
 def on_grid(sweep: Sweep, base: Config) -> Iterator[Point]:
-    from optuna.distributions import CategoricalDistribution
-
     grid, kept, there = sweep.grid or {}, 0, {path: [] for path in sweep.where}
     labels = {path: [label(v) for v in values] for path, values in grid.items()}
-    distributions: dict[str, BaseDistribution] = {k: CategoricalDistribution(v) for k, v in labels.items()}
+    distributions = {path: along(values) for path, values in labels.items()}
     for values in itertools.product(*grid.values()):
         changes = dict(zip(grid, values))
         config = applied(sweep, base, changes)
@@ -132,6 +130,16 @@ def on_grid(sweep: Sweep, base: Config) -> Iterator[Point]:
             yield Point(config, {k: label(v) for k, v in changes.items()}, distributions)
     if not kept:
         raise SweepError(nowhere(sweep.where, there))
+
+
+def along(values: Sequence[Any]) -> "BaseDistribution":
+    """An axis of the grid as Optuna knows it: numbers as a range, for each trial of a study repeats what it holds."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if not numeric(values):
+        return CategoricalDistribution(values)
+    whole = all(isinstance(v, int) for v in values)
+    return IntDistribution(min(values), max(values)) if whole else FloatDistribution(min(values), max(values))
 
 
 def nowhere(where: Mapping[str, Any], there: Mapping[str, list[Any]]) -> str:
