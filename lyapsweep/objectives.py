@@ -3,11 +3,11 @@
 A member draws from a generator of its own, so that what it sees does not depend on its pack.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from lyapsweep.datasets.task import Part, Task
@@ -16,6 +16,44 @@ from lyapsweep.rollout import Network, Strengths, across_time, driven, forced
 from lyapsweep.windows import Windows, cut, starts
 
 CHUNK = 256  # updates whose windows are drawn at a time
+
+
+class Draws:
+    """The windows of every update: CHUNK updates' at a time, each member's by `draw` from its own generator."""
+
+    def __init__(
+        self,
+        draw: Callable[[torch.Generator], Int[Tensor, "updates batch"]],
+        generators: Sequence[torch.Generator],
+        device: torch.device,
+    ):
+        self.draw, self.generators, self.device = draw, generators, device
+        self.drawn: Int[Tensor, "updates population batch"] = torch.empty(0, len(generators), 0)
+
+    def at(self, step: int) -> Int[Tensor, "population batch"]:
+        """To be asked once for each update, in order."""
+        if step % CHUNK == 0:
+            self.drawn = torch.stack([self.draw(g) for g in self.generators], dim=1).to(self.device)
+        return self.drawn[step % CHUNK]
+
+    def state(self) -> dict[str, Tensor]:
+        """What the updates so far have moved, the population leading."""
+        return {"drawn": self.drawn.transpose(0, 1), "generators": positions(self.generators)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a `state`."""
+        self.drawn = state["drawn"].transpose(0, 1).to(self.device)
+        move_to(self.generators, state["generators"])
+
+
+def positions(generators: Sequence[torch.Generator]) -> UInt8[Tensor, "population bytes"]:
+    """Where each generator is in its stream."""
+    return torch.stack([g.get_state() for g in generators])
+
+
+def move_to(generators: Sequence[torch.Generator], positions: UInt8[Tensor, "population bytes"]) -> None:
+    for generator, position in zip(generators, positions):
+        generator.set_state(position.clone())  # of a view torch reads the wrong memory
 
 
 class ForcedWindows:
@@ -33,16 +71,14 @@ class ForcedWindows:
         generators: Sequence[torch.Generator],
         pieces: Sequence[int] = (),
     ):
-        self.network, self.schedule, self.series, self.windows = network, schedule, series, windows
-        self.generators, self.pieces = generators, pieces
+        self.network, self.schedule, self.series = network, schedule, series
+        draw = partial(starts, windows, pieces or len(series), CHUNK)
+        self.draws = Draws(draw, generators, series.device)
 
     def loss(self, step: int) -> Float[Tensor, " population"]:
         """To be asked once for each update, in order."""
-        if step % CHUNK == 0:
-            drawn = [starts(self.windows, self.pieces or len(self.series), CHUNK, g) for g in self.generators]
-            self.first = torch.stack(drawn, dim=1).to(self.series.device)
         cell, readout = self.network.cell, self.network.readout
-        x = cut(self.series, self.first[step % CHUNK], self.schedule.length)
+        x = cut(self.series, self.draws.at(step), self.schedule.length)
         self.schedule.adapt(step, cell, partial(across_time, readout.back, x[:-1]))
         predicted = forced(cell, readout, x, *self.schedule.at(step))
         return (predicted - x[1:]).square().mean(dim=(0, 2, 3))
@@ -50,6 +86,13 @@ class ForcedWindows:
     def strengths(self, step: int) -> Strengths:
         """That a network is evaluated under after so many updates."""
         return self.schedule.nominal(step)
+
+    def state(self) -> dict[str, Tensor]:
+        return self.draws.state() | self.schedule.state()
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        self.draws.restore(state)
+        self.schedule.restore(state)
 
 
 class Examples:
@@ -113,16 +156,15 @@ class DrivenWindows:
     def __init__(
         self, network: Network, task: Task, windows: Windows, generators: Sequence[torch.Generator], device: str = "cpu"
     ):
-        self.network, self.windows, self.generators = network, windows, generators
+        self.network, self.windows = network, windows
         self.examples = Examples(task, "train", windows.length, device, torch.get_default_dtype(), windows.held)
+        ends, size = (self.examples.least, len(self.examples)), (CHUNK, windows.batch)
+        draw = lambda generator: torch.randint(*ends, size, generator=generator)  # noqa: E731
+        self.draws = Draws(draw, generators, self.examples.inputs.device)
 
     def loss(self, step: int) -> Float[Tensor, " population"]:
         """To be asked once for each update, in order."""
-        if step % CHUNK == 0:
-            ends, size = (self.examples.least, len(self.examples)), (CHUNK, self.windows.batch)
-            drawn = [torch.randint(*ends, size, generator=g) for g in self.generators]
-            self.drawn = torch.stack(drawn, dim=1).to(self.examples.inputs.device)
-        x, targets, mask = self.examples.cut(self.drawn[step % CHUNK])
+        x, targets, mask = self.examples.cut(self.draws.at(step))
         task, spin_up = self.examples.task, self.windows.spin_up
         answers = driven(self.network, x, task.head)
         if spin_up:
@@ -131,7 +173,13 @@ class DrivenWindows:
 
     def strengths(self, step: int) -> Strengths:
         """None: nothing is forced."""
-        return torch.empty(0, len(self.generators))
+        return torch.empty(0, self.network.cell.population)
+
+    def state(self) -> dict[str, Tensor]:
+        return self.draws.state()
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        self.draws.restore(state)
 
 
 def window_losses(

@@ -1,14 +1,15 @@
 """What is true of one trial at one step, and the file that holds it (schema: docs/record.md)."""
 
+import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum, strict
 
 SCHEMA = 1
+ENDED = ("error", "traceback", "interrupted")  # what a record says that was ended from outside
 
 
 class Outcome(StrEnum):
@@ -100,14 +102,8 @@ class Record:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / self.filename
-        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez_compressed(file, **arrays)
-            os.replace(temporary, path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        with written_whole(path) as file:
+            np.savez_compressed(file, **arrays)
         return path
 
     @classmethod
@@ -147,9 +143,34 @@ def configured(text: str) -> Config:
     return Config.of(json.loads(text))
 
 
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write to that takes the place of `path` when all of it is written, and is gone where it is not."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
 def number(value: float | str | None) -> float:
     """Undo `strict`: null is NaN, "inf" and "-inf" are themselves."""
     return float("nan") if value is None else float(value)
+
+
+def latest(folder: Path, trial: str) -> Record | None:
+    """A trial's last record; None before its first."""
+    file = max(folder.glob(f"{trial}-*.npz"), default=None)
+    return Record.load(file) if file else None
+
+
+def reopened(record: Record) -> Record:
+    """The record as it was before the trial was ended from outside: training goes on after it."""
+    told = {k: v for k, v in record.provenance.items() if k not in ENDED}
+    return replace(record, outcome=Outcome.RUNNING, provenance=told)
 
 
 def load_folder(folder: Path | str) -> Iterable[Record]:

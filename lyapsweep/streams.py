@@ -4,7 +4,7 @@ Of a window that begins at step s, `reset` starts at z_s = 0, `unbroken` at the 
 closed loop at z_s = 0 with the answer y_{s-1} as a further input. Nothing of the window's own targets is told.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -15,7 +15,7 @@ from lyapsweep.cells.unrolled import drive, visible
 from lyapsweep.datasets.task import Task
 from lyapsweep.maps import AbstractMap, Inputs, States, Tangents, autodiff_push
 from lyapsweep.notation import ConfigError
-from lyapsweep.objectives import Examples, answer_losses, mean_over_time
+from lyapsweep.objectives import Examples, answer_losses, mean_over_time, move_to, positions
 from lyapsweep.rollout import Network, Strengths, across_time, driven
 from lyapsweep.windows import Windows
 
@@ -84,12 +84,21 @@ class CarriedWindows:
         x, targets, mask = self.examples.cut(self.first + n * self.windows.steps)
         cell, whole = self.network.cell, self.network.cell.state == self.network.cell.units
         states = visible(cell, self.z, len(x), x) if whole else drive(cell, self.z, x)  # faster, where it is the state
-        self.z = states[-1].detach()
+        self.z = states[-1].detach().contiguous()
         return answer_losses(self.examples.task, across_time(self.network.readout, states), targets), mask
 
     def strengths(self, step: int) -> Strengths:
         """None: nothing is forced."""
         return torch.empty(0, len(self.generators))
+
+    def state(self) -> dict[str, Tensor]:
+        """Where every row is in its data, with which state, the population leading."""
+        return {"first": self.first, "z": self.z, "generators": positions(self.generators)}
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a `state`."""
+        self.first, self.z = (state[name].to(self.examples.inputs.device) for name in ("first", "z"))
+        move_to(self.generators, state["generators"])
 
 
 class Scores(NamedTuple):

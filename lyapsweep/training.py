@@ -5,7 +5,7 @@ not notice. Learning rate, its decay, the clips and penalty are a member's own; 
 sees of the data, is the objective's business (`objectives`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -18,11 +18,16 @@ from lyapsweep.regularisation import Penalty
 from lyapsweep.rollout import Network, Strengths
 
 OPTIMIZERS = {"adam": torch.optim.Adam, "radam": torch.optim.RAdam, "sgd": torch.optim.SGD}
+State = Mapping[str, Tensor]
+"""What moves, by its name: the population leads in every tensor but those without axes, which all members share."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where training stands: losses and gradient norms (before clipping) of all updates so far, and who is alive."""
+    """Where training stands: losses and gradient norms (before clipping) of all updates so far, and who is alive.
+
+    `state()` is what `train` goes on from; it holds views, and is to be kept before the next report is asked for.
+    """
 
     step: int
     strengths: Strengths  # that a network is evaluated under
@@ -30,6 +35,7 @@ class Progress:
     gradient_norms: Float[Tensor, "updates population"]
     alive: Bool[Tensor, " population"]
     died_at: list[int | None]
+    state: Callable[[], State] = dict
 
     def lyapunov(self, config: Config) -> Lyapunov:
         """How exponents are measured now: with fewer steps while some member still trains."""
@@ -39,42 +45,107 @@ class Progress:
 
 @runtime_checkable
 class Objective(Protocol):
-    """What is descended: `loss` of the next update's windows, asked for in order; `strengths` of the forcing there."""
+    """What is descended: `loss` of the next update's windows, asked for in order; `strengths` of the forcing there.
+
+    `state` is all that the updates so far have moved in it, and what `restore` takes back.
+    """
 
     def loss(self, step: int) -> Float[Tensor, " population"]: ...
 
     def strengths(self, step: int) -> Strengths: ...
 
+    def state(self) -> State: ...
+
+    def restore(self, state: State) -> None: ...
+
 
 def train(
-    network: Network, objective: Objective, plans: Sequence[Training], penalty: Penalty | None = None
+    network: Network,
+    objective: Objective,
+    plans: Sequence[Training],
+    penalty: Penalty | None = None,
+    state: State | None = None,
 ) -> Iterator[Progress]:
     """Train in place; pause before the updates of `Training.reports`. `plans`: one a member.
 
-    What `penalty` adds to the objective's loss is descended but not reported.
+    What `penalty` adds to the objective's loss is descended but not reported. From the `state` of a Progress it goes on
+    after that report, with a network and an objective that are as they were before the first update, and comes to the
+    same numbers to the last bit.
     """
-    plan = plans[0]
-    theta, weights = flatten(network)
-    optimizer = OPTIMIZERS[plan.optimizer]([theta], lr=1.0)
+    plan, told = plans[0], -1
+    descent = Descent(network, objective, plan)
+    theta, weights = descent.theta, descent.weights
     (rate, decay), pace, shorten = rates(plans, theta), paces(network, weights), Clip(plans, theta)
-    losses, norms = (theta.new_full((plan.steps, len(theta)), torch.nan) for _ in range(2))
-    alive, died_at = torch.ones(len(theta), dtype=torch.bool, device=theta.device), [None] * len(theta)
-    for step in range(plan.steps + 1):
-        if step in plan.reports:
-            yield Progress(step, objective.strengths(step), losses[:step], norms[:step], alive.clone(), list(died_at))
-        if step == plan.steps or not alive.any():
+    if state:
+        told = descent.restore(state)
+    for step in range(descent.step, plan.steps + 1):
+        descent.step = step
+        if step in plan.reports and step > told:
+            yield descent.progress()
+        if step == plan.steps or not descent.alive.any():
             break
         loss = objective.loss(step)
         gradient = collect(loss if penalty is None else loss + penalty(), weights)
         norm = gradient.norm(dim=1)
-        losses[step], norms[step] = loss.detach(), norm
+        descent.note(loss.detach(), norm)
+        now = (rate * decay**step)[:, None] * pace
+        move(theta, descent.optimizer, shorten(gradient, norm), descent.alive, now)
+    if not descent.alive.any():
+        yield descent.progress()
+
+
+class Descent:
+    """What moves while a population trains: weights, the optimizer, curves, who is alive. `step` updates are made."""
+
+    def __init__(self, network: Network, objective: Objective, plan: Training):
+        self.objective, self.step = objective, 0
+        self.theta, self.weights = flatten(network)
+        self.optimizer = OPTIMIZERS[plan.optimizer]([self.theta], lr=1.0)
+        self.losses, self.norms = (self.theta.new_full((plan.steps, len(self.theta)), torch.nan) for _ in range(2))
+        self.alive = torch.ones(len(self.theta), dtype=torch.bool, device=self.theta.device)
+        self.died_at: list[int | None] = [None] * len(self.theta)
+
+    def progress(self) -> Progress:
+        strengths, curves = self.objective.strengths(self.step), (self.losses[: self.step], self.norms[: self.step])
+        return Progress(self.step, strengths, *curves, self.alive.clone(), list(self.died_at), self.state)
+
+    def note(self, loss: Float[Tensor, " population"], norm: Float[Tensor, " population"]) -> None:
+        """Loss and gradient norm of this update; a member where one of them is not finite has ended."""
+        self.losses[self.step], self.norms[self.step] = loss, norm
         fine = loss.isfinite() & norm.isfinite()
-        if not fine[alive].all():
-            died_at = [d if d is not None or fine[p] else step for p, d in enumerate(died_at)]
-        alive = alive & fine
-        move(theta, optimizer, shorten(gradient, norm), alive, (rate * decay**step)[:, None] * pace)
-    if not alive.any():
-        yield Progress(step, objective.strengths(step), losses[:step], norms[:step], alive, list(died_at))
+        if not fine[self.alive].all():
+            self.died_at = [d if d is not None or fine[p] else self.step for p, d in enumerate(self.died_at)]
+        self.alive = self.alive & fine
+
+    def state(self) -> State:
+        died_at = [-1 if d is None else d for d in self.died_at]
+        moments = self.optimizer.state[self.theta]
+        return {
+            "step": torch.tensor(self.step),
+            "theta": self.theta.detach(),
+            "losses": self.losses[: self.step].T,
+            "gradient_norms": self.norms[: self.step].T,
+            "died_at": torch.tensor(died_at),
+            **{f"optimizer/{name}": value for name, value in moments.items() if isinstance(value, Tensor)},
+            **{f"objective/{name}": value for name, value in self.objective.state().items()},
+        }
+
+    def restore(self, state: State) -> int:
+        """Take a state back; its step."""
+        self.step = int(state["step"])
+        self.theta.data.copy_(state["theta"])  # in place: the network's parameters are views of it
+        for curve, name in ((self.losses, "losses"), (self.norms, "gradient_norms")):
+            curve[: self.step] = state[name].T
+        self.died_at = [None if d < 0 else d for d in state["died_at"].tolist()]
+        self.alive = (state["died_at"] < 0).to(self.theta.device)
+        moments = part(state, "optimizer/").items()  # a count of updates has no axes, and stays where it is
+        self.optimizer.state[self.theta] = {k: v.to(self.theta.device) if v.dim() else v for k, v in moments}
+        self.objective.restore(part(state, "objective/"))
+        return self.step
+
+
+def part(state: State, prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
 def flatten(network: Network) -> tuple[nn.Parameter, list[nn.Parameter]]:

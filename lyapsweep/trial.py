@@ -1,16 +1,15 @@
 """A trial is a stream of records: one at the initialisation, one at every report, one at the end. No Ray in it."""
 
-import importlib.metadata
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from lyapsweep import datasets
 from lyapsweep.cells import CELLS
+from lyapsweep.checkpoint import Checkpoint, Checkpoints
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets import Series, Task
 from lyapsweep.driven import driven_spectra, examine
@@ -19,10 +18,11 @@ from lyapsweep.evaluation import closed_loop, evaluate
 from lyapsweep.flossing import floss
 from lyapsweep.forcing import FORCINGS, Schedule
 from lyapsweep.inits import INITS
-from lyapsweep.interval import forcing_settings, told
+from lyapsweep.interval import forcing_settings
 from lyapsweep.measures import chosen
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.objectives import DrivenWindows, ForcedWindows
+from lyapsweep.provenance import about, conditions
 from lyapsweep.readouts import READOUTS
 from lyapsweep.record import Outcome, Record
 from lyapsweep.regularisation import penalty
@@ -36,30 +36,38 @@ TRACE_POINTS = 500  # at most, of a training curve
 ORBIT_POINTS = 2000  # of true and generated series kept for pictures
 
 
-def run_trial(config: Config, device: str = "cpu") -> Iterator[Record]:
+def run_trial(config: Config, device: str = "cpu", checkpoints: Checkpoints | None = None) -> Iterator[Record]:
     """The records of one config."""
-    for records in run_trials([config], device):
+    for records in run_trials([config], device, checkpoints):
         yield from records
 
 
-def run_trials(configs: Sequence[Config], device: str = "cpu") -> Iterator[list[Record]]:
+def run_trials(
+    configs: Sequence[Config], device: str = "cpu", checkpoints: Checkpoints | None = None
+) -> Iterator[list[Record]]:
     """Train a pack of configs of one shape side by side; yield, at each report, a record for each that still trains.
 
     A diverged member's final record comes at the report after its end, once. Closing the iterator stops the pack.
-    Raises ValueError where the configs differ in shape, `BadSeries` or `ConfigError` where the data do not fit.
+    It goes on after the report of the pack's checkpoint, where `checkpoints` hold one, and leaves one there whenever it
+    is asked for the next report: by then the records of the last one are kept. Raises ValueError where the configs
+    differ in shape, `BadSeries` or `ConfigError` where the data do not fit, `UnwrittenCheckpoint`.
     """
     if len({c.shape for c in configs}) != 1:
         raise ValueError(
             "The configs of a pack must share everything but seed, init, forcing, regularisation, lr, lr_end and clips."
         )
-    began, first = time.perf_counter(), configs[0]
+    began, first, members = time.perf_counter(), configs[0], [c.id for c in configs]
     known = data(first)
     network = build(configs, *sizes(known, first.windows)).to(device)
-    floss(network.cell, [c.flossing for c in configs])
+    made = conditions(network, known)
+    past = checkpoints.latest(members, made) if checkpoints else Checkpoint(members)
+    if not past.state:
+        floss(network.cell, [c.flossing for c in configs])
     penalties = penalty(network, [c.regularisation for c in configs])
-    finished, limits = [False] * len(configs), None
+    finished, limits = past.ended, None
+    seconds = lambda: past.seconds + time.perf_counter() - began  # noqa: E731
     objective = aim(network, known, configs, device)
-    for progress in train(network, objective, [c.training for c in configs], penalties):
+    for progress in train(network, objective, [c.training for c in configs], penalties, past.state):
         evidence = look(network, progress, known, configs)
         limits = limits or bounds(first, evidence[0][1])
         records = []
@@ -68,9 +76,11 @@ def run_trials(configs: Sequence[Config], device: str = "cpu") -> Iterator[list[
                 continue
             outcome = judge(progress, p, config)
             finished[p] = outcome.final
-            provenance = about(config, known, device, len(configs), time.perf_counter() - began)
+            provenance = about(config, known, device, len(configs), seconds(), past.continued)
             records.append(note(config, progress, p, outcome, evidence[p], limits, network, provenance))
         yield records
+        if checkpoints and 0 < progress.step < first.training.steps:
+            checkpoints.save(replace(past, state=progress.state(), seconds=seconds()), made)
 
 
 def data(config: Config) -> Series | Task:
@@ -252,35 +262,3 @@ def bounds(config: Config, seen: Evidence) -> dict[str, dict[str, float]]:
 def thin(curve: np.ndarray) -> np.ndarray:
     """Every n-th value of a long curve, first and last included."""
     return curve[np.unique(np.linspace(0, len(curve) - 1, TRACE_POINTS).astype(int))] if len(curve) else curve
-
-
-def about(config: Config, known: Series | Task, device: str, pack: int, seconds: float) -> dict:
-    if isinstance(known, Task):
-        data = {"dt": known.dt, "source": known.source, "baseline": known.baseline, "baseline_is": known.baseline_is}
-        data |= known.notes
-    else:
-        data = {
-            "dt": known.dt,
-            "lambda_max": known.lambda_max,
-            "predictability_time": known.predictability_time,
-            "lambda_source": known.lambda_source,
-            "source": known.source,
-            "names": list(known.names),
-            "mean": known.mean.tolist(),
-            "std": known.std.tolist(),
-        }
-    data["digest"] = known.digest
-    done = {"seed": config.seed, "device": device, "pack": pack, "seconds": seconds, "data": data}
-    return done | ({} if isinstance(known, Task) else told(config, known)) | versions()
-
-
-@cache
-def versions() -> dict:
-    """What ran: package versions and, in a git checkout, the commit."""
-    head = Path(__file__).parent.parent / ".git" / "HEAD"
-    commit = ""
-    if head.exists():
-        reference = head.read_text().strip().removeprefix("ref: ")
-        target = head.parent / reference
-        commit = target.read_text().strip() if target.exists() else reference
-    return {"versions": {p: importlib.metadata.version(p) for p in ("torch", "numpy")}, "commit": commit}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from lyapsweep import record
+from lyapsweep import objectives, record
 from lyapsweep.inits import gaussian
 
 
@@ -88,4 +88,84 @@ def dies_in_save(rows, columns, generator, *, marker):
 def dies_after_save(rows, columns, generator, *, marker):
     """When the last record is in its place and the driver has not heard of it."""
     after_saving(lambda saved: die() if saved.outcome.final and first(marker) else None)
+    return gaussian(rows, columns, generator)
+
+
+LOSS = objectives.ForcedWindows.loss
+
+
+def before_updates(act):
+    """From now on `act(objective, step)` precedes every update that this process makes."""
+
+    def act_and_lose(this, step):
+        act(this, step)
+        return LOSS(this, step)
+
+    objectives.ForcedWindows.loss = act_and_lose
+
+
+def count(log, then=lambda objective, step: None):
+    """Every update leaves a line in a file: in which process, and which one it was. `then` comes before it."""
+
+    def note(objective, step):
+        then(objective, step)
+        with open(log, "a") as lines:
+            lines.write(f"{os.getpid()} {step}\n")
+
+    before_updates(note)
+
+
+def counted(rows, columns, generator, *, log):
+    count(log)
+    return gaussian(rows, columns, generator)
+
+
+def dies_between_reports(rows, columns, generator, *, marker, log):
+    """Before update 130."""
+    count(log, lambda objective, step: die() if step == 130 and first(marker) else None)
+    return gaussian(rows, columns, generator)
+
+
+def dies_in_checkpoint(rows, columns, generator, *, marker, log):
+    """When the second checkpoint is written and not yet in its place."""
+    written = []
+
+    def replace(part, path):
+        if str(path).endswith(".checkpoint"):
+            written.append(path)
+            if len(written) == 2 and first(marker):
+                die()
+        os.replace(part, path)
+
+    record.os = type("os", (), vars(os) | {"replace": staticmethod(replace)})
+    count(log)
+    return gaussian(rows, columns, generator)
+
+
+def dies_before_checkpoint(rows, columns, generator, *, marker, log):
+    """When a record of update 100 is in its place, and nothing else of that report."""
+    after_saving(lambda saved: die() if saved.step == 100 and first(marker) else None)
+    count(log)
+    return gaussian(rows, columns, generator)
+
+
+def hangs_in_company(rows, columns, generator, *, log):
+    """At update 130, where several members train side by side."""
+
+    def hang(objective, step):
+        while step == 130 and objective.network.cell.population > 1:
+            time.sleep(1)
+
+    count(log, hang)
+    return gaussian(rows, columns, generator)
+
+
+def raises_late(rows, columns, generator, *, log):
+    """At update 130, in a pack with the member of seed 2, whose windows come from a generator seeded 5."""
+
+    def fail(objective, step):
+        if step == 130 and any(g.initial_seed() == 5 for g in objective.draws.generators):
+            raise FloatingPointError("seed 2 is not well")
+
+    count(log, fail)
     return gaussian(rows, columns, generator)

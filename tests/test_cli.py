@@ -17,6 +17,7 @@ import pytest
 import torch
 import yaml
 from click.testing import CliRunner
+from same import same_to_the_bit
 
 import lyapsweep
 from lyapsweep import datasets, trial
@@ -231,7 +232,7 @@ def test_a_trial_leaves_records_and_says_what_it_found():
 def test_what_is_trained_is_not_trained_again_unless_asked(monkeypatch):
     trained = []
     stream = trial.run_trial
-    monkeypatch.setattr(trial, "run_trial", lambda config, device: trained.append(config.id) or stream(config, device))
+    monkeypatch.setattr(trial, "run_trial", lambda *args: trained.append(args[0].id) or stream(*args))
     args = ("run", "tiny.yaml", "--no-tracking")
     first = ok(*args)
     second = ok(*args)
@@ -255,8 +256,8 @@ def test_a_diverged_trial_is_recorded_and_ends_with_1():
 def test_an_error_on_the_way_is_recorded(monkeypatch):
     stream = trial.run_trial
 
-    def breaks(config, device):
-        yield next(stream(config, device))
+    def breaks(*args):
+        yield next(stream(*args))
         raise MemoryError("no room")
 
     monkeypatch.setattr(trial, "run_trial", breaks)
@@ -267,6 +268,34 @@ def test_an_error_on_the_way_is_recorded(monkeypatch):
     monkeypatch.setattr(trial, "run_trial", stream)
     ok("run", "tiny.yaml", "--no-tracking")  # a failed trial is no finished one
     assert [r.outcome for r in records()] == ["running", "running", "finished"]
+
+
+def test_a_trial_that_was_cut_short_goes_on_from_its_last_report(monkeypatch):
+    """The records are those of one that was not; without --resume it starts over."""
+    stream, told = trial.run_trial, []
+
+    def interrupted(*args):
+        for record in stream(*args):
+            if record.step == 4:
+                raise KeyboardInterrupt
+            yield record
+
+    ok("run", "tiny.yaml", "--no-tracking", "--name", "whole")
+    for resume in ((), ("--resume",)):
+        monkeypatch.setattr(trial, "run_trial", interrupted)
+        assert "Interrupted; " in complaint(130, "run", "tiny.yaml", "--no-tracking")
+        assert [r.outcome for r in records()] == ["running", "stopped"]
+        monkeypatch.setattr(trial, "run_trial", stream)
+        told.append(ok("run", "tiny.yaml", "--no-tracking", *resume))
+        for whole, cut in zip(records("whole"), records(), strict=True):
+            same_to_the_bit(whole, cut)
+        assert not list(Path("results/tiny/checkpoints").iterdir())
+        if not resume:
+            for file in Path("results/tiny/records").iterdir():
+                file.unlink()
+    assert "goes on from step" not in told[0]
+    assert "It goes on from step 2." in told[1]
+    assert records()[-1].provenance["continued"] == [2]
 
 
 def test_a_dead_tracking_server_is_told_before_any_work():

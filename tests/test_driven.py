@@ -119,7 +119,7 @@ def test_a_members_windows_are_its_own_and_uniform():
     generators = [torch.Generator().manual_seed(s) for s in (1, 2)]
     objective = DrivenWindows(net, task, config.windows, generators)
     objective.loss(0)
-    drawn = objective.drawn
+    drawn = objective.draws.drawn
     assert drawn.shape == (256, 2, 4)
     assert not torch.equal(drawn[:, 0], drawn[:, 1])
     assert torch.bincount(drawn.flatten(), minlength=50).min() > 15  # of 2048 over 50 sequences: 41 expected

@@ -8,11 +8,10 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from driving import in_order, last_records
-from test_faults import free_port, mlflow_server
+from driving import free_port, in_order, last_records, mlflow_server
+from same import same_to_the_bit
 
 from lyapsweep.sweep import load
 from lyapsweep.sweep.packing import packs
@@ -92,19 +91,6 @@ def alone() -> dict:
     finally:
         torch.set_default_dtype(before)
     return last
-
-
-def same_to_the_bit(here, there) -> None:
-    assert (here.step, here.outcome) == (there.step, there.outcome)
-    np.testing.assert_equal(there.measures, here.measures)
-    for what in ("weights", "traces"):
-        mine, other = getattr(here, what), getattr(there, what)
-        assert mine.keys() == other.keys()
-        for name in mine:
-            np.testing.assert_array_equal(other[name], mine[name], err_msg=f"{what}/{name}")
-    for name, spectrum in here.spectra.items():
-        np.testing.assert_array_equal(there.spectra[name].exponents, spectrum.exponents)
-        np.testing.assert_array_equal(there.spectra[name].stderr, spectrum.stderr)
 
 
 @pytest.mark.cluster

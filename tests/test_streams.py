@@ -144,7 +144,7 @@ def test_spin_up_of_random_windows():
     net, task = network(config)
     objective = DrivenWindows(net, task, config.windows, [torch.Generator().manual_seed(s) for s in range(2)])
     loss = objective.loss(0)
-    x, targets, _ = objective.examples.cut(objective.drawn[0])
+    x, targets, _ = objective.examples.cut(objective.draws.drawn[0])
     wanted = (driven(net, x, "step") - targets)[7:].square().mean(dim=(0, 2, 3))
     torch.testing.assert_close(loss, wanted, atol=1e-12, rtol=0)
 
@@ -166,7 +166,7 @@ def test_conditional_windows_are_told_the_target_before_them_and_nothing_later()
     net, _ = network(config)
     objective = DrivenWindows(net, task, config.windows, [torch.Generator().manual_seed(s) for s in range(2)])
     objective.loss(0)
-    assert objective.drawn.min() >= 1  # before the first step no target is known
+    assert objective.draws.drawn.min() >= 1  # before the first step no target is known
 
 
 def test_the_closed_loop_never_sees_a_held_out_target():

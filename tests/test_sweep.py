@@ -165,7 +165,7 @@ def test_an_error_ends_only_the_member_that_causes_it(base, monkeypatch):
     """A pack with one member that cannot be trained: its neighbours finish, and it says what was wrong."""
     configs = [Config.load(base, {"seed": s}) for s in range(5)]
 
-    def sick(pack, device):
+    def sick(pack, device, checkpoints):
         for step in (0, 2, 4):
             if step == 2 and any(c.seed == 3 for c in pack):
                 raise FloatingPointError("seed 3 is not well")
@@ -182,7 +182,7 @@ def test_an_error_ends_only_the_member_that_causes_it(base, monkeypatch):
 
 
 def test_training_that_just_ends_is_a_failure(base, monkeypatch):
-    monkeypatch.setattr(trainable, "run_trials", lambda pack, device: iter(()))
+    monkeypatch.setattr(trainable, "run_trials", lambda pack, device, checkpoints: iter(()))
     ((record,),) = outlast([Config.load(base)], "cpu")
     assert record.outcome is Outcome.FAILED
     assert "without a final record" in record.provenance["error"]

@@ -18,10 +18,11 @@ from lyapsweep.process import small_networks
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from lyapsweep.checkpoint import Checkpoints
     from lyapsweep.config import Config
     from lyapsweep.record import Record
 
-RECORDS, ARTIFACTS = "records", "artifacts"  # where a sweep of that name has them too
+RECORDS, CHECKPOINTS, ARTIFACTS = "records", "checkpoints", "artifacts"  # where a sweep of that name has them too
 MOST_EXPONENTS = 10  # of a summary; `lyapsweep spectrum` shows all
 
 
@@ -38,6 +39,7 @@ MOST_EXPONENTS = 10  # of a summary; `lyapsweep spectrum` shows all
 @click.option("--no-tracking", is_flag=True, help="Write records only, nothing to MLflow.")
 @click.option("--device", default="cpu", show_default=True, help="Where to train: cpu, cuda, cuda:1.")
 @click.option("--again", is_flag=True, help="Train anew where the trial has been trained before.")
+@click.option("--resume", is_flag=True, help="Go on from the last report of a trial that was cut short.")
 @options.debug
 def command(
     config: Path,
@@ -48,12 +50,14 @@ def command(
     no_tracking: bool,
     device: str,
     again: bool,
+    resume: bool,
 ) -> None:
     """Train one network, with its Lyapunov spectrum at every report: try a config before it is swept.
 
-    Exit status 1 where training diverges. Ctrl-C keeps what was reached.
+    Exit status 1 where training diverges. Ctrl-C keeps what was reached, and --resume goes on from there.
     """
     from lyapsweep import datasets
+    from lyapsweep.checkpoint import Checkpoints
     from lyapsweep.config import Config
 
     small_networks()
@@ -64,7 +68,10 @@ def command(
     if record is None:
         datasets.build(**point.dataset)  # made once a process: bad data are found before anything is written
         logbook = None if no_tracking else Logbook(folder, tracking_uri)
-        record, uri = train(point, device, folder, logbook, out), logbook and logbook.uri
+        checkpoints = Checkpoints(folder / CHECKPOINTS)
+        if not resume:
+            checkpoints.remove([point.id])
+        record, uri = train(point, device, folder, checkpoints, logbook, out), logbook and logbook.uri
     else:
         out.print(f"Trial {point.id} has been trained before; --again trains it anew.")
     summarise(record, folder, uri, out)
@@ -116,7 +123,9 @@ class Logbook:
                 raise Problem(f"MLflow at {self.uri} lacks results of this trial ({error}).", Exit.FAILED) from error
 
 
-def train(config: "Config", device: str, folder: Path, logbook: Logbook | None, out: "Console") -> "Record":
+def train(
+    config: "Config", device: str, folder: Path, checkpoints: "Checkpoints", logbook: Logbook | None, out: "Console"
+) -> "Record":
     """The trial's final record. Every record is saved, logged and printed as it comes.
 
     An error or an interruption after the first record ends the trial with a record that says so.
@@ -134,9 +143,12 @@ def train(config: "Config", device: str, folder: Path, logbook: Logbook | None, 
 
     try:
         with terminable(), out.status(f"trial {config.id}"):
-            for record in run_trial(config, device):
+            for record in run_trial(config, device, checkpoints):
                 if last is None and logbook:
                     logbook.scribe.begin(config)
+                if last is None and checkpoints.taken is not None:
+                    out.print(f"It goes on from step {checkpoints.taken}.")
+                    reopen(config, folder, keep)
                 last = keep(record)
                 tell(record)
     except KeyboardInterrupt:
@@ -151,7 +163,18 @@ def train(config: "Config", device: str, folder: Path, logbook: Logbook | None, 
         if logbook:
             logbook.close()
     assert last is not None, "a trial has at least one record"
+    if last.outcome is not Outcome.STOPPED:
+        checkpoints.remove([config.id])
     return last
+
+
+def reopen(config: "Config", folder: Path, keep: Callable[["Record"], Any]) -> None:
+    """The record that said that the trial was cut short is one on its way again."""
+    from lyapsweep.record import latest, reopened
+
+    before = latest(folder / RECORDS, config.id)
+    if before is not None and before.outcome.final:
+        keep(reopened(before))
 
 
 def ended(last: "Record", outcome: Any, **told: Any) -> "Record":

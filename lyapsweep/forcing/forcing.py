@@ -34,11 +34,12 @@ class AbstractForcing(ABC):
     """When, and how strongly, a network is pulled back to the data while it trains.
 
     `varies`: strengths change from update to update. `truncation`: backpropagation ends at every so many steps, where
-    the state itself carries on.
+    the state itself carries on. `moves`: attributes, numbers all, that training changes.
     """
 
     varies: bool = False
     truncation: int | None = None
+    moves: tuple[str, ...] = ()
 
     @abstractmethod
     def strengths(self, length: int, moment: Moment = Moment()) -> OneStrengths:

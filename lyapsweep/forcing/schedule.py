@@ -1,6 +1,6 @@
 """The forcings of a population over the whole of training: what each update asks of its windows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -26,7 +26,7 @@ class Plan(NamedTuple):
 class Schedule:
     """One forcing a member, over windows of `length` steps and `updates` updates; one generator a member for draws.
 
-    Its own state is the adaptive members' alpha, so that a schedule serves one training run.
+    What training moves in it, the generators and an adaptive member's alpha, makes it serve one training run.
     """
 
     def __init__(
@@ -62,6 +62,23 @@ class Schedule:
             kappa = {proxy: PROXIES[proxy](map, states).tolist() for proxy in {f.proxy for _, f in due}}
         for p, forcing in due:
             forcing.follow(kappa[forcing.proxy][p])
+
+    def state(self) -> dict[str, Tensor]:
+        """What the updates so far have moved, the population leading: generators, and what forcings say `moves`."""
+        told = {
+            f"forcing/{name}": torch.tensor([getattr(f, name, torch.nan) for f in self.forcings], dtype=torch.float64)
+            for name in dict.fromkeys(name for f in self.forcings for name in f.moves)
+        }
+        drawn = [g.get_state() for g in self.generators if g is not None]
+        return told | ({"forcing/generators": torch.stack(drawn)} if drawn else {})
+
+    def restore(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a `state`."""
+        for p, (forcing, generator) in enumerate(zip(self.forcings, self.generators)):
+            for name in forcing.moves:
+                setattr(forcing, name, state[f"forcing/{name}"][p].item())
+            if generator is not None:
+                generator.set_state(state["forcing/generators"][p].clone())  # of a view torch reads the wrong memory
 
     def stack(self, update: int, generators: Sequence[torch.Generator | None]) -> Strengths:
         columns = [

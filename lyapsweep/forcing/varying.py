@@ -48,6 +48,7 @@ class Adaptive(AbstractForcing):
     """
 
     varies = True
+    moves = ("alpha",)
 
     def __init__(
         self, *, alpha: float = 1.0, gamma: float = 0.999, every: int = 5, proxy: str = "arithmetic_mean"

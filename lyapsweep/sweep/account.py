@@ -10,13 +10,15 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lyapsweep.record import Outcome, Record
 from lyapsweep.sweep.progress import Progress
 from lyapsweep.sweep.scribe import Scribe
-from lyapsweep.sweep.trouble import Loss
 from lyapsweep.tracking import hidden
+
+if TYPE_CHECKING:
+    from lyapsweep.sweep.watch import Watch
 
 PACKAGES = ("lyapsweep", "torch", "numpy", "ray", "optuna", "mlflow")
 
@@ -57,12 +59,17 @@ def version(package: str) -> str | None:
         return None
 
 
-def overcome(lost: Counter[Loss], scribe: Scribe | None) -> str:
-    """What went wrong and cost no trial: packs that were trained again, a tracking server that was away."""
+def overcome(watch: "Watch | None", scribe: Scribe | None, further: str = "") -> str:
+    """What went wrong and cost no trial: packs that were cut short, a tracking server that was away; then `further`."""
+    lost, continued = (watch.lost, watch.continued) if watch else (Counter(), Counter())
     notes = [f"{plural(n, 'pack')} came back unfinished because {why.value}." for why, n in lost.items()]
+    if n := continued[True]:
+        notes.append(f"{plural(n, 'pack')} went on from the last report.")
+    if n := continued[False]:
+        notes.append(f"{plural(n, 'pack')} started over: a checkpoint did not fit.")
     if scribe and scribe.outages:
         notes.append(f"MLflow was away {plural(scribe.outages, 'time')}.")
-    return " ".join(notes)
+    return " ".join([*notes, *([further] if further else [])])
 
 
 def plural(n: int, what: str) -> str:

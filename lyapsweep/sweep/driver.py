@@ -5,7 +5,6 @@ import logging
 import math
 import os
 import threading
-from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -62,9 +61,9 @@ def run(
     refine         of a grid train coarse points first, then finer ones where trials that lie close disagree; None: as
                    the folder's sweep was started, False: every point
     changes        {path: value} made to the base config
-    resume         go on in a folder that holds records already
+    resume         go on in a folder that holds records already, with packs that were cut short from their last report
     jobs, gpus     packs at a time (as many as there are CPUs), GPUs a pack (a fraction shares one; 0: train on the CPU)
-    time_limit     seconds that a trial may train, with those of its pack; a worker that takes longer is killed
+    time_limit     seconds that a pack may train at a time; one that takes longer is killed and goes on in halves
     address        of a running Ray cluster, else RAY_ADDRESS, else a Ray of this machine's own. The nodes of a cluster
                    must see `results` under the same path
     tracking_uri   else MLFLOW_TRACKING_URI, else `results/mlflow.db`; "none" logs nothing to MLflow
@@ -120,6 +119,7 @@ class Drive:
         last = self.folder.last()
         ended = {trial: record for trial, record in last.items() if settled(record)}
         self.failed = {trial for trial, record in last.items() if record.outcome is Outcome.FAILED}
+        self.ended_before = {t: r for t, r in last.items() if r.outcome.final and t not in ended}
         self.folder.check(ended, {p.config.id for p in self.points} if mapped else None, resume)
         self.board = Board(len(self.points) if mapped else sweep.trials or 0, sweep.direction)
         self.board.known(ended, sweep.objective)
@@ -144,8 +144,7 @@ class Drive:
         """MLflow, Optuna and sweep.json, each put in order after an earlier driver that may have died."""
         sweep, name = self.sweep, self.folder.name
         self.folder.sweep_up()
-        artifacts = self.folder.path / "artifacts"
-        self.ledger = Untracked() if self.uri == NONE else tracking.prepare(name, self.uri, artifacts)
+        self.ledger = Untracked() if self.uri == NONE else tracking.prepare(name, self.uri, self.folder.artifacts)
         self.ledger.reconcile()
         self.ledger.varied, self.ledger.labels = self.varied, {"intent": sweep.intent, "objective": sweep.objective}
         place, mark = (storage, self.folder.mark()) if storage else (self.folder.journal, "")
@@ -179,10 +178,11 @@ class Drive:
         try:
             with cluster(address, jobs):
                 room = Room(jobs, gpus)
-                most = self.packs_of or PACK[self.sweep.intent]
-                room.wait(math.ceil(self.todo / most), wait_for_nodes(address), stop)
+                packs = math.ceil(self.todo / (self.packs_of or PACK[self.sweep.intent]))
+                room.wait(packs, wait_for_nodes(address), stop)
                 searcher = self.searcher(room, "cuda" if gpus else "cpu", stop)
                 self.watch = self.watcher(searcher, limit, stop)
+                self.watch.ended_before = self.ended_before
                 train(self.sweep, self.base, searcher, self.watch, gpus)
         except (Interrupted, KeyboardInterrupt) as reason:
             interrupted, self.why = True, str(reason)
@@ -233,7 +233,6 @@ class Drive:
             supply = planned(split(self.points, self.parts), size, device, self.journal, self.known, self.failed)
         else:
             supply = hunted(sweep, self.base, self.todo, self.lost, size, device, self.journal)
-        settings = {"records": str(self.folder.records), "objective": sweep.objective, "device": device}
 
         def room_now() -> int:  # while no node is there Ray asks for a pack each second, and calls nobody else
             self.beat()
@@ -241,7 +240,8 @@ class Drive:
                 raise Interrupted
             return room()
 
-        return Packs(supply, settings, room_now, self.board.ended)
+        places = self.folder.places | {"objective": sweep.objective, "device": device}
+        return Packs(supply, places, room_now, self.board.ended)
 
     def tell(self, message: str) -> None:
         self.listen(self.progress(message))
@@ -264,10 +264,12 @@ class Drive:
         else:
             short = f"Only {progress.done} of {progress.asked} trials: the space holds no more distinct points."
             notes = [short] if progress.done < progress.asked else []
+            self.folder.forget()
             atlas = self.draw_atlas(notes)
         try:
             about = self.folder.tell({"outcomes": counts(progress)})
-            if self.known or self.scribe is None or self.scribe.left_out:  # else all has been logged just now
+            went_on = self.watch is not None and self.watch.continued[True]
+            if self.known or went_on or self.scribe is None or self.scribe.left_out:  # else all has been logged
                 self.ledger.refresh()
                 self.ledger.sync(self.folder.path)
             self.ledger.reconcile()
@@ -275,16 +277,14 @@ class Drive:
             table = Table.of((), about) if interrupted else dataclasses.replace(self.table, about=about)
             self.ledger.summary(table, files, numbers(progress, self.sweep.objective), self.models)
         except Exception as error:
-            place = tracking.hidden(self.uri)
-            notes.append(f"MLflow at {place} lacks some results ({error}): `lyapsweep sync {self.folder.path}`.")
+            notes.append(f"MLflow lacks results ({tracking.hidden(str(error))}): `lyapsweep sync {self.folder.path}`.")
         best = self.board.best[1].id if self.board.best else None
         message = " ".join(notes)
         self.tell(message)
         self.beat(over=True)
-        told = overcome(self.watch.lost if self.watch else Counter(), self.scribe)
-        told = " ".join(filter(None, (told, self.refinement.sentence if self.refinement else "")))
-        path, told_last = self.folder.path, self.progress(message)
-        return Summary(self.folder.name, path, self.uri, told_last, best, atlas, interrupted, message, told)
+        told = overcome(self.watch, self.scribe, self.refinement.sentence if self.refinement else "")
+        where = self.folder.name, self.folder.path, self.uri
+        return Summary(*where, self.progress(message), best, atlas, interrupted, message, told)
 
     @cached_property
     def table(self) -> Table:

@@ -1,14 +1,18 @@
 """The results folder of a sweep: the truth about which trials have ended.
 
 results/<name>/records/*.npz    every record, written whole or not at all, before anything else hears of it
+               checkpoints/     one file for each pack that trains: where it goes on if it is cut short
                sweep.json       what was asked, with which command and versions
                optuna.journal   the Optuna study
                atlas.html       the report
 """
 
+import contextlib
 import fcntl
+import itertools
 import json
 import secrets
+import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import IO, Any
@@ -16,6 +20,8 @@ from typing import IO, Any
 from lyapsweep.record import BadRecord, Outcome, Record
 from lyapsweep.sweep.definition import SweepError
 from lyapsweep.tracking import ABOUT, ATLAS, RECORDS, interrupted
+
+CHECKPOINTS = "checkpoints"
 
 
 class Folder:
@@ -26,7 +32,13 @@ class Folder:
         self.name = name
         self.records, self.about, self.atlas = self.path / RECORDS, self.path / ABOUT, self.path / ATLAS
         self.journal = self.path / "optuna.journal"
+        self.checkpoints, self.artifacts = self.path / CHECKPOINTS, self.path / "artifacts"
         self.lock: IO[str] | None = None
+
+    @property
+    def places(self) -> dict[str, str]:
+        """Where workers write."""
+        return {"records": str(self.records), "checkpoints": str(self.checkpoints)}
 
     def hold(self) -> None:
         """Refuse a second driver on the same folder; the lock ends with the process, however it ends."""
@@ -41,8 +53,16 @@ class Folder:
 
     def sweep_up(self) -> None:
         """Remove the halves of files that killed processes left. Only for the driver that holds the folder."""
-        for part in self.records.glob("*.part"):
+        for part in itertools.chain(self.records.glob("*.part"), self.checkpoints.glob("*.part")):
             part.unlink(missing_ok=True)
+
+    def forget(self, checkpoint: str = "") -> None:
+        """Remove the checkpoint of a pack that ended, or all of them; what cannot be removed harms nobody."""
+        if not checkpoint:
+            shutil.rmtree(self.checkpoints, ignore_errors=True)
+            return
+        with contextlib.suppress(OSError):
+            (self.checkpoints / checkpoint).unlink(missing_ok=True)
 
     def release(self) -> None:
         if self.lock:

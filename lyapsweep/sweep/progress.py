@@ -42,7 +42,7 @@ class Board:
     parts: dict[str, float] = field(default_factory=dict)  # done of each trial that trains, 0 ... 1
     best: tuple[float, Config] | None = None
     began: float = field(default_factory=time.monotonic)
-    before: int = 0  # trials that had ended when this driver began
+    before: float = 0  # trials, or parts of them, that were trained before this driver began
     first: float | None = None  # when its first trial started
 
     def known(self, ended: dict[str, Record], objective: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
+from lyapsweep.checkpoint import name
 from lyapsweep.config import Config
 from lyapsweep.sweep.definition import Sweep, SweepError
 from lyapsweep.sweep.journal import Journal
@@ -29,7 +30,7 @@ def planned(
 ) -> Iterator[list[Config]]:
     """The packs of points that are known beforehand, `parts` (the sweep as first asked, each extension) by themselves.
 
-    A pack is a matter of the plan alone: a resumed sweep trains it whole again where a member has not `ended`, for
+    A pack is a matter of the plan alone: a resumed sweep goes on with it whole where a member has not `ended`, for
     who shares a pack decides the last bit of its numbers. Members that `failed` are tried again by themselves.
     """
     for points in parts:
@@ -86,9 +87,11 @@ class Packs(Searcher):
         super().__init__()
         self.supply, self.settings, self.room, self.ended = supply, dict(settings), room, ended
         self.handed_out: dict[int, list[Config]] = {}
+        self.cut_from: dict[int, list[str]] = {}  # checkpoints of the packs that a pack is a part of, the nearest first
         self.out: set[int] = set()
         self.again: list[int] = []
-        self.losses: Counter[int] = Counter()
+        self.losses: Counter[int] = Counter()  # of a pack since it last came further
+        self.reached: Counter[int] = Counter()  # the step of its latest report
         self.fits: dict[str, int] = {}  # members of a shape for which memory suffices, where it once did not
         self.learned: set[int] = set()
 
@@ -102,20 +105,29 @@ class Packs(Searcher):
                 pack = next(self.supply, None)
             if not pack:  # a pack that is out may yet have to be handed out again, or decide what comes next
                 return None if self.out else self.FINISHED
-            number, *later = map(self.keep, cut(pack, self.fits.get(pack[0].shape, len(pack))))
+            parts = cut(pack, self.fits.get(pack[0].shape, len(pack)))
+            number, *later = [self.keep(part, pack) for part in parts]
             self.again += later
         self.out.add(number)
         configs = self.handed_out[number]
         known = [c.id for c in configs if self.ended(c.id)]  # which train along, for their neighbours' last bits
-        return {"pack": number, "configs": [c.to_dict() for c in configs], "known": known, **self.settings}
+        told = {"pack": number, "configs": [c.to_dict() for c in configs], "known": known}
+        return told | {"cut_from": self.cut_from[number], **self.settings}
 
-    def keep(self, pack: list[Config]) -> int:
+    def keep(self, pack: list[Config], whole: list[Config], cut_from: Sequence[str] = ()) -> int:
+        """Plan a pack, the `whole` of one that was planned or a part of it."""
         number = len(self.handed_out)
         self.handed_out[number] = pack
+        self.cut_from[number] = [*([checkpoint(whole)] if pack != whole else []), *cut_from]
         return number
 
     def close(self, number: int) -> None:
         self.out.discard(number)
+
+    def advance(self, number: int, step: int) -> None:
+        """A pack reports. One that comes further than it ever did was not at fault when it was lost before."""
+        if step > self.reached[number]:
+            self.reached[number], self.losses[number] = step, 0
 
     def learn(self, number: int, fits: int) -> None:
         """A pack was too large for the memory, and `fits` of its members were not: packs of their shape are cut so.
@@ -130,8 +142,10 @@ class Packs(Searcher):
     def lose(self, number: int, left: list[Config], why: Loss) -> list[Config]:
         """Plan what is left of a lost pack again; what comes back is given up.
 
-        A lost worker is most often a machine's fault: the pack goes out whole RETRIES times more. After that, and at
-        once where memory or time ran out, it goes out in halves, until the member that is at fault is alone.
+        A lost worker is most often a machine's fault: the pack goes out whole RETRIES times more, counted anew when it
+        has come further, as packs do on machines that are taken away every hour. After that, and at once where memory
+        or time ran out, it goes out in halves, until the member that is at fault is alone. All of them go on from the
+        pack's checkpoint, where there is one.
         """
         self.close(number)
         self.losses[number] += 1
@@ -140,9 +154,10 @@ class Packs(Searcher):
             return left
         if why is Loss.MEMORY:
             self.learn(number, math.ceil(len(left) / 2))
-        for part in [self.handed_out[number]] if again else cut(left, math.ceil(len(left) / 2)):
-            new = self.keep(part)
-            self.losses[new] = self.losses[number]
+        whole = self.handed_out[number]
+        for part in [whole] if again else cut(left, math.ceil(len(left) / 2)):
+            new = self.keep(part, whole, self.cut_from[number])
+            self.losses[new], self.reached[new] = self.losses[number], self.reached[number]
             self.again.append(new)
         return []
 
@@ -160,6 +175,11 @@ class Packs(Searcher):
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # for the snapshot that Ray writes of its tuner
+
+
+def checkpoint(pack: Sequence[Config]) -> str:
+    """The name of a pack's file among the checkpoints."""
+    return name([config.id for config in pack])
 
 
 def asked(sweep: Sweep, told: Mapping[str, Any], extend: int) -> list[int]:

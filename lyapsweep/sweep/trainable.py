@@ -3,7 +3,7 @@
 import math
 import socket
 import traceback
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,14 @@ import ray
 import torch
 from ray import tune
 
+from lyapsweep.checkpoint import Checkpoints, UnwrittenCheckpoint
 from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
 from lyapsweep.process import small_networks
-from lyapsweep.record import Outcome, Record
+from lyapsweep.provenance import versions
+from lyapsweep.record import Outcome, Record, latest, reopened
 from lyapsweep.sweep.packing import cut
-from lyapsweep.trial import run_trials, versions
+from lyapsweep.trial import run_trials
 
 
 class Pack(tune.Trainable):
@@ -32,15 +34,27 @@ class Pack(tune.Trainable):
         self.configs = [Config.of(c) for c in new_config["configs"]]
         self.records, self.objective = Path(new_config["records"]), new_config["objective"]
         self.starved: list[int] = []
-        self.stream = outlast(self.configs, new_config["device"], self.starved)
-        self.left = {c.id for c in self.configs}.difference(new_config.get("known", ()))
+        known = new_config.get("known", ())
+        self.checkpoints: Checkpoints | None = Checkpoints(
+            Path(new_config["checkpoints"]), new_config.get("cut_from", ()), known
+        )
+        self.stream = outlast(self.configs, new_config["device"], self.starved, self.checkpoints, self.latest)
+        self.left = {c.id for c in self.configs}.difference(known)
         return True
+
+    def latest(self, trial: str) -> Record | None:
+        """What a trial had reached, whoever trained it."""
+        return latest(self.records, trial)
 
     def step(self) -> dict[str, Any]:
         """Train to the next report. The pack's own objective is its best member's, never NaN: a scheduler sorts it."""
         measure = MEASURES[self.objective]
         told: dict[str, Any] = {"objective": measure.worst, "step": 0, "members": {}, "trouble": ""}
-        records = [record for record in next(self.stream, []) if record.trial in self.left]
+        try:
+            records = [record for record in next(self.stream, []) if record.trial in self.left]
+        except UnwrittenCheckpoint as error:
+            return told | {"trouble": f"{node()}: {error}", "done": True}
+        told |= self.begun()
         if self.starved:  # how many fit into the memory that there is
             told["fits"] = max((r.provenance.get("pack", 1) for r in records), default=1)
         try:
@@ -52,6 +66,11 @@ class Pack(tune.Trainable):
         if values:
             told["objective"] = min(values) if measure.direction == "minimise" else max(values)
         return told | {"step": max((r.step for r in records), default=0), "done": not self.left}
+
+    def begun(self) -> dict[str, Any]:
+        """With the first report: the step from which training went on, and why it did not where it could have."""
+        checkpoints, self.checkpoints = self.checkpoints, None
+        return {"continued": checkpoints.taken, "note": checkpoints.note} if checkpoints else {}
 
     def keep(self, record: Record) -> dict[str, Any]:
         """Save a record; what the driver is told of it. Raises OSError where the folder is not there, or full."""
@@ -73,25 +92,30 @@ def node() -> str:
 
 
 def outlast(
-    configs: Sequence[Config], device: str, starved: list[int] | None = None
+    configs: Sequence[Config],
+    device: str,
+    starved: list[int] | None = None,
+    checkpoints: Checkpoints | None = None,
+    latest: Callable[[str], Record | None] = lambda trial: None,
 ) -> Generator[list[Record], None, None]:
     """`run_trials`, with errors as records; to `starved` it adds the sizes of packs for which memory did not suffice.
 
     An error in a pack of several is no one's yet: the unfinished members are halved and tried again until the one
-    that causes it is alone. Each then starts from step 0, with the numbers it had before.
+    that causes it is alone. Each then goes on from the pack's checkpoint, where there is one, else from step 0.
+    `latest` tells a trial's last record of those that were kept. Raises `UnwrittenCheckpoint`.
     """
-    left = {c.id: c for c in configs}
-    last: dict[str, Record] = {}
+    left = {c.id: c for c in configs if checkpoints is None or c.id not in checkpoints.known}
     try:
-        for records in run_trials(configs, device):
+        for records in run_trials(configs, device, checkpoints):
             for record in records:
-                last[record.trial] = record
                 if record.outcome.final:
                     left.pop(record.trial, None)
             yield records
         if left:
             raise RuntimeError(f"Training ended without a final record of {', '.join(left)}.")
         return
+    except UnwrittenCheckpoint:
+        raise
     except Exception as error:
         said = account(error)
         if starved is not None and for_want_of_memory(error):
@@ -101,10 +125,11 @@ def outlast(
         torch.cuda.empty_cache()
     rest = list(left.values())
     if len(configs) == 1:
-        yield [failed(c, last.get(c.id), said) for c in rest]
+        yield [failed(c, latest(c.id), said) for c in rest]
         return
-    for part in cut(rest, math.ceil(len(rest) / 2)) if rest else ():
-        yield from outlast(part, device, starved)
+    halves = checkpoints and checkpoints.part([c.id for c in configs])
+    for half in cut(rest, math.ceil(len(rest) / 2)) if rest else ():
+        yield from outlast(half, device, starved, halves, latest)
 
 
 def for_want_of_memory(error: BaseException) -> bool:
@@ -122,7 +147,7 @@ def failed(config: Config, last: Record | None, said: dict[str, str]) -> Record:
     told = said | {"seed": config.seed}
     if last is None:
         return Record(config, 0, Outcome.FAILED, provenance=told | versions())
-    return ended(last, Outcome.FAILED, told)
+    return ended(reopened(last), Outcome.FAILED, told)
 
 
 def ended(last: Record, outcome: Outcome, told: dict[str, Any]) -> Record:

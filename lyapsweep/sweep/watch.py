@@ -1,5 +1,6 @@
 """The driver's eyes: what Ray tells of packs, told to Optuna, MLflow and the listener member by member."""
 
+import logging
 import math
 import threading
 import time
@@ -12,15 +13,16 @@ import ray
 from ray import tune
 
 from lyapsweep.config import Config
-from lyapsweep.record import Outcome, Record
+from lyapsweep.record import Outcome, Record, reopened
 from lyapsweep.sweep.folder import Folder, settled
 from lyapsweep.sweep.journal import Journal
 from lyapsweep.sweep.progress import Board
 from lyapsweep.sweep.scribe import Scribe
-from lyapsweep.sweep.supply import Packs
+from lyapsweep.sweep.supply import Packs, checkpoint
 from lyapsweep.sweep.trainable import ended
 from lyapsweep.sweep.trouble import Interrupted, Loss, writing
 
+log = logging.getLogger("lyapsweep")
 LONGEST = 2000  # characters of Ray's own account of a loss
 
 
@@ -53,6 +55,8 @@ class Watch(tune.Callback):
         self.began: dict[int, tuple[float, Any]] = {}  # when each pack that trains began, and Ray's trial of it
         self.late: set[int] = set()
         self.lost: Counter[Loss] = Counter()
+        self.continued: Counter[bool] = Counter()  # packs that went on from a checkpoint, or could not
+        self.ended_before: dict[str, Record] = {}  # trials that an earlier driver ended, to be trained on
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # for the snapshot that Ray writes of its tuner
@@ -74,15 +78,26 @@ class Watch(tune.Callback):
         self.began[trial.config["pack"]] = time.monotonic(), trial
         for config in self.left(trial):
             self.alive[config.id] = config
-            self.board.note(config, Outcome.RUNNING, math.nan, 0.0)
+            self.board.note(config, Outcome.RUNNING, math.nan, self.board.parts.get(config.id, 0.0))
             self.scribe.begin(config)
+            self.reopen(config)
         self.tell("")
+
+    def reopen(self, config: Config) -> None:
+        """The record with which an earlier driver ended the trial is one on its way again."""
+        record = self.ended_before.pop(config.id, None)
+        if record is not None and record.spectra:
+            with writing(self.folder.path):
+                whole = Record.load(self.folder.records / record.filename)  # the driver knows it without its arrays
+                self.scribe.write(reopened(whole).save(self.folder.records))
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
         if trouble := result.get("trouble"):
             raise Interrupted(trouble)
         if fits := result.get("fits"):
             self.searcher.learn(trial.config["pack"], fits)
+        self.searcher.advance(trial.config["pack"], result["step"])
+        self.note_continued(trial, result)
         for key, member in result["members"].items():
             config = self.alive.get(key)
             if config is None:  # its end is known already: a restarted worker tells it again
@@ -92,8 +107,19 @@ class Watch(tune.Callback):
             self.note(config, Outcome(member["outcome"]), member["step"], member["value"])
         self.tell("")
 
+    def note_continued(self, trial: Any, result: dict) -> None:
+        """With its first report a worker tells whether its pack went on from a checkpoint."""
+        if (step := result.get("continued")) is not None:
+            self.continued[True] += 1
+            for config in self.left(trial):  # what this driver has not trained must not speed up its estimate
+                self.board.before += max(step / config.training.steps - self.board.parts.get(config.id, 0.0), 0)
+        elif note := result.get("note"):
+            self.continued[False] += 1
+            log.warning("A pack starts over: %s", note)
+
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         self.end(self.left(trial), Outcome.STOPPED, {"stopped_by": "scheduler"})
+        self.folder.forget(checkpoint(self.members(trial)))
         self.close(trial)
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
@@ -132,9 +158,7 @@ class Watch(tune.Callback):
             if last is None and told.get("interrupted"):  # it leaves no trace
                 self.note(config, outcome, 0, math.nan)
                 continue
-            last = last or Record(config, 0, Outcome.RUNNING, provenance={"seed": config.seed})
-            for stale in ("error", "traceback", "interrupted"):  # of an earlier start of the sweep
-                last.provenance.pop(stale, None)
+            last = reopened(last or Record(config, 0, Outcome.RUNNING, provenance={"seed": config.seed}))
             with writing(self.folder.path):
                 self.scribe.write(ended(last, outcome, told).save(self.folder.records))
             self.note(config, outcome, last.step, last.measures.get(self.objective, math.nan))

@@ -28,7 +28,7 @@ TRACES = ("loss", "gradient_norm")
 
 
 def interrupted(record: Record) -> bool:
-    """Ended by a person or a dying driver, not by its own training: a resumed sweep runs it again."""
+    """Ended by a person or a dying driver, not by its own training: a resumed sweep goes on with it."""
     return record.outcome is Outcome.STOPPED and bool(record.provenance.get("interrupted"))
 
 
