@@ -5,7 +5,9 @@ import math
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
+import made_up
 import numpy as np
 import pytest
 from made_up_sweeps import TINY, lr_space, states
@@ -20,6 +22,7 @@ from lyapsweep.sweep.journal import Journal
 from lyapsweep.sweep.progress import Board
 from lyapsweep.sweep.scribe import Scribe
 from lyapsweep.sweep.spaces import Point
+from lyapsweep.sweep.watch import Watch
 from lyapsweep.table import Table
 
 FEW, MANY = 5, 205
@@ -144,6 +147,23 @@ def test_a_resumed_sweep_reads_all_of_a_record_but_its_arrays(base, tmp_path):
     whole, light = Record.load(record.save(folder.records)), folder.last()[config.id]
     assert whole.weights.keys() == {"W"}
     assert light == dataclasses.replace(whole, weights={}, traces={})
+
+
+def test_a_record_that_is_reopened_keeps_its_arrays(tmp_path):
+    """The driver knows it without them: `Folder.last` leaves them out."""
+    folder, told = Folder(tmp_path, "a"), {"interrupted": True}
+    record = dataclasses.replace(
+        made_up.record("lstm", 5, 0), outcome=Outcome.STOPPED, weights={"W": np.ones((3, 3))}, provenance=told
+    )
+    file, written = record.save(folder.records), []
+    scribe = SimpleNamespace(write=written.append)
+    watch = Watch(None, None, None, scribe, folder, None, "loss", False, None, print, print)
+    watch.ended_before = folder.last()
+    watch.reopen(record.config)
+    assert written == [file]
+    again = Record.load(file)
+    assert again.outcome is Outcome.RUNNING
+    assert again.weights.keys() == {"W"}
 
 
 def test_records_of_one_trial_share_their_config(base, tmp_path):
