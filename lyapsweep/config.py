@@ -7,7 +7,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +89,8 @@ def need(holds: bool, what: str, value: object) -> None:
     if not holds:
         raise ConfigError(f"{what} must hold, but got {value}.")
 
+
+hints_of = lru_cache(maxsize=256)(typing.get_type_hints)  # every config of every record asks for them
 
 FAMILIES: dict[str, Registry] = {
     "dataset": DATASETS,
@@ -214,7 +216,7 @@ def complete(content: Mapping[str, Any]) -> dict[str, Any]:
         given = content.get(section) or {}
         if not isinstance(given, Mapping):
             raise ConfigError(f"{section} must be a section of settings, but got {given!r}.")
-        hints, names = typing.get_type_hints(plain), [f.name for f in dataclasses.fields(plain)]
+        hints, names = hints_of(plain), [f.name for f in dataclasses.fields(plain)]
         for key, value in given.items():
             if key not in names:
                 raise missing(f"{section}/{key}", [f"{section}/{n}" for n in names])
@@ -239,7 +241,7 @@ def member(section: str, family: Registry, given: Mapping[str, Any]) -> dict[str
     if kind not in family:
         raise unknown(section, kind, list(family), f"{section}/kind")
     knobs = family.knobs(kind)
-    hints = typing.get_type_hints(family[kind].__init__ if isinstance(family[kind], type) else family[kind])
+    hints = hints_of(family[kind].__init__ if isinstance(family[kind], type) else family[kind])
     for key, value in given.items():
         if key == "kind":
             continue

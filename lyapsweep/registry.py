@@ -51,6 +51,12 @@ def executed(path: str, changed: int) -> dict[str, Any]:
     return vars(module)
 
 
+@lru_cache(maxsize=256)
+def parameters(member: Any) -> Mapping[str, inspect.Parameter]:
+    """The arguments of a class or function; kept, for every config of every record that is read asks for them."""
+    return inspect.signature(member).parameters
+
+
 class Registry(Mapping[str, Member], Generic[Member]):
     """The members of one family (`CELLS`, `SYSTEMS`, ...), in the order in which they are listed.
 
@@ -82,8 +88,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
 
     def knobs(self, name: str) -> dict[str, inspect.Parameter]:
         """The settings that a config may give to a member: its keyword arguments, defaults included."""
-        parameters = inspect.signature(self[name]).parameters
-        return {k: p for k, p in parameters.items() if k not in self.given and p.kind is not p.VAR_KEYWORD}
+        return {k: p for k, p in parameters(self[name]).items() if k not in self.given and p.kind is not p.VAR_KEYWORD}
 
     def check(self, name: str, settings: Mapping[str, Any], place: str = "") -> None:
         """Raise `UnknownName` or `ValueError` where `settings` do not fit the member `name`."""

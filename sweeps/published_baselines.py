@@ -2,8 +2,9 @@
 
 Windows of 200 samples, three predictability times, without any forcing: from the data, from a state of zero
 (windowing), and with the gradient cut every 30 steps (truncated backpropagation); each as it is and with gradients
-clipped to norm 1. Beside them forcing at intervals drawn around 30, published to work while they stay near. Published
-(Mikhaeil et al. 2022): without forcing every run ends at D_stsp >= 7, at an interval of 30 below 0.1.
+clipped to norm 1. Beside them forcing at intervals drawn around 30, published to work to within 30 of it and to fail
+from 50 on. Published (Mikhaeil et al. 2022): without forcing every run ends at D_stsp >= 7, at an interval of 30
+below 0.1.
 """
 
 from lyapsweep.sweep import Sweep
@@ -20,6 +21,7 @@ SWEEP = Sweep(
             {"kind": "truncated", "interval": 30},
             {"kind": "random", "interval": 30, "spread": 10},
             {"kind": "random", "interval": 30, "spread": 25},
+            {"kind": "random", "interval": 30, "spread": 50},
         ],
         "training/clip": [None, 1.0],
     },

@@ -58,7 +58,7 @@ def start(folder: Path, sweep: Path, results: Path | None = None, **settings) ->
 def alone() -> dict[str, str]:
     """An environment that knows of this checkout and of no server."""
     tests = Path(__file__).parent
-    told = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS")}
+    told = {k: v for k, v in os.environ.items() if k not in ("MLFLOW_TRACKING_URI", "RAY_ADDRESS", "OPTUNA_STORAGE")}
     return told | {"PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"}
 
 
@@ -128,8 +128,11 @@ def last_outcomes(folder: Path) -> dict[int, str]:
     return {record.config.seed: record.outcome.value for record in last_records(folder)}
 
 
-def in_order(results: Path, name: str, trials: int, uri: str | None = None) -> None:
-    """What must hold after whatever happened: finished = asked, nothing twice, nothing RUNNING, no half files."""
+def in_order(results: Path, name: str, trials: int, uri: str | None = None, url: str | None = None) -> None:
+    """What must hold after whatever happened: finished = asked, nothing twice, nothing RUNNING, no half files.
+
+    `uri` is MLflow's, `url` that of Optuna's database, where they are not in the results folder.
+    """
     finals = last_records(results / name)
     assert [r.outcome.value for r in finals] == ["finished"] * trials
     assert not list((results / name).rglob("*.part"))
@@ -140,7 +143,7 @@ def in_order(results: Path, name: str, trials: int, uri: str | None = None) -> N
     for run in runs:
         steps = [m.step for m in client.get_metric_history(run.info.run_id, "measures/loss")]
         assert len(steps) == len(set(steps))
-    counted = states(results / name, name)
+    counted = states(results / name, name, url)
     assert counted.count("COMPLETE") == trials
     assert not {"RUNNING", "WAITING"} & set(counted)
 

@@ -22,8 +22,8 @@ def written(tmp_path, text):
     return file
 
 
-def states(tmp_path, name="a"):
-    storage = optuna.storages.JournalStorage(
+def states(tmp_path, name="a", url=None):
+    storage = url or optuna.storages.JournalStorage(
         optuna.storages.journal.JournalFileBackend(str(tmp_path / "optuna.journal"))
     )
     return [t.state.name for t in optuna.load_study(study_name=name, storage=storage).trials]

@@ -80,6 +80,7 @@ COUNT = click.IntRange(min=1)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draws from a space.")
 @click.option("--address", help="A running Ray cluster.  [default: RAY_ADDRESS, else this machine]")
 @options.tracking_uri
+@click.option("--storage", help="Database for the Optuna study.  [default: OPTUNA_STORAGE, else a file in the folder]")
 @options.models
 @click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")
 @options.debug
@@ -241,8 +242,9 @@ def conclude(summary: "Summary", sweep: "Sweep", out: "Console") -> None:
     if summary.interrupted:
         raise Problem(summary.message, Exit.INTERRUPTED)
     if summary.progress.failed:
-        errors = [str(r.provenance.get("error")) for r in last_records(summary.folder) if r.outcome == "failed"]
-        why = f", the first with {errors[0]}" if errors else ""
+        failed = (r for r in last_records(summary.folder) if r.outcome == "failed")
+        first = next(failed, None)
+        why = f", the first with {first.provenance.get('error')}" if first else ""
         failed = f"{summary.progress.failed} of {summary.progress.asked} trials failed{why}."
         raise Problem(f"{failed} --resume tries them again. {summary.message}", Exit.FAILED)
     if summary.message:
@@ -251,7 +253,7 @@ def conclude(summary: "Summary", sweep: "Sweep", out: "Console") -> None:
 
 def print_best(summary: "Summary", sweep: "Sweep", out: "Console") -> None:
     """The best trial: its score, its exponent, what sets it apart, and the command that trains it alone."""
-    record = next(r for r in last_records(summary.folder) if r.trial == summary.best_trial)
+    record = next(last_records(summary.folder, f"{summary.best_trial}-"))
     varied = json.loads((summary.folder / "sweep.json").read_text()).get("varied", [])
     apart = [(path, show.setting(record.config.flat[path])) for path in varied if path in record.config.flat]
     lines = [(name, text) for name, text in show.scores(record) if name == sweep.objective]
@@ -273,10 +275,11 @@ def command_for(config: "Config", base: Path | str) -> str:
     return shlex.join(words)
 
 
-def last_records(folder: Path) -> Iterator["Record"]:
-    """The last record of every trial."""
+def last_records(folder: Path, prefix: str = "") -> Iterator["Record"]:
+    """The last record of every trial, or of those whose files begin so."""
     from lyapsweep.record import Record
 
-    files = {file.name.partition("-")[0]: file for file in sorted((folder / "records").glob("*.npz"))}
+    found = sorted((folder / "records").glob(f"{prefix}*.npz"))
+    files = {file.name.partition("-")[0]: file for file in found}
     for file in files.values():
         yield Record.load(file)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lyapsweep.record import Outcome, Record
 from lyapsweep.sweep.progress import Progress
 from lyapsweep.sweep.scribe import Scribe
+from lyapsweep.tracking import hidden
 
 if TYPE_CHECKING:
     from lyapsweep.sweep.watch import Watch
@@ -41,11 +42,11 @@ class Summary:
 
 
 def start() -> dict[str, Any]:
-    """How and with what this process was started."""
+    """How and with what this process was started, without the passwords that its arguments may hold."""
     program = Path(sys.argv[0]).name
     command = ["lyapsweep" if program == "__main__.py" else program, *sys.argv[1:]]
     return {
-        "command": shlex.join(command),
+        "command": hidden(shlex.join(command)),
         "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
         "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
     }

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import math
+import os
 import threading
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -24,11 +25,10 @@ from lyapsweep.sweep.refinement import Refinement
 from lyapsweep.sweep.scribe import Scribe
 from lyapsweep.sweep.spaces import draw, varied
 from lyapsweep.sweep.supply import Packs, asked, hunted, planned, split
-from lyapsweep.sweep.trouble import Interrupted, interruptible
+from lyapsweep.sweep.trouble import Interrupted, interruptible, writing
 from lyapsweep.sweep.untracked import NONE, Untracked
 from lyapsweep.sweep.watch import Watch
 from lyapsweep.table import Table
-from lyapsweep.tracking import links
 
 log = logging.getLogger("lyapsweep")
 PACK = {"map": 32, "hunt": 1}  # members a pack where nothing is said; a scheduler can stop only whole packs
@@ -49,6 +49,7 @@ def run(
     time_limit: float | None = None,
     address: str | None = None,
     tracking_uri: str | None = None,
+    storage: str | None = None,
     seed: int = 0,
     models: bool = True,
     listen: Callable[[Progress], None] | None = None,
@@ -66,6 +67,7 @@ def run(
     address        of a running Ray cluster, else RAY_ADDRESS, else a Ray of this machine's own. The nodes of a cluster
                    must see `results` under the same path
     tracking_uri   else MLFLOW_TRACKING_URI, else `results/mlflow.db`; "none" logs nothing to MLflow
+    storage        URL of a database for the Optuna study, else OPTUNA_STORAGE, else a journal file in the folder
     seed           of the draws from a space; a trial's own seed is part of its config
     models         whether the best network of each cell becomes an MLflow model that forecasts
     listen         is called with a Progress at every event
@@ -83,7 +85,7 @@ def run(
             drive = Drive(sweep, base, folder, tracking_uri or tracking.store(results), seed, listen)
             drive.models = models
             drive.plan(resume or bool(extend), extend, refine)
-            drive.open_books()
+            drive.open_books(storage or os.environ.get("OPTUNA_STORAGE"))
             interrupted = drive.work(jobs, gpus, time_limit, address, stop)
             return drive.conclude(interrupted)
     finally:
@@ -118,35 +120,35 @@ class Drive:
         ended = {trial: record for trial, record in last.items() if settled(record)}
         self.failed = {trial for trial, record in last.items() if record.outcome is Outcome.FAILED}
         self.ended_before = {t: r for t, r in last.items() if r.outcome.final and t not in ended}
-        self.folder.check(ended, [p.config.id for p in self.points] if mapped else None, resume)
+        self.folder.check(ended, {p.config.id for p in self.points} if mapped else None, resume)
         self.board = Board(len(self.points) if mapped else sweep.trials or 0, sweep.direction)
         self.board.known(ended, sweep.objective)
-        self.ended, self.known = ended, known(ended, sweep.objective)
+        self.known = known(ended, sweep.objective)
         self.todo = self.board.asked - len(ended)
         refine = bool(told.get("refined")) if refine is None else refine
         self.refinement = Refinement(sweep, self.points) if refine else None
         if self.refinement:
             self.todo = self.refinement.left(self.known)
-            self.board.asked = max(self.refinement.asked, len(ended))
+            self.board.asked = max(self.refinement.asked, len(self.known))
 
     def grow(self, asked: int) -> None:
         """Another round of a refinement was planned."""
-        self.board.asked = max(asked, len(self.ended))
+        self.board.asked = max(asked, len(self.known))
         self.folder.tell({"trials": self.board.asked} | self.refined())
 
     def refined(self) -> dict[str, Any]:
         """What sweep.json says of the refinement: a resumed sweep goes on with it."""
         return self.refinement.about() if self.refinement else {"refined": None}
 
-    def open_books(self) -> None:
+    def open_books(self, storage: str | None = None) -> None:
         """MLflow, Optuna and sweep.json, each put in order after an earlier driver that may have died."""
         sweep, name = self.sweep, self.folder.name
         self.folder.sweep_up()
-        artifacts = self.folder.path / "artifacts"
-        self.ledger = Untracked() if self.uri == NONE else tracking.prepare(name, self.uri, artifacts)
+        self.ledger = Untracked() if self.uri == NONE else tracking.prepare(name, self.uri, self.folder.artifacts)
         self.ledger.reconcile()
         self.ledger.varied, self.ledger.labels = self.varied, {"intent": sweep.intent, "objective": sweep.objective}
-        self.journal = Journal(self.folder.journal, name, sweep.direction, sweep.intent, self.seed)
+        place, mark = (storage, self.folder.mark()) if storage else (self.folder.journal, "")
+        self.journal = Journal(place, name, sweep.direction, sweep.intent, self.seed, mark)
         self.lost = self.journal.reconcile(self.known)
         self.folder.tell(self.about())
 
@@ -176,8 +178,8 @@ class Drive:
         try:
             with cluster(address, jobs):
                 room = Room(jobs, gpus)
-                most = self.packs_of or PACK[self.sweep.intent]
-                room.wait(math.ceil(self.todo / most), wait_for_nodes(address), stop)
+                packs = math.ceil(self.todo / (self.packs_of or PACK[self.sweep.intent]))
+                room.wait(packs, wait_for_nodes(address), stop)
                 searcher = self.searcher(room, "cuda" if gpus else "cpu", stop)
                 self.watch = self.watcher(searcher, limit, stop)
                 self.watch.ended_before = self.ended_before
@@ -211,7 +213,8 @@ class Drive:
                 self.watch.hear_of(list(self.watch.alive.values()))
                 self.cut_short = len(self.watch.alive)
                 self.watch.end(list(self.watch.alive.values()), Outcome.STOPPED, {"interrupted": True})
-            self.journal.close()
+            with writing(self.folder.path):
+                self.journal.close()
             self.folder.sweep_up()
         except (OSError, Interrupted) as error:
             self.why = self.why or str(error)
@@ -225,13 +228,11 @@ class Drive:
             size = min(size, math.ceil(len(self.points) / room()))
         self.folder.tell({"pack": size})
         if self.refinement:
-            before = self.ended, self.failed
-            supply = self.refinement.supply(size, room(), device, self.journal, *before, self.grow)
+            supply = self.refinement.supply(size, room(), device, self.journal, self.known, self.failed, self.grow)
         elif sweep.intent == "map":
-            supply = planned(split(self.points, self.parts), size, device, self.journal, self.ended, self.failed)
+            supply = planned(split(self.points, self.parts), size, device, self.journal, self.known, self.failed)
         else:
             supply = hunted(sweep, self.base, self.todo, self.lost, size, device, self.journal)
-        settings = self.folder.places | {"objective": sweep.objective, "device": device}
 
         def room_now() -> int:  # while no node is there Ray asks for a pack each second, and calls nobody else
             self.beat()
@@ -239,15 +240,15 @@ class Drive:
                 raise Interrupted
             return room()
 
-        return Packs(supply, settings, room_now, self.board.ended)
+        places = self.folder.places | {"objective": sweep.objective, "device": device}
+        return Packs(supply, places, room_now, self.board.ended)
 
     def tell(self, message: str) -> None:
         self.listen(self.progress(message))
 
     def beat(self, over: bool = False) -> None:
         """Let other machines know that this driver lives, or that it ends."""
-        now = self.progress()
-        told = {"running": now.running, "behind": self.scribe.behind if self.scribe else 0}
+        told = {"running": self.progress().running, "behind": self.scribe.behind if self.scribe else 0}
         self.pulse.beat(told, over)
 
     def progress(self, message: str = "") -> Progress:
@@ -267,23 +268,23 @@ class Drive:
             atlas = self.draw_atlas(notes)
         try:
             about = self.folder.tell({"outcomes": counts(progress)})
-            self.ledger.refresh()
             went_on = self.watch is not None and self.watch.continued[True]
-            if self.ended or went_on or self.scribe is None or self.scribe.left_out:  # else all has been logged
+            if self.known or went_on or self.scribe is None or self.scribe.left_out:  # else all has been logged
+                self.ledger.refresh()
                 self.ledger.sync(self.folder.path)
             self.ledger.reconcile()
             files = [file for file in (self.folder.about, atlas) if file]
             table = Table.of((), about) if interrupted else dataclasses.replace(self.table, about=about)
             self.ledger.summary(table, files, numbers(progress, self.sweep.objective), self.models)
         except Exception as error:
-            notes.append(f"MLflow at {self.uri} lacks some results ({error}): `lyapsweep sync {self.folder.path}`.")
+            notes.append(f"MLflow lacks results ({tracking.hidden(str(error))}): `lyapsweep sync {self.folder.path}`.")
         best = self.board.best[1].id if self.board.best else None
         message = " ".join(notes)
         self.tell(message)
         self.beat(over=True)
         told = overcome(self.watch, self.scribe, self.refinement.sentence if self.refinement else "")
-        path, told_last = self.folder.path, self.progress(message)
-        return Summary(self.folder.name, path, self.uri, told_last, best, atlas, interrupted, message, told)
+        where = self.folder.name, self.folder.path, self.uri
+        return Summary(*where, self.progress(message), best, atlas, interrupted, message, told)
 
     @cached_property
     def table(self) -> Table:
@@ -292,8 +293,7 @@ class Drive:
 
     def draw_atlas(self, notes: list[str]) -> Path | None:
         try:
-            table = self.table if self.uri == NONE else links.linked(self.table, self.folder.name, self.uri)
-            return report.write(orbits.prepared(table, self.folder.path), self.folder.atlas)
+            return report.write(orbits.prepared(self.ledger.linked(self.table), self.folder.path), self.folder.atlas)
         except Exception as error:  # a picture that fails must not hide the results it would have shown
             log.warning("The atlas could not be drawn: %s", error, exc_info=True)
             notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")

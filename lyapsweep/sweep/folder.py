@@ -11,12 +11,13 @@ import contextlib
 import fcntl
 import itertools
 import json
+import secrets
 import shutil
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from lyapsweep.record import BadRecord, Outcome, Record, latest
+from lyapsweep.record import BadRecord, Outcome, Record
 from lyapsweep.sweep.definition import SweepError
 from lyapsweep.tracking import ABOUT, ATLAS, RECORDS, interrupted
 
@@ -31,7 +32,7 @@ class Folder:
         self.name = name
         self.records, self.about, self.atlas = self.path / RECORDS, self.path / ABOUT, self.path / ATLAS
         self.journal = self.path / "optuna.journal"
-        self.checkpoints = self.path / CHECKPOINTS
+        self.checkpoints, self.artifacts = self.path / CHECKPOINTS, self.path / "artifacts"
         self.lock: IO[str] | None = None
 
     @property
@@ -68,16 +69,20 @@ class Folder:
             self.lock.close()
 
     def last(self) -> dict[str, Record]:
-        """The last record of every trial."""
+        """The last record of every trial, without its arrays: ten thousand networks would fill the memory."""
         files = {file.name.partition("-")[0]: file for file in sorted(self.records.glob("*.npz"))}
         try:
-            return {trial: Record.load(file) for trial, file in files.items()}
+            return {trial: Record.load(file, arrays=False) for trial, file in files.items()}
         except BadRecord as error:
             raise SweepError(f"{error} Remove it and resume.") from error
 
-    def latest(self, trial: str) -> Record | None:
-        """A trial's last record; None before its first."""
-        return latest(self.records, trial)
+    def latest(self, trials: Collection[str]) -> dict[str, Path]:
+        """The file of the last record of each of these trials that has one: one look at the folder for all of them."""
+        files: dict[str, Path] = {}
+        for file in sorted(self.records.glob("*.npz")) if trials else ():
+            if (trial := file.name.partition("-")[0]) in trials:
+                files[trial] = file
+        return files
 
     def ended(self) -> dict[str, Record]:
         """The last record of every trial that needs no more work: not interrupted, not failed, not half-way."""
@@ -97,6 +102,10 @@ class Folder:
                 f"{self.path} already holds records ({len(ended)} trials have ended). "
                 "Go on with --resume, or start anew under another --name."
             )
+
+    def mark(self) -> str:
+        """What tells this folder from every other one, whatever their names: drawn once and kept in sweep.json."""
+        return self.tell({"mark": self.told().get("mark") or secrets.token_hex(8)})["mark"]
 
     def told(self) -> dict[str, Any]:
         """What sweep.json says; nothing where there is none."""

@@ -38,7 +38,8 @@ class Board:
     asked: int
     direction: str
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    done_part: dict[str, float] = field(default_factory=dict)  # of each trial, 0 ... 1
+    counts: Counter[Outcome] = field(default_factory=Counter)  # of `outcomes`, kept: every event asks for them
+    parts: dict[str, float] = field(default_factory=dict)  # done of each trial that trains, 0 ... 1
     best: tuple[float, Config] | None = None
     began: float = field(default_factory=time.monotonic)
     before: float = 0  # trials, or parts of them, that were trained before this driver began
@@ -52,8 +53,13 @@ class Board:
 
     def note(self, config: Config, outcome: Outcome, value: float, part: float) -> None:
         self.first = self.first or time.monotonic()
+        if before := self.outcomes.get(config.id):
+            self.counts[before] -= 1
         self.outcomes[config.id] = outcome
-        self.done_part[config.id] = 1.0 if outcome.final else part
+        self.counts[outcome] += 1
+        self.parts.pop(config.id, None)
+        if not outcome.final:
+            self.parts[config.id] = part
         if outcome is Outcome.FINISHED and math.isfinite(value):
             better = self.best is None or (value < self.best[0]) == (self.direction == "minimise")
             self.best = (value, config) if better else self.best
@@ -62,18 +68,22 @@ class Board:
         """Whether the trial's end is known."""
         return self.outcomes.get(trial, Outcome.RUNNING).final
 
+    @property
+    def done(self) -> int:
+        return sum(n for outcome, n in self.counts.items() if outcome.final)
+
     def left(self) -> float | None:
         """Seconds, if the rest goes at the pace of what this driver has trained."""
-        here, want = sum(self.done_part.values()) - self.before, self.asked - self.before
+        here, want = self.done + sum(self.parts.values()) - self.before, self.asked - self.before
         if self.first is None or here <= 0:
             return None
         return (time.monotonic() - self.first) * max(want - here, 0) / here
 
     def progress(self, name_of: Callable[[Config], str], message: str = "") -> Progress:
-        counts = Counter(self.outcomes.values())
+        counts = self.counts
         return Progress(
             asked=self.asked,
-            done=sum(n for outcome, n in counts.items() if outcome.final),
+            done=self.done,
             finished=counts[Outcome.FINISHED],
             failed=counts[Outcome.FAILED],
             diverged=counts[Outcome.DIVERGED],

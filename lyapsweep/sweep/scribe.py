@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -34,6 +35,8 @@ class Scribe:
         self.outages = self.left_out = 0
         self.given_up = False  # the server is away while the sweep ends
         self.tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self.waiting: dict[str, list[Path]] = {}  # records of each trial that no task has begun to log
+        self.lock = threading.Lock()
         self.closing = threading.Event()
         self.thread = threading.Thread(target=self.work, name="scribe", daemon=True)
         self.thread.start()
@@ -42,8 +45,22 @@ class Scribe:
         self.tasks.put(lambda: self.ledger.begin(config))
 
     def write(self, file: Path) -> None:
-        if not isinstance(self.ledger, Untracked):  # nobody asks for what would be read
-            self.tasks.put(lambda: self.ledger.write(Record.load(file), file))
+        """Log a record; together with those of its trial that wait already, so that who is behind has less to do."""
+        if isinstance(self.ledger, Untracked):  # nobody asks for what would be read
+            return
+        trial = file.name.partition("-")[0]
+        with self.lock:
+            if trial not in self.waiting:
+                self.waiting[trial] = []
+                self.tasks.put(partial(self.log, trial, self.waiting[trial]))
+            self.waiting[trial].append(file)
+
+    def log(self, trial: str, files: list[Path]) -> None:
+        with self.lock:
+            if self.waiting.get(trial) is files:  # what comes from now on waits anew
+                del self.waiting[trial]
+        files = sorted(set(files))
+        self.ledger.write_together([(Record.load(file), file) for file in files])
 
     @property
     def behind(self) -> int:

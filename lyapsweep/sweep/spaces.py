@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import optuna
     from optuna.distributions import BaseDistribution
 
+SHORT = 200  # draws from one study
 TRIES = 50  # draws for every point wanted, before a space is held to be exhausted
 
 
@@ -115,11 +116,9 @@ def draw(sweep: Sweep, n: int | None = None, seed: int = 0, base: Config | None 
 
 
 def on_grid(sweep: Sweep, base: Config) -> Iterator[Point]:
-    from optuna.distributions import CategoricalDistribution
-
     grid, kept, there = sweep.grid or {}, 0, {path: [] for path in sweep.where}
     labels = {path: [label(v) for v in values] for path, values in grid.items()}
-    distributions: dict[str, BaseDistribution] = {k: CategoricalDistribution(v) for k, v in labels.items()}
+    distributions = {path: along(values) for path, values in labels.items()}
     for values in itertools.product(*grid.values()):
         changes = dict(zip(grid, values))
         config = applied(sweep, base, changes)
@@ -131,6 +130,16 @@ def on_grid(sweep: Sweep, base: Config) -> Iterator[Point]:
             yield Point(config, {k: label(v) for k, v in changes.items()}, distributions)
     if not kept:
         raise SweepError(nowhere(sweep.where, there))
+
+
+def along(values: Sequence[Any]) -> "BaseDistribution":
+    """An axis of the grid as Optuna knows it: numbers as a range, for each trial of a study repeats what it holds."""
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if not numeric(values):
+        return CategoricalDistribution(values)
+    whole = all(isinstance(v, int) for v in values)
+    return IntDistribution(min(values), max(values)) if whole else FloatDistribution(min(values), max(values))
 
 
 def nowhere(where: Mapping[str, Any], there: Mapping[str, list[Any]]) -> str:
@@ -159,17 +168,27 @@ def label(value: Any) -> Any:
 
 
 def sobol(sweep: Sweep, base: Config, seed: int, tries: int) -> Iterator[Point]:
+    """The draws of one `QMCSampler`, from one short study after another: it looks at every trial of its study at each
+    draw, of which it needs the first and its own count."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         sampler = optuna.samplers.QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False)
-    study = optuna.create_study(sampler=sampler)
-    for _ in range(tries):
-        trial = study.ask()
-        yield point(sweep, base, trial)
-        study.tell(trial, 0.0)
+    first, counts = [], {}
+    for done in range(0, tries, SHORT):
+        storage = optuna.storages.InMemoryStorage()
+        study = optuna.create_study(sampler=sampler, storage=storage, study_name="draws")
+        study.add_trials(first)
+        for key, count in counts.items():
+            storage.set_study_system_attr(storage.get_study_id_from_name("draws"), key, count)
+        for _ in range(min(SHORT, tries - done)):
+            trial = study.ask()
+            yield point(sweep, base, trial)
+            study.tell(trial, 0.0)
+        first = study.get_trials(deepcopy=False)[:1]
+        counts = storage.get_study_system_attrs(storage.get_study_id_from_name("draws"))
 
 
 def with_seeds(points: Iterable[Point], seeds: int) -> Iterator[Point]:

@@ -6,6 +6,10 @@ import threading
 from collections.abc import Iterator
 from enum import Enum
 
+from optuna.exceptions import StorageInternalError
+
+from lyapsweep.tracking import hidden
+
 
 class Interrupted(BaseException):
     """The sweep must end, ready to be resumed. No Exception: Ray must not take it for a failure and wait for its
@@ -28,11 +32,14 @@ class Loss(Enum):
 
 @contextlib.contextmanager
 def writing(place: object) -> Iterator[None]:
-    """Where a file cannot be written (a full disk, a share that went away) the sweep ends; no trial is at fault."""
+    """Where a file cannot be written (a full disk, a share that went away), or Optuna's database, the sweep ends; no
+    trial is at fault."""
     try:
         yield
     except OSError as error:
         raise Interrupted(f"{place} cannot be written ({error})") from error
+    except StorageInternalError as error:
+        raise Interrupted(f"Optuna's storage cannot be written ({hidden(str(error.__cause__))})") from error
 
 
 @contextlib.contextmanager

@@ -26,8 +26,11 @@ class Untracked:
     def begin(self, config: Config) -> None:
         pass
 
-    def write(self, record: Record, file: Path) -> None:
+    def write_together(self, pairs: Sequence[tuple[Record, Path]]) -> None:
         pass
+
+    def linked(self, table: Table) -> Table:
+        return table
 
     def sync(self, folder: Path) -> int:
         return 0

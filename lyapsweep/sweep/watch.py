@@ -51,6 +51,7 @@ class Watch(tune.Callback):
         self.stop, self.objective, self.reports, self.limit = stop, objective, reports, limit
         self.tell, self.tick = tell, tick
         self.alive: dict[str, Config] = {}
+        self.files: dict[str, Path] = {}  # the latest record of each of them, where it has one
         self.began: dict[int, tuple[float, Any]] = {}  # when each pack that trains began, and Ray's trial of it
         self.late: set[int] = set()
         self.lost: Counter[Loss] = Counter()
@@ -77,7 +78,7 @@ class Watch(tune.Callback):
         self.began[trial.config["pack"]] = time.monotonic(), trial
         for config in self.left(trial):
             self.alive[config.id] = config
-            self.board.note(config, Outcome.RUNNING, math.nan, self.board.done_part.get(config.id, 0.0))
+            self.board.note(config, Outcome.RUNNING, math.nan, self.board.parts.get(config.id, 0.0))
             self.scribe.begin(config)
             self.reopen(config)
         self.tell("")
@@ -87,7 +88,8 @@ class Watch(tune.Callback):
         record = self.ended_before.pop(config.id, None)
         if record is not None and record.spectra:
             with writing(self.folder.path):
-                self.scribe.write(reopened(record).save(self.folder.records))
+                whole = Record.load(self.folder.records / record.filename)  # the driver knows it without its arrays
+                self.scribe.write(reopened(whole).save(self.folder.records))
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
         if trouble := result.get("trouble"):
@@ -100,7 +102,8 @@ class Watch(tune.Callback):
             config = self.alive.get(key)
             if config is None:  # its end is known already: a restarted worker tells it again
                 continue
-            self.scribe.write(self.folder.records / member["file"])
+            self.files[key] = self.folder.records / member["file"]
+            self.scribe.write(self.files[key])
             self.note(config, Outcome(member["outcome"]), member["step"], member["value"])
         self.tell("")
 
@@ -109,7 +112,7 @@ class Watch(tune.Callback):
         if (step := result.get("continued")) is not None:
             self.continued[True] += 1
             for config in self.left(trial):  # what this driver has not trained must not speed up its estimate
-                self.board.before += max(step / config.training.steps - self.board.done_part[config.id], 0)
+                self.board.before += max(step / config.training.steps - self.board.parts.get(config.id, 0.0), 0)
         elif note := result.get("note"):
             self.continued[False] += 1
             log.warning("A pack starts over: %s", note)
@@ -139,17 +142,19 @@ class Watch(tune.Callback):
         return [c for c in self.members(trial) if not self.board.ended(c.id)]
 
     def hear_of(self, configs: Iterable[Config]) -> None:
-        """Members that ended without the driver being told: their worker died, or was stopped, after it had saved."""
-        for config in configs:
-            last = self.folder.latest(config.id)
-            if last and settled(last):
-                self.scribe.write(self.folder.records / last.filename)
-                self.note(config, last.outcome, last.step, last.measures.get(self.objective, math.nan))
+        """Records that the driver was not told of: their worker died, or was stopped, after it had saved them."""
+        by_key = {config.id: config for config in configs}
+        for key, file in self.folder.latest(by_key.keys()).items():
+            self.files[key], last = file, Record.load(file)
+            if settled(last):
+                self.scribe.write(file)
+                self.note(by_key[key], last.outcome, last.step, last.measures.get(self.objective, math.nan))
 
     def end(self, configs: Iterable[Config], outcome: Outcome, told: dict[str, Any]) -> None:
         """The end, from outside, of members that still train: as a record, and to all who follow it."""
         for config in configs:
-            last = self.folder.latest(config.id)
+            file = self.files.get(config.id)
+            last = Record.load(file) if file else None
             if last is None and told.get("interrupted"):  # it leaves no trace
                 self.note(config, outcome, 0, math.nan)
                 continue
@@ -164,6 +169,7 @@ class Watch(tune.Callback):
         with writing(self.folder.path):
             if outcome.final:
                 self.alive.pop(config.id, None)
+                self.files.pop(config.id, None)
                 self.journal.tell(config.id, outcome, value)
             elif self.reports:
                 self.journal.report(config.id, step, value)

@@ -11,6 +11,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 from lyapsweep.tracking.layout import LONGEST_PARAM, interrupted, run_name
 from lyapsweep.tracking.ledger import ABOUT, ATLAS, RECORDS, Ledger, prepare, read
+from lyapsweep.tracking.secrets import hidden
 from lyapsweep.tracking.stores import TrackingError, connect, file_of, find, store
 
 for chatty in ("mlflow", "alembic"):
@@ -26,6 +27,7 @@ __all__ = [
     "connect",
     "file_of",
     "find",
+    "hidden",
     "interrupted",
     "prepare",
     "read",

@@ -21,7 +21,7 @@ from mlflow.exceptions import MlflowException
 from lyapsweep.config import Config
 from lyapsweep.record import Outcome, Record
 from lyapsweep.table import Table
-from lyapsweep.tracking import account, layout, view
+from lyapsweep.tracking import account, layout, links, view
 from lyapsweep.tracking.layout import interrupted, run_name, text
 from lyapsweep.tracking.stores import TrackingError, connect, find
 
@@ -139,10 +139,18 @@ class Ledger:
 
     def write(self, record: Record, file: Path) -> None:
         """Log one record and the file that holds it; a final one ends the run. Written twice it changes nothing."""
-        run, final, taken = self.runs.get(record.trial), record.outcome.final, layout.seconds(record)
-        run = run or self.create(record.config, file.stat().st_mtime - taken)
-        self.client.log_artifact(run.run_id, str(file), RECORDS)
-        points = list(layout.metrics(record, run.start, self.labels.get("objective", "")))
+        self.write_together([(record, file)])
+
+    def write_together(self, pairs: Sequence[tuple[Record, Path]]) -> None:
+        """Log records of one trial in the order of their steps, in as many calls as one takes, and their files."""
+        (first, earliest), (record, _) = pairs[0], pairs[-1]
+        final, taken = record.outcome.final, layout.seconds(record)
+        run = self.runs.get(record.trial)
+        run = run or self.create(record.config, earliest.stat().st_mtime - layout.seconds(first))
+        for _, file in pairs:
+            self.client.log_artifact(run.run_id, str(file), RECORDS)
+        objective = self.labels.get("objective", "")
+        points = [metric for r, _ in pairs for metric in layout.metrics(r, run.start, objective)]
         self.log(record.config, points, layout.verdicts(record) if final else {})
         if not run.data and (data := layout.dataset(record)):
             self.client.log_inputs(run.run_id, [data])
@@ -179,12 +187,12 @@ class Ledger:
         for trial, files in trials.items():
             run = self.runs.get(trial)
             there = {Path(f.path).name for f in self.client.list_artifacts(run.run_id, RECORDS)} if run else set()
-            last = Record.load(files[-1])
+            last = Record.load(files[-1], arrays=False)
             agreed = run is not None and (run.tags.get("outcome") == last.outcome.value or not last.outcome.final)
-            for file in files:
-                if file.name not in there or (file is files[-1] and not agreed):
-                    self.write(last if file is files[-1] else Record.load(file), file)
-                    written += 1
+            lacking = [f for f in files if f.name not in there or (f is files[-1] and not agreed)]
+            if lacking:
+                self.write_together([(Record.load(file), file) for file in lacking])
+            written += len(lacking)
         return written
 
     def summary(self, table: Table, files: Sequence[Path], numbers: Mapping[str, float], models: bool = True) -> None:
@@ -212,6 +220,11 @@ class Ledger:
         if about.get("objective") and table.spectra:
             page = view.state(about, table.varied, list(table.spectra), account.scale(table))
             self.client.set_experiment_tag(self.experiment_id, view.TAG, page)
+
+    def linked(self, table: Table) -> Table:
+        """The table with the addresses of its runs, for the atlas; no question is asked of the store."""
+        runs = {trial: entry.run_id for trial, entry in self.runs.items()}
+        return links.shown(table, self.name, self.client.tracking_uri, self.experiment_id, runs)
 
     def crown(self, winners: Mapping[str, str], models: bool) -> None:
         """Tag the best trials as such, and no other; their networks as models."""

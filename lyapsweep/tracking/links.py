@@ -1,6 +1,8 @@
 """Where the runs of an experiment are shown: what an atlas links to."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from urllib.parse import urlsplit, urlunsplit
 
 from mlflow.exceptions import MlflowException
 
@@ -13,16 +15,26 @@ LOCAL = f"http://127.0.0.1:{PORT}"  # where `lyapsweep open` shows a store that 
 
 
 def linked(table: Table, experiment: str, uri: str) -> Table:
-    """The table with `about["runs"]`, {trial: address}, and the command that shows them, if one must run, as "serve".
+    """`shown`, of the runs that the store knows now.
 
     As it was where the store does not answer or does not know the experiment.
     """
     try:
-        runs = addresses(experiment, uri)
+        found = find(experiment, uri)
+        return shown(table, experiment, uri, found.experiment_id, run_ids(found.experiment_id, uri))
     except (MlflowException, TrackingError, UnknownName):
         return table
+
+
+def shown(table: Table, experiment: str, uri: str, experiment_id: str, runs: Mapping[str, str]) -> Table:
+    """The table with `about["runs"]`, {trial: address}, and the command that shows them, if one must run, as "serve".
+
+    Addresses are on the tracking server, or where `lyapsweep open` shows a file; they hold no password.
+    """
+    server = plain(uri) if served(uri) else LOCAL
+    addresses = {trial: f"{server}/#/experiments/{experiment_id}/runs/{run}" for trial, run in runs.items() if trial}
     serve = {} if served(uri) else {"serve": f"lyapsweep open {experiment} --port {PORT}"}
-    return replace(table, about=table.about | {"runs": runs} | serve)
+    return replace(table, about=table.about | {"runs": addresses} | serve)
 
 
 def served(uri: str) -> bool:
@@ -30,14 +42,19 @@ def served(uri: str) -> bool:
     return uri.startswith(("http://", "https://"))
 
 
-def addresses(experiment: str, uri: str) -> dict[str, str]:
-    """{trial: address of its run}, on the tracking server, or where `lyapsweep open` shows a file."""
-    client, found, token, shown = connect(uri), find(experiment, uri), None, {}
-    server = uri.rstrip("/") if served(uri) else LOCAL
+def plain(uri: str) -> str:
+    """A server's address without the user and the password that may stand before its name."""
+    parts = urlsplit(uri.rstrip("/"))
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def run_ids(experiment_id: str, uri: str) -> dict[str, str]:
+    """{trial: id of its run}."""
+    client, token, found = connect(uri), None, {}
     while True:
-        page = client.search_runs([found.experiment_id], page_token=token)
+        page = client.search_runs([experiment_id], page_token=token)
         for run in page:
             if trial := run.data.tags.get("trial_key"):
-                shown[trial] = f"{server}/#/experiments/{found.experiment_id}/runs/{run.info.run_id}"
+                found[trial] = run.info.run_id
         if not (token := page.token):
-            return shown
+            return found

@@ -1,0 +1,283 @@
+"""What a trial costs the system itself where there are 1000, 3000 or 10 000 of them, and what grows faster than they.
+
+Toy networks (one update, four units, two exponents) are swept by the real driver, searcher, journal, ledger and atlas
+on this machine. Every part is timed inside the driver, in processor time of its thread, without the parts that it
+calls; each sweep has a process of its own, so that memory is its own too. A growth of 0 is a cost per trial that stays
+the same, 1 one that doubles with the number of trials.
+
+  python -m benchmarks.scale                               # a grid, logged to SQLite: half an hour of two cores
+  python -m benchmarks.scale --trials 300 1000 --pack 8    # shorter
+  python -m benchmarks.scale --tracking none --pack 100    # records only
+  python -m benchmarks.scale --tracking later              # records only, then what `lyapsweep sync` takes
+  python -m benchmarks.scale --points hunt --trials 300 1000 3000 --pack 1
+  python -m benchmarks.scale --asks --trials 300 1000 3000 # a hunt's sampler alone, after so many trials
+  python -m benchmarks.scale --json scale.json             # sweeps that the file holds are not run again
+"""
+
+import argparse
+import dataclasses
+import functools
+import inspect
+import json
+import math
+import os
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from benchmarks.timing import markdown, processor, progress, resident
+
+TOY = """
+dataset:  {kind: simulated, system: lorenz63, length: 600}
+cell:     {kind: vanilla, units: 4}
+windows:  {length: 20, batch: 4}
+training: {steps: 1}
+lyapunov: {steps: 20, warmup: 5, orbits: 1, exponents: 2}
+measures: [loss]
+"""
+SEEDS = 100  # of each point of the grid, or as many as there are trials
+PARTS = {  # of lyapsweep.sweep
+    "driver.Drive.plan": "planning",
+    "journal.Journal.enter": "Optuna: enter or ask",
+    "journal.Journal.ask": "Optuna: enter or ask",
+    "journal.Journal.report": "Optuna: tell",
+    "journal.Journal.tell": "Optuna: tell",
+    "journal.Journal.close": "Optuna: tell",
+    "supply.Packs.suggest": "searcher, watch",
+    "watch.Watch.on_step_begin": "searcher, watch",
+    "watch.Watch.on_trial_start": "searcher, watch",
+    "watch.Watch.on_trial_result": "searcher, watch",
+    "watch.Watch.on_trial_complete": "searcher, watch",
+    "watch.Watch.on_trial_error": "searcher, watch",
+    "driver.train": "Ray's loop",
+    "scribe.Scribe.done": "MLflow: a trial's run",
+    "driver.tracking.prepare": "MLflow: the experiment",
+    "driver.tracking.Ledger.refresh": "MLflow: the experiment",
+    "driver.tracking.Ledger.reconcile": "MLflow: the experiment",
+    "driver.tracking.Ledger.sync": "MLflow: the experiment",
+    "driver.tracking.Ledger.summary": "MLflow: the experiment",
+    "driver.Table.read": "Table.read",
+    "driver.Drive.draw_atlas": "atlas",
+}
+
+
+class Meter:
+    """Seconds inside parts of a program, of the thread's processor time and on the wall, each without what it calls."""
+
+    def __init__(self) -> None:
+        self.cpu: dict[str, float] = defaultdict(float)
+        self.wall: dict[str, float] = defaultdict(float)
+        self.stacks, self.lock = threading.local(), threading.Lock()
+
+    def __call__(self, part: str, job: Callable[..., Any]) -> Callable[..., Any]:
+        """`job`, metered as a part."""
+
+        @functools.wraps(job)
+        def metered(*given: Any, **named: Any) -> Any:
+            stack = self.stacks.__dict__.setdefault("stack", [])
+            stack.append((0.0, 0.0))
+            cpu, wall = time.thread_time(), time.monotonic()
+            try:
+                return job(*given, **named)
+            finally:
+                cpu, wall = time.thread_time() - cpu, time.monotonic() - wall
+                inner = stack.pop()
+                if stack:
+                    stack[-1] = stack[-1][0] + cpu, stack[-1][1] + wall
+                with self.lock:
+                    self.cpu[part] += cpu - inner[0]
+                    self.wall[part] += wall - inner[1]
+
+        return metered
+
+    def into(self, parts: dict[str, str]) -> None:
+        """Meter functions and methods of lyapsweep.sweep, named as in PARTS, wherever they are called from."""
+        for name, part in parts.items():
+            module, *path, leaf = name.split(".")
+            owner = functools.reduce(getattr, path, import_module(f"lyapsweep.sweep.{module}"))
+            job = inspect.getattr_static(owner, leaf)  # a class method stays one
+            metered = self(part, job.__func__ if isinstance(job, classmethod) else job)
+            setattr(owner, leaf, classmethod(metered) if isinstance(job, classmethod) else metered)
+
+
+def toys(folder: Path, trials: int, points: str, pack: int) -> Any:
+    """The sweep: a grid, a space drawn quasi-randomly, or a hunt."""
+    from lyapsweep.sweep import Sweep
+
+    (folder / "toy.yaml").write_text(
+        TOY.replace("steps: 1}", "steps: 1, report_every: 1}") if points == "hunt" else TOY
+    )
+    told = {"base": folder / "toy.yaml", "objective": "loss", "name": "toys", "pack": pack}
+    if points == "grid":
+        seeds = min(SEEDS, trials)
+        rates = [1e-3 * (i + 1) / trials for i in range(math.ceil(trials / seeds))]
+        return Sweep(grid={"training/lr": rates, "seed": list(range(seeds))}, **told)
+    return Sweep(space=drawn, trials=trials, intent="hunt" if points == "hunt" else "map", **told)
+
+
+def drawn(trial: Any) -> None:
+    trial.suggest_float("training/lr", 1e-5, 1e-2, log=True)
+    trial.suggest_float("training/clip", 0.1, 10.0, log=True)
+
+
+def swept(trials: int, points: str, pack: int, tracking: str, jobs: int) -> dict[str, Any]:
+    """One sweep in this process and what it took: seconds of each part, megabytes, files and bytes."""
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0"}
+    from lyapsweep.process import small_networks
+    from lyapsweep.sweep import driver
+
+    small_networks()
+    meter = Meter()
+    meter.into(PARTS)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        sweep = toys(folder, trials, points, pack)
+        uri = f"sqlite:///{folder / 'mlflow.db'}" if tracking == "sqlite" else "none"
+        before, began = resident(), time.monotonic()
+        told = driver.run(sweep, results=folder, jobs=jobs, tracking_uri=uri, models=False)
+        whole = time.monotonic() - began
+        done = told.progress.done
+        if done != told.progress.asked or told.progress.failed:
+            raise RuntimeError(f"{done} of {told.progress.asked} trials ended, {told.progress.failed} of them failed.")
+        found = {"trials": done, "whole": whole, "cpu": dict(meter.cpu), "wall": dict(meter.wall)}
+        found |= {"MB before": before, "MB": resident()}
+        found |= after(folder, folder / "toys", sweep, uri)
+        if tracking == "later":
+            found["after"]["sync"] = timed(lambda: logged(folder / "toys"))[1]
+        return found | {"left": left(folder, folder / "toys")}
+
+
+def alone(*settings: Any) -> dict[str, Any]:
+    """`swept` in a process of its own."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(swept, *settings).result()
+
+
+def after(results: Path, folder: Path, sweep: Any, uri: str) -> dict[str, Any]:
+    """What is done with a sweep that has ended, in seconds on the processor."""
+    from lyapsweep.record import Record
+    from lyapsweep.sweep import driver
+    from lyapsweep.sweep.state import state
+
+    files = sorted((folder / "records").glob("*.npz"))
+    some = files[:: max(1, len(files) // 500)]
+    records, reading = timed(lambda: [Record.load(file) for file in some])
+    with tempfile.TemporaryDirectory() as copy:
+        _, writing = timed(lambda: [record.save(copy) for record in records])
+    per_file = len(files) / len(some)
+    found = {"record: read": per_file * reading, "record: write": per_file * writing}
+    found["status"] = timed(lambda: state(folder))[1]
+    found["--resume of what is done"] = timed(
+        lambda: driver.run(sweep, results=results, jobs=1, tracking_uri=uri, models=False, resume=True)
+    )[1]
+    return {"after": found}
+
+
+def logged(folder: Path) -> int:
+    """As `lyapsweep sync` does, into a store beside the folder."""
+    from lyapsweep import tracking
+
+    ledger = tracking.prepare("toys", f"sqlite:///{folder.parent / 'mlflow.db'}", folder / "artifacts")
+    return ledger.sync(folder)
+
+
+def left(results: Path, folder: Path) -> dict[str, tuple[int, int]]:
+    """Files and bytes of what lies on the disk."""
+    found = {"records": (folder / "records").glob("*.npz"), "journal": [folder / "optuna.journal"]}
+    found |= {"atlas": [folder / "atlas.html"], "MLflow's database": results.glob("mlflow.db")}
+    found |= {"MLflow's artifacts": (f for f in (folder / "artifacts").rglob("*") if f.is_file())}
+    sizes = {what: [file.stat().st_size for file in files] for what, files in found.items()}
+    return {what: (len(each), sum(each)) for what, each in sizes.items()}
+
+
+def asks(trials: int, times: int = 10) -> float:
+    """Seconds on the processor that a hunt's sampler takes for a point after so many trials, none of them trained."""
+    from lyapsweep.record import Outcome
+    from lyapsweep.sweep.journal import Journal
+    from lyapsweep.sweep.spaces import draw, point
+
+    with tempfile.TemporaryDirectory() as place:
+        sweep = toys(Path(place), trials, "hunt", 1)
+        base, journal = sweep.config(), Journal(Path(place) / "optuna.journal", "toys", "minimise", "hunt", 0)
+        for i, drawn in enumerate(draw(dataclasses.replace(sweep, intent="map"), trials, 0, base)):
+            journal.enter(drawn)
+            journal.tell(drawn.config.id, Outcome.FINISHED, math.sin(i))
+        make = functools.partial(point, sweep, base)
+        return timed(lambda: [journal.ask(make) for _ in range(times)])[1] / times
+
+
+def timed(job: Callable[[], Any]) -> tuple[Any, float]:
+    began = time.process_time()
+    result = job()
+    return result, time.process_time() - began
+
+
+def rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Milliseconds a trial, a column for each number of trials, and how the last two grow."""
+    names = list(dict.fromkeys(PARTS.values()))
+    parts = {part: [f["cpu"].get(part, 0.0) for f in found] for part in names}
+    parts |= {f"{part}, wall": [f["wall"].get(part, 0.0) for f in found] for part in names if part.startswith("MLflow")}
+    parts |= {f"afterwards: {what}": [f["after"].get(what, 0.0) for f in found] for what in found[0]["after"]}
+    parts["whole sweep, wall"] = [f["whole"] for f in found]
+    table = []
+    for part, seconds in parts.items():
+        each = [1000 * s / f["trials"] for s, f in zip(seconds, found)]
+        row: dict[str, Any] = {"ms a trial": part} | {f"{f['trials']}": e for f, e in zip(found, each)}
+        table.append(row | ({"growth": growth(found, each)} if len(found) > 1 else {}))
+    return table
+
+
+def growth(found: list[dict[str, Any]], each: list[float]) -> float | None:
+    """The power of the number of trials with which a cost per trial grew from the second last sweep to the last."""
+    (m, n), (before, last) = (f["trials"] for f in found[-2:]), each[-2:]
+    return math.log(last / before) / math.log(n / m) if min(before, last) > 0 and m != n else None
+
+
+def storage(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Memory of the driver, and what lies on the disk afterwards."""
+    table = [{"": "driver, MB"} | {f"{f['trials']}": f["MB"] for f in found}]
+    for what in found[0]["left"]:
+        table.append({"": f"{what}, files"} | {f"{f['trials']}": f["left"][what][0] for f in found})
+        table.append(
+            {"": f"{what}, KB a trial"} | {f"{f['trials']}": f["left"][what][1] / 1000 / f["trials"] for f in found}
+        )
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, nargs="+", default=[1000, 3000, 10000], help="of each sweep")
+    parser.add_argument("--points", choices=["grid", "space", "hunt"], default="grid", help="where points come from")
+    parser.add_argument("--pack", type=int, default=32, help="trials side by side in one process")
+    parser.add_argument("--jobs", type=int, default=2, help="packs at a time")
+    parser.add_argument("--tracking", choices=["sqlite", "later", "none"], default="sqlite")
+    parser.add_argument("--json", type=Path, help="keeps the raw figures; what it holds is not run again")
+    parser.add_argument("--asks", action="store_true", help="of a hunt's sampler alone, after so many trials")
+    options = parser.parse_args()
+    if options.asks:
+        print(markdown([{"trials": n, "ms an ask": 1000 * asks(n)} for n in options.trials]))
+        return
+    kept = json.loads(options.json.read_text()) if options.json and options.json.exists() else {}
+    found = []
+    for trials in options.trials:
+        key = f"{options.points} {trials} pack {options.pack} {options.tracking}"
+        if key not in kept:
+            progress(f"{key} ...")
+            kept[key] = alone(trials, options.points, options.pack, options.tracking, options.jobs)
+            if options.json:
+                options.json.write_text(json.dumps(kept, indent=1))
+        found.append(kept[key])
+    progress("")
+    print(f"{processor()}; {options.jobs} packs of {options.pack} at a time; {options.points}, {options.tracking}\n")
+    print(f"{markdown(rows(found))}\n\n{markdown(storage(found))}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,272 @@
+"""What a trial costs the driver is the same for the tenth and the ten thousandth: work is counted, not timed."""
+
+import dataclasses
+import math
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import made_up
+import numpy as np
+import pytest
+from made_up_sweeps import TINY, lr_space, states
+from work import lines
+
+from benchmarks.scale import PARTS, Meter, alone, growth, rows, storage
+from lyapsweep.config import Config
+from lyapsweep.record import Outcome, Record
+from lyapsweep.sweep import Sweep, journal, spaces
+from lyapsweep.sweep.folder import Folder
+from lyapsweep.sweep.journal import Journal
+from lyapsweep.sweep.progress import Board
+from lyapsweep.sweep.scribe import Scribe
+from lyapsweep.sweep.spaces import Point
+from lyapsweep.sweep.watch import Watch
+from lyapsweep.table import Table
+
+FEW, MANY = 5, 205
+
+
+@pytest.fixture
+def base(tmp_path):
+    file = tmp_path / "tiny.yaml"
+    file.write_text(TINY)
+    return file
+
+
+@pytest.fixture
+def points(base):
+    return spaces.draw(Sweep(base=base, objective="loss", grid={"seed": list(range(MANY + 1))}))
+
+
+def entered_and_told(books: Journal, point: Point) -> None:
+    books.enter(point)
+    books.report(point.config.id, 2, 0.5)
+    books.tell(point.config.id, Outcome.FINISHED, 0.5)
+
+
+def test_lines_are_counted_in_loops_and_comprehensions():
+    assert lines(lambda: [i + 1 for i in range(100)]) > 100
+    assert lines(lambda: None) < 5
+
+
+def test_the_journal_does_as_much_for_the_last_trial_as_for_the_first(points, tmp_path):
+    books = Journal(tmp_path / "optuna.journal", "a", "minimise", "map", seed=0)
+    work = {}
+    for i, point in enumerate(points):
+        if i in (FEW, MANY):
+            work[i] = lines(lambda point=point: entered_and_told(books, point))
+        else:
+            entered_and_told(books, point)
+    assert work[MANY] == pytest.approx(work[FEW], rel=0.02)
+    assert states(tmp_path) == ["COMPLETE"] * len(points)
+    assert [t.params["seed"] for t in books.study.trials] == list(range(len(points)))
+
+
+def test_a_trial_takes_as_much_of_the_journal_on_a_fine_grid_as_on_a_coarse_one(base, tmp_path):
+    sizes = []
+    for values in (5, 500):
+        grid = {"training/lr": spaces.points(0.001, 0.002, values), "seed": [0], "cell/kind": ["vanilla"]}
+        drawn = spaces.draw(Sweep(base=base, objective="loss", grid=grid), 5)
+        file = tmp_path / f"{values}.journal"
+        books = Journal(file, "a", "minimise", "map", seed=0)
+        before = file.stat().st_size
+        for point in drawn:
+            entered_and_told(books, point)
+        sizes.append(file.stat().st_size - before)
+        assert [t.params["training/lr"] for t in books.study.trials] == [p.config.training.lr for p in drawn]
+    assert sizes[1] == pytest.approx(sizes[0], rel=0.1)
+
+
+def test_a_map_is_drawn_with_as_much_work_for_the_last_point_as_for_the_first(base, monkeypatch):
+    monkeypatch.setattr(spaces, "SHORT", 10)
+    sweep = Sweep(base=base, objective="loss", space=lr_space, trials=MANY + 1)
+    stream = spaces.sobol(sweep, sweep.config(), 0, MANY + 1)
+    work = {i: lines(lambda: next(stream)) for i in range(MANY + 1)}
+    assert work[MANY] == pytest.approx(work[FEW + 10], rel=0.02)
+
+
+def conditional(trial):
+    kind = trial.suggest_categorical("forcing/kind", ["none", "sparse"])
+    spaces.log_float(trial, "training/lr", 1e-4, 1e-2)
+    if kind == "sparse":
+        spaces.log_int(trial, "forcing/interval", 1, 16)
+
+
+def test_short_studies_draw_what_one_long_study_draws(base, monkeypatch):
+    sweep = Sweep(base=base, objective="loss", space=conditional, trials=40)
+    drawn = []
+    for short in (7, 1000):
+        monkeypatch.setattr(spaces, "SHORT", short)
+        drawn.append([p.params for p in spaces.draw(sweep, seed=3)])
+    assert drawn[0] == drawn[1]
+
+
+class Unread(dict):
+    """A dictionary of which nobody may ask for everything."""
+
+    def refuse(self, *_):
+        raise AssertionError("looked at every trial")
+
+    __iter__ = keys = values = items = refuse
+
+
+def test_an_event_does_not_make_the_board_count_every_trial(base):
+    configs = [Config.load(base, {"seed": s}) for s in range(3)]
+    board = Board(asked=3, direction="minimise", outcomes=Unread())
+    for config in configs:
+        board.note(config, Outcome.RUNNING, math.nan, 0.5)
+    board.note(configs[0], Outcome.FINISHED, 1.0, 1.0)
+    board.note(configs[0], Outcome.FINISHED, 1.0, 1.0)  # told again
+    now = board.progress(str)
+    assert (now.done, now.finished, now.running) == (1, 1, 2)
+    assert now.left is not None
+
+
+def test_the_latest_records_of_many_trials_are_found_in_one_look(base, tmp_path, monkeypatch):
+    folder, configs = Folder(tmp_path, "a"), [Config.load(base, {"seed": s}) for s in range(4)]
+    for config in configs[:3]:
+        for step in (0, 2):
+            Record(config, step, Outcome.RUNNING).save(folder.records)
+    looks, glob = [], Path.glob
+    monkeypatch.setattr(Path, "glob", lambda self, what: looks.append(what) or glob(self, what))
+    found = folder.latest([c.id for c in configs[1:]])
+    assert {file.name for file in found.values()} == {f"{c.id}-00000002.npz" for c in configs[1:3]}
+    assert found.keys() == {c.id for c in configs[1:3]}
+    assert len(looks) == 1
+    assert folder.latest([]) == {}
+    assert len(looks) == 1
+
+
+def test_a_resumed_sweep_reads_all_of_a_record_but_its_arrays(base, tmp_path):
+    folder, config = Folder(tmp_path, "a"), Config.load(base)
+    record = Record(
+        config, 4, Outcome.FINISHED, measures={"loss": 1.0}, weights={"W": np.ones((3, 3))}, provenance={"seed": 0}
+    )
+    whole, light = Record.load(record.save(folder.records)), folder.last()[config.id]
+    assert whole.weights.keys() == {"W"}
+    assert light == dataclasses.replace(whole, weights={}, traces={})
+
+
+def test_a_record_that_is_reopened_keeps_its_arrays(tmp_path):
+    """The driver knows it without them: `Folder.last` leaves them out."""
+    folder, told = Folder(tmp_path, "a"), {"interrupted": True}
+    record = dataclasses.replace(
+        made_up.record("lstm", 5, 0), outcome=Outcome.STOPPED, weights={"W": np.ones((3, 3))}, provenance=told
+    )
+    file, written = record.save(folder.records), []
+    scribe = SimpleNamespace(write=written.append)
+    watch = Watch(None, None, None, scribe, folder, None, "loss", False, None, print, print)
+    watch.ended_before = folder.last()
+    watch.reopen(record.config)
+    assert written == [file]
+    again = Record.load(file)
+    assert again.outcome is Outcome.RUNNING
+    assert again.weights.keys() == {"W"}
+
+
+def test_records_of_one_trial_share_their_config(base, tmp_path):
+    config = Config.load(base)
+    first, last = (Record.load(Record(config, step, Outcome.RUNNING).save(tmp_path)) for step in (0, 4))
+    assert first.config is last.config
+    assert first.config == config
+    assert Record.load(Record(config.changed({"seed": 1}), 0, Outcome.RUNNING).save(tmp_path)).config.seed == 1
+
+
+def test_a_table_reads_no_record_twice_where_mlflow_keeps_copies(base, tmp_path, monkeypatch):
+    configs = [Config.load(base, {"seed": s}) for s in range(3)]
+    for config in configs:
+        for place in (tmp_path / "artifacts" / config.id / "artifacts" / "records", tmp_path / "records"):
+            Record(config, 4, Outcome.FINISHED, measures={"loss": 1.0}).save(place)
+    loaded, load = [], Record.load
+    monkeypatch.setattr(Record, "load", lambda path: loaded.append(path.parent) or load(path))
+    assert len(Table.read(tmp_path)) == 3
+    assert loaded == [tmp_path / "records"] * 3
+
+
+@pytest.mark.parametrize("rest", [b"", b'{"op', b"x" * 3000])
+def test_the_end_of_a_long_journal_is_mended_without_reading_it(tmp_path, monkeypatch, rest):
+    monkeypatch.setattr(journal, "BLOCK", 100)
+    file, whole = tmp_path / "optuna.journal", b'{"op_code": 0}\n' * 50
+    file.write_bytes(whole + rest)
+    journal.mend(file)
+    assert file.read_bytes() == whole
+    file.write_bytes(rest)
+    journal.mend(file)
+    assert file.read_bytes() == b""
+
+
+class Slow:
+    """A ledger that cannot log anything before it is let."""
+
+    def __init__(self, gate):
+        self.gate, self.calls = gate, []
+
+    def begin(self, config):
+        self.gate.wait(10)
+
+    def refresh(self):
+        pass
+
+    def write_together(self, pairs):
+        self.calls.append([(record.trial, record.step) for record, _ in pairs])
+        if len(self.calls) == 1:
+            raise ConnectionError("once")
+
+
+def test_records_that_wait_for_mlflow_are_logged_with_those_of_their_trial(base, tmp_path):
+    one, other = (Config.load(base, {"seed": s}) for s in range(2))
+    ledger = Slow(threading.Event())
+    scribe = Scribe(ledger)
+    scribe.begin(one)
+    for config, step in ((one, 0), (other, 0), (one, 2), (one, 4)):
+        scribe.write(Record(config, step, Outcome.RUNNING).save(tmp_path))
+    ledger.gate.set()
+    for _ in range(1000):
+        if len(ledger.calls) < 3:
+            time.sleep(0.01)
+    scribe.write(Record(one, 6, Outcome.RUNNING).save(tmp_path))
+    scribe.close()
+    together = [(one.id, 0), (one.id, 2), (one.id, 4)]
+    assert ledger.calls == [together, together, [(other.id, 0)], [(one.id, 6)]]  # the first try failed
+    assert scribe.left_out == 0
+
+
+# The benchmark
+
+
+def busy() -> None:
+    until = time.thread_time() + 0.05
+    while time.thread_time() < until:
+        pass
+
+
+def test_a_part_is_metered_without_what_it_calls():
+    meter = Meter()
+    inner = meter("inner", busy)
+    outer = meter("outer", inner)
+    outer()
+    assert meter.cpu["inner"] >= 0.05
+    assert meter.cpu["outer"] < 0.01
+
+
+def test_growth_is_the_power_of_the_last_two_sweeps():
+    found = [{"trials": n} for n in (1, 10, 100)]
+    assert growth(found, [7.0, 2.0, 2.0]) == 0
+    assert growth(found, [7.0, 1.0, 10.0]) == pytest.approx(1)
+    assert growth(found, [7.0, 0.0, 10.0]) is None
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(("points", "pack", "tracking"), [("grid", 25, "sqlite"), ("hunt", 1, "later")])
+def test_a_sweep_of_toys_is_measured_in_all_its_parts(points, pack, tracking):
+    trials = 100 if points == "grid" else 12
+    found = alone(trials, points, pack, tracking, 2)
+    told = {row["ms a trial"]: row[str(trials)] for row in rows([found])}
+    unused = set() if tracking == "sqlite" else {part for part in PARTS.values() if part.startswith("MLflow")}
+    assert {part for part in PARTS.values() if not told[part] > 0} <= unused
+    assert told["afterwards: record: read"] > 0
+    left = {row[""]: row[str(trials)] for row in storage([found])}
+    assert left["records, files"] == 2 * trials
+    assert left["MLflow's artifacts, files"] >= 2 * trials
