@@ -97,6 +97,11 @@ def test_windows_of_a_series_under_every_kind_of_forcing(forcing, tmp_path):
     assert [r.provenance.get("continued") for r in records[::3]] == [None, None, [3], [3]]
 
 
+def test_windows_of_a_series_under_inputs(tmp_path):
+    data = {"kind": "simulated", "system": "duffing", "length": 600, "inputs": [2]}
+    assert_same(pack(SERIES | {"dataset": data, "forcing": {"kind": "adaptive", "every": 2, "gamma": 0.5}}), tmp_path)
+
+
 def test_a_pack_of_mixed_forcings(tmp_path):
     """Some draw, some adapt, some do neither: each goes on with its own."""
     assert_same([pack(SERIES | {"forcing": f}, 1, seed=p)[0] for p, f in enumerate(FORCINGS)], tmp_path)
