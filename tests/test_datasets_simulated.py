@@ -121,7 +121,7 @@ def test_delay_coordinates_of_one_column():
 
 def test_mackey_glass_seen_through_one_column_and_its_past():
     """The state is a history; ten delays of one observation, as the reconstruction literature takes them."""
-    series = simulate(system="mackey_glass", observe=["x"], dimension=10, delay=4, length=600, test=0.5)
+    series = simulate(system="mackey_glass", dimension=10, delay=4, length=600, test=0.5)
     assert (series.features, series.names[1]) == (10, "x(t-4)")
     np.testing.assert_allclose(np.corrcoef(series.train[4:, 1], series.train[:-4, 0])[0, 1], 1, atol=1e-12)
     assert series.predictability_time > 100

@@ -43,8 +43,8 @@ def simulated(
 
     `system` is a name of `lyapsweep.systems` (`lorenz63`, ..., or any flow of dysts), `parameters` its own, `dt` the
     time between samples (the system's own where None). `observe` lists the columns to predict by name or position (all
-    but the inputs where None), and `inputs` those that are given. `dimension` > 1 embeds each of the former in its
-    past, `delay` samples apart.
+    but the inputs where None; of a delay equation the present value), and `inputs` those that are given. `dimension` >
+    1 embeds each of the former in its past, `delay` samples apart.
 
     `noise` is Gaussian observation noise, in units of each column's standard deviation. It falls on the training part
     alone, so that the test part is the clean truth, as in Hess et al. 2023; or, with `noise_on: both`, on both.
@@ -67,7 +67,7 @@ def simulated(
     lengths, held_out = sizes(length, test, len(starts) if starts else trajectories, lost(dimension, delay))
     flow = systems.build(system, dt, **(parameters or {}))
     source = f"simulated: {system}"
-    seen, driving = set_apart(observe, inputs, flow.names, source)
+    seen, driving = set_apart((flow.shown or None) if observe is None else observe, inputs, flow.names, source)
     columns = seen + driving
     generator = torch.Generator().manual_seed(seed)
     states, ahead = orbits(flow, begin(flow, starts, len(lengths), generator), lengths, transient, held_out, source)

@@ -40,6 +40,8 @@ class MackeyGlass(AbstractSystem):
     Mackey and Glass 1977, Science 197:287.
     """
 
+    shown = ("x",)  # the rest is its past
+
     def __init__(self, beta: float = 0.2, gamma: float = 0.1, n: float = 10.0, delay: float = 17.0, dt: float = 0.5):
         points = round(delay / dt) if dt > 0 else 0
         if points < 2 or not math.isclose(points * dt, delay, rel_tol=1e-9):

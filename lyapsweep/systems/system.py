@@ -33,8 +33,9 @@ class AbstractSystem(AbstractMap):
     `names` are the coordinates. `known` holds the literature's exponents, None where the parameters are not the cited
     ones. `total` is the exact sum of all exponents (per unit time for flows, per step for maps) where the volume
     contraction is constant, None elsewhere. `observed` maps coordinates to what is recorded of them: the identity,
-    but for phases that grow without bound. `advance` is the step of one state as a vector, where that has a quicker
-    way than `step`, which pays torch's overhead for every operation on three numbers.
+    but for phases that grow without bound. `shown` are the coordinates that a recording holds where none are chosen,
+    all where it is empty. `advance` is the step of one state as a vector, where that has a quicker way than `step`,
+    which pays torch's overhead for every operation on three numbers.
     """
 
     population = 1
@@ -42,6 +43,7 @@ class AbstractSystem(AbstractMap):
     known: Known | None = None
     total: float | None = None
     observed: Callable[[Tensor], Tensor] | None = None
+    shown: tuple[str, ...] = ()
     advance: Callable[[np.ndarray], np.ndarray] | None = None
 
     @abstractmethod
