@@ -15,7 +15,7 @@ from lyapsweep.sweep import Sweep
 
 LORENZ = {"kind": "simulated", "system": "lorenz63", "parameters": {"rho": 38.0}, "dt": 0.01}
 SERIES = {"length": 100_000, "test": 0.2}
-MACKEY_GLASS = {"kind": "simulated", "system": "mackey_glass", "dimension": 10, "delay": 10}
+MACKEY_GLASS = {"kind": "simulated", "system": "mackey_glass", "dt": 1.7, "dimension": 10, "delay": 1}
 
 SWEEP = Sweep(
     base="configs/published.yaml",
