@@ -128,7 +128,7 @@ def slow_pack(folder: Path) -> Path:
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])  # SIGINT: tests/test_sweep_cluster.py
 def test_a_driver_that_ends_loses_at_most_what_came_after_the_last_report(tmp_path, end):
     from lyapsweep import tracking
 
@@ -139,7 +139,9 @@ def test_a_driver_that_ends_loses_at_most_what_came_after_the_last_report(tmp_pa
         time.sleep(0.05)
     process.send_signal(end)
     output, _ = process.communicate(timeout=60)
-    if end is signal.SIGINT:
+    if end is signal.SIGTERM:
+        assert process.returncode == 0, output
+        assert "SUMMARY True" in output
         assert "--resume" in output
         assert {r.outcome for r in last_records(folder)} == {Outcome.STOPPED}
     assert list(folder.glob("checkpoints/*.checkpoint"))

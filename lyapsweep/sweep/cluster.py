@@ -4,6 +4,7 @@ import contextlib
 import logging
 import math
 import os
+import signal
 import tempfile
 import threading
 import time
@@ -49,6 +50,7 @@ def cluster(address: str | None, jobs: int | None) -> Iterator[None]:
         return
     quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
     address = address or os.environ.get("RAY_ADDRESS")
+    heard = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         if address:
             ray.init(address=address, runtime_env={"env_vars": SWITCHES}, **quiet)
@@ -56,6 +58,9 @@ def cluster(address: str | None, jobs: int | None) -> Iterator[None]:
             ray.init(address="local", num_cpus=jobs, object_store_memory=OBJECT_STORE, **quiet)
     except (ConnectionError, ValueError, RuntimeError) as error:
         raise SweepError(f"Ray cannot be reached at {address or 'this machine'}: {error}") from error
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in heard.items():  # Ray puts its own in their place, which abort this process
+            signal.signal(number, handler)
     try:
         yield
     finally:
