@@ -136,12 +136,12 @@ def driven(
 
 def shared_cuts(readout: AbstractReadout, a: Strengths) -> list[int] | None:
     """The steps at which every member's whole state is replaced, None where some step is forced otherwise."""
-    first = a[:, :1]
-    if not bool(readout.mask.all()) or not bool((a == first).all()):
+    if not bool(readout.mask.all()) or not torch.equal(a, a[:, :1].expand_as(a)):
         return None
-    if not bool(first[0] == 1) or not bool(((first == 0) | (first == 1)).all()):
+    strengths = a[:, 0].tolist()
+    if strengths[0] != 1 or not set(strengths) <= {0.0, 1.0}:
         return None
-    return first[:, 0].nonzero().flatten().tolist()
+    return [t for t, strength in enumerate(strengths) if strength]
 
 
 def across_time(

@@ -8,6 +8,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import pad
 
 from lyapsweep.inits import bounded
+from lyapsweep.readouts.product import observed
 from lyapsweep.readouts.readout import AbstractReadout
 
 
@@ -29,7 +30,7 @@ class Affine(AbstractReadout):
         }
 
     def forward(self, z: Tensor) -> Tensor:
-        return torch.baddbmm(self.b.unsqueeze(1), z[..., : self.units], self.B.mT)
+        return observed(z[..., : self.units], self.B) + self.b.unsqueeze(1)
 
     def back(self, x: Tensor) -> Tensor:
         return pad((x - self.b.unsqueeze(1)) @ torch.linalg.pinv(self.B).mT, (0, self.state - self.units))

@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import pad
 
 from lyapsweep.inits import bounded
+from lyapsweep.readouts.product import observed
 from lyapsweep.readouts.readout import AbstractReadout
 
 
@@ -26,7 +27,7 @@ class Linear(AbstractReadout):
         return {"B": bounded(self.features, self.units, units=self.units, generator=generator)}
 
     def forward(self, z: Tensor) -> Tensor:
-        return z[..., : self.units] @ self.B.mT
+        return observed(z[..., : self.units], self.B)
 
     def back(self, x: Tensor) -> Tensor:
         return pad(x @ torch.linalg.pinv(self.B).mT, (0, self.state - self.units))
