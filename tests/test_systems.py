@@ -247,6 +247,14 @@ def test_unknown_names_meet_their_nearest_neighbour():
     assert "MackeyGlass" not in systems.names()
 
 
+def test_the_time_of_a_step_may_stand_among_the_parameters_but_once():
+    assert build("lorenz63", **{"dt": 0.02, "rho": 38.0}).dt == build("lorenz63", 0.02, rho=38.0).dt == 0.02
+    with pytest.raises(
+        ValueError, match=r"lorenz63: one dt is wanted, but got dt=0\.01 and, among the parameters, 0\.02"
+    ):
+        build("lorenz63", 0.01, **{"dt": 0.02})
+
+
 @pytest.mark.parametrize("setting", [{"dt": 0.0}, {"dt": -1.0}, {"substeps": 0}])
 def test_flows_need_positive_time(setting):
     with pytest.raises(ValueError, match=r"Lorenz63: .* must hold, but got"):

@@ -48,18 +48,22 @@ def names() -> list[str]:
     return [*SYSTEMS, *sorted(name for name, entry in table().items() if not entry["delay"])]
 
 
-def build(name: str, dt: float | None = None, **parameters: Any) -> AbstractSystem:
+def build(name: str, dt: float | None = None, /, **parameters: Any) -> AbstractSystem:
     """The system of that name, or else the flow of dysts: `build("lorenz63", rho=38.0)`, `build("Halvorsen")`.
 
-    `dt` is the time of one step of a flow, the system's own where None. Raises `UnknownName` where nothing has that
-    name or the system has no such parameter, `UnusableFlow` where dysts has it and it cannot be stepped.
+    `dt` is the time of one step of a flow, the system's own where None; it may stand among the parameters as well.
+    Raises `UnknownName` where nothing has that name or the system has no such parameter, `UnusableFlow` where dysts has
+    it and it cannot be stepped, ValueError where two steps are given.
     """
+    if dt is not None and parameters.setdefault("dt", dt) != dt:
+        raise ValueError(
+            f"{name}: one dt is wanted, but got dt={dt:g} and, among the parameters, {parameters['dt']:g}."
+        )
     if name in SYSTEMS:
-        settings = parameters if dt is None else {"dt": dt, **parameters}
-        SYSTEMS.check(name, settings)
-        return SYSTEMS[name](**settings)
+        SYSTEMS.check(name, parameters)
+        return SYSTEMS[name](**parameters)
     if name in table():
-        return DystsFlow(name, dt, **parameters)
+        return DystsFlow(name, **parameters)
     near = difflib.get_close_matches(str(name), names(), n=1, cutoff=0.5)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     others = len(names()) - len(SYSTEMS)
