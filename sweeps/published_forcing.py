@@ -16,7 +16,7 @@ from lyapsweep.sweep import Sweep
 
 LORENZ = {"kind": "simulated", "system": "lorenz63", "parameters": {"rho": 38.0}, "dt": 0.01}
 SERIES = {"length": 100_000, "test": 0.2}
-MACKEY_GLASS = {  # dysts' of that time, beta = 2, gamma = 1, n = 9.65, delay 2 at dt = 0.04, in units of time a tenth as long
+MACKEY_GLASS = {  # dysts' of 2021 (beta 2, gamma 1, n 9.65, delay 2, dt 0.04) in a unit of time a tenth as long
     "kind": "simulated",
     "system": "mackey_glass",
     "parameters": {"n": 9.65, "delay": 20.0},
