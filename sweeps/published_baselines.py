@@ -3,7 +3,7 @@
 Windows of 200 samples, three predictability times, without any forcing: from the data, from a state of zero
 (windowing), and with the gradient cut every 30 steps (truncated backpropagation); each as it is and with gradients
 clipped to norm 1. Beside them forcing at intervals drawn around 30, published to work to within 30 of it and to fail
-from 50 on. Published (Mikhaeil et al. 2022): without forcing every run ends at D_stsp >= 7, at an interval of 30
+from 50 on, and at an interval that grows from 1 to 46 over training. Published (Mikhaeil et al. 2022): without forcing every run ends at D_stsp >= 7, at an interval of 30
 below 0.1.
 """
 
@@ -22,6 +22,7 @@ SWEEP = Sweep(
             {"kind": "random", "interval": 30, "spread": 10},
             {"kind": "random", "interval": 30, "spread": 25},
             {"kind": "random", "interval": 30, "spread": 50},
+            {"kind": "annealed", "interval": 46},
         ],
         "training/clip": [None, 1.0],
     },
