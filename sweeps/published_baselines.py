@@ -3,8 +3,8 @@
 Windows of 200 samples, three predictability times, without any forcing: from the data, from a state of zero
 (windowing), and with the gradient cut every 30 steps (truncated backpropagation); each as it is and with gradients
 clipped to norm 1. Beside them forcing at intervals drawn around 30, published to work to within 30 of it and to fail
-from 50 on, and at an interval that grows from 1 to 46 over training. Published (Mikhaeil et al. 2022): without forcing every run ends at D_stsp >= 7, at an interval of 30
-below 0.1.
+from 50 on, and at an interval that grows from 1 to 46 over training. Published (Mikhaeil et al. 2022): without forcing
+every run ends at D_stsp >= 7, at an interval of 30 below 0.1.
 """
 
 from lyapsweep.sweep import Sweep
