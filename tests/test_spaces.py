@@ -4,8 +4,10 @@ from functools import partial
 
 import pytest
 
+from lyapsweep.rollout import shared_cuts
 from lyapsweep.sweep import Sweep, SweepError, spaces
 from lyapsweep.sweep.packing import packs
+from lyapsweep.trial import build, force
 
 TINY = """
 dataset:  {kind: simulated, system: lorenz63, length: 600}
@@ -153,6 +155,20 @@ def test_packs_share_shape_and_on_a_cpu_forcing(base):
     assert all(len({c.forcing["interval"] for c in pack}) == 1 for pack in on_cpu)
     assert sorted(c.id for pack in on_cpu for c in pack) == sorted(c.id for c in everything)
     assert [pack[0].forcing["interval"] for pack in on_cpu] == [64, 64, 8, 8, 2, 2]  # the longest work first
+
+
+def test_members_that_draw_their_intervals_share_a_pack_where_they_draw_the_same(base):
+    drawn = configs(
+        base, grid={"training/lr": [1e-3, 1e-2], "forcing": [{"kind": "random", "interval": 8}], "seed": [0, 1, 2]}
+    )
+    assert [[c.seed for c in pack] for pack in packs(drawn, 32)] == [[0, 0], [1, 1], [2, 2]]
+    assert [len(pack) for pack in packs(drawn, 32, "cuda")] == [6]
+    first = packs(drawn, 32)[0]
+    plans = force(first)
+    readout = build(first, 3).readout
+    cuts = [shared_cuts(readout, plans.at(update).strengths) for update in range(20)]
+    assert None not in cuts
+    assert len({len(c) for c in cuts}) > 1  # they are drawn
 
 
 def test_packs_are_cut_evenly_and_keep_their_order(base):

@@ -33,11 +33,13 @@ class Moment:
 class AbstractForcing(ABC):
     """When, and how strongly, a network is pulled back to the data while it trains.
 
-    `varies`: strengths change from update to update. `truncation`: backpropagation ends at every so many steps, where
-    the state itself carries on. `moves`: attributes, numbers all, that training changes.
+    `varies`: strengths change from update to update; `drawn`: by chance, from the seed. `truncation`: backpropagation
+    ends at every so many steps, where the state itself carries on. `moves`: attributes, numbers all, that training
+    changes.
     """
 
     varies: bool = False
+    drawn: bool = False
     truncation: int | None = None
     moves: tuple[str, ...] = ()
 

@@ -25,7 +25,7 @@ class Annealed(AbstractForcing):
 class Random(AbstractForcing):
     """a = 1 every tau steps, where each update draws tau within `spread` of `interval` (Mikhaeil et al. 2022)."""
 
-    varies = True
+    varies = drawn = True
 
     def __init__(self, *, interval: int = 16, spread: int = 8):
         if spread < 0:

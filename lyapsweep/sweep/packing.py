@@ -4,21 +4,29 @@ import math
 from collections.abc import Sequence
 
 from lyapsweep.config import Config
+from lyapsweep.forcing import FORCINGS
 
 
 def packs(configs: Sequence[Config], size: int, device: str = "cpu") -> list[list[Config]]:
     """Configs in groups of at most `size` that `run_trials` can train side by side, the longest work first.
 
-    A pack shares its `Config.shape`. On a CPU it also shares its forcing: a window under interval tau is then cut
-    into T / tau windows of tau steps that train at once, where members of mixed intervals step through time together.
+    A pack shares its `Config.shape`. On a CPU it also shares its forcing, and its seed where intervals are drawn: a
+    window under interval tau is then cut into T / tau windows of tau steps that train at once, where members of mixed
+    intervals step through time together.
     Groups are cut evenly (7 at most 4 a pack: 4 + 3), the members keep their order.
     """
     groups: dict[object, list[Config]] = {}
     for config in configs:
-        key = (config.shape, tuple(config.forcing.items())) if device == "cpu" else config.shape
+        key = (config.shape, *(pace(config) if device == "cpu" else ()))
         groups.setdefault(key, []).append(config)
     chunks = [chunk for group in groups.values() for chunk in cut(group, size)]
     return sorted(chunks, key=lambda pack: -work(pack[0]))
+
+
+def pace(config: Config) -> tuple[object, ...]:
+    """What members share that are forced at the same steps of every window."""
+    drawn = FORCINGS[config.forcing["kind"]].drawn
+    return (tuple(config.forcing.items()), config.seed if drawn else None)
 
 
 def cut(group: list[Config], size: int) -> list[list[Config]]:
