@@ -52,6 +52,14 @@ def test_a_part_of_a_grid(base):
         spaces.draw(Sweep(base=base, objective="loss", grid=grid, where={"forcing/interval": 9}))
 
 
+def test_some_of_the_seeds_of_a_sweep(base):
+    part = partial(Sweep, base=base, objective="loss", grid={"cell/units": [4, 6]}, seeds=5)
+    drawn = spaces.draw(part(where={"seed": [1, 4]}))
+    assert [(p.config.cell["units"], p.config.seed) for p in drawn] == [(4, 1), (4, 4), (6, 1), (6, 4)]
+    with pytest.raises(SweepError, match=r"has seed = 7\. Its seed: 0, 1, 2, 3, 4\.$"):
+        spaces.draw(part(where={"seed": 7}))
+
+
 def test_a_value_that_is_a_list_is_asked_for_in_a_list(base):
     columns = {"dataset/observe": [None, ["y", "z"]]}
     part = partial(Sweep, base=base, objective="loss", grid=columns)

@@ -108,7 +108,7 @@ def draw(sweep: Sweep, n: int | None = None, seed: int = 0, base: Config | None 
     )
     wanted = n if n is not None else (sweep.trials if sweep.grid is None else None)
     distinct: dict[str, Point] = {}
-    for drawn in with_seeds(stream, sweep.seeds):
+    for drawn in chosen(with_seeds(stream, sweep.seeds), sweep.where):
         distinct.setdefault(drawn.config.id, drawn)
         if wanted is not None and len(distinct) >= wanted:
             break
@@ -116,20 +116,26 @@ def draw(sweep: Sweep, n: int | None = None, seed: int = 0, base: Config | None 
 
 
 def on_grid(sweep: Sweep, base: Config) -> Iterator[Point]:
-    grid, kept, there = sweep.grid or {}, 0, {path: [] for path in sweep.where}
+    grid = sweep.grid or {}
     labels = {path: [label(v) for v in values] for path, values in grid.items()}
     distributions = {path: along(values) for path, values in labels.items()}
     for values in itertools.product(*grid.values()):
         changes = dict(zip(grid, values))
-        config = applied(sweep, base, changes)
-        has = {path: config.flat.get(path) for path in sweep.where}
+        yield Point(applied(sweep, base, changes), {k: label(v) for k, v in changes.items()}, distributions)
+
+
+def chosen(points: Iterable[Point], where: Mapping[str, Any]) -> Iterator[Point]:
+    """Those that have what is asked; `SweepError` where none has, with what there is instead."""
+    there, kept = {path: [] for path in where}, not where
+    for drawn in points:
+        has = {path: drawn.config.flat.get(path) for path in where}
         for path, value in has.items():
             there[path] += [] if value in there[path] else [value]
-        if all(value in among(sweep.where[path]) for path, value in has.items()):
-            kept += 1
-            yield Point(config, {k: label(v) for k, v in changes.items()}, distributions)
+        if all(value in among(where[path]) for path, value in has.items()):
+            kept = True
+            yield drawn
     if not kept:
-        raise SweepError(nowhere(sweep.where, there))
+        raise SweepError(nowhere(where, there))
 
 
 def along(values: Sequence[Any]) -> "BaseDistribution":
@@ -148,8 +154,8 @@ def nowhere(where: Mapping[str, Any], there: Mapping[str, list[Any]]) -> str:
     for path, values in there.items():
         if not any(value in among(where[path]) for value in values):
             said.append(f"Its {path}: {', '.join(map(repr, values))}.")
-        if where[path] in values:
-            said.append("A list names several values: write [[...]] for one that is a list.")
+    if any(isinstance(where[path], list) and where[path] in values for path, values in there.items()):
+        said.append("A list names several values: write [[...]] for one that is a list.")
     return " ".join(said)
 
 
