@@ -94,6 +94,14 @@ def data(config: Config) -> Series | Task:
     return known
 
 
+def fit(config: Config) -> None:
+    """Raise what would end the config's trial before its first update: data that cannot be had, or that do not fit."""
+    known = data(config)
+    build([config], *sizes(known, config.windows))
+    if isinstance(known, Series):
+        force([config], series=known)
+
+
 def fit_task(config: Config, task: Task) -> None:
     """Raise `ConfigError` where windows or read-out do not suit the task's sequences."""
     length, readout = config.windows.length, config.readout["kind"]

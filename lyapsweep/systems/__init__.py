@@ -1,6 +1,7 @@
 """The systems we know the truth about: what the exponent engine is proved on and what data are simulated from."""
 
 import difflib
+from numbers import Real
 from typing import Any
 
 from lyapsweep.registry import Registry, UnknownName
@@ -52,11 +53,15 @@ def build(name: str, dt: float | None = None, **parameters: Any) -> AbstractSyst
     """The system of that name, or else the flow of dysts: `build("lorenz63", rho=38.0)`, `build("Halvorsen")`.
 
     `dt` is the time of one step of a flow, the system's own where None. Raises `UnknownName` where nothing has that
-    name or the system has no such parameter, `UnusableFlow` where dysts has it and it cannot be stepped.
+    name or the system has no such parameter, `ValueError` where one is no number, `UnusableFlow` where dysts has it and
+    it cannot be stepped.
     """
     if name in SYSTEMS:
         settings = parameters if dt is None else {"dt": dt, **parameters}
         SYSTEMS.check(name, settings)
+        for knob, value in settings.items():
+            if SYSTEMS.knobs(name)[knob].annotation in (float, int) and not isinstance(value, Real):
+                raise ValueError(f"{knob} of system '{name}' must be a number, but got {value!r}.")
         return SYSTEMS[name](**settings)
     if name in table():
         return DystsFlow(name, dt, **parameters)
