@@ -244,7 +244,8 @@ def note(
     traces |= {name: losses.mean(axis=1) for name, losses in ways.items() if losses.size}
     weights = {}
     if outcome.final:
-        orbits = {k: getattr(seen, k)[:ORBIT_POINTS].astype(np.float32) for k in ("truth", "generated")}
+        with np.errstate(over="ignore"):  # of a run that is far away
+            orbits = {k: getattr(seen, k)[:ORBIT_POINTS].astype(np.float32) for k in ("truth", "generated")}
         traces |= {k: orbit for k, orbit in orbits.items() if orbit.size}
         if seen.generated.size:  # where each free run begins, beyond the rows that are kept too
             traces["runs"] = np.arange(seen.orbits) * (len(seen.generated) // seen.orbits)
