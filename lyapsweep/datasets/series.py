@@ -150,8 +150,7 @@ def choose(wanted: Sequence[str | int] | None, names: tuple[str, ...], source: s
         raise BadSeries(f"{source}: no column is chosen. Known: {', '.join(names)}.")
     positions = []
     for column in wanted:
-        by_position = isinstance(column, int) and not isinstance(column, bool)
-        if by_position and 0 <= column < len(names):
+        if isinstance(column, int) and not isinstance(column, bool) and 0 <= column < len(names):
             positions.append(column)
         elif names.count(column) == 1:
             positions.append(names.index(column))
