@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import math
 import types
 import typing
 from collections.abc import Mapping
@@ -42,8 +43,8 @@ class Training:
 
     def __post_init__(self) -> None:
         need(self.steps >= 0, "training/steps >= 0", self.steps)
-        need(self.lr > 0, "training/lr > 0", self.lr)
-        need(self.lr_end is None or self.lr_end > 0, "training/lr_end > 0", self.lr_end)
+        need(0 < self.lr < math.inf, "0 < training/lr < inf", self.lr)
+        need(self.lr_end is None or 0 < self.lr_end < math.inf, "0 < training/lr_end < inf", self.lr_end)
         need(self.clip is None or self.clip > 0, "training/clip > 0", self.clip)
         need(self.clip_value is None or self.clip_value > 0, "training/clip_value > 0", self.clip_value)
         need(self.report_every is None or self.report_every > 0, "training/report_every > 0", self.report_every)

@@ -135,7 +135,8 @@ def counted(lyapunov: Lyapunov, state: int) -> dict[str, Any]:
 
 def horizon(series: Series, available: int) -> int:
     """Steps forecast ahead: ten Lyapunov times of the data where they are known, at most half the test part."""
-    wanted = HORIZON_LYAPUNOV_TIMES / series.lambda_max if series.lambda_max else HORIZON_UNKNOWN
+    exponent = series.lambda_max or 0.0
+    wanted = HORIZON_LYAPUNOV_TIMES / exponent if exponent > 0 else HORIZON_UNKNOWN
     return max(1, min(math.ceil(wanted), available // 2))
 
 

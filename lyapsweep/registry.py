@@ -73,12 +73,12 @@ class Registry(Mapping[str, Member], Generic[Member]):
     def __getitem__(self, name: str) -> Member:
         if is_from_file(name):
             return from_file(self.family, name)
-        if name not in self.members:
+        if name not in self:
             raise unknown(self.family, name, list(self.members))
         return self.members[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self.members or is_from_file(name)  # Mapping's own asks for a KeyError
+        return isinstance(name, str) and (name in self.members or is_from_file(name))  # Mapping's asks for a KeyError
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.members)

@@ -3,6 +3,7 @@
 z' = A z + W phi(z) + h names the parts of such a cell (`AbstractCell.linear_part`), B is the read-out's matrix.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -28,8 +29,8 @@ class Regularisation:
 
     def __post_init__(self) -> None:
         for name in ("attractor", "latent", "observation"):
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"regularisation/{name} >= 0 must hold, but got {getattr(self, name)}.")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"0 <= regularisation/{name} < inf must hold, but got {getattr(self, name)}.")
         if not 0 < self.attractor_ratio <= 1:
             raise ValueError(f"0 < regularisation/attractor_ratio <= 1 must hold, but got {self.attractor_ratio}.")
 

@@ -94,6 +94,14 @@ def data(config: Config) -> Series | Task:
     return known
 
 
+def fit(config: Config) -> None:
+    """Raise what would end the config's trial before its first update: data that cannot be had, or that do not fit."""
+    known = data(config)
+    build([config], *sizes(known, config.windows))
+    if isinstance(known, Series):
+        force([config], series=known)
+
+
 def fit_task(config: Config, task: Task) -> None:
     """Raise `ConfigError` where windows or read-out do not suit the task's sequences."""
     length, readout = config.windows.length, config.readout["kind"]
@@ -236,7 +244,8 @@ def note(
     traces |= {name: losses.mean(axis=1) for name, losses in ways.items() if losses.size}
     weights = {}
     if outcome.final:
-        orbits = {k: getattr(seen, k)[:ORBIT_POINTS].astype(np.float32) for k in ("truth", "generated")}
+        with np.errstate(over="ignore"):  # of a run that is far away
+            orbits = {k: getattr(seen, k)[:ORBIT_POINTS].astype(np.float32) for k in ("truth", "generated")}
         traces |= {k: orbit for k, orbit in orbits.items() if orbit.size}
         if seen.generated.size:  # where each free run begins, beyond the rows that are kept too
             traces["runs"] = np.arange(seen.orbits) * (len(seen.generated) // seen.orbits)

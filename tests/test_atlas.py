@@ -101,6 +101,29 @@ def test_the_verdict_says_where_seeds_cannot_tell_and_where_the_best_is_an_end()
     assert "these trials do not tell them apart" in said
 
 
+def test_the_verdict_says_what_cannot_be_told():
+    table = made_up.table()
+    frame = table.frame.assign(**{"saturations/state_space": 0.031})
+    frame["data/lambda_max"] = frame["data/predictability_time"] = np.nan
+    said = " ".join(verdict.sentences(View(replace(table, frame=frame))))
+    assert re.search(r"D_stsp \(nats\) says nothing on these data, .* scores 0.06.* and a dead network 0.031", said)
+    assert "Nobody said the data's λ_max" in said
+    frame["saturations/state_space"] = 12.0
+    assert "says nothing" not in " ".join(verdict.sentences(View(replace(table, frame=frame))))
+    known = " ".join(verdict.sentences(View(table)))
+    assert "Nobody said" not in known
+    assert "predictability time" in known
+
+
+def test_code_in_a_question_is_shown_as_code():
+    shown = page.paragraphs("Ask `lyapsweep suggest`\nfirst.\n\n    lyapsweep sweep a/b.py --set x=<y>\n\nThen.")
+    assert shown.split("\n") == [
+        "<p>Ask <code>lyapsweep suggest</code> first.</p>",
+        "<pre>lyapsweep sweep a/b.py --set x=&lt;y&gt;</pre>",
+        "<p>Then.</p>",
+    ]
+
+
 def test_what_users_write_is_shown_and_not_run(tmp_path):
     evil = "<img src=x onerror=alert(1)>&\"'"
     table = made_up.table(name=evil, question=evil, command=evil)

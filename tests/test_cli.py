@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -459,6 +460,18 @@ def test_a_sweep_from_start_to_atlas():
 
 
 # Numbers
+
+
+@pytest.mark.parametrize(
+    ("floor", "text"),
+    [
+        (11.0, "(floor 11, saturation 10: it cannot tell good from bad on these data)"),
+        (2.0, "(floor 2, saturation 10)"),
+    ],
+)
+def test_a_score_that_tells_nothing_is_said_to(floor, text):
+    record = replace(made_up.records()[0], floors={"state_space": floor}, saturations={"state_space": 10.0})
+    assert dict(show.scores(record))["state_space"].endswith(text)
 
 
 @pytest.mark.parametrize(

@@ -147,7 +147,7 @@ def test_bad_values_of_arrays_and_tables(table, tmp_path):
         ({"skip": 240}, r"60 rows are too few for test=0.25.*takes 68 rows"),
         ({"dimension": 5, "delay": 60}, r"300 rows are too few.*takes 1001 rows"),
         ({"test": 1.0}, "0 < test < 1"),
-        ({"dt": 0.0}, "dt > 0 must hold"),
+        ({"dt": 0.0}, "0 < dt < inf must hold"),
     ],
 )
 def test_settings_that_do_not_fit_the_file(table, write, settings, message):
@@ -209,7 +209,7 @@ def test_recordings_that_do_not_belong_together(table, write):
     short = write(as_csv(table[:8]), "c.csv")
     with pytest.raises(BadSeries, match="every recording needs more than 10 rows"):
         build("recorded", path=[short, first], dimension=2, delay=10)
-    with pytest.raises(BadSeries, match="at least one file"):
+    with pytest.raises(BadSeries, match="must name a file, or list files"):
         build("recorded", path=[])
 
 

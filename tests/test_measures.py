@@ -12,6 +12,7 @@ import pytest
 from made_up_evidence import columns_of, lorenz_itself, lost, spoilt, system_itself
 
 from lyapsweep.measures import MEASURES, Evidence, Measure, Undefined
+from lyapsweep.measures.measure import at_rest
 from lyapsweep.registry import UnknownName
 
 LADDER = (0.0, 0.03, 0.1, 0.3, 1.0, 3.0, 30.0)  # noise, in standard deviations; the last leaves ten ranges
@@ -98,6 +99,8 @@ class TestExam:
         assert badness(measure, saturation) >= badness(measure, floor)
         assert name == "divergence" or badness(measure, saturation) > badness(measure, floor)  # it stays where it is
         assert saturation == measure.saturation(lost(perfect, math.nan))  # it knows the data alone
+        middle = measure(at_rest(perfect, perfect.truth.mean(axis=0)))  # as a network before its first update
+        assert badness(measure, saturation) <= badness(measure, middle)
 
     def test_single_precision_agrees(self, name, perfect):
         evidence = spoilt(perfect, 0.1)

@@ -317,7 +317,7 @@ def broken(path, rows, value):
             BadSeries,
             "driven.csv: input 'drive' is also a column to pre",
         ),
-        ({"inputs": ["drive", 1], "columns": ["x"]}, BadSeries, "driven.csv: input 'drive' is named twice"),
+        ({"inputs": ["drive", 1], "columns": ["x"]}, BadSeries, "driven.csv: column 'drive' is named twice"),
         ({"inputs": ["x", "drive"]}, BadSeries, "driven.csv: every column is an input"),
     ],
 )

@@ -46,7 +46,8 @@ def trials(view: View) -> dict[str, Any]:
     finals, frame = view.finals, view.finals.frame
     names, index = np.unique(frame["outcome"].astype(str), return_inverse=True)
     settings = [setting(c, finals.column(c)) for c in view.table.varied if c in frame and moves(frame[c])]
-    known = {k: short(numbers(finals, f"data/{k}"), DIGITS) for k in KNOWN if f"data/{k}" in frame}
+    told = {k: numbers(finals, f"data/{k}") for k in KNOWN if f"data/{k}" in frame}
+    known = {k: short(values, DIGITS) for k, values in told.items() if np.isfinite(values).any()}
     return {
         "trial": frame["trial"].astype(str).tolist(),
         "outcome": {"names": names.tolist(), "index": index.tolist()},

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from importlib.resources import files
 from string import Template
+from textwrap import dedent
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
@@ -79,9 +80,13 @@ def slug(title: str) -> str:
 
 
 def paragraphs(words: str) -> str:
-    """Blank lines part paragraphs, as in a docstring."""
-    parts = [" ".join(p.split()) for p in words.strip().split("\n\n")]
-    return "\n".join(f"<p>{prose(p)}</p>" for p in parts if p)
+    """Blank lines part paragraphs, as in a docstring; what is indented is code, and what stands between backticks."""
+    parts = [part.strip("\n") for part in words.split("\n\n") if part.strip()]
+    return "\n".join(f"<pre>{text(dedent(p))}</pre>" if p.startswith("    ") else f"<p>{spoken(p)}</p>" for p in parts)
+
+
+def spoken(paragraph: str) -> str:
+    return re.sub("`([^`]+)`", r"<code>\1</code>", prose(" ".join(paragraph.split())))
 
 
 def note(words: object) -> str:

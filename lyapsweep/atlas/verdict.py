@@ -3,8 +3,9 @@
 import numpy as np
 
 from lyapsweep.analysis.curve import Finding
-from lyapsweep.analysis.finding import TooFew, digits, label
+from lyapsweep.analysis.finding import TooFew, digits, label, numbers
 from lyapsweep.atlas.view import View
+from lyapsweep.measures.measure import blind
 
 
 def sentences(view: View) -> list[str]:
@@ -13,9 +14,9 @@ def sentences(view: View) -> list[str]:
     if not np.isfinite(found.median).any():
         raise TooFew("Everywhere on the axis at least half of the trials were lost: no place has a finite median.")
     g, i = best_point(found)
-    said = [headline(found, g, i)]
+    said = [headline(found, g, i), blindness(view, found)]
     if found.numeric:
-        said += [predictability(found, g, i), neighbours(found, g, i)]
+        said += [predictability(found, g, i), unpredicted(view, found), neighbours(found, g, i)]
     said += [seeds(found, g, i), others(found, g), losses(view), hunted(view)]
     return [s for s in said if s]
 
@@ -48,6 +49,28 @@ def predictability(found: Finding, g: int, i: int) -> str:
     return (
         f"That interval is {digits(found.points[i] / time)} times the predictability time of the data, "
         f"ln 2 / λ_max = {digits(time)} steps."
+    )
+
+
+def unpredicted(view: View, found: Finding) -> str:
+    column = "data/lambda_max"
+    known = column not in view.finals.frame or np.isfinite(numbers(view.finals, column)).any()
+    if known or found.axis != "forcing/interval":
+        return ""
+    return "Nobody said the data's λ_max, so that no predictability time is drawn: lyapsweep suggest estimates it."
+
+
+def blindness(view: View, found: Finding) -> str:
+    """What a measure cannot say of data on which the truth and a dead network score alike."""
+    column = found.column.replace("measures/", "saturations/", 1)
+    if column not in view.finals.frame or not np.isfinite(found.floor):
+        return ""
+    saturation = float(np.nanmedian(numbers(view.finals, column)))
+    if not blind(found.direction, found.floor, saturation):
+        return ""
+    return (
+        f"{label(found.column)} says nothing on these data, of which another piece scores {digits(found.floor)} and a "
+        f"dead network {digits(saturation)}: judge by another measure, or record longer."
     )
 
 

@@ -30,6 +30,8 @@ class AbstractCell(nn.Module, AbstractMap):
 
     def __init__(self, inputs: int, units: int, population: int, state: int):
         super().__init__()
+        if units < 1:
+            raise ValueError(f"cell/units >= 1 must hold, but got {units}.")
         self.inputs, self.units, self.population, self.state = inputs, units, population, state
 
     @abstractmethod

@@ -27,6 +27,8 @@ class ShallowPlrnn(AbstractUnrolledCell):
     C: nn.Parameter
 
     def __init__(self, inputs: int, population: int, *, units: int = 20, hidden: int = 100, clipped: bool = False):
+        if hidden < 1:
+            raise ValueError(f"cell/hidden >= 1 must hold, but got {hidden}.")
         super().__init__(inputs, units, population, state=units)
         self.hidden, self.clipped = hidden, clipped
 

@@ -56,9 +56,9 @@ def command(
 
     Exit status 1 where training diverges. Ctrl-C keeps what was reached, and --resume goes on from there.
     """
-    from lyapsweep import datasets
     from lyapsweep.checkpoint import Checkpoints
     from lyapsweep.config import Config
+    from lyapsweep.trial import fit
 
     small_networks()
     check_device(device)
@@ -66,7 +66,7 @@ def command(
     folder, out = results / (name or config.stem), show.console()
     record, uri = None if again else trained(folder, point), None
     if record is None:
-        datasets.build(**point.dataset)  # made once a process: bad data are found before anything is written
+        fit(point)  # data are made once a process: what is bad is found before anything is written
         logbook = None if no_tracking else Logbook(folder, tracking_uri)
         checkpoints = Checkpoints(folder / CHECKPOINTS)
         if not resume:

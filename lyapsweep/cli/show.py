@@ -153,12 +153,19 @@ def write(out: Console, lines: Iterable[tuple[str, str]]) -> None:
 
 def scores(record: "Record") -> list[tuple[str, str]]:
     """The measures, each beside its floor and its saturation: what the truth and what a dead network would score."""
-    beside = (("floor", record.floors), ("saturation", record.saturations))
-    scored = {name: value for name, value in record.measures.items() if "/" not in name}
-    bounds = {name: [f"{what} {number(found[name])}" for what, found in beside if name in found] for name in scored}
-    return [
-        (name, number(v) + (f"  ({', '.join(bounds[name])})" if bounds[name] else "")) for name, v in scored.items()
-    ]
+    from lyapsweep.measures import chosen
+    from lyapsweep.measures.measure import blind
+
+    told = []
+    for name, measure in chosen(record.config.measures).items():
+        if name not in record.measures:
+            continue
+        floor, saturation = record.floors.get(name), record.saturations.get(name)
+        beside = [f"{what} {number(v)}" for what, v in (("floor", floor), ("saturation", saturation)) if v is not None]
+        if floor is not None and saturation is not None and blind(measure.direction, floor, saturation):
+            beside[-1] += ": it cannot tell good from bad on these data"
+        told.append((name, number(record.measures[name]) + (f"  ({', '.join(beside)})" if beside else "")))
+    return told
 
 
 def setting(value: Any) -> str:

@@ -54,7 +54,7 @@ def build(kind: str, **settings: Any) -> Any:
     """
     DATASETS.check(kind, settings)
     path = settings.get("path") or []
-    files = [Path(p) for p in (path if isinstance(path, list) else [path])]
+    files = [Path(p) for p in (path if isinstance(path, list) else [path]) if isinstance(p, str)]
     changed = tuple(file.stat().st_mtime_ns if file.is_file() else None for file in files)
     return once(kind, json.dumps(settings, sort_keys=True), (str(Path.cwd()), *changed) if files else ())
 

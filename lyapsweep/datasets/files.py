@@ -109,8 +109,8 @@ def read_npy(path: str) -> File:
     try:
         values = np.load(path, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
-        raise BadSeries(f"{path}: not a numpy array ({error}).") from error
-    if values.ndim not in (1, 2) or values.dtype.kind not in "fiub":
+        raise BadSeries(f"{path}: not a numpy array of numbers. Write one with numpy.save(path, rows).") from error
+    if values.ndim not in (1, 2) or values.dtype.kind not in "fiub" or not values.size:
         raise BadSeries(f"{path}: needs real numbers (time, columns), but holds {values.dtype} of {values.shape}.")
     values = values.reshape(len(values), -1)
     return File(path, tuple(f"column {j}" for j in range(values.shape[1])), values, np.arange(len(values)))

@@ -6,9 +6,7 @@ import numpy as np
 
 from lyapsweep.datasets.assembly import assemble, lost
 from lyapsweep.datasets.files import read
-from lyapsweep.datasets.series import BadSeries, Series, set_apart
-
-LEAST_TRAIN, LEAST_TEST = 50, 10  # rows after embedding, below which no measure means anything
+from lyapsweep.datasets.series import LEAST_TEST, LEAST_TRAIN, BadSeries, Series, set_apart
 
 
 def recorded(
@@ -39,11 +37,15 @@ def recorded(
     Raises `BadSeries` naming file, row and column: row is the line of a CSV file, counted from 1 as an editor does,
     and the index from 0 of an array or table.
     """
-    paths = [str(p) for p in (path if isinstance(path, list) else [path])]
+    paths = path if isinstance(path, list) else [path]
+    if not paths or not all(isinstance(p, str) for p in paths):
+        raise BadSeries(f"dataset/path must name a file, or list files, but got {path!r}.")
     source = ", ".join(paths)
     whole = len(paths) > 1 and test == 1
-    if not paths:
-        raise BadSeries("dataset/path must name at least one file, but is an empty list.")
+    if len(set(paths)) < len(paths):
+        raise BadSeries(f"dataset/path lists a file twice: {source}. What is held out must not be trained on.")
+    if lambda_max is not None and not math.isfinite(lambda_max):
+        raise BadSeries(f"dataset/lambda_max must be a finite number or null, but got {lambda_max}.")
     if not (0 < test < 1 or whole) or dimension < 1 or delay < 1 or skip < 0:
         raise BadSeries(
             f"{source}: 0 < test < 1 (or 1: the last of several files), dimension >= 1, delay >= 1 and skip >= 0 must "

@@ -1,8 +1,7 @@
 """A recording whose inputs drive the network and whose targets it should answer: the user's own measured system."""
 
 from lyapsweep.datasets.files import read
-from lyapsweep.datasets.recorded import LEAST_TEST, LEAST_TRAIN
-from lyapsweep.datasets.series import BadSeries, choose
+from lyapsweep.datasets.series import LEAST_TEST, LEAST_TRAIN, BadSeries, choose
 from lyapsweep.datasets.stream import stream
 from lyapsweep.datasets.task import Task
 

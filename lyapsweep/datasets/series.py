@@ -1,6 +1,7 @@
 """What every dataset returns: one standardised series with a held-out part, and what is known of its dynamics."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +11,7 @@ import numpy as np
 from lyapsweep.registry import unknown
 
 CONVENTIONS = ("column", "global", "none")  # of standardisation
+LEAST_TRAIN, LEAST_TEST = 50, 10  # rows after embedding, below which no measure means anything
 
 
 class BadSeries(ValueError):
@@ -65,8 +67,8 @@ class Series:
                     f"each of its observations, but are {None if inputs is None else inputs.shape}."
                 )
             self.finite(f"the inputs of the {part} part", inputs, self.input_names)
-        if not self.dt > 0:
-            raise BadSeries(f"{self.source}: dt > 0 must hold, but got {self.dt}.")
+        if not 0 < self.dt < math.inf:
+            raise BadSeries(f"{self.source}: 0 < dt < inf must hold, but got {self.dt}.")
 
     def finite(self, what: str, values: np.ndarray, names: tuple[str, ...]) -> None:
         """Raise `BadSeries` where `values` (time, columns) hold one that is not."""
@@ -119,7 +121,11 @@ def scaled(
     convention = {True: "column", False: "none"}.get(standardise, standardise)  # type: ignore[call-overload]
     if convention not in CONVENTIONS:
         raise unknown("standardisation", convention, list(CONVENTIONS), source)
-    mean, std = train.mean(axis=0), train.std(axis=0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean, std = train.mean(axis=0), train.std(axis=0)
+    wild = np.flatnonzero(~np.isfinite(std))
+    if len(wild):
+        raise BadSeries(f"{source}: column '{names[wild[0]]}' has no finite variance. Give it in a smaller unit.")
     flat = np.flatnonzero(~(std > 1e-10 * np.abs(mean)))
     if len(flat):
         raise BadSeries(
@@ -134,19 +140,26 @@ def scaled(
 
 
 def choose(wanted: Sequence[str | int] | None, names: tuple[str, ...], source: str) -> list[int]:
-    """Positions of the wanted columns, given by name or by position from 0; all where None."""
+    """Positions of the wanted columns, given by name or by position from 0; all where None.
+
+    Raises `BadSeries` where none is wanted, one twice, or a name that several have; `UnknownName`.
+    """
     if wanted is None:
         return list(range(len(names)))
     if not wanted:
         raise BadSeries(f"{source}: no column is chosen. Known: {', '.join(names)}.")
     positions = []
     for column in wanted:
-        if isinstance(column, int) and 0 <= column < len(names):
+        if isinstance(column, int) and not isinstance(column, bool) and 0 <= column < len(names):
             positions.append(column)
-        elif column in names:
+        elif names.count(column) == 1:
             positions.append(names.index(column))
+        elif column in names:
+            raise BadSeries(f"{source}: {names.count(column)} columns are called '{column}'. Give positions from 0.")
         else:
             raise unknown("column", column, list(names), source)
+        if positions[-1] in positions[:-1]:
+            raise BadSeries(f"{source}: column '{names[positions[-1]]}' is named twice. Name each column once.")
     return positions
 
 
@@ -155,7 +168,7 @@ def set_apart(
 ) -> tuple[list[int], list[int]]:
     """Positions of the columns to predict (all that are no inputs where `observed` is None), and of those that drive.
 
-    Raises `BadSeries` for a column that is both, or an input twice, `UnknownName` for one that is not there.
+    Raises `BadSeries` for a column that is both or is named twice, `UnknownName` for one that is not there.
     """
     driving = choose(inputs, names, source) if inputs else []
     seen = choose(observed, names, source)
@@ -163,8 +176,6 @@ def set_apart(
         seen = [c for c in seen if c not in driving]
     if not seen:
         raise BadSeries(f"{source}: every column is an input; at least one must be left to predict.")
-    for c in driving:
-        if c in seen or driving.count(c) > 1:
-            other = "also a column to predict" if c in seen else "named twice"
-            raise BadSeries(f"{source}: input '{names[c]}' is {other}. Name each column once.")
+    for c in set(seen) & set(driving):
+        raise BadSeries(f"{source}: input '{names[c]}' is also a column to predict. Name each column once.")
     return seen, driving

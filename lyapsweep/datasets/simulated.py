@@ -1,5 +1,6 @@
 """Series from a system whose equations are known: long trajectories, the last of them continued to be held out."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from torch import Tensor
 
 from lyapsweep import systems
 from lyapsweep.datasets.assembly import assemble, lost
-from lyapsweep.datasets.series import BadSeries, Series, set_apart
+from lyapsweep.datasets.series import LEAST_TEST, BadSeries, Series, set_apart
 from lyapsweep.dynamics.lyapunov import lyapunov_spectra
 from lyapsweep.registry import unknown
 from lyapsweep.systems import AbstractSystem
@@ -59,9 +60,9 @@ def simulated(
 
     Raises `BadSeries` where a trajectory diverges or comes to rest, `UnknownName` for a system, parameter or column.
     """
-    if noise < 0 or transient < 0 or min(dimension, delay) < 1:
+    if not 0 <= noise < math.inf or transient < 0 or min(dimension, delay) < 1:
         raise BadSeries(
-            f"simulated: noise >= 0, transient >= 0, dimension >= 1 and delay >= 1 must hold, but got "
+            f"simulated: 0 <= noise < inf, transient >= 0, dimension >= 1 and delay >= 1 must hold, but got "
             f"noise={noise}, transient={transient}, dimension={dimension}, delay={delay}."
         )
     lengths, held_out = sizes(length, test, len(starts) if starts else trajectories, lost(dimension, delay))
@@ -90,9 +91,9 @@ def simulated(
 def sizes(length: int, test: float, pieces: int, before: int) -> tuple[list[int], int]:
     """Steps of each training piece and of the held-out part, each with `before` more that embedding will take off."""
     held_out = round(test * length)
-    if length < 2 or not 1 <= pieces <= length or held_out < 1:
+    if length < 2 or not 1 <= pieces <= length or held_out < LEAST_TEST:
         raise BadSeries(
-            f"simulated: length >= 2, 1 <= trajectories <= length and test * length >= 1 must hold, but got "
+            f"simulated: length >= 2, 1 <= trajectories <= length and test * length >= {LEAST_TEST} must hold, but got "
             f"length={length}, trajectories={pieces}, test={test}."
         )
     return [before + length // pieces + (i < length % pieces) for i in range(pieces)], before + held_out
@@ -145,7 +146,8 @@ def trajectory(flow: AbstractSystem, start: Tensor, transient: int, steps: int, 
             f"{source}: the trajectory left the finite numbers at step {bad[0]} with dt={flow.dt}. "
             f"Take a smaller dt, more substeps, or parameters whose orbits stay bounded."
         )
-    if (states[transient:].std(axis=0) < 1e-10 * np.abs(states).max()).all():
+    late = states[(transient + len(states)) // 2 :]
+    if (late.std(axis=0) < 1e-10 * np.abs(states).max()).all():
         raise BadSeries(f"{source}: the trajectory comes to rest: there is nothing to learn. Take other parameters.")
     return torch.from_numpy(states[transient:])
 

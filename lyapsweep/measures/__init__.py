@@ -68,6 +68,8 @@ def listed(entries: Sequence[Entry]) -> list[str | dict[str, Any]]:
 
     Raises `UnknownName`, or ValueError where a setting cannot be or a measure is listed twice.
     """
+    if not isinstance(entries, Sequence) or isinstance(entries, str):
+        raise ValueError(f"measures must be a list, such as [loss, state_space], but got {entries!r}.")
     found: dict[str, str | dict[str, Any]] = {}
     for name, settings in map(opened, entries):
         MEASURES.check(name, settings, "measures")

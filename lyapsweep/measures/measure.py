@@ -16,7 +16,8 @@ class Undefined(ValueError):
     """The score has no value for this evidence through no fault of the network; it is recorded as NaN."""
 
 
-RESTS = 10  # dead networks, of which the best one's score is the saturation
+RESTS = 10  # observations where dead networks rest; one more rests at the mean
+NEAR = 0.9  # of the saturation: a floor beyond leaves no room for scores
 
 
 @dataclass(frozen=True)
@@ -90,15 +91,16 @@ class Measure:
         return self.bound(replace(evidence, errors=np.zeros_like(evidence.errors), **truth))
 
     def saturation(self, evidence: Evidence) -> float | None:
-        """What a dead network scores: the best of ten that rest at held-out observations spread over the series.
+        """What a dead network scores: the best of ten that rest at held-out observations and one that does at the mean.
 
         A score this bad says that nothing was learnt, and how far beyond it lies says nothing more. A measure whose
         saturation is its best value does not see that a network is dead. None where there is no floor.
         """
         if not self.has_floor:
             return None
-        rest = np.linspace(0, len(evidence.truth) - 1, RESTS).astype(int)
-        scores = [self.bound(at_rest(evidence, evidence.truth[t].astype(float))) for t in rest]
+        truth = evidence.truth.astype(float)
+        spread = np.linspace(0, len(truth) - 1, RESTS).astype(int)
+        scores = [self.bound(at_rest(evidence, point)) for point in (*truth[spread], truth.mean(axis=0))]
         known = [score for score in scores if score is not None]
         return (min if self.direction == "minimise" else max)(known) if known else None
 
@@ -112,6 +114,11 @@ class Measure:
         with np.errstate(all="ignore"):
             further = self.further(evidence) if self.further else {}
         return {f"{self.name}/{name}": float(value) for name, value in further.items()}
+
+
+def blind(direction: str, floor: float, saturation: float) -> bool:
+    """Whether the truth scores about as badly as a dead network does: then no score on such data says anything."""
+    return direction == "minimise" and floor > NEAR * saturation
 
 
 def at_rest(evidence: Evidence, point: np.ndarray) -> Evidence:

@@ -23,7 +23,7 @@ from lyapsweep.sweep.progress import Board, Progress
 from lyapsweep.sweep.pulse import Pulse
 from lyapsweep.sweep.refinement import Refinement
 from lyapsweep.sweep.scribe import Scribe
-from lyapsweep.sweep.spaces import draw, varied
+from lyapsweep.sweep.spaces import draw, readable, varied
 from lyapsweep.sweep.supply import Packs, asked, hunted, planned, split
 from lyapsweep.sweep.trouble import Interrupted, interruptible, writing
 from lyapsweep.sweep.untracked import NONE, Untracked
@@ -72,8 +72,8 @@ def run(
     models         whether the best network of each cell becomes an MLflow model that forecasts
     listen         is called with a Progress at every event
 
-    SIGINT and SIGTERM end the sweep within seconds, ready to be resumed. Raises `SweepError`, `ConfigError` or
-    `TrackingError` before any work starts.
+    SIGINT and SIGTERM end the sweep within seconds, ready to be resumed. Raises `SweepError`, `ConfigError`,
+    `TrackingError`, or `BadSeries` of a file, before any work starts.
     """
     changed = {"trials": trials or sweep.trials, "pack": pack or sweep.pack, "name": sweep.name or "sweep"}
     sweep = dataclasses.replace(sweep, **changed)
@@ -113,7 +113,7 @@ class Drive:
         self.parts = asked(sweep, told, extend)
         sweep = self.sweep = dataclasses.replace(sweep, trials=sum(self.parts) if sweep.space else None)
         self.packs_of = sweep.pack or told.get("pack")
-        sample = draw(sweep, None if mapped else 20, self.seed, self.base)
+        sample = readable(draw(sweep, None if mapped else 20, self.seed, self.base))
         self.points = sample if mapped else []
         self.varied = varied([p.config for p in sample])
         last = self.folder.last()

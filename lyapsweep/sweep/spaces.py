@@ -115,6 +115,18 @@ def draw(sweep: Sweep, n: int | None = None, seed: int = 0, base: Config | None 
     return list(distinct.values())
 
 
+def readable(points: list[Point]) -> list[Point]:
+    """The same points, once their files are read and fit them: each data set with one point, before any work starts.
+
+    What comes from equations cannot be missing; it is left to the workers.
+    """
+    from lyapsweep.trial import fit
+
+    for config in {json.dumps(p.config.dataset): p.config for p in points if "path" in p.config.dataset}.values():
+        fit(config)
+    return points
+
+
 def on_grid(sweep: Sweep, base: Config) -> Iterator[Point]:
     grid = sweep.grid or {}
     labels = {path: [label(v) for v in values] for path, values in grid.items()}

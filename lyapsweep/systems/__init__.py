@@ -1,6 +1,7 @@
 """The systems we know the truth about: what the exponent engine is proved on and what data are simulated from."""
 
 import difflib
+from numbers import Real
 from typing import Any
 
 from lyapsweep.registry import Registry, UnknownName
@@ -53,14 +54,15 @@ def build(name: str, dt: float | None = None, /, **parameters: Any) -> AbstractS
 
     `dt` is the time of one step of a flow, the system's own where None; it may stand among the parameters as well.
     Raises `UnknownName` where nothing has that name or the system has no such parameter, `UnusableFlow` where dysts has
-    it and it cannot be stepped, ValueError where two steps are given.
+    it and it cannot be stepped, ValueError where a parameter is no number or two steps are given.
     """
     if dt is not None and parameters.setdefault("dt", dt) != dt:
-        raise ValueError(
-            f"{name}: one dt is wanted, but got dt={dt:g} and, among the parameters, {parameters['dt']:g}."
-        )
+        raise ValueError(f"{name}: one dt is wanted, but got {dt} and, among the parameters, {parameters['dt']}.")
     if name in SYSTEMS:
         SYSTEMS.check(name, parameters)
+        for knob, value in parameters.items():
+            if SYSTEMS.knobs(name)[knob].annotation in (float, int) and not isinstance(value, Real):
+                raise ValueError(f"{knob} of system '{name}' must be a number, but got {value!r}.")
         return SYSTEMS[name](**parameters)
     if name in table():
         return DystsFlow(name, **parameters)
