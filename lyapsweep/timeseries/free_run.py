@@ -10,85 +10,128 @@ from lyapsweep.timeseries.embedding import Columns, Embedding, delayed
 from lyapsweep.timeseries.kernel_model import Fitted, KernelModel, fit
 from lyapsweep.timeseries.neighbours import Points
 
-SPACINGS = (8, 4, 2)  # a delay over this many
-SKETCH, CENTRES, FINAL = 250, 600, 3  # centres of models that are compared, of those that are kept, and how many are
+SPACINGS, MORE = (4, 2, 1), (0, 1, 2)  # a delay over this many; values beyond the embedding's
+SKETCH, CENTRES, KEPT = 150, 400, 2  # centres of models that are compared, of those that are kept, and how many are
+NARROWER = (0.6, 1.0)  # of a sketch's width: more centres stand closer
 ORBITS = 400
-ALIGNING, COUNTED, MOST = 6.0, 30.0, 2500  # Lyapunov times of an orbit that are not and that are counted; steps
-PUSHED = 40  # steps along the series that are not counted, at most
-REACH = 1.3  # of the largest value of the series: an orbit beyond has left the attractor
+ALIGNING, COUNTED, MOST = 5.0, 20.0, 2000  # Lyapunov times of an orbit that are not and that are counted; steps
+PUSHED = 40  # steps along the series that are not counted
 BLOCKS = 12
+REACH = 1.3  # of the largest value of the series: an orbit beyond has left the attractor
+TRUSTED = 0.03  # standard deviations, that held-out states may be missed by
+AGREE = 0.25  # of the local maps' exponent, that the model's may differ along the same samples
+APART = 4.0  # standard errors, that the exponent running freely may differ from that along the series
 
 
 @dataclass(frozen=True)
 class Run:
-    """One model: its exponent running freely, along the series, their standard errors; nats a sample."""
+    """One model's exponents in nats a sample: running freely, along the series, and of `partial` running freely.
+
+    `free_error` and `along_error` are standard errors. `refused` says why the model is not to be believed; it is empty
+    where it is. Exponents of orbits that left the attractor are NaN.
+    """
 
     fitted: Fitted
     free: float
     free_error: float
+    partial: float
     along: float
     along_error: float
-    stayed: bool
+    refused: str
+
+
+def runs(columns: Columns, found: Embedding, local: float, doubt: float, seed: int) -> tuple[Run, ...]:
+    """The best models of a series, running freely; `local` is the exponent of its local maps and `doubt` its error.
+
+    Along the series all estimates share its accidents: ten thousand samples may be a hundred Lyapunov times, in which
+    the true tangent vectors' own growth is off by a tenth. A model that is right goes on for as long as one likes.
+    """
+    return tuple(run(columns, fitted, local, doubt, seed) for fitted in candidates(columns, found, seed))
+
+
+def interval(trusted: tuple[Run, ...]) -> tuple[float, float, float]:
+    """(exponent, low, high) of models that are believed: the best one's, and twice what it may be wrong by.
+
+    That is, in quadrature: the standard error over orbits, the difference to the model of seven tenths of the series, and
+    the spread over models.
+    """
+    best = trusted[0]
+    spread = float(np.std([r.free for r in trusted]))
+    half = 2 * math.hypot(best.free_error, best.free - best.partial, spread)
+    return best.free, best.free - half, best.free + half
 
 
 def candidates(columns: Columns, found: Embedding, seed: int) -> list[Fitted]:
-    """Models over fractions of the delay, of as many values as the embedding has and one more; best first."""
+    """Models over fractions of the delay, of as many values as the embedding has and a few more; best first."""
+    horizon = math.ceil(max(found.period, 2 * found.delay, 4))
     spacings = sorted({max(1, round(found.delay / part)) for part in SPACINGS})
-    shapes = [(k, found.dimension + more) for k in spacings for more in (0, 1)]
-    sketched = sorted((fit(columns, k, E, horizon(found), SKETCH, seed) for k, E in shapes), key=lambda f: f.error)
-    kept = [(f.model.spacing, f.model.values) for f in sketched[:FINAL]]
-    return sorted((fit(columns, k, E, horizon(found), CENTRES, seed) for k, E in kept), key=lambda f: f.error)
+    shapes = [(k, found.dimension + more) for k in spacings for more in MORE]
+    sketches = sorted((fit(columns, k, E, horizon, SKETCH, seed) for k, E in shapes), key=lambda f: f.error)
+    return sorted((finer(columns, sketch, seed) for sketch in sketches[:KEPT]), key=lambda f: f.error)
 
 
-def horizon(found: Embedding) -> int:
-    return math.ceil(max(found.period, 2 * found.delay, 4))
+def finer(columns: Columns, sketch: Fitted, seed: int) -> Fitted:
+    widths = tuple(w * sketch.width for w in NARROWER)
+    return fit(columns, sketch.model.spacing, sketch.model.values, sketch.horizon, CENTRES, seed, widths)
 
 
-def run(columns: Columns, fitted: Fitted, rough: float, seed: int) -> Run:
-    """`rough` is a first exponent: it says how long orbits have to be."""
-    model = fitted.model
-    states = delayed(columns, model.values, model.spacing)
-    free, stayed = freely(model, states, columns.shape[1], rough, seed)
-    along = alongside(model, states, seed)
+def run(columns: Columns, fitted: Fitted, local: float, doubt: float, seed: int) -> Run:
+    states = delayed(columns, fitted.model.values, fitted.model.spacing)
+    along = alongside(fitted.model, states, seed)
     blocks = np.array([b.mean() for b in np.array_split(along, BLOCKS)])
-    return Run(
-        fitted,
-        float(free.mean()),
-        float(free.std() / math.sqrt(len(free))),
-        float(along.mean()),
-        float(blocks.std() / math.sqrt(BLOCKS - 1)),
-        stayed,
-    )
+    value, error = float(along.mean()), float(blocks.std() / math.sqrt(BLOCKS - 1))
+    refused = misfit(fitted, value, local, doubt)
+    none = np.full(ORBITS, np.nan)
+    free = none if refused else freely(fitted.model, states, local, seed)
+    partial = none if refused else freely(fitted.partial, states, local, seed)
+    said = refused or astray(free, partial, value, error)
+    error_free = float(free.std() / math.sqrt(ORBITS))
+    return Run(fitted, float(free.mean()), error_free, float(partial.mean()), value, error, said)
 
 
-def freely(
-    model: KernelModel, states: Points, columns: int, rough: float, seed: int
-) -> tuple[Float[np.ndarray, " orbits"], bool]:
-    """Growth a sample of one tangent vector along each of 400 orbits from states of the series; whether all stayed."""
+def misfit(fitted: Fitted, along: float, local: float, doubt: float) -> str:
+    if not fitted.error < TRUSTED:
+        return f"it misses held-out states by {fitted.error:.2g} standard deviations {fitted.horizon} samples ahead"
+    if not abs(along - local) < max(AGREE * abs(local), doubt):
+        return f"along the series its exponent is {along / local:.2f} of the local maps'"
+    return ""
+
+
+def astray(free: np.ndarray, partial: np.ndarray, along: float, error: float) -> str:
+    if not np.isfinite(free + partial).all():
+        return "its orbits leave the attractor"
+    if abs(free.mean() - along) > APART * math.hypot(error, free.std() / math.sqrt(ORBITS)):
+        return f"running freely its exponent is {free.mean() / along:.2f} of that along the series"
+    return ""
+
+
+def freely(model: KernelModel, states: Points, local: float, seed: int) -> Float[np.ndarray, " orbits"]:
+    """Growth a sample of a tangent vector along each of 400 orbits from states of the series; NaN where one leaves it.
+
+    How long an orbit has to be, `local` says.
+    """
     rng = np.random.default_rng(seed)
     z = states[rng.integers(len(states), size=ORBITS)]
-    v, limit = rng.standard_normal(z.shape), REACH * np.abs(states).max()
-    per_step = max(rough * model.spacing, 1e-9)
-    warm, steps = (int(np.clip(t / per_step, 20, MOST * t / COUNTED)) for t in (ALIGNING, COUNTED))
-    total = np.zeros(ORBITS)
+    v, limit, total = rng.standard_normal(z.shape), REACH * np.abs(states).max(), np.zeros(ORBITS)
+    per_step = max(local * model.spacing, 1e-12)
+    warm, steps = (int(np.clip(times / per_step, 20, MOST * times / COUNTED)) for times in (ALIGNING, COUNTED))
     for t in range(warm + steps):
         z, v = model.push(z, v)
         size = np.linalg.norm(v, axis=1)
         if not (np.abs(z) < limit).all() or not (size > 0).all():
-            return np.full(ORBITS, np.nan), False
+            return np.full(ORBITS, np.nan)
         v /= size[:, None]
         total += np.log(size) if t >= warm else 0
-    return total / steps / model.spacing, True
+    return total / steps / model.spacing
 
 
 def alongside(model: KernelModel, states: Points, seed: int) -> Float[np.ndarray, " steps"]:
     """The same along the series, a step of the model at a time, `spacing` chains side by side."""
     k = model.spacing
     v, logs = np.random.default_rng(seed).standard_normal((k, states.shape[1])), []
-    with np.errstate(all="ignore"):
-        for t in range(0, len(states) // k * k, k):
-            v = model.push(states[t : t + k], v)[1]
-            size = np.linalg.norm(v, axis=1)
-            v /= size[:, None]
-            logs.append(np.log(size).mean() / k)
+    for t in range(0, len(states) // k * k, k):
+        v = model.push(states[t : t + k], v)[1]
+        size = np.maximum(np.linalg.norm(v, axis=1), 1e-300)
+        v /= size[:, None]
+        logs.append(np.log(size).mean() / k)
     return np.array(logs[PUSHED:])

@@ -9,10 +9,10 @@ from lyapsweep.timeseries.embedding import Columns, delayed
 from lyapsweep.timeseries.neighbours import Points
 
 CROWD = 4  # states a centre is chosen from
-WIDTHS = (0.15, 0.25, 0.5, 1.0, 2.0)  # of the median distance between centres
-RIDGES = (1e-6, 1e-8, 1e-10, 1e-12, 1e-14)  # of the largest singular value
+WIDTHS = (0.25, 0.5, 1.0, 2.0)  # of the median distance between centres
+RIDGES = (1e-7, 1e-9, 1e-11, 1e-14)  # of the largest singular value
 PIECES, HELD_OUT = 10, (1, 4, 7)  # of a series, and those that no fit sees while width and ridge are chosen
-STARTS = 300  # held-out states from which a model is run ahead
+STARTS = 150  # held-out states from which a model is run ahead
 LOST = 10.0  # standard deviations; an error counts as no more
 
 States = Float[np.ndarray, "orbits dimensions"]
@@ -33,28 +33,40 @@ class KernelModel:
     width: float
     weights: Float[np.ndarray, "features columns"]
 
+    def step(self, states: States) -> States:
+        return self.moved_up(states, gaussian(states, self.centres, self.width))
+
     def push(self, states: States, tangents: States) -> tuple[States, States]:
         """The next states and, for one tangent vector a state, where the derivative takes it."""
         d, c = states.shape[1], self.weights.shape[1]
         kernel = gaussian(states, self.centres, self.width)
-        drift = (kernel * (tangents @ self.centres.T - (states * tangents).sum(1)[:, None])) / self.width**2
-        newest = states[:, -c:] + self.weights[0] + states @ self.weights[1 : d + 1] + kernel @ self.weights[d + 1 :]
+        drift = kernel * (tangents @ self.centres.T - (states * tangents).sum(axis=1)[:, None]) / self.width**2
         moved = tangents[:, -c:] + tangents @ self.weights[1 : d + 1] + drift @ self.weights[d + 1 :]
-        return np.concatenate([states[:, c:], newest], axis=1), np.concatenate([tangents[:, c:], moved], axis=1)
+        return self.moved_up(states, kernel), np.concatenate([tangents[:, c:], moved], axis=1)
+
+    def moved_up(self, states: States, kernel: Float[np.ndarray, "orbits centres"]) -> States:
+        d, c = states.shape[1], self.weights.shape[1]
+        newest = states[:, -c:] + self.weights[0] + states @ self.weights[1 : d + 1] + kernel @ self.weights[d + 1 :]
+        return np.concatenate([states[:, c:], newest], axis=1)
 
     def ahead(self, states: States, steps: int) -> States:
         for _ in range(steps):
-            states = self.push(states, np.zeros_like(states))[0]
+            states = self.step(states)
         return states
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A model, and its root mean square error on held-out states `horizon` samples ahead, in standard deviations."""
+    """A model of all states, and `partial`, of seven tenths of them, by whose held-out `error` its numbers were chosen.
+
+    The error is a root mean square `horizon` samples ahead, in standard deviations; `width` is relative.
+    """
 
     model: KernelModel
+    partial: KernelModel
     error: float
     horizon: int
+    width: float
 
 
 def gaussian(states: States, centres: Points, width: float) -> Float[np.ndarray, "orbits centres"]:
@@ -76,29 +88,34 @@ def spread_out(states: Points, count: int, rng: np.random.Generator) -> Points:
     return crowd[chosen]
 
 
-def fit(columns: Columns, spacing: int, values: int, horizon: int, count: int, seed: int) -> Fitted:
+def fit(
+    columns: Columns, spacing: int, values: int, horizon: int, count: int, seed: int, widths: tuple[float, ...] = WIDTHS
+) -> Fitted:
     """The width and the ridge whose model goes least wrong `horizon` samples ahead of held-out states; then all states.
 
     One step would not do to choose by: models that are the best over one step may leave the attractor after a few.
     """
     states = delayed(columns, values, spacing)
     last, c = len(states) - spacing, columns.shape[1]
-    moves, steps = states[spacing:, -c:] - states[:last, -c:], max(1, round(horizon / spacing))
+    moves, steps = states[spacing:, -c:] - states[:last, -c:], max(1, min(horizon, last // PIECES // 2) // spacing)
     out = held_out(last)
-    starts = whole(out, steps * spacing)[:: max(1, len(out) // STARTS // 3)]
+    starts = whole(out, steps * spacing)
+    starts = starts[:: max(1, len(starts) // STARTS)]
     centres = spread_out(states[:last][~out], count, np.random.default_rng(seed))
     scale = float(np.median(np.linalg.norm(centres[::2][: count // 2] - centres[1::2][: count // 2], axis=1)))
-    best: tuple[float, float, float] = (np.inf, 1.0, 1e-8)
-    for width in WIDTHS:
+    best = (np.inf, 0.0, 0.0, None)
+    for width in widths:
         solved = solutions(features(states[:last][~out], centres, width * scale), moves[~out], RIDGES)
         for ridge, weights in zip(RIDGES, solved):
             model = KernelModel(spacing, values, centres, width * scale, weights)
             with np.errstate(all="ignore"):
                 missed = model.ahead(states[starts], steps)[:, -c:] - states[starts + steps * spacing, -c:]
             error = float(np.sqrt(np.square(np.nan_to_num(np.abs(missed), nan=LOST).clip(max=LOST)).mean()))
-            best = min(best, (error, width * scale, ridge))
-    (weights,) = solutions(features(states[:last], centres, best[1]), moves, best[2:])
-    return Fitted(KernelModel(spacing, values, centres, best[1], weights), best[0], steps * spacing)
+            if error < best[0]:
+                best = (error, width, ridge, model)
+    error, width, ridge, partial = best
+    (weights,) = solutions(features(states[:last], centres, width * scale), moves, (ridge,))
+    return Fitted(KernelModel(spacing, values, centres, width * scale, weights), partial, error, steps * spacing, width)
 
 
 def held_out(length: int) -> np.ndarray:

@@ -11,12 +11,14 @@ from lyapsweep.timeseries import denoise, embedding
 from lyapsweep.timeseries.coordinates import NoExponent, circles
 from lyapsweep.timeseries.divergence import Curve, kantz, rosenstein
 from lyapsweep.timeseries.embedding import Columns, Embedding
+from lyapsweep.timeseries.free_run import Run, interval, runs
 from lyapsweep.timeseries.neighbours import Points
 from lyapsweep.timeseries.region import Line, line
 from lyapsweep.timeseries.surrogates import SurrogateTest, surrogate_test
 from lyapsweep.timeseries.tangents import Fit, choose_fit, jacobians, tangent_growth
 
 FEWEST, MOST = 500, 50_000  # samples that are asked for, and that are used
+FEWEST_PERIODS = 20  # mean periods
 WIDEST = 6  # columns; of more, the leading principal components
 NOISE = 0.01  # standard deviations, above which a series is cleaned
 BLOCKS = 12  # of consecutive steps, the units of the bootstrap
@@ -30,14 +32,17 @@ PREDICTED = 0.9  # of the best surrogate's error, that chaos stays below
 class Estimate:
     """lambda_max of a series with what it rests on; exponents in nats a sample.
 
-    `low` to `high` is a 95 % interval: bootstrap over blocks of the orbit, and the spread over neighbouring choices of
-    embedding and time step, in quadrature. `noise` is in standard deviations of the series. `against` are reasons not
-    to speak of chaos; `notes` what else a reader should know.
+    `exponent` in [`low`, `high`] is that of a smooth model running freely where one of `models` is to be believed, else
+    `along`: (exponent, low, high) of local maps along the series, a 95 % interval of a bootstrap over blocks of the orbit
+    and of the spread over neighbouring choices of embedding and time step, in quadrature. `noise` is in standard
+    deviations of the series. `against` are reasons not to speak of chaos; `notes` what else a reader should know.
     """
 
     exponent: float
     low: float
     high: float
+    along: tuple[float, float, float]
+    models: tuple[Run, ...]
     samples: int
     columns: int
     noise: float
@@ -54,13 +59,18 @@ class Estimate:
         return not self.against
 
     @property
+    def model(self) -> Run | None:
+        """The model whose exponent is reported; None where it is that of local maps."""
+        return next((m for m in self.models if not m.refused), None)
+
+    @property
     def predictability_time(self) -> float:
         """tau_pred = ln 2 / lambda_max in samples (Mikhaeil et al. 2022); NaN without evidence of chaos."""
         return math.log(2) / self.exponent if self.chaotic else math.nan
 
 
 def estimate(values: Columns, seed: int = 0, tell: Callable[[str], None] = lambda what: None) -> Estimate:
-    """lambda_max from the growth of tangent vectors under maps fitted to neighbours, beside two divergence curves.
+    """lambda_max of a smooth model that runs freely, else of maps fitted to neighbours, beside two divergence curves.
 
     `values` (time, columns) are equidistant in time; all columns together make the states. `seed` sets surrogates,
     tangents and bootstraps; `tell` hears what is being done. Raises `NoExponent`.
@@ -72,16 +82,22 @@ def estimate(values: Columns, seed: int = 0, tell: Callable[[str], None] = lambd
     states = found.states(clean)
     tell("tangent maps")
     fit = choose_fit(states, found.delay, found.theiler)
-    exponent, low, high = growth(clean, found, fit, seed)
+    along = growth(clean, found, fit, seed)
+    tell("smooth models")
+    models = runs(clean, found, along[0], (along[2] - along[1]) / 2, seed) if along[1] > 0 else ()
+    trusted = tuple(m for m in models if not m.refused)
+    exponent, low, high = interval(trusted) if trusted else along
     tell("divergence curves")
-    horizon = follow(exponent, found, states)
+    horizon = follow(along[0], found, states)
     curves = (rosenstein(states, found.theiler, horizon, found.flow), kantz(states, found.theiler, horizon, found.flow))
     lines = (line(curves[0], seed), line(curves[1], seed))
     tell("surrogates")
     test = surrogate_test(raw, found, seed)
-    against = (*doubts(test), *slow(low), *flat(curves[0], lines))
+    against = (*short(len(raw), found), *doubts(test), *slow(min(low, along[1])), *flat(curves[0], lines))
     notes = (*notes, *disagreements(curves, lines, exponent))
-    return Estimate(exponent, low, high, len(raw), raw.shape[1], noise, found, fit, curves, lines, test, against, notes)
+    return Estimate(
+        exponent, low, high, along, models, len(raw), raw.shape[1], noise, found, fit, curves, lines, test, against, notes
+    )
 
 
 def prepared(values: Columns) -> tuple[Columns, tuple[str, ...]]:
@@ -156,6 +172,17 @@ def follow(exponent: float, found: Embedding, states: Points) -> int:
     start = rosenstein(states, found.theiler, 0, found.flow)
     wanted = (start.ceiling - start.mean[0] + MARGIN) / exponent if exponent > 0 else math.inf
     return int(np.clip(wanted, max(8, 2 * found.period), max(8, len(states) // 8)))
+
+
+def short(samples: int, found: Embedding) -> tuple[str, ...]:
+    """Neighbours have to come from many visits to the same place."""
+    periods = samples / found.period
+    if periods >= FEWEST_PERIODS:
+        return ()
+    return (
+        f"the series is too short: it holds {periods:.0f} mean periods of {found.period:.0f} samples, and "
+        f"{FEWEST_PERIODS} are needed. Record longer, or sample less often",
+    )
 
 
 def doubts(test: SurrogateTest) -> tuple[str, ...]:
