@@ -14,7 +14,8 @@ SPACINGS, MORE = (4, 2, 1), (0, 1, 2)  # a delay over this many; values beyond t
 SKETCH, CENTRES, KEPT = 150, 400, 2  # centres of models that are compared, of those that are kept, and how many are
 NARROWER = (0.6, 1.0)  # of a sketch's width: more centres stand closer
 ORBITS = 400
-ALIGNING, COUNTED, MOST = 5.0, 20.0, 2000  # Lyapunov times of an orbit that are not and that are counted; steps
+ALIGNING, COUNTED = 5.0, 20.0  # Lyapunov times of an orbit that are not and that are counted
+FEWEST, MOST = 200, 2000  # steps that are counted
 PUSHED = 40  # steps along the series that are not counted
 BLOCKS = 12
 REACH = 1.3  # of the largest value of the series: an orbit beyond has left the attractor
@@ -114,7 +115,8 @@ def freely(model: KernelModel, states: Points, local: float, seed: int) -> Float
     z = states[rng.integers(len(states), size=ORBITS)]
     v, limit, total = rng.standard_normal(z.shape), REACH * np.abs(states).max(), np.zeros(ORBITS)
     per_step = max(local * model.spacing, 1e-12)
-    warm, steps = (int(np.clip(times / per_step, 20, MOST * times / COUNTED)) for times in (ALIGNING, COUNTED))
+    steps = int(np.clip(COUNTED / per_step, FEWEST, MOST))
+    warm = int(steps * ALIGNING / COUNTED)
     for t in range(warm + steps):
         z, v = model.push(z, v)
         size = np.linalg.norm(v, axis=1)
