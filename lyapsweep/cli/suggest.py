@@ -203,10 +203,12 @@ def origin(found: "Estimate", dt: float) -> list[tuple[str, str]]:
         return [("from", "tangent vectors along the series"), *why]
     fitted = found.model.fitted
     m, steps = fitted.model, f"{fitted.model.values} values {fitted.model.spacing} samples apart"
-    text = f"{len(m.centres)} kernels of {steps}; {fitted.error:.1g} off on held-out states {fitted.horizon} samples ahead"
+    text = (
+        f"{len(m.centres)} kernels of {steps}; {fitted.error:.1g} off on held-out states {fitted.horizon} samples ahead"
+    )
     return [("from", "a smooth model running freely, beyond what the series visited"), ("smooth model", text)]
 
 
 def per_time(value: float, low: float, high: float, dt: float) -> str:
-    value, low, high = (show.number(e / dt) for e in (value, low, high))
-    return f"{value} per unit time, in [{low}, {high}]"
+    told = [show.number(e / dt) for e in (value, low, high)]
+    return f"{told[0]} per unit time, in [{told[1]}, {told[2]}]"

@@ -12,6 +12,7 @@ from lyapsweep.timeseries.neighbours import Points
 
 SPACINGS, MORE = (4, 2, 1), (0, 1, 2)  # a delay over this many; values beyond the embedding's
 SKETCH, CENTRES, KEPT = 150, 400, 2  # centres of models that are compared, of those that are kept, and how many are
+PART = 4  # of a series that one state and its step may span: a quarter
 NARROWER = (0.6, 1.0)  # of a sketch's width: more centres stand closer
 ORBITS = 400
 ALIGNING, COUNTED = 5.0, 20.0  # Lyapunov times of an orbit that are not and that are counted
@@ -53,8 +54,8 @@ def runs(columns: Columns, found: Embedding, local: float, doubt: float, seed: i
 def interval(trusted: tuple[Run, ...]) -> tuple[float, float, float]:
     """(exponent, low, high) of models that are believed: the best one's, and twice what it may be wrong by.
 
-    That is, in quadrature: the standard error over orbits, the difference to the model of seven tenths of the series, and
-    the spread over models.
+    That is, in quadrature: the standard error over orbits, the difference to the model of seven tenths of the series,
+    and the spread over models.
     """
     best = trusted[0]
     spread = float(np.std([r.free for r in trusted]))
@@ -67,6 +68,7 @@ def candidates(columns: Columns, found: Embedding, seed: int) -> list[Fitted]:
     horizon = math.ceil(max(found.period, 2 * found.delay, 4))
     spacings = sorted({max(1, round(found.delay / part)) for part in SPACINGS})
     shapes = [(k, found.dimension + more) for k in spacings for more in MORE]
+    shapes = [(k, E) for k, E in shapes if E * k <= len(columns) // PART]
     sketches = sorted((fit(columns, k, E, horizon, SKETCH, seed) for k, E in shapes), key=lambda f: f.error)
     return sorted((finer(columns, sketch, seed) for sketch in sketches[:KEPT]), key=lambda f: f.error)
 

@@ -93,29 +93,36 @@ def fit(
 ) -> Fitted:
     """The width and the ridge whose model goes least wrong `horizon` samples ahead of held-out states; then all states.
 
-    One step would not do to choose by: models that are the best over one step may leave the attractor after a few.
+    One step would not do to choose by: models that are the best over one step may leave the attractor after a few. The
+    horizon is at most half a held-out piece. The error is infinite where no piece is long enough for a step.
     """
-    states = delayed(columns, values, spacing)
-    last, c = len(states) - spacing, columns.shape[1]
-    moves, steps = states[spacing:, -c:] - states[:last, -c:], max(1, min(horizon, last // PIECES // 2) // spacing)
-    out = held_out(last)
+    states, c = delayed(columns, values, spacing), columns.shape[1]
+    last = len(states) - spacing
+    now, moves, out = states[:last], states[spacing:, -c:] - states[:last, -c:], held_out(last)
+    steps = max(1, min(horizon, last // PIECES // 2) // spacing)
     starts = whole(out, steps * spacing)
     starts = starts[:: max(1, len(starts) // STARTS)]
-    centres = spread_out(states[:last][~out], count, np.random.default_rng(seed))
-    scale = float(np.median(np.linalg.norm(centres[::2][: count // 2] - centres[1::2][: count // 2], axis=1)))
-    best = (np.inf, 0.0, 0.0, None)
+    centres = spread_out(now[~out], count, np.random.default_rng(seed))
+    scale = float(np.median(np.linalg.norm(centres[1:] - centres[:-1], axis=1)))
+    tried = []
     for width in widths:
-        solved = solutions(features(states[:last][~out], centres, width * scale), moves[~out], RIDGES)
+        solved = solutions(features(now[~out], centres, width * scale), moves[~out], RIDGES)
         for ridge, weights in zip(RIDGES, solved):
             model = KernelModel(spacing, values, centres, width * scale, weights)
-            with np.errstate(all="ignore"):
-                missed = model.ahead(states[starts], steps)[:, -c:] - states[starts + steps * spacing, -c:]
-            error = float(np.sqrt(np.square(np.nan_to_num(np.abs(missed), nan=LOST).clip(max=LOST)).mean()))
-            if error < best[0]:
-                best = (error, width, ridge, model)
-    error, width, ridge, partial = best
-    (weights,) = solutions(features(states[:last], centres, width * scale), moves, (ridge,))
+            tried.append((missed(model, states, starts, steps), width, ridge, model))
+    error, width, ridge, partial = min(tried, key=lambda found: found[0])
+    (weights,) = solutions(features(now, centres, width * scale), moves, (ridge,))
     return Fitted(KernelModel(spacing, values, centres, width * scale, weights), partial, error, steps * spacing, width)
+
+
+def missed(model: KernelModel, states: Points, starts: np.ndarray, steps: int) -> float:
+    """Root mean square error of the newest values `steps` steps after `starts`; infinite where there are no starts."""
+    if not len(starts):
+        return float("inf")
+    c = model.weights.shape[1]
+    with np.errstate(all="ignore"):
+        off = np.abs(model.ahead(states[starts], steps) - states[starts + steps * model.spacing])[:, -c:]
+    return float(np.sqrt(np.square(np.nan_to_num(off, nan=LOST).clip(max=LOST)).mean()))
 
 
 def held_out(length: int) -> np.ndarray:
@@ -132,7 +139,7 @@ def whole(out: np.ndarray, horizon: int) -> np.ndarray:
 def solutions(P: np.ndarray, Y: np.ndarray, ridges: tuple[float, ...]) -> list[np.ndarray]:
     """argmin |P W - Y|^2 + (r s_1)^2 |W|^2 for each ridge r, by QR and SVD: columns of P are nearly dependent."""
     size = np.sqrt(np.square(P).mean(axis=0)) + 1e-300
-    R = np.linalg.qr(np.concatenate([P / size, Y], axis=1), mode="r")
+    R = np.asarray(np.linalg.qr(np.concatenate([P / size, Y], axis=1), mode="r"))
     U, s, V = np.linalg.svd(R[:, : P.shape[1]], full_matrices=False)
     right = U.T @ R[:, P.shape[1] :]
     return [V.T @ (right * (s / (s**2 + (r * s[0]) ** 2))[:, None]) / size[:, None] for r in ridges]

@@ -32,10 +32,11 @@ PREDICTED = 0.9  # of the best surrogate's error, that chaos stays below
 class Estimate:
     """lambda_max of a series with what it rests on; exponents in nats a sample.
 
-    `exponent` in [`low`, `high`] is that of a smooth model running freely where one of `models` is to be believed, else
-    `along`: (exponent, low, high) of local maps along the series, a 95 % interval of a bootstrap over blocks of the orbit
-    and of the spread over neighbouring choices of embedding and time step, in quadrature. `noise` is in standard
-    deviations of the series. `against` are reasons not to speak of chaos; `notes` what else a reader should know.
+    `exponent` in [`low`, `high`] is that of a smooth model running freely where one of `models` is to be believed,
+    else `along`: (exponent, low, high) of local maps along the series, the 95 % interval from a bootstrap over blocks
+    of the orbit and the spread over neighbouring choices of embedding and time step, in quadrature. `noise` is in
+    standard deviations of the series. `against` are reasons not to speak of chaos; `notes` what else a reader should
+    know.
     """
 
     exponent: float
@@ -96,7 +97,21 @@ def estimate(values: Columns, seed: int = 0, tell: Callable[[str], None] = lambd
     against = (*short(len(raw), found), *doubts(test), *slow(min(low, along[1])), *flat(curves[0], lines))
     notes = (*notes, *disagreements(curves, lines, exponent))
     return Estimate(
-        exponent, low, high, along, models, len(raw), raw.shape[1], noise, found, fit, curves, lines, test, against, notes
+        exponent,
+        low,
+        high,
+        along,
+        models,
+        len(raw),
+        raw.shape[1],
+        noise,
+        found,
+        fit,
+        curves,
+        lines,
+        test,
+        against,
+        notes,
     )
 
 
