@@ -133,7 +133,7 @@ def whole(out: np.ndarray, horizon: int) -> np.ndarray:
     """Held-out times whose next `horizon` samples are held out too."""
     cumulated = np.concatenate([[0], np.cumsum(out)])
     first = np.arange(len(out) - horizon)
-    return first[cumulated[first + horizon] - cumulated[first] == horizon]
+    return first[cumulated[first + horizon + 1] - cumulated[first] == horizon + 1]
 
 
 def solutions(P: np.ndarray, Y: np.ndarray, ridges: tuple[float, ...]) -> list[np.ndarray]:
