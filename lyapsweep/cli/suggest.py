@@ -83,7 +83,7 @@ def of_file(what: str, columns: str | None, dt: float | None, seed: int) -> tupl
     try:
         names, values, dt = without_clock(names, values, dt)
         with Console(stderr=True).status(what) as status:
-            found = estimate(values, seed, lambda stage: status.update(f"{what}: {stage}"))
+            found = estimate(values, seed, lambda stage: status.update(f"{what}: {stage}"), names)
     except NoExponent as error:
         raise Problem(f"{what}: {error}") from error
     return found, names, dt

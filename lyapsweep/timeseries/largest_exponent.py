@@ -7,20 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from lyapsweep.timeseries import denoise, embedding
-from lyapsweep.timeseries.coordinates import NoExponent, circles
+from lyapsweep.timeseries import embedding
 from lyapsweep.timeseries.divergence import Curve, kantz, rosenstein
 from lyapsweep.timeseries.embedding import Columns, Embedding
 from lyapsweep.timeseries.free_run import Run, interval, runs
 from lyapsweep.timeseries.neighbours import Points
+from lyapsweep.timeseries.preparation import cleaned, prepared
 from lyapsweep.timeseries.region import Line, line
 from lyapsweep.timeseries.surrogates import SurrogateTest, surrogate_test
 from lyapsweep.timeseries.tangents import Fit, choose_fit, jacobians, tangent_growth
 
-FEWEST, MOST = 500, 50_000  # samples that are asked for, and that are used
 FEWEST_PERIODS = 20  # mean periods
-WIDEST = 6  # columns; of more, the leading principal components
-NOISE = 0.01  # standard deviations, above which a series is cleaned
 BLOCKS = 12  # of consecutive steps, the units of the bootstrap
 RESAMPLES = 2000
 MARGIN = 3.0  # nats, beyond those to the ceiling, that neighbours are followed
@@ -70,13 +67,17 @@ class Estimate:
         return math.log(2) / self.exponent if self.chaotic else math.nan
 
 
-def estimate(values: Columns, seed: int = 0, tell: Callable[[str], None] = lambda what: None) -> Estimate:
+def estimate(
+    values: Columns, seed: int = 0, tell: Callable[[str], None] = lambda what: None, names: tuple[str, ...] = ()
+) -> Estimate:
     """lambda_max of a smooth model that runs freely, else of maps fitted to neighbours, beside two divergence curves.
 
     `values` (time, columns) are equidistant in time; all columns together make the states. `seed` sets surrogates,
-    tangents and bootstraps; `tell` hears what is being done. Raises `NoExponent`.
+    tangents and bootstraps; `tell` hears what is being done; `names` are the columns', for messages. Raises
+    `NoExponent`.
     """
-    raw, notes = prepared(values)
+    names = names or tuple(str(c) for c in range(values.shape[-1]))
+    raw, notes = prepared(values, names)
     tell("embedding")
     clean, noise = cleaned(raw)
     found = embedding.choose(clean)
@@ -113,51 +114,6 @@ def estimate(values: Columns, seed: int = 0, tell: Callable[[str], None] = lambd
         against,
         notes,
     )
-
-
-def prepared(values: Columns) -> tuple[Columns, tuple[str, ...]]:
-    """Standardised columns, no longer and no wider than what is used."""
-    if values.ndim != 2 or len(values) < FEWEST:
-        raise NoExponent(
-            f"{FEWEST} samples are needed to see neighbours part, but there are {len(values)}. Record longer."
-        )
-    if not np.isfinite(values).all():
-        row, column = np.argwhere(~np.isfinite(values))[0]
-        raise NoExponent(f"Values must be finite, but sample {row} of column {column} is not. Fill or leave out.")
-    notes: list[str] = []
-    if len(values) > MOST:
-        notes.append(f"the first {MOST} of {len(values)} samples are used")
-    values = values[:MOST]
-    mean, std = values.mean(axis=0), values.std(axis=0)
-    constant = np.flatnonzero(~(std > 1e-10 * np.maximum(np.abs(mean), 1e-290)))
-    if len(constant):
-        raise NoExponent(f"Column {constant[0]} is constant ({values[0, constant[0]]:g}). Leave it out.")
-    values, angles = circles(values)
-    notes += [f"{angles} columns are angles: their cosine and sine are used"] if angles else []
-    columns = (values - values.mean(axis=0)) / values.std(axis=0)
-    if columns.shape[1] > WIDEST:
-        notes.append(f"{WIDEST} principal components stand for {columns.shape[1]} columns")
-        directions = np.linalg.svd(columns, full_matrices=False)[2]
-        columns = columns @ directions[:WIDEST].T
-        columns /= columns.std()
-    return columns, tuple(notes)
-
-
-def cleaned(columns: Columns) -> tuple[Columns, float]:
-    """Columns after local projection, where it moves them by over 1 %, and by how much it did (root mean square)."""
-    period = embedding.mean_period(columns)
-    flow = period >= embedding.SAMPLED_FLOW
-    delay, _ = embedding.choose_delay(columns, flow, period)
-    plane, spacing = (3 if flow else 2), max(1, delay // denoise.COORDINATES)
-    length = denoise.window_length(columns.shape[1], flow)
-    moved = denoise.project(columns, plane, spacing, length)
-    noise = float(np.sqrt(np.square(moved - columns).mean()))
-    if noise <= NOISE:
-        return columns, noise
-    for _ in range(denoise.ROUNDS - 1):
-        moved = denoise.project(moved, plane, spacing, length)
-    noise = float(np.sqrt(np.square(moved - columns).mean()))
-    return (moved - moved.mean(axis=0)) / np.maximum(moved.std(axis=0), 1e-12), noise
 
 
 def growth(columns: Columns, found: Embedding, fit: Fit, seed: int) -> tuple[float, float, float]:
