@@ -14,9 +14,9 @@ SPACINGS, MORE = (4, 2, 1), (0, 1, 2)  # a delay over this many; values beyond t
 SKETCH, CENTRES, KEPT = 150, 400, 2  # centres of models that are compared, of those that are kept, and how many are
 PART = 4  # of a series that one state and its step may span: a quarter
 NARROWER = (0.6, 1.0)  # of a sketch's width: more centres stand closer
-ORBITS = 400
-ALIGNING, COUNTED = 5.0, 20.0  # Lyapunov times of an orbit that are not and that are counted
-FEWEST, MOST = 200, 2000  # steps that are counted
+ORBITS = 200
+FORGETTING, COUNTED = 30.0, 60.0  # Lyapunov times of an orbit that are not and that are counted
+FEWEST, MOST = 400, 4000  # steps that are counted
 PUSHED = 40  # steps along the series that are not counted
 BLOCKS = 12
 REACH = 1.3  # of the largest value of the series: an orbit beyond has left the attractor
@@ -43,24 +43,23 @@ class Run:
 
 
 def runs(columns: Columns, found: Embedding, local: float, doubt: float, seed: int) -> tuple[Run, ...]:
-    """The best models of a series, running freely; `local` is the exponent of its local maps and `doubt` its error.
+    """The best models of a series, up to the first that is believed.
 
-    Along the series all estimates share its accidents: ten thousand samples may be a hundred Lyapunov times, in which
+    `local` is the exponent of its local maps, `doubt` how far that may be wrong. Along the series all estimates share its accidents: ten thousand samples may be a hundred Lyapunov times, in which
     the true tangent vectors' own growth is off by a tenth. A model that is right goes on for as long as one likes.
     """
-    return tuple(run(columns, fitted, local, doubt, seed) for fitted in candidates(columns, found, seed))
+    tried: list[Run] = []
+    for fitted in candidates(columns, found, seed):
+        tried.append(run(columns, fitted, local, doubt, seed))
+        if not tried[-1].refused:
+            break
+    return tuple(tried)
 
 
-def interval(trusted: tuple[Run, ...]) -> tuple[float, float, float]:
-    """(exponent, low, high) of models that are believed: the best one's, and twice what it may be wrong by.
-
-    That is, in quadrature: the standard error over orbits, the difference to the model of seven tenths of the series,
-    and the spread over models.
-    """
-    best = trusted[0]
-    spread = float(np.std([r.free for r in trusted]))
-    half = 2 * math.hypot(best.free_error, best.free - best.partial, spread)
-    return best.free, best.free - half, best.free + half
+def interval(model: Run) -> tuple[float, float, float]:
+    """(exponent, low, high): twice the standard error over orbits and the change by three tenths more data."""
+    half = 2 * math.hypot(model.free_error, model.free - model.partial)
+    return model.free, model.free - half, model.free + half
 
 
 def candidates(columns: Columns, found: Embedding, seed: int) -> list[Fitted]:
@@ -109,16 +108,17 @@ def astray(free: np.ndarray, partial: np.ndarray, along: float, error: float) ->
 
 
 def freely(model: KernelModel, states: Points, local: float, seed: int) -> Float[np.ndarray, " orbits"]:
-    """Growth a sample of a tangent vector along each of 400 orbits from states of the series; NaN where one leaves it.
+    """Growth a sample of a tangent vector along each of 200 orbits from states of the series; NaN where one leaves it.
 
-    How long an orbit has to be, `local` says.
+    How long an orbit has to be, `local` says. At first a good model follows the series itself, and with it the series'
+    accidents: that part is not counted.
     """
     rng = np.random.default_rng(seed)
     z = states[rng.integers(len(states), size=ORBITS)]
     v, limit, total = rng.standard_normal(z.shape), REACH * np.abs(states).max(), np.zeros(ORBITS)
     per_step = max(local * model.spacing, 1e-12)
     steps = int(np.clip(COUNTED / per_step, FEWEST, MOST))
-    warm = int(steps * ALIGNING / COUNTED)
+    warm = int(steps * FORGETTING / COUNTED)
     for t in range(warm + steps):
         z, v = model.push(z, v)
         size = np.linalg.norm(v, axis=1)

@@ -87,8 +87,8 @@ def estimate(
     along = growth(clean, found, fit, seed)
     tell("smooth models")
     models = runs(clean, found, along[0], (along[2] - along[1]) / 2, seed) if along[1] > 0 else ()
-    trusted = tuple(m for m in models if not m.refused)
-    exponent, low, high = interval(trusted) if trusted else along
+    trusted = [m for m in models if not m.refused]
+    exponent, low, high = interval(trusted[0]) if trusted else along
     tell("divergence curves")
     horizon = follow(along[0], found, states)
     curves = (rosenstein(states, found.theiler, horizon, found.flow), kantz(states, found.theiler, horizon, found.flow))
