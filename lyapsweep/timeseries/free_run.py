@@ -45,8 +45,9 @@ class Run:
 def runs(columns: Columns, found: Embedding, local: float, doubt: float, seed: int) -> tuple[Run, ...]:
     """The best models of a series, up to the first that is believed.
 
-    `local` is the exponent of its local maps, `doubt` how far that may be wrong. Along the series all estimates share its accidents: ten thousand samples may be a hundred Lyapunov times, in which
-    the true tangent vectors' own growth is off by a tenth. A model that is right goes on for as long as one likes.
+    `local` is the exponent of its local maps, `doubt` how far that may be wrong. Along the series all estimates share
+    its accidents: ten thousand samples may be a hundred Lyapunov times, in which the true tangent vectors' own growth
+    is off by a tenth. A model that is right goes on for as long as one likes.
     """
     tried: list[Run] = []
     for fitted in candidates(columns, found, seed):
