@@ -62,7 +62,7 @@ def test_the_command_in_words_and_with_a_picture(henon_csv, tmp_path):
         "Rosenstein",
         "Kantz",
         "rank 1",
-        "a smooth model running freely",
+        "smooth model",
         "along the series",
     ):
         assert word in shown.output
