@@ -106,7 +106,7 @@ def test_a_system_is_measured_from_its_equations():
 @pytest.mark.parametrize(
     ("values", "arguments", "says"),
     [
-        (np.zeros((2000, 1)), [], "Column '0' is constant (0). Leave it out."),
+        (np.zeros((2000, 1)), [], "Column 'column 0' is constant (0). Leave it out."),
         (np.random.default_rng(0).standard_normal((100, 1)), [], "500 samples are needed"),
         (np.full((2000, 1), np.nan), [], "missing or infinite"),
         (np.random.default_rng(0).standard_normal((2000, 1)), ["--dt", "-1"], "dt > 0 must hold, but got -1.0"),
