@@ -83,7 +83,7 @@ def of_file(what: str, columns: str | None, dt: float | None, seed: int) -> tupl
     try:
         names, values, dt = without_clock(names, values, dt)
         with Console(stderr=True).status(what) as status:
-            found = estimate(values, seed, lambda stage: status.update(f"{what}: {stage}"))
+            found = estimate(values, seed, lambda stage: status.update(f"{what}: {stage}"), names)
     except NoExponent as error:
         raise Problem(f"{what}: {error}") from error
     return found, names, dt
@@ -120,8 +120,27 @@ def told(what: str, found: "Estimate", names: tuple[str, ...], dt: float) -> tup
     }
     test = found.test
     report["surrogates"] = {"error": test.error, "best": min(test.surrogates), "rank": test.rank, "p": test.p_value}
-    report |= {"noise": found.noise, "samples": found.samples}
+    report |= {"noise": found.noise, "samples": found.samples, **grounds(found, dt)}
     return report, lines
+
+
+def grounds(found: "Estimate", dt: float) -> dict[str, Any]:
+    """Which estimate is reported, and the others, per unit time."""
+    models = [
+        {
+            "spacing": m.fitted.model.spacing,
+            "values": m.fitted.model.values,
+            "centres": len(m.fitted.model.centres),
+            "error": m.fitted.error,
+            "horizon": m.fitted.horizon,
+            "free": m.free / dt if math.isfinite(m.free) else None,
+            "along": m.along / dt,
+            "refused": m.refused or None,
+        }
+        for m in found.models
+    ]
+    along = dict(zip(("value", "low", "high"), (e / dt for e in found.along)))
+    return {"from": "model" if found.model else "series", "along": along, "models": models}
 
 
 def slopes(line: Any, dt: float) -> dict[str, float]:
@@ -164,13 +183,32 @@ def basis(found: "Estimate", names: tuple[str, ...], dt: float) -> list[tuple[st
         ("delay", f"{e.delay}: {e.delay_reason}"),
         ("dimension", f"{e.dimension} a column: {e.dimension_reason}"),
         ("Theiler window", f"{e.theiler} samples (mean period {e.period:.1f})"),
-        ("from", f"tangent vectors under local maps of {order} order over {fit.ahead} samples"),
+        *origin(found, dt),
+        ("along the series", f"{per_time(*found.along, dt)}: local maps of {order} order over {fit.ahead} samples"),
     ]
     for curve, line in zip(found.curves, found.lines):
         text = "no straight stretch"
         if line is not None:
-            value, low, high = (show.number(s / dt) for s in (line.slope, line.low, line.high))
-            text = f"slope {value} per unit time, in [{low}, {high}], straight from {line.first} to {line.last} samples"
+            slope = per_time(line.slope, line.low, line.high, dt)
+            text = f"slope {slope}, straight from {line.first} to {line.last} samples"
         lines.append((f"{curve.name}'s curve", text))
     best = f"{test.error:.3g}, best of {len(test.surrogates)} surrogates {min(test.surrogates):.3g}"
     return [*lines, ("surrogates", f"prediction error {best}: rank {test.rank}, p = {test.p_value:.2g}")]
+
+
+def origin(found: "Estimate", dt: float) -> list[tuple[str, str]]:
+    """The estimate that is reported, and why this one."""
+    if found.model is None:
+        why = [("smooth model", f"not believed: {m.refused}") for m in found.models]
+        return [("from", "tangent vectors along the series"), *why]
+    fitted = found.model.fitted
+    m, steps = fitted.model, f"{fitted.model.values} values {fitted.model.spacing} samples apart"
+    text = (
+        f"{len(m.centres)} kernels of {steps}; {fitted.error:.1g} off on held-out states {fitted.horizon} samples ahead"
+    )
+    return [("from", "a smooth model running freely, beyond what the series visited"), ("smooth model", text)]
+
+
+def per_time(value: float, low: float, high: float, dt: float) -> str:
+    told = [show.number(e / dt) for e in (value, low, high)]
+    return f"{told[0]} per unit time, in [{told[1]}, {told[2]}]"

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from lyapsweep.timeseries import denoise, embedding
-from lyapsweep.timeseries.coordinates import NoExponent, circles
+from lyapsweep.timeseries import embedding
 from lyapsweep.timeseries.divergence import Curve, kantz, rosenstein
 from lyapsweep.timeseries.embedding import Columns, Embedding
+from lyapsweep.timeseries.free_run import Run, interval, runs
 from lyapsweep.timeseries.neighbours import Points
+from lyapsweep.timeseries.preparation import cleaned, prepared
 from lyapsweep.timeseries.region import Line, line
 from lyapsweep.timeseries.surrogates import SurrogateTest, surrogate_test
 from lyapsweep.timeseries.tangents import Fit, choose_fit, jacobians, tangent_growth
 
-FEWEST, MOST = 500, 50_000  # samples that are asked for, and that are used
-WIDEST = 6  # columns; of more, the leading principal components
-NOISE = 0.01  # standard deviations, above which a series is cleaned
+FEWEST_PERIODS = 20  # mean periods
 BLOCKS = 12  # of consecutive steps, the units of the bootstrap
 RESAMPLES = 2000
 MARGIN = 3.0  # nats, beyond those to the ceiling, that neighbours are followed
@@ -30,14 +29,18 @@ PREDICTED = 0.9  # of the best surrogate's error, that chaos stays below
 class Estimate:
     """lambda_max of a series with what it rests on; exponents in nats a sample.
 
-    `low` to `high` is a 95 % interval: bootstrap over blocks of the orbit, and the spread over neighbouring choices of
-    embedding and time step, in quadrature. `noise` is in standard deviations of the series. `against` are reasons not
-    to speak of chaos; `notes` what else a reader should know.
+    `exponent` in [`low`, `high`] is that of a smooth model running freely where one of `models` is to be believed,
+    else `along`: (exponent, low, high) of local maps along the series, the 95 % interval from a bootstrap over blocks
+    of the orbit and the spread over neighbouring choices of embedding and time step, in quadrature. `noise` is in
+    standard deviations of the series. `against` are reasons not to speak of chaos; `notes` what else a reader should
+    know.
     """
 
     exponent: float
     low: float
     high: float
+    along: tuple[float, float, float]
+    models: tuple[Run, ...]
     samples: int
     columns: int
     noise: float
@@ -54,79 +57,63 @@ class Estimate:
         return not self.against
 
     @property
+    def model(self) -> Run | None:
+        """The model whose exponent is reported; None where it is that of local maps."""
+        return next((m for m in self.models if not m.refused), None)
+
+    @property
     def predictability_time(self) -> float:
         """tau_pred = ln 2 / lambda_max in samples (Mikhaeil et al. 2022); NaN without evidence of chaos."""
         return math.log(2) / self.exponent if self.chaotic else math.nan
 
 
-def estimate(values: Columns, seed: int = 0, tell: Callable[[str], None] = lambda what: None) -> Estimate:
-    """lambda_max from the growth of tangent vectors under maps fitted to neighbours, beside two divergence curves.
+def estimate(
+    values: Columns, seed: int = 0, tell: Callable[[str], None] = lambda what: None, names: tuple[str, ...] = ()
+) -> Estimate:
+    """lambda_max of a smooth model that runs freely, else of maps fitted to neighbours, beside two divergence curves.
 
     `values` (time, columns) are equidistant in time; all columns together make the states. `seed` sets surrogates,
-    tangents and bootstraps; `tell` hears what is being done. Raises `NoExponent`.
+    tangents and bootstraps; `tell` hears what is being done; `names` are the columns', for messages. Raises
+    `NoExponent`.
     """
-    raw, notes = prepared(values)
+    names = names or tuple(str(c) for c in range(values.shape[-1]))
+    raw, notes = prepared(values, names)
     tell("embedding")
     clean, noise = cleaned(raw)
     found = embedding.choose(clean)
     states = found.states(clean)
     tell("tangent maps")
     fit = choose_fit(states, found.delay, found.theiler)
-    exponent, low, high = growth(clean, found, fit, seed)
+    along = growth(clean, found, fit, seed)
+    tell("smooth models")
+    models = runs(clean, found, along[0], (along[2] - along[1]) / 2, seed) if along[1] > 0 else ()
+    trusted = [m for m in models if not m.refused]
+    exponent, low, high = interval(trusted[0]) if trusted else along
     tell("divergence curves")
-    horizon = follow(exponent, found, states)
+    horizon = follow(along[0], found, states)
     curves = (rosenstein(states, found.theiler, horizon, found.flow), kantz(states, found.theiler, horizon, found.flow))
     lines = (line(curves[0], seed), line(curves[1], seed))
     tell("surrogates")
     test = surrogate_test(raw, found, seed)
-    against = (*doubts(test), *slow(low), *flat(curves[0], lines))
+    against = (*short(len(raw), found), *doubts(test), *slow(min(low, along[1])), *flat(curves[0], lines))
     notes = (*notes, *disagreements(curves, lines, exponent))
-    return Estimate(exponent, low, high, len(raw), raw.shape[1], noise, found, fit, curves, lines, test, against, notes)
-
-
-def prepared(values: Columns) -> tuple[Columns, tuple[str, ...]]:
-    """Standardised columns, no longer and no wider than what is used."""
-    if values.ndim != 2 or len(values) < FEWEST:
-        raise NoExponent(
-            f"{FEWEST} samples are needed to see neighbours part, but there are {len(values)}. Record longer."
-        )
-    if not np.isfinite(values).all():
-        row, column = np.argwhere(~np.isfinite(values))[0]
-        raise NoExponent(f"Values must be finite, but sample {row} of column {column} is not. Fill or leave out.")
-    notes: list[str] = []
-    if len(values) > MOST:
-        notes.append(f"the first {MOST} of {len(values)} samples are used")
-    values = values[:MOST]
-    mean, std = values.mean(axis=0), values.std(axis=0)
-    constant = np.flatnonzero(~(std > 1e-10 * np.maximum(np.abs(mean), 1e-290)))
-    if len(constant):
-        raise NoExponent(f"Column {constant[0]} is constant ({values[0, constant[0]]:g}). Leave it out.")
-    values, angles = circles(values)
-    notes += [f"{angles} columns are angles: their cosine and sine are used"] if angles else []
-    columns = (values - values.mean(axis=0)) / values.std(axis=0)
-    if columns.shape[1] > WIDEST:
-        notes.append(f"{WIDEST} principal components stand for {columns.shape[1]} columns")
-        directions = np.linalg.svd(columns, full_matrices=False)[2]
-        columns = columns @ directions[:WIDEST].T
-        columns /= columns.std()
-    return columns, tuple(notes)
-
-
-def cleaned(columns: Columns) -> tuple[Columns, float]:
-    """Columns after local projection, where it moves them by over 1 %, and by how much it did (root mean square)."""
-    period = embedding.mean_period(columns)
-    flow = period >= embedding.SAMPLED_FLOW
-    delay, _ = embedding.choose_delay(columns, flow, period)
-    plane, spacing = (3 if flow else 2), max(1, delay // denoise.COORDINATES)
-    length = denoise.window_length(columns.shape[1], flow)
-    moved = denoise.project(columns, plane, spacing, length)
-    noise = float(np.sqrt(np.square(moved - columns).mean()))
-    if noise <= NOISE:
-        return columns, noise
-    for _ in range(denoise.ROUNDS - 1):
-        moved = denoise.project(moved, plane, spacing, length)
-    noise = float(np.sqrt(np.square(moved - columns).mean()))
-    return (moved - moved.mean(axis=0)) / np.maximum(moved.std(axis=0), 1e-12), noise
+    return Estimate(
+        exponent,
+        low,
+        high,
+        along,
+        models,
+        len(raw),
+        raw.shape[1],
+        noise,
+        found,
+        fit,
+        curves,
+        lines,
+        test,
+        against,
+        notes,
+    )
 
 
 def growth(columns: Columns, found: Embedding, fit: Fit, seed: int) -> tuple[float, float, float]:
@@ -156,6 +143,17 @@ def follow(exponent: float, found: Embedding, states: Points) -> int:
     start = rosenstein(states, found.theiler, 0, found.flow)
     wanted = (start.ceiling - start.mean[0] + MARGIN) / exponent if exponent > 0 else math.inf
     return int(np.clip(wanted, max(8, 2 * found.period), max(8, len(states) // 8)))
+
+
+def short(samples: int, found: Embedding) -> tuple[str, ...]:
+    """Neighbours have to come from many visits to the same place."""
+    periods = samples / found.period
+    if periods >= FEWEST_PERIODS:
+        return ()
+    return (
+        f"the series is too short: it holds {periods:.0f} mean periods of {found.period:.0f} samples, and "
+        f"{FEWEST_PERIODS} are needed. Record longer, or sample less often",
+    )
 
 
 def doubts(test: SurrogateTest) -> tuple[str, ...]:
