@@ -118,7 +118,7 @@ def test_the_tutorial_is_true_word_for_word(tmp_path):
         done = subprocess.run(command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         said += done.stdout
-    for promised in ("tau_pred            26.1 samples", "sweep intervals 7 to 52", "floor 2.221, saturation 12.46"):
+    for promised in ("tau_pred            25.6 samples", "sweep intervals 6 to 51", "floor 2.221, saturation 12.46"):
         assert promised in said
     assert (tmp_path / "results/my/atlas.html").is_file()
 

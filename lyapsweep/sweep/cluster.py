@@ -56,8 +56,9 @@ def cluster(address: str | None, jobs: int | None) -> Iterator[None]:
             ray.init(address=address, runtime_env={"env_vars": SWITCHES}, **quiet)
         else:
             ray.init(address="local", num_cpus=jobs, object_store_memory=OBJECT_STORE, **quiet)
-    except (ConnectionError, ValueError, RuntimeError) as error:
-        raise SweepError(f"Ray cannot be reached at {address or 'this machine'}: {error}") from error
+    except Exception as error:  # Ray says "timed out during startup" with a bare one
+        where = f"cannot be reached at {address}" if address else "did not start (a busy machine may need a second try)"
+        raise SweepError(f"Ray {where}: {error}") from error
     if threading.current_thread() is threading.main_thread():
         for number, handler in heard.items():  # Ray puts its own in their place, which abort this process
             signal.signal(number, handler)
