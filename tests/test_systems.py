@@ -249,9 +249,7 @@ def test_unknown_names_meet_their_nearest_neighbour():
 
 def test_the_time_of_a_step_may_stand_among_the_parameters_but_once():
     assert build("lorenz63", **{"dt": 0.02, "rho": 38.0}).dt == build("lorenz63", 0.02, rho=38.0).dt == 0.02
-    with pytest.raises(
-        ValueError, match=r"lorenz63: one dt is wanted, but got 0\.01 and, among the parameters, 0\.02"
-    ):
+    with pytest.raises(ValueError, match=r"lorenz63: one dt is wanted, but got 0\.01 and, among the parameters, 0\.02"):
         build("lorenz63", 0.01, **{"dt": 0.02})
 
 

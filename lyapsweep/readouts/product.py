@@ -23,12 +23,19 @@ class Product(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
         ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> Any:
         z, B = ctx.saved_tensors
         of_z, of_B = ctx.needs_input_grad
         return torch.bmm(g, B) if of_z else None, torch.bmm(g.mT, z) if of_B else None
+
+    @staticmethod
+    def jvp(ctx: Any, dz: Tensor | None, dB: Tensor | None) -> Tensor:
+        z, B = ctx.saved_tensors
+        moved = [torch.bmm(b, a.mT).mT for a, b in ((dz, B), (z, dB)) if a is not None and b is not None]
+        return sum(moved[1:], moved[0])
 
 
 def observed(
