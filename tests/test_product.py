@@ -5,9 +5,9 @@ import torch
 from lyapsweep.readouts.product import observed
 
 
-def given() -> tuple[torch.Tensor, torch.Tensor]:
+def given() -> tuple[torch.Tensor, ...]:
     generator = torch.Generator().manual_seed(0)
-    return (torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in ((2, 7, 5), (2, 3, 5)))
+    return tuple(torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in ((2, 7, 5), (2, 3, 5)))
 
 
 def plain(z: torch.Tensor, B: torch.Tensor) -> torch.Tensor:
