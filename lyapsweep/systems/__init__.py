@@ -49,15 +49,15 @@ def names() -> list[str]:
     return [*SYSTEMS, *sorted(name for name, entry in table().items() if not entry["delay"])]
 
 
-def build(name: str, dt: float | None = None, /, **parameters: Any) -> AbstractSystem:
+def build(name: str, step: float | None = None, **parameters: Any) -> AbstractSystem:
     """The system of that name, or else the flow of dysts: `build("lorenz63", rho=38.0)`, `build("Halvorsen")`.
 
-    `dt` is the time of one step of a flow, the system's own where None; it may stand among the parameters as well.
+    `step` is the time of one step of a flow, the system's own where None; it may stand among the parameters, as `dt`.
     Raises `UnknownName` where nothing has that name or the system has no such parameter, `UnusableFlow` where dysts has
     it and it cannot be stepped, ValueError where a parameter is no number or two steps are given.
     """
-    if dt is not None and parameters.setdefault("dt", dt) != dt:
-        raise ValueError(f"{name}: one dt is wanted, but got {dt} and, among the parameters, {parameters['dt']}.")
+    if step is not None and parameters.setdefault("dt", step) != step:
+        raise ValueError(f"{name}: one dt is wanted, but got {step} and, among the parameters, {parameters['dt']}.")
     if name in SYSTEMS:
         SYSTEMS.check(name, parameters)
         for knob, value in parameters.items():
