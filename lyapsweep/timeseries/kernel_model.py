@@ -78,7 +78,7 @@ def features(states: States, centres: Points, width: float) -> Float[np.ndarray,
     return np.concatenate([np.ones((len(states), 1)), states, gaussian(states, centres, width)], axis=1)
 
 
-def spread_out(states: Points, count: int, rng: np.random.Generator) -> Points:
+def spread_out(states: Points, count: int, rng: np.random.Generator) -> Float[np.ndarray, "centres dimensions"]:
     """`count` states, each the farthest from those before it: rare places get their share of centres."""
     crowd = states[rng.choice(len(states), min(len(states), CROWD * count), replace=False)]
     chosen, gap = [0], np.square(crowd - crowd[0]).sum(1)
