@@ -9,10 +9,11 @@ from functools import partial
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
+from torch.nn.functional import cross_entropy, mse_loss
 
 from lyapsweep.datasets.task import Part, Task
 from lyapsweep.forcing import Schedule
-from lyapsweep.rollout import Network, Strengths, across_time, driven, forced
+from lyapsweep.rollout import Network, Strengths, across_time, driven, forced, segmented, shared_cuts
 from lyapsweep.windows import Windows, cut, driving, starts
 
 CHUNK = 256  # updates whose windows are drawn at a time
@@ -73,9 +74,12 @@ class ForcedWindows:
         pieces: Sequence[int] = (),
         inputs: Float[Tensor, "samples inputs"] | None = None,
     ):
-        self.network, self.schedule, self.series, self.inputs = network, schedule, series, inputs
+        self.network, self.schedule, self.inputs = network, schedule, inputs
+        self.series = series.contiguous()  # a row that lies together is cut out in a tenth of the time
         draw = partial(starts, windows, pieces or len(series), CHUNK)
         self.draws = Draws(draw, generators, series.device)
+        fixed = schedule.truncations is None and schedule.fixed is not None
+        self.cuts = shared_cuts(network.readout, schedule.fixed) if fixed else None  # looked for once
 
     def loss(self, step: int) -> Float[Tensor, " population"]:
         """To be asked once for each update, in order."""
@@ -83,8 +87,11 @@ class ForcedWindows:
         first, length = self.draws.at(step), self.schedule.length
         x, s = cut(self.series, first, length), driving(self.inputs, first, length)
         self.schedule.adapt(step, cell, partial(across_time, readout.back, x[:-1]), s)
-        predicted = forced(cell, readout, x, *self.schedule.at(step), s)
-        return (predicted - x[1:]).square().mean(dim=(0, 2, 3))
+        if self.cuts is None:
+            predicted = forced(cell, readout, x, *self.schedule.at(step), s)
+        else:
+            predicted = segmented(cell, readout, x, self.cuts, s)
+        return mse_loss(predicted, x[1:], reduction="none").mean(dim=(0, 2, 3))
 
     def strengths(self, step: int) -> Strengths:
         """That a network is evaluated under after so many updates."""
@@ -199,8 +206,8 @@ def window_losses(
 def answer_losses(task: Task, answers: Tensor, targets: Tensor) -> Float[Tensor, "*time population windows"]:
     """The loss of every answer."""
     if not task.classes:
-        return (answers - targets).square().mean(dim=-1)
-    flat = torch.nn.functional.cross_entropy(answers.flatten(0, -2), targets.flatten(), reduction="none")
+        return mse_loss(answers, targets, reduction="none").mean(dim=-1)
+    flat = cross_entropy(answers.flatten(0, -2), targets.flatten(), reduction="none")
     return flat.view(targets.shape)
 
 

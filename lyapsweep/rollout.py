@@ -92,10 +92,11 @@ def segmented(
     """The same where the whole state is replaced at `cuts`: the chain breaks there, so the pieces run side by side."""
     steps, population, batch, _ = (len(x) - 1, *x.shape[1:])
     lengths = [after - before for before, after in zip(cuts, [*cuts[1:], steps])]
-    z = across_time(readout.back, x[cuts]).transpose(0, 1).flatten(1, 2)
+    even = steps == len(cuts) * max(lengths)
+    z = across_time(readout.back, x[: steps : lengths[0]] if even else x[cuts]).transpose(0, 1).flatten(1, 2)
     s = None if inputs is None else beside(inputs, cuts, max(lengths))
     seen = across_time(readout, visible(cell, z, max(lengths), s)).unflatten(2, (len(cuts), batch))
-    if steps == len(cuts) * lengths[0]:
+    if even:
         return seen.permute(2, 0, 1, 3, 4).reshape(steps, population, batch, -1)
     order = [j * len(cuts) + i for i, length in enumerate(lengths) for j in range(length)]
     return seen.transpose(1, 2).flatten(0, 1)[order]

@@ -14,10 +14,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lyapsweep.config import Config, Lyapunov, Training
+from lyapsweep.optimizers import OPTIMIZERS
 from lyapsweep.regularisation import Penalty
 from lyapsweep.rollout import Network, Strengths
 
-OPTIMIZERS = {"adam": torch.optim.Adam, "radam": torch.optim.RAdam, "sgd": torch.optim.SGD}
 State = Mapping[str, Tensor]
 """What moves, by its name: the population leads in every tensor but those without axes, which all members share."""
 
@@ -74,23 +74,21 @@ def train(
     """
     plan, told = plans[0], -1
     descent = Descent(network, objective, plan)
-    theta, weights = descent.theta, descent.weights
-    (rate, decay), pace, shorten = rates(plans, theta), paces(network, weights), Clip(plans, theta)
+    weights, shorten, rate = descent.weights, Clip(plans, descent.theta), Rates(plans, network, descent.weights)
     if state:
         told = descent.restore(state)
     for step in range(descent.step, plan.steps + 1):
         descent.step = step
         if step in plan.reports and step > told:
             yield descent.progress()
-        if step == plan.steps or not descent.alive.any():
+        if step == plan.steps or not descent.left:
             break
         loss = objective.loss(step)
         gradient = collect(loss if penalty is None else loss + penalty(), weights)
         norm = gradient.norm(dim=1)
         descent.note(loss.detach(), norm)
-        now = (rate * decay**step)[:, None] * pace
-        move(theta, descent.optimizer, shorten(gradient, norm), descent.alive, now)
-    if not descent.alive.any():
+        descent.move(shorten(gradient, norm), rate(step))
+    if not descent.left:
         yield descent.progress()
 
 
@@ -100,10 +98,15 @@ class Descent:
     def __init__(self, network: Network, objective: Objective, plan: Training):
         self.objective, self.step = objective, 0
         self.theta, self.weights = flatten(network)
-        self.optimizer = OPTIMIZERS[plan.optimizer]([self.theta], lr=1.0)
+        self.optimizer = OPTIMIZERS[plan.optimizer](self.theta)
         self.losses, self.norms = (self.theta.new_full((plan.steps, len(self.theta)), torch.nan) for _ in range(2))
         self.alive = torch.ones(len(self.theta), dtype=torch.bool, device=self.theta.device)
         self.died_at: list[int | None] = [None] * len(self.theta)
+
+    @property
+    def left(self) -> int:
+        """How many members are alive."""
+        return self.died_at.count(None)
 
     def progress(self) -> Progress:
         strengths, curves = self.objective.strengths(self.step), (self.losses[: self.step], self.norms[: self.step])
@@ -112,34 +115,41 @@ class Descent:
     def note(self, loss: Float[Tensor, " population"], norm: Float[Tensor, " population"]) -> None:
         """Loss and gradient norm of this update; a member where one of them is not finite has ended."""
         self.losses[self.step], self.norms[self.step] = loss, norm
-        fine = loss.isfinite() & norm.isfinite()
-        if not fine[self.alive].all():
-            self.died_at = [d if d is not None or fine[p] else self.step for p, d in enumerate(self.died_at)]
-        self.alive = self.alive & fine
+        alive = self.alive & (loss + norm < torch.inf)  # neither is negative: what is not finite stays so in the sum
+        if not torch.equal(alive, self.alive):
+            for p in (self.alive & ~alive).nonzero().flatten().tolist():
+                self.died_at[p] = self.step
+            self.alive = alive
+
+    @torch.no_grad()
+    def move(self, gradient: Tensor, rate: Tensor) -> None:
+        """One update at each weight's own rate; members that are not alive stay put."""
+        if self.left < len(self.died_at):
+            gradient, rate = (torch.where(self.alive[:, None], v, 0.0) for v in (gradient, rate))
+        self.theta.addcmul_(self.optimizer(gradient), rate)
 
     def state(self) -> State:
         died_at = [-1 if d is None else d for d in self.died_at]
-        moments = self.optimizer.state[self.theta]
         return {
             "step": torch.tensor(self.step),
             "theta": self.theta.detach(),
             "losses": self.losses[: self.step].T,
             "gradient_norms": self.norms[: self.step].T,
             "died_at": torch.tensor(died_at),
-            **{f"optimizer/{name}": value for name, value in moments.items() if isinstance(value, Tensor)},
+            **{f"optimizer/{name}": value for name, value in self.optimizer.state.items()},
             **{f"objective/{name}": value for name, value in self.objective.state().items()},
         }
 
     def restore(self, state: State) -> int:
         """Take a state back; its step."""
         self.step = int(state["step"])
-        self.theta.data.copy_(state["theta"])  # in place: the network's parameters are views of it
+        self.theta.copy_(state["theta"])  # in place: the network's parameters are views of it
         for curve, name in ((self.losses, "losses"), (self.norms, "gradient_norms")):
             curve[: self.step] = state[name].T
         self.died_at = [None if d < 0 else d for d in state["died_at"].tolist()]
         self.alive = (state["died_at"] < 0).to(self.theta.device)
-        moments = part(state, "optimizer/").items()  # a count of updates has no axes, and stays where it is
-        self.optimizer.state[self.theta] = {k: v.to(self.theta.device) if v.dim() else v for k, v in moments}
+        for name, value in self.optimizer.state.items():
+            value.copy_(state[f"optimizer/{name}"])
         self.objective.restore(part(state, "objective/"))
         return self.step
 
@@ -148,41 +158,37 @@ def part(state: State, prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
-def flatten(network: Network) -> tuple[nn.Parameter, list[nn.Parameter]]:
+def flatten(network: Network) -> tuple[Tensor, list[nn.Parameter]]:
     """All weights of a member in one row (population, weights); the network's own parameters become views of it."""
     weights = [w for w in network.parameters() if w.numel()]
-    theta = nn.Parameter(torch.cat([w.detach().flatten(1) for w in weights], dim=1))
-    for w, part in zip(weights, theta.detach().split([w[0].numel() for w in weights], dim=1)):
+    theta = torch.cat([w.detach().flatten(1) for w in weights], dim=1)
+    for w, part in zip(weights, theta.split([w[0].numel() for w in weights], dim=1)):
         w.data = part.unflatten(1, w.shape[1:])
     return theta, weights
 
 
 def collect(loss: Float[Tensor, " population"], weights: list[nn.Parameter]) -> Float[Tensor, "population weights"]:
     """d loss_p / d theta_p for every member: they share no weight, so one backward pass of the sum serves all."""
-    gradients = torch.autograd.grad(loss.sum(), weights, allow_unused=True)
+    gradients = torch.autograd.grad(loss, weights, torch.ones_like(loss), allow_unused=True)
     parts = [torch.zeros_like(w) if g is None else g for g, w in zip(gradients, weights)]
     return torch.cat([g.flatten(1) for g in parts], dim=1)
 
 
-@torch.no_grad()
-def move(theta: nn.Parameter, optimizer, gradient: Tensor, alive: Tensor, rate: Tensor) -> None:
-    """One update with unit learning rate, scaled to each weight's own rate; members that are not alive stay put."""
-    before = theta.detach().clone()
-    theta.grad = torch.where(alive[:, None], gradient, 0.0)
-    optimizer.step()
-    theta.copy_(torch.where(alive[:, None], before + rate * (theta - before), before))
+class Rates:
+    """Each weight's rate at an update: lr (lr_end / lr)^(step / steps) of its member, times what the cell says of it.
 
+    What the cell says is `AbstractCell.rates`, else 1.
+    """
 
-def rates(plans: Sequence[Training], theta: Tensor) -> tuple[Tensor, Tensor]:
-    """Each member's first rate, and its factor per update (lr_end / lr)^(1 / steps)."""
-    rate = theta.new_tensor([p.lr for p in plans])
-    return rate, theta.new_tensor([((p.lr_end or p.lr) / p.lr) ** (1 / max(p.steps, 1)) for p in plans])
+    def __init__(self, plans: Sequence[Training], network: Network, weights: list[nn.Parameter]):
+        said = {id(getattr(network.cell, name)): rate for name, rate in network.cell.rates.items()}
+        paces = torch.cat([torch.full_like(w, said.get(id(w), 1.0)).detach().flatten(1) for w in weights], dim=1)
+        self.first = paces.new_tensor([p.lr for p in plans])[:, None] * paces
+        factors = [((p.lr_end or p.lr) / p.lr) ** (1 / max(p.steps, 1)) for p in plans]
+        self.decay = None if set(factors) == {1.0} else paces.new_tensor(factors)[:, None]
 
-
-def paces(network: Network, weights: list[nn.Parameter]) -> Float[Tensor, "population weights"]:
-    """Each weight's rate relative to its member's: what the cell says (`AbstractCell.rates`), else 1."""
-    said = {id(getattr(network.cell, name)): rate for name, rate in network.cell.rates.items()}
-    return torch.cat([torch.full_like(w, said.get(id(w), 1.0)).detach().flatten(1) for w in weights], dim=1)
+    def __call__(self, step: int) -> Float[Tensor, "population weights"]:
+        return self.first if self.decay is None else self.first * self.decay**step
 
 
 class Clip:
@@ -193,8 +199,9 @@ class Clip:
         self.norm, self.size = (
             theta.new_tensor([float("inf") if c is None else c for c in limits])[:, None] for limits in (norms, sizes)
         )
-        self.by_value = any(c is not None for c in sizes)
+        self.by_norm, self.by_value = (any(c is not None for c in limits) for limits in (norms, sizes))
 
     def __call__(self, gradient: Float[Tensor, "population weights"], norm: Float[Tensor, " population"]) -> Tensor:
-        gradient = gradient * (self.norm / norm.clamp(min=1e-30)[:, None]).clamp(max=1)
+        if self.by_norm:
+            gradient = gradient * (self.norm / norm.clamp(min=1e-30)[:, None]).clamp(max=1)
         return torch.clamp(gradient, -self.size, self.size) if self.by_value else gradient
