@@ -12,8 +12,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
 from lyapsweep.datasets.task import Part, Task
-from lyapsweep.forcing import Schedule
-from lyapsweep.rollout import Network, Strengths, across_time, driven, forced, segmented, shared_cuts
+from lyapsweep.forcing import Plan, Schedule
+from lyapsweep.rollout import Network, Segments, Strengths, across_time, driven, segmented_error, shared_cuts, stepwise
 from lyapsweep.windows import Windows, cut, driving, starts
 
 CHUNK = 256  # updates whose windows are drawn at a time
@@ -78,8 +78,7 @@ class ForcedWindows:
         self.series = series.contiguous()  # a row that lies together is cut out in a tenth of the time
         draw = partial(starts, windows, pieces or len(series), CHUNK)
         self.draws = Draws(draw, generators, series.device)
-        fixed = schedule.truncations is None and schedule.fixed is not None
-        self.cuts = shared_cuts(network.readout, schedule.fixed) if fixed else None  # looked for once
+        self.pieces = None if schedule.fixed is None else self.fall_apart(schedule.at(0))
 
     def loss(self, step: int) -> Float[Tensor, " population"]:
         """To be asked once for each update, in order."""
@@ -87,11 +86,16 @@ class ForcedWindows:
         first, length = self.draws.at(step), self.schedule.length
         x, s = cut(self.series, first, length), driving(self.inputs, first, length)
         self.schedule.adapt(step, cell, partial(across_time, readout.back, x[:-1]), s)
-        if self.cuts is None:
-            predicted = forced(cell, readout, x, *self.schedule.at(step), s)
-        else:
-            predicted = segmented(cell, readout, x, self.cuts, s)
-        return mse_loss(predicted, x[1:], reduction="none").mean(dim=(0, 2, 3))
+        plan = self.schedule.at(step)
+        pieces = self.pieces or self.fall_apart(plan)
+        if pieces is not None:
+            return segmented_error(cell, readout, x, pieces, s)
+        return (stepwise(cell, readout, x, *plan, s) - x[1:]).square().mean(dim=(0, 2, 3))
+
+    def fall_apart(self, plan: Plan) -> Segments | None:
+        """The pieces of windows under a plan, None where there are none."""
+        cuts = shared_cuts(self.network.readout, plan.strengths) if plan.truncations is None else None
+        return None if cuts is None else Segments.of(cuts, self.schedule.length, self.series.device)
 
     def strengths(self, step: int) -> Strengths:
         """That a network is evaluated under after so many updates."""

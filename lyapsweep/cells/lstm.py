@@ -50,10 +50,11 @@ class Lstm(AbstractFusedCell):
         if inputs is None:  # it insists on some
             inputs, U = z.new_zeros(steps, *z.shape[:2], 1), z.new_zeros(len(z), 4 * self.units, 1)
         (h, c), given = z.unsqueeze(1).split(self.units, dim=-1), inputs.expand(-1, len(z), -1, -1).transpose(0, 1)
-        none = torch.zeros_like(self.b[0])  # it insists on two biases
+        none = z.new_zeros(4 * self.units)  # it insists on two biases
+        apart = Tensor.unbind if len(z) > 1 else lambda v: (v.squeeze(0),)
         members = [
             torch.lstm(x, (h, c), (by_x, by_h, b, none), True, 1, 0.0, True, False, False)[0]
-            for x, h, c, by_x, by_h, b in zip(*(v.unbind() for v in (given, h, c, U, self.W, self.b)))
+            for x, h, c, by_x, by_h, b in zip(*(apart(v) for v in (given, h, c, U, self.W, self.b)))
         ]
         side_by_side = torch.stack(members) if len(members) > 1 else members[0].unsqueeze(0)
         return side_by_side.transpose(0, 1)  # in memory as a read-out wants it: a member's steps after one another

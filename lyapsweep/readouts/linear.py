@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import pad
 
 from lyapsweep.inits import bounded
-from lyapsweep.readouts.product import observed
+from lyapsweep.readouts.product import observed, squared_error
 from lyapsweep.readouts.readout import AbstractReadout
 
 
@@ -28,6 +28,9 @@ class Linear(AbstractReadout):
 
     def forward(self, z: Tensor) -> Tensor:
         return observed(z[..., : self.units], self.B)
+
+    def squared_error(self, z: Tensor, x: Tensor, within: Tensor | None = None) -> Tensor:
+        return squared_error(z[..., : self.units], self.B, x, within)
 
     def back(self, x: Tensor) -> Tensor:
         return pad(x @ torch.linalg.pinv(self.B).mT, (0, self.state - self.units))

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Generator, Tensor, nn
 
 
@@ -29,6 +29,16 @@ class AbstractReadout(nn.Module):
     @abstractmethod
     def forward(self, z: Float[Tensor, "population rows state"]) -> Float[Tensor, "population rows features"]:
         """The observation of each state."""
+
+    def squared_error(
+        self,
+        z: Float[Tensor, "population rows units"],
+        x: Float[Tensor, "population features rows"],
+        within: Bool[Tensor, " rows"] | None = None,
+    ) -> Float[Tensor, " population"]:
+        """The mean of (x_hat - x)^2 over features and those rows that are `within`, or all."""
+        rows = slice(None) if within is None else within
+        return (self(z)[:, rows] - x.mT[:, rows]).square().mean(dim=(1, 2))
 
     @abstractmethod
     def back(self, x: Float[Tensor, "population rows features"]) -> Float[Tensor, "population rows state"]:
