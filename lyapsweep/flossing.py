@@ -16,6 +16,7 @@ from torch import Tensor
 from lyapsweep.cells import AbstractCell
 from lyapsweep.dynamics.frames import orthonormalise
 from lyapsweep.maps import States, Tangents
+from lyapsweep.optimizers import Adam
 
 ALIGNING = 0.3  # of an orbit's length: state and frame settle before exponents count (16 of 55 in the published code)
 
@@ -67,7 +68,7 @@ def floss(cell: AbstractCell, plans: Sequence[Flossing]) -> Float[Tensor, "updat
     double = copy.deepcopy(cell).double().requires_grad_(True)
     refuse_low_rank(double, plan)
     weights = [w for w in double.parameters() if w.numel()]
-    optimizer, generator = torch.optim.Adam(weights, lr=1.0), torch.Generator().manual_seed(plan.seed)
+    optimizers, generator = [Adam(w) for w in weights], torch.Generator().manual_seed(plan.seed)
     target, rate, clip = (weights[0].new_tensor([getattr(p, name) for p in plans]) for name in ("target", "lr", "clip"))
     alive, losses = torch.ones_like(target, dtype=torch.bool), []
     for _ in range(plan.steps):
@@ -76,9 +77,10 @@ def floss(cell: AbstractCell, plans: Sequence[Flossing]) -> Float[Tensor, "updat
         gradients = torch.autograd.grad(loss.sum(), weights, allow_unused=True, materialize_grads=True)
         norm = torch.cat([g.flatten(1) for g in gradients], dim=1).norm(dim=1)
         alive = alive & loss.isfinite() & norm.isfinite()
-        for w, g in zip(weights, gradients):
-            w.grad = torch.where(along(alive, g), g * along((clip / norm).clamp(max=1), g), 0.0)
-        move(optimizer, weights, torch.where(alive, rate, 0.0))
+        with torch.no_grad():
+            for w, g, adam in zip(weights, gradients, optimizers):
+                g = torch.where(along(alive, g), g * along((clip / norm).clamp(max=1), g), 0.0)
+                w.addcmul_(adam(g), along(torch.where(alive, rate, 0.0), w))
         losses.append(loss.detach())
     with torch.no_grad():
         for mine, moved in zip(cell.parameters(), double.parameters()):
@@ -121,12 +123,3 @@ def refuse_low_rank(cell: AbstractCell, plan: Flossing) -> None:
 def along(values: Tensor, like: Tensor) -> Tensor:
     """One value a member, shaped so that it meets a weight of any shape."""
     return values.reshape(-1, *[1] * (like.dim() - 1))
-
-
-@torch.no_grad()
-def move(optimizer: torch.optim.Optimizer, weights: Sequence[Tensor], rate: Float[Tensor, " population"]) -> None:
-    """One update with unit learning rate, scaled to each member's own."""
-    before = [w.detach().clone() for w in weights]
-    optimizer.step()
-    for w, b in zip(weights, before):
-        w.copy_(torch.where(along(rate, w) > 0, b + along(rate, w) * (w - b), b))

@@ -13,8 +13,8 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 from lyapsweep.datasets.task import Part, Task
 from lyapsweep.forcing import Plan, Schedule
-from lyapsweep.rollout import Network, Segments, Strengths, across_time, driven, segmented_error, shared_cuts, stepwise
-from lyapsweep.windows import Windows, cut, driving, starts
+from lyapsweep.rollout import Network, Strengths, across_time, driven, shared_cuts, stepwise, unforced_error
+from lyapsweep.windows import Segments, Windows, cut, driving, starts
 
 CHUNK = 256  # updates whose windows are drawn at a time
 
@@ -57,6 +57,14 @@ def move_to(generators: Sequence[torch.Generator], positions: UInt8[Tensor, "pop
         generator.set_state(position.clone())  # of a view torch reads the wrong memory
 
 
+def prolonged(series: Float[Tensor, "samples columns"], steps: int) -> Float[Tensor, "more columns"]:
+    """The series, its last row again at every one of `steps` more: what runs on beyond its end, and does not count.
+
+    Rows lie together in memory: they are cut out in a tenth of the time.
+    """
+    return torch.cat((series, series[-1:].expand(steps, -1))).contiguous()
+
+
 class ForcedWindows:
     """Windows of a series under a forcing's schedule: L = mean over steps, windows and features of (x_hat - x)^2.
 
@@ -74,28 +82,40 @@ class ForcedWindows:
         pieces: Sequence[int] = (),
         inputs: Float[Tensor, "samples inputs"] | None = None,
     ):
-        self.network, self.schedule, self.inputs = network, schedule, inputs
-        self.series = series.contiguous()  # a row that lies together is cut out in a tenth of the time
+        self.network, self.schedule, self.windows = network, schedule, windows
+        self.series = prolonged(series, windows.steps)
+        self.inputs = None if inputs is None else prolonged(inputs, windows.steps)
         draw = partial(starts, windows, pieces or len(series), CHUNK)
         self.draws = Draws(draw, generators, series.device)
-        self.pieces = None if schedule.fixed is None else self.fall_apart(schedule.at(0))
+        self.fixed = None if schedule.fixed is None else self.segments(schedule.at(0))
 
     def loss(self, step: int) -> Float[Tensor, " population"]:
         """To be asked once for each update, in order."""
         cell, readout = self.network.cell, self.network.readout
-        first, length = self.draws.at(step), self.schedule.length
-        x, s = cut(self.series, first, length), driving(self.inputs, first, length)
+        first = self.draws.at(step)
+        if self.fixed is not None:
+            return self.segmentwise(self.fixed, first)
+        x, s = self.cut(first, self.windows.steps)
         self.schedule.adapt(step, cell, partial(across_time, readout.back, x[:-1]), s)
         plan = self.schedule.at(step)
-        pieces = self.pieces or self.fall_apart(plan)
-        if pieces is not None:
-            return segmented_error(cell, readout, x, pieces, s)
+        segments = self.segments(plan)
+        if segments is not None:
+            return self.segmentwise(segments, first)
         return (stepwise(cell, readout, x, *plan, s) - x[1:]).square().mean(dim=(0, 2, 3))
 
-    def fall_apart(self, plan: Plan) -> Segments | None:
-        """The pieces of windows under a plan, None where there are none."""
+    def cut(self, first: Int[Tensor, "population batch"], length: int) -> tuple[Tensor, Tensor | None]:
+        """The windows that begin at `first`, and what drives them."""
+        return cut(self.series, first, length), driving(self.inputs, first, length)
+
+    def segments(self, plan: Plan) -> Segments | None:
+        """What windows fall into under a plan, None where they do not."""
         cuts = shared_cuts(self.network.readout, plan.strengths) if plan.truncations is None else None
-        return None if cuts is None else Segments.of(cuts, self.schedule.length, self.series.device)
+        return None if cuts is None else Segments.of(cuts, self.windows, self.series.device)
+
+    def segmentwise(self, segments: Segments, first: Int[Tensor, "population batch"]) -> Float[Tensor, " population"]:
+        """The loss of windows that fall into segments."""
+        cell, readout = self.network.cell, self.network.readout
+        return unforced_error(cell, readout, *self.cut(segments.first(first), segments.length), segments.counted)
 
     def strengths(self, step: int) -> Strengths:
         """That a network is evaluated under after so many updates."""

@@ -6,10 +6,8 @@ compared with x_{t+1}. Where inputs (time, population, batch, inputs) drive the 
 from z_t to z_{t+1}: s_{t+1} of the series (`windows.driving`).
 """
 
-from typing import NamedTuple
-
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lyapsweep.cells import AbstractCell
@@ -47,7 +45,7 @@ def forced(
     cuts = shared_cuts(readout, a) if truncations is None else None
     if cuts is None:
         return stepwise(cell, readout, x, a, truncations, inputs)
-    return segmented(cell, readout, x, Segments.of(cuts, len(a), x.device), inputs)
+    return segmented(cell, readout, x, cuts, inputs)
 
 
 def stepwise(
@@ -88,51 +86,40 @@ def onward(
     return unroll(cell, z, end - t) if inputs is None else drive(cell, z, inputs[t:end])
 
 
-class Segments(NamedTuple):
-    """What windows fall into where the whole state is replaced at `cuts`: the chain breaks there, pieces are apart.
-
-    They run side by side, all for as long as the longest; `within` says which of these steps belong to a piece (None:
-    all of them), `moments` what observation each begins at, of those that do not the last.
-    """
-
-    cuts: Int[Tensor, " pieces"]
-    moments: Int[Tensor, "length pieces"]
-    within: Bool[Tensor, "length pieces"] | None
-
-    @classmethod
-    def of(cls, cuts: list[int], steps: int, device: torch.device) -> "Segments":
-        begin, end = (torch.tensor(at, device=device) for at in (cuts, [*cuts[1:], steps]))
-        moments = begin + torch.arange(int((end - begin).max()), device=device)[:, None]
-        within = moments < end
-        return cls(begin, moments.clamp(max=steps - 1), None if within.all() else within)
-
-
 def segmented(
-    cell: AbstractCell, readout: AbstractReadout, x: Observations, pieces: Segments, inputs: Driving | None = None
+    cell: AbstractCell, readout: AbstractReadout, x: Observations, cuts: list[int], inputs: Driving | None = None
 ) -> Predictions:
-    """Predictions where windows fall into pieces."""
-    seen = across_time(readout, side_by_side(cell, readout, x, pieces, inputs))
-    in_time = seen.unflatten(2, (-1, x.shape[2])).permute(2, 0, 1, 3, 4).flatten(0, 1)
-    return in_time if pieces.within is None else in_time[pieces.within.T.flatten()]
+    """The same where the whole state is replaced at `cuts`: the chain breaks there, so the pieces run side by side."""
+    steps, population, batch, _ = (len(x) - 1, *x.shape[1:])
+    lengths = [after - before for before, after in zip(cuts, [*cuts[1:], steps])]
+    z = across_time(readout.back, x[cuts]).transpose(0, 1).flatten(1, 2)
+    s = None if inputs is None else beside(inputs, cuts, max(lengths))
+    seen = across_time(readout, visible(cell, z, max(lengths), s)).unflatten(2, (len(cuts), batch))
+    if steps == len(cuts) * lengths[0]:
+        return seen.permute(2, 0, 1, 3, 4).reshape(steps, population, batch, -1)
+    order = [j * len(cuts) + i for i, length in enumerate(lengths) for j in range(length)]
+    return seen.transpose(1, 2).flatten(0, 1)[order]
 
 
-def segmented_error(
-    cell: AbstractCell, readout: AbstractReadout, x: Observations, pieces: Segments, inputs: Driving | None = None
+def unforced_error(
+    cell: AbstractCell,
+    readout: AbstractReadout,
+    x: Observations,
+    inputs: Driving | None = None,
+    counted: Bool[Tensor, " time_batch"] | None = None,
 ) -> Float[Tensor, " population"]:
-    """The mean of (x_hat - x)^2 over steps, batch and features, without putting predictions into the order of time."""
-    z = side_by_side(cell, readout, x, pieces, inputs)
-    targets = x[pieces.moments + 1].permute(2, 4, 0, 1, 3).flatten(2)
-    within = None if pieces.within is None else pieces.within.flatten().repeat_interleave(x.shape[2])
-    return readout.squared_error(z.transpose(0, 1).flatten(1, 2), targets, within)
+    """The mean of (x_hat - x)^2 over steps, batch and features where nothing is forced but the start.
+
+    Over those steps of the batch that are `counted`, if it is given: time leads.
+    """
+    z = visible(cell, readout.back(x[0]), len(x) - 1, inputs)
+    return readout.squared_error(z.transpose(0, 1).flatten(1, 2), x[1:].permute(1, 3, 0, 2).flatten(2), counted)
 
 
-def side_by_side(
-    cell: AbstractCell, readout: AbstractReadout, x: Observations, pieces: Segments, inputs: Driving | None
-) -> Float[Tensor, "length population rows units"]:
-    """The visible units of all pieces of all windows; those of one piece follow those of the one before."""
-    z = across_time(readout.back, x[pieces.cuts]).transpose(0, 1).flatten(1, 2)
-    s = None if inputs is None else inputs[pieces.moments].transpose(1, 2).flatten(2, 3)
-    return visible(cell, z, len(pieces.moments), s)
+def beside(inputs: Driving, cuts: list[int], length: int) -> Float[Tensor, "length #population rows inputs"]:
+    """The inputs of `length` steps after each cut, side by side; of a segment that ends sooner the rest is unused."""
+    steps = torch.tensor(cuts, device=inputs.device) + torch.arange(length, device=inputs.device)[:, None]
+    return inputs[steps.clamp(max=len(inputs) - 1)].transpose(1, 2).flatten(2, 3)
 
 
 def free(

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lyapsweep.registry import unknown
@@ -95,6 +96,30 @@ def starts(
     drawn = torch.randint(0, int(ends[-1]), (updates, windows.batch), generator=generator)
     skipped = (lengths - counts).cumsum(0) - (lengths - counts)  # steps of earlier pieces at which no window begins
     return drawn + skipped[torch.searchsorted(ends, drawn, right=True)]
+
+
+class Segments(NamedTuple):
+    """What a window falls into where the whole state is replaced at some steps: windows of their own, side by side.
+
+    They begin at `cuts` and are all as long as the longest. A segment that ends sooner runs on, and what it says there
+    is not `counted` (None: all counts).
+    """
+
+    cuts: Int[Tensor, "segments 1"]
+    length: int
+    counted: Bool[Tensor, " steps_segments_batch"] | None
+
+    @classmethod
+    def of(cls, cuts: list[int], windows: Windows, device: torch.device) -> "Segments":
+        lengths = torch.tensor([*cuts[1:], windows.steps]) - torch.tensor(cuts)
+        longest = int(lengths.max())
+        counted = (torch.arange(longest)[:, None] < lengths).flatten().repeat_interleave(windows.batch)
+        every = bool(counted.all())
+        return cls(torch.tensor(cuts, device=device)[:, None], longest, None if every else counted.to(device))
+
+    def first(self, first: Int[Tensor, "population batch"]) -> Int[Tensor, "population segments_batch"]:
+        """The first steps of the segments of the windows that begin at `first`."""
+        return (first.unsqueeze(1) + self.cuts).flatten(1)
 
 
 def cut(

@@ -1,8 +1,9 @@
 """B z of many states: the product, its way back and its tangent are those of z @ B^T."""
 
+import pytest
 import torch
 
-from lyapsweep.readouts.product import observed
+from lyapsweep.readouts.product import observed, squared_error
 
 
 def given() -> tuple[torch.Tensor, ...]:
@@ -34,3 +35,23 @@ def test_many_tangents_at_once():
     jacobian = torch.func.vmap(lambda dz: torch.func.jvp(lambda z: observed(z, B), (z,), (dz,))[1])
     units = torch.eye(z.numel(), dtype=z.dtype).view(-1, *z.shape)
     torch.testing.assert_close(jacobian(units), plain(units, B))
+
+
+@pytest.mark.parametrize("counted", [None, torch.tensor([True, False, True, True, False, True, True])])
+def test_the_squared_error_is_that_of_the_observations(counted):
+    z, B = given()
+    x = torch.randn(2, 3, 7, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    rows = slice(None) if counted is None else counted
+    wanted = (plain(z, B) - x.mT)[:, rows].square().mean(dim=(1, 2))
+    torch.testing.assert_close(squared_error(z, B, x, counted), wanted)
+    inputs = tuple(v.requires_grad_() for v in (z, B, x))
+    assert torch.autograd.gradcheck(lambda *v: squared_error(*v, counted), inputs)
+
+
+def test_what_does_not_count_may_be_anything():
+    z, B = given()
+    x = torch.zeros(2, 3, 7, dtype=torch.float64)
+    counted = torch.arange(7) < 6
+    calm = squared_error(z, B, x, counted)
+    z[:, 6] = torch.inf
+    assert torch.equal(squared_error(z, B, x, counted), calm)

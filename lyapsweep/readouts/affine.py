@@ -5,9 +5,9 @@ Back by the pseudo-inverse, z = pinv(B) (x - b). The whole state is forced, as u
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.functional import pad
 
 from lyapsweep.inits import bounded
+from lyapsweep.readouts.inverse import inferred
 from lyapsweep.readouts.product import observed, squared_error
 from lyapsweep.readouts.readout import AbstractReadout
 
@@ -36,4 +36,4 @@ class Affine(AbstractReadout):
         return squared_error(z[..., : self.units], self.B, x - self.b.unsqueeze(2), within)
 
     def back(self, x: Tensor) -> Tensor:
-        return pad((x - self.b.unsqueeze(1)) @ torch.linalg.pinv(self.B).mT, (0, self.state - self.units))
+        return inferred(x - self.b.unsqueeze(1), self.B, self.state)

@@ -6,9 +6,9 @@ whole state is forced: what the read-out does not see (an LSTM's c) becomes zero
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn.functional import pad
 
 from lyapsweep.inits import bounded
+from lyapsweep.readouts.inverse import inferred
 from lyapsweep.readouts.product import observed, squared_error
 from lyapsweep.readouts.readout import AbstractReadout
 
@@ -33,4 +33,4 @@ class Linear(AbstractReadout):
         return squared_error(z[..., : self.units], self.B, x, within)
 
     def back(self, x: Tensor) -> Tensor:
-        return pad(x @ torch.linalg.pinv(self.B).mT, (0, self.state - self.units))
+        return inferred(x, self.B, self.state)
