@@ -1,5 +1,6 @@
 """A trial is a stream of records: one at the initialisation, one at every report, one at the end. No Ray in it."""
 
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -32,6 +33,7 @@ from lyapsweep.streams import CarriedWindows, fit_windows
 from lyapsweep.training import Objective, Progress, train
 from lyapsweep.windows import Windows
 
+log = logging.getLogger("lyapsweep")
 FORCING_SEED = 2**40  # far from the seeds of weights and windows, so that no two streams are the same
 TRACE_POINTS = 500  # at most, of a training curve
 ORBIT_POINTS = 2000  # of true and generated series kept for pictures
@@ -95,11 +97,21 @@ def data(config: Config) -> Series | Task:
 
 
 def fit(config: Config) -> None:
-    """Raise what would end the config's trial before its first update: data that cannot be had, or that do not fit."""
+    """Raise what would end the config's trial before its first update: data that cannot be had, or that do not fit.
+
+    Trajectories too short for any window are no reason to end, and are told of.
+    """
     known = data(config)
     build([config], *sizes(known, config.windows))
     if isinstance(known, Series):
         force([config], series=known)
+        short = [n for n in known.pieces if n <= config.windows.steps]
+        if short:
+            log.warning(
+                "%s: %d of %d trajectories are not trained on, their %s training steps are too few for windows/length "
+                "%d. Shorten it to use them.",
+                *(known.source, len(short), len(known.pieces), ", ".join(map(str, short)), config.windows.steps),
+            )
 
 
 def fit_task(config: Config, task: Task) -> None:

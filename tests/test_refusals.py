@@ -155,3 +155,23 @@ def test_a_sweep_reads_its_files_before_it_starts(path):
 def test_numbers_of_other_sizes_are_read(path):
     result = CliRunner().invoke(main, ["run", "recording.yaml", "--no-tracking", "--set", f"dataset/path={path}"])
     assert result.exit_code == 0, result.output
+
+
+def test_recordings_too_short_for_a_window_are_told_of(caplog):
+    """A window of 20 steps takes 21 rows."""
+    rows = np.load("ok.npy")
+    np.save("short.npy", rows[:20])
+    args = ["run", "recording.yaml", "--no-tracking", "--set", "dataset/path=[short.npy, ok.npy]"]
+    assert CliRunner().invoke(main, args).exit_code == 0
+    assert "1 of 2 trajectories are not trained on, their 20 training steps are too few for windows/length 20" in (
+        caplog.text
+    )
+    caplog.clear()
+    assert CliRunner().invoke(main, [*args[:-1], "dataset/path=[half.npy, ok.npy]"]).exit_code == 0
+    assert "not trained on" not in caplog.text
+
+
+def test_a_dry_run_reads_the_files():
+    assert "gone.npy: there is no such file" in refused(
+        "sweep", "ask.py", "--dry-run", "--set", "dataset/path=gone.npy"
+    )

@@ -123,12 +123,12 @@ def preview(sweep: "Sweep", changes: Mapping[str, Any], settings: Mapping[str, A
     from lyapsweep.sweep.folder import Folder
     from lyapsweep.sweep.packing import packs
     from lyapsweep.sweep.refinement import Refinement
-    from lyapsweep.sweep.spaces import draw, varied
+    from lyapsweep.sweep.spaces import draw, readable, varied
 
     if settings["trials"]:
         sweep = replace(sweep, trials=settings["trials"])
     base = sweep.config(changes)
-    points = draw(sweep, None, settings["seed"], base)
+    points = readable(draw(sweep, None, settings["seed"], base))
     configs = [p.config for p in points]
     size = settings["pack"] or sweep.pack or PACK[sweep.intent]
     device, jobs = "cuda" if settings["gpus"] else "cpu", settings["jobs"] or os.cpu_count() or 1
