@@ -99,7 +99,7 @@ def best(view: View) -> str:
     return "\n".join(
         [
             f"<p>{page.prose(f'Trial {row.trial}, the finished one with the best {label(view.objective)}.')}</p>",
-            '<div class="pair"><div>' + page.table(["setting", "value"], settings) + "</div>",
+            '<div class="pair tables"><div>' + page.table(["setting", "value"], settings) + "</div>",
             "<div>" + page.table(["measure", "value", "floor", "saturation"], scores) + "</div></div>",
             largest(view),
         ]
