@@ -1,4 +1,4 @@
-"""OPTIMIZERS: torch's, as functions of a gradient. Their objects' ceremony is 4 % of a small network's update."""
+"""OPTIMIZERS: torch's, as functions of a gradient. Their objects' ceremony is some 3 % of a small network's update."""
 
 from typing import Any
 

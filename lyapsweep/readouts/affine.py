@@ -32,8 +32,8 @@ class Affine(AbstractReadout):
     def forward(self, z: Tensor) -> Tensor:
         return observed(z[..., : self.units], self.B) + self.b.unsqueeze(1)
 
-    def squared_error(self, z: Tensor, x: Tensor, within: Tensor | None = None) -> Tensor:
-        return squared_error(z[..., : self.units], self.B, x - self.b.unsqueeze(2), within)
+    def squared_error(self, z: Tensor, x: Tensor, counted: Tensor | None = None) -> Tensor:
+        return squared_error(z[..., : self.units], self.B, x - self.b.unsqueeze(2), counted)
 
     def back(self, x: Tensor) -> Tensor:
         return inferred(x - self.b.unsqueeze(1), self.B, self.state)

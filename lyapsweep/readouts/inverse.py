@@ -12,8 +12,8 @@ class Inferred(torch.autograd.Function):
     """x (population, rows, features), B (population, features, units) no taller than wide -> pinv(B) x, then zeros.
 
     P = Q R^-T from B^T = Q R, and back by dP = -P dB P + (1 - P B) dB^T P^T P (Golub and Pereyra 1973, where B P = 1):
-    together half the time of torch.linalg.pinv and its way back, which ask for singular values. Those are left to B
-    that is short of full rank in its precision.
+    together three quarters of the time of torch.linalg.pinv and its way back, which ask for singular values. Those are
+    left to B that is short of full rank in its precision.
     """
 
     @staticmethod

@@ -29,8 +29,8 @@ class Linear(AbstractReadout):
     def forward(self, z: Tensor) -> Tensor:
         return observed(z[..., : self.units], self.B)
 
-    def squared_error(self, z: Tensor, x: Tensor, within: Tensor | None = None) -> Tensor:
-        return squared_error(z[..., : self.units], self.B, x, within)
+    def squared_error(self, z: Tensor, x: Tensor, counted: Tensor | None = None) -> Tensor:
+        return squared_error(z[..., : self.units], self.B, x, counted)
 
     def back(self, x: Tensor) -> Tensor:
         return inferred(x, self.B, self.state)

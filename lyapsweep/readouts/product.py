@@ -49,20 +49,20 @@ class SquaredError(torch.autograd.Function):
     """z, B, x (population, features, rows) -> mean of (B z - x)^2 over features and rows, as one node of the graph."""
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, B: Tensor, x: Tensor, within: Tensor | None) -> Tensor:
+    def forward(ctx: Any, z: Tensor, B: Tensor, x: Tensor, counted: Tensor | None) -> Tensor:
         errors = torch.baddbmm(x, B, z.mT, beta=-1)
-        if within is not None:
-            errors.masked_fill_(~within, 0)
-        ctx.counted = errors[0].numel() if within is None else len(x[0]) * int(within.sum())
+        if counted is not None:
+            errors.masked_fill_(~counted, 0)
+        ctx.count = errors[0].numel() if counted is None else len(x[0]) * int(counted.sum())
         ctx.save_for_backward(z, B, errors)
-        return errors.square().sum(dim=(1, 2)) / ctx.counted
+        return errors.square().sum(dim=(1, 2)) / ctx.count
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, g: Tensor) -> Any:
         z, B, errors = ctx.saved_tensors
         of_z, of_B, of_x, _ = ctx.needs_input_grad
-        e = errors * (2 / ctx.counted * g)[:, None, None]
+        e = errors * (2 / ctx.count * g)[:, None, None]
         return torch.bmm(e.mT, B) if of_z else None, torch.bmm(e, z) if of_B else None, -e if of_x else None, None
 
 
@@ -70,7 +70,7 @@ def squared_error(
     z: Float[Tensor, "population rows units"],
     B: Float[Tensor, "population features units"],
     x: Float[Tensor, "population features rows"],
-    within: Bool[Tensor, " rows"] | None = None,
+    counted: Bool[Tensor, " rows"] | None = None,
 ) -> Float[Tensor, " population"]:
-    """The mean of (B z - x)^2 over features and those rows that are `within`, or all."""
-    return SquaredError.apply(z, B, x, within)  # type: ignore[no-any-return]
+    """The mean of (B z - x)^2 over features and those rows that are `counted`, or all."""
+    return SquaredError.apply(z, B, x, counted)  # type: ignore[no-any-return]

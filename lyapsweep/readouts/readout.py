@@ -34,10 +34,10 @@ class AbstractReadout(nn.Module):
         self,
         z: Float[Tensor, "population rows units"],
         x: Float[Tensor, "population features rows"],
-        within: Bool[Tensor, " rows"] | None = None,
+        counted: Bool[Tensor, " rows"] | None = None,
     ) -> Float[Tensor, " population"]:
-        """The mean of (x_hat - x)^2 over features and those rows that are `within`, or all."""
-        rows = slice(None) if within is None else within
+        """The mean of (x_hat - x)^2 over features and those rows that are `counted`, or all."""
+        rows = slice(None) if counted is None else counted
         return (self(z)[:, rows] - x.mT[:, rows]).square().mean(dim=(1, 2))
 
     @abstractmethod
