@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lyapsweep.analysis import boundary
-from lyapsweep.sweep.refinement import UNKNOWN, rounds
-from lyapsweep.table import Table
+from lyapsweep.analysis.settings import box_counting
+from lyapsweep.results.table import Table
+from lyapsweep.sweep.plan.refinement import UNKNOWN, rounds
 
 
 def replay(labels: np.ndarray) -> np.ndarray:
@@ -28,15 +28,15 @@ def replay(labels: np.ndarray) -> np.ndarray:
 
 def agreement(labels: np.ndarray, trained: np.ndarray) -> float:
     """The share of all cells whose nearest trained cell has their label."""
-    return float((boundary.nearest(labels, trained) == labels).mean())
+    return float((box_counting.nearest(labels, trained) == labels).mean())
 
 
-def told(folder: Path, axes: Sequence[str], threshold: float | None) -> boundary.Finding:
+def told(folder: Path, axes: Sequence[str], threshold: float | None) -> box_counting.BoxCountingFinding:
     table = Table.read(folder)
-    return boundary.find(table, axes[0], axes[1], f"measures/{table.about['objective']}", threshold)
+    return box_counting.find(table, axes[0], axes[1], f"measures/{table.about['objective']}", threshold)
 
 
-def outcomes(found: boundary.Finding) -> np.ndarray:
+def outcomes(found: box_counting.BoxCountingFinding) -> np.ndarray:
     return np.where(found.lost, 0, 1 + found.inside)
 
 
@@ -51,7 +51,7 @@ def main() -> None:
     alive, learnt = (told(given.folder, given.axes, threshold) for threshold in (None, given.threshold))
     labels = outcomes(learnt)
     for found in (alive, learnt):
-        print(boundary.sentence(found))
+        print(box_counting.sentence(found))
     trained = replay(labels)
     print(f"Replayed: {trained.mean():.1%} of the trials, right on {agreement(labels, trained):.2%} of the cells.")
     if given.refined:
@@ -59,7 +59,7 @@ def main() -> None:
         right = (outcomes(refined) == labels).mean()
         print(f"In earnest: {refined.trained.mean():.1%} of the trials, right on {right:.2%} of the cells.")
     if given.picture:
-        boundary.save(learnt, given.picture)
+        box_counting.save(learnt, given.picture)
 
 
 if __name__ == "__main__":

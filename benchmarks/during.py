@@ -12,7 +12,7 @@ import argparse
 
 from benchmarks.timing import markdown, one_thread, seconds
 from lyapsweep.config import Config
-from lyapsweep.driven import driven_spectra
+from lyapsweep.evaluation.task import driven_spectra
 from lyapsweep.training import train
 from lyapsweep.trial import aim, build, data, sizes
 

@@ -3,7 +3,7 @@
     python -m benchmarks.foretelling results/initialisation [--learner trees --repeats 2]
 
 Held-out rank correlation between predicted and final outcome, from settings and early scores alone and with the
-spectrum (`lyapsweep.analysis.incremental`: ridge regression or trees, ten folds drawn `--repeats` times), with the
+spectrum (`lyapsweep.analysis.prediction.incremental`: ridge regression or trees, ten folds drawn `--repeats` times), with the
 spectra measured before the first update, after 5 and after 10 % of training; across cells and within each. Intervals
 hold 95 %. Then what a fit within one cell says of the others, and of cells that are held out whole.
 """
@@ -14,16 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.timing import markdown, one_thread, progress
-from lyapsweep.analysis import incremental, transfer
-from lyapsweep.analysis.finding import TooFew, digits, named
-from lyapsweep.table import Table
+from lyapsweep.analysis.prediction import incremental, transfer
+from lyapsweep.analysis.shared.selection import TooFew, digits, named
+from lyapsweep.results.table import Table
 
 EARLY = (0.0, 0.05, 0.1)
 KNOWN = "settings + early scores"
 AFTER = f"{KNOWN} + spectrum"
 
 
-def interval(scores: incremental.Scores, name: str) -> str:
+def interval(scores: incremental.IncrementalScores, name: str) -> str:
     i = scores.names.index(name)
     return f"{digits(scores.value[i])} ({digits(scores.low[i])} to {digits(scores.high[i])})"
 

@@ -21,9 +21,9 @@ from lyapsweep.dynamics.frames import householder
 from lyapsweep.dynamics.lu import lu
 from lyapsweep.dynamics.lyapunov import random_frame
 from lyapsweep.maps import AbstractMap
-from lyapsweep.objectives import ForcedWindows
 from lyapsweep.rollout import Network, free
 from lyapsweep.training import train
+from lyapsweep.training.objectives import ForcedWindows
 from lyapsweep.trial import build, force
 
 Verdicts = Iterator[dict[str, object]]

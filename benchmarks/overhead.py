@@ -42,7 +42,7 @@ def training_seconds(configs: Sequence[Any], pack: int) -> float:
 def ours(folder: Path, trials: int, pack: int) -> float:
     """Seconds on the wall of a whole sweep: Ray's start, Optuna, records, MLflow, atlas."""
     from lyapsweep.sweep import Sweep
-    from lyapsweep.sweep.driver import run
+    from lyapsweep.sweep.execute.runner import run
 
     rates, seeds = [1e-3 * (i + 1) for i in range(RATES)], list(range(trials // RATES))
     grid = {"training/lr": rates, "seed": seeds}

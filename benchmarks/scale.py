@@ -131,7 +131,7 @@ def swept(trials: int, points: str, pack: int, tracking: str, jobs: int) -> dict
     """One sweep in this process and what it took: seconds of each part, megabytes, files and bytes."""
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0"}
     from lyapsweep.process import small_networks
-    from lyapsweep.sweep import driver
+    from lyapsweep.sweep.execute import runner
 
     small_networks()
     meter = Meter()
@@ -141,7 +141,7 @@ def swept(trials: int, points: str, pack: int, tracking: str, jobs: int) -> dict
         sweep = toys(folder, trials, points, pack)
         uri = f"sqlite:///{folder / 'mlflow.db'}" if tracking == "sqlite" else "none"
         before, began = resident(), time.monotonic()
-        told = driver.run(sweep, results=folder, jobs=jobs, tracking_uri=uri, models=False)
+        told = runner.run(sweep, results=folder, jobs=jobs, tracking_uri=uri, models=False)
         whole = time.monotonic() - began
         done = told.progress.done
         if done != told.progress.asked or told.progress.failed:
@@ -162,9 +162,9 @@ def alone(*settings: Any) -> dict[str, Any]:
 
 def after(results: Path, folder: Path, sweep: Any, uri: str) -> dict[str, Any]:
     """What is done with a sweep that has ended, in seconds on the processor."""
-    from lyapsweep.record import Record
-    from lyapsweep.sweep import driver
-    from lyapsweep.sweep.state import state
+    from lyapsweep.results.record import Record
+    from lyapsweep.sweep.execute import runner
+    from lyapsweep.sweep.observe.status import state
 
     files = sorted((folder / "records").glob("*.npz"))
     some = files[:: max(1, len(files) // 500)]
@@ -175,7 +175,7 @@ def after(results: Path, folder: Path, sweep: Any, uri: str) -> dict[str, Any]:
     found = {"record: read": per_file * reading, "record: write": per_file * writing}
     found["status"] = timed(lambda: state(folder))[1]
     found["--resume of what is done"] = timed(
-        lambda: driver.run(sweep, results=results, jobs=1, tracking_uri=uri, models=False, resume=True)
+        lambda: runner.run(sweep, results=results, jobs=1, tracking_uri=uri, models=False, resume=True)
     )[1]
     return {"after": found}
 
@@ -199,13 +199,13 @@ def left(results: Path, folder: Path) -> dict[str, tuple[int, int]]:
 
 def asks(trials: int, times: int = 10) -> float:
     """Seconds on the processor that a hunt's sampler takes for a point after so many trials, none of them trained."""
-    from lyapsweep.record import Outcome
-    from lyapsweep.sweep.journal import Journal
+    from lyapsweep.results.record import Outcome
+    from lyapsweep.sweep.execute.optuna_study import OptunaStudy
     from lyapsweep.sweep.spaces import draw, point
 
     with tempfile.TemporaryDirectory() as place:
         sweep = toys(Path(place), trials, "hunt", 1)
-        base, journal = sweep.config(), Journal(Path(place) / "optuna.journal", "toys", "minimise", "hunt", 0)
+        base, journal = sweep.config(), OptunaStudy(Path(place) / "optuna.journal", "toys", "minimise", "hunt", 0)
         for i, drawn in enumerate(draw(dataclasses.replace(sweep, intent="map"), trials, 0, base)):
             journal.enter(drawn)
             journal.tell(drawn.config.id, Outcome.FINISHED, math.sin(i))

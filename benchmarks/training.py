@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from benchmarks.timing import interleaved, markdown, one_thread, peak_megabytes, progress, verdict
 from lyapsweep import datasets
 from lyapsweep.config import Config
-from lyapsweep.objectives import ForcedWindows
 from lyapsweep.rollout import Network, forced
 from lyapsweep.training import Progress, collect, train
+from lyapsweep.training.objectives import ForcedWindows
 from lyapsweep.trial import build, force
 from lyapsweep.windows import cut, starts
 

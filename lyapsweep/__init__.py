@@ -10,9 +10,9 @@ __version__ = "0.1.0"
 
 WHERE = {
     "Config": "lyapsweep.config",
-    "Record": "lyapsweep.record",
+    "Record": "lyapsweep.results.record",
     "Spectrum": "lyapsweep.dynamics",
-    "Table": "lyapsweep.table",
+    "Table": "lyapsweep.results.table",
     "load": "lyapsweep.loading",
     "lyapunov_spectra": "lyapsweep.dynamics",
     "lyapunov_spectrum": "lyapsweep.exponents",

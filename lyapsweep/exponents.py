@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from lyapsweep.cells import AbstractCell, Stack, from_torch
 from lyapsweep.dynamics import Spectrum, lyapunov_spectra
-from lyapsweep.dynamics.vogt import WARNING, vogt_spectra
+from lyapsweep.dynamics.vogt2022 import WARNING, vogt_spectra
 from lyapsweep.maps import AbstractMap, Forced, States
 from lyapsweep.registry import unknown
 from lyapsweep.systems import AbstractSystem

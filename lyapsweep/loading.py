@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from lyapsweep import foreign
 from lyapsweep.registry import UnknownName, unknown
-from lyapsweep.table import Table
+from lyapsweep.results import imported
+from lyapsweep.results.table import Table
 
 
 def load(experiment: str | Path, *, results: Path | str = "results", tracking_uri: str | None = None) -> Table:
@@ -26,8 +26,8 @@ def located(experiment: str | Path, results: Path | str, uri: str | None) -> tup
         for folder in (Path(experiment), results / experiment):
             if folder.is_dir() and next(folder.rglob("*.npz"), None):
                 return Table.read(folder), folder
-            if (folder / foreign.FILE).is_file():
-                return foreign.load(folder), folder
+            if (folder / imported.FILE).is_file():
+                return imported.load(folder), folder
     from lyapsweep import tracking  # which takes seconds
 
     store = uri or tracking.store(results)
@@ -38,7 +38,7 @@ def located(experiment: str | Path, results: Path | str, uri: str | None) -> tup
 
 def nowhere(experiment: str | Path, results: Path, file: Path) -> UnknownName:
     """No records and no store: the folders below `results` are what could have been meant."""
-    known = sorted({part.parent.name for name in ("records", foreign.FILE) for part in results.glob(f"*/{name}")})
+    known = sorted({part.parent.name for name in ("records", imported.FILE) for part in results.glob(f"*/{name}")})
     if not known:
         return UnknownName(
             f"No records in {experiment} or {results / experiment}, and there is no MLflow store at {file}. "

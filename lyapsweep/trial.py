@@ -11,26 +11,26 @@ import torch
 
 from lyapsweep import datasets
 from lyapsweep.cells import CELLS
-from lyapsweep.checkpoint import Checkpoint, Checkpoints
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets import Series, Task
-from lyapsweep.driven import driven_spectra, examine
 from lyapsweep.dynamics import Spectrum
-from lyapsweep.evaluation import evaluate, free_spectra
+from lyapsweep.evaluation.series import evaluate, free_spectra
+from lyapsweep.evaluation.stateful import CarriedWindows, fit_windows
+from lyapsweep.evaluation.task import driven_spectra, examine
 from lyapsweep.flossing import floss
 from lyapsweep.forcing import FORCINGS, Schedule
 from lyapsweep.inits import INITS
-from lyapsweep.interval import forcing_settings
 from lyapsweep.measures import chosen
 from lyapsweep.measures.evidence import Evidence
-from lyapsweep.objectives import DrivenWindows, ForcedWindows
-from lyapsweep.provenance import about, conditions
+from lyapsweep.problems.interval import forcing_settings
 from lyapsweep.readouts import READOUTS
-from lyapsweep.record import Outcome, Record
 from lyapsweep.regularisation import penalty
+from lyapsweep.results.provenance import about, conditions
+from lyapsweep.results.record import Outcome, Record
 from lyapsweep.rollout import Network
-from lyapsweep.streams import CarriedWindows, fit_windows
 from lyapsweep.training import Objective, Progress, train
+from lyapsweep.training.checkpoint import Checkpoint, Checkpoints
+from lyapsweep.training.objectives import DrivenWindows, ForcedWindows
 from lyapsweep.windows import Windows
 
 log = logging.getLogger("lyapsweep")

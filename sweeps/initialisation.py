@@ -3,7 +3,7 @@
 Three cells of two sizes on two tasks that need memory, adding (30 steps) and copying (4 symbols over 12 steps), across
 the gain of the recurrent weights and the learning rate. Spectra under held-out inputs before training and after 1, 5,
 10 and 30 % of it, beside the held-out loss there: what do they add to the settings and the early loss
-(`lyapsweep.analysis.incremental`)? Expected from theory: networks near lambda_max = 0 at the start carry gradients
+(`lyapsweep.analysis.prediction.incremental`)? Expected from theory: networks near lambda_max = 0 at the start carry gradients
 furthest, and learn at rates at which others do not.
 """
 

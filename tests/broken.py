@@ -12,8 +12,9 @@ from pathlib import Path
 
 import torch
 
-from lyapsweep import objectives, record
 from lyapsweep.inits import gaussian
+from lyapsweep.results import record
+from lyapsweep.training import objectives
 
 
 def die():

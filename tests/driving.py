@@ -19,14 +19,14 @@ from made_up_sweeps import TINY, states, written
 from mlflow import MlflowClient
 from ray import cloudpickle
 
-from lyapsweep.record import Record
+from lyapsweep.results.record import Record
 from lyapsweep.sweep import Sweep
-from lyapsweep.sweep.account import Summary
+from lyapsweep.sweep.observe.summary import SweepSummary
 
 SCRIPT = """
 import json, sys
 from lyapsweep.sweep import load
-from lyapsweep.sweep.driver import run
+from lyapsweep.sweep.execute.runner import run
 
 def listen(progress):
     print("PROGRESS", progress.done, progress.running, flush=True)
@@ -64,7 +64,7 @@ def alone() -> dict[str, str]:
 
 APART = """
 import pickle, sys
-from lyapsweep.sweep.driver import run
+from lyapsweep.sweep.execute.runner import run
 
 with open(sys.argv[1], "rb") as file:
     sweep, settings = pickle.load(file)
@@ -78,8 +78,8 @@ with open(sys.argv[2], "wb") as file:
 """
 
 
-def run(sweep: Sweep, listen: Callable[[Any], None] = lambda progress: None, **settings: Any) -> Summary:
-    """`lyapsweep.sweep.driver.run` in a process of its own: a Ray that dies takes its driver along, and no other test.
+def run(sweep: Sweep, listen: Callable[[Any], None] = lambda progress: None, **settings: Any) -> SweepSummary:
+    """`lyapsweep.sweep.execute.runner.run` in a process of its own: a Ray that dies takes its driver along, and no other test.
 
     `listen` hears of the progress afterwards.
     """

@@ -7,8 +7,8 @@ import made_up_map
 import numpy as np
 import pytest
 
-from lyapsweep.atlas import explorer, page
-from lyapsweep.atlas.view import View
+from lyapsweep.atlas import explorer, markup
+from lyapsweep.atlas.view import AtlasView
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright drives the browser (the dev extra).")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -40,9 +40,9 @@ def address(table, tmp_path_factory):
 
 def written(table, folder):
     """The address of a page that holds the map alone."""
-    body = page.section("The map", explorer.section(View(table)))
+    body = markup.section("The map", explorer.section(AtlasView(table)))
     path = folder / "map.html"
-    path.write_text(page.page("map", body, "", explorer.SCRIPTS), "utf-8")
+    path.write_text(markup.page("map", body, "", explorer.SCRIPTS), "utf-8")
     return path.as_uri()
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
-from lyapsweep.record import Outcome, Record
-from lyapsweep.table import Table
+from lyapsweep.results.record import Outcome, Record
+from lyapsweep.results.table import Table
 
 BEST = 80  # the planted best interval
 INTERVALS = (5, 10, 20, 40, 80, 160, 200)

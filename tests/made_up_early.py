@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from lyapsweep.foreign import from_frame
-from lyapsweep.table import Table
+from lyapsweep.results.imported import from_frame
+from lyapsweep.results.table import Table
 
 OUTCOME, EXPONENTS, LAST = "measures/val_loss", 8, 100
 STEPS = (0, 10, LAST)

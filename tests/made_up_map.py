@@ -10,8 +10,8 @@ import numpy as np
 
 from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
-from lyapsweep.record import Outcome, Record
-from lyapsweep.table import Table
+from lyapsweep.results.record import Outcome, Record
+from lyapsweep.results.table import Table
 
 DIVERGES, STEPS = 0.3, 500
 BASE = {

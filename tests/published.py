@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lyapsweep.foreign import from_frame
-from lyapsweep.table import Table
+from lyapsweep.results.imported import from_frame
+from lyapsweep.results.table import Table
 
 EXPORT = Path(__file__).parents[2] / "shared" / "data" / "vogt2022" / "charrnn_lstm512_grid.npz"
 BINOMIAL = int(stats.binom.ppf(0.001, 200, 0.95))  # of 200 intervals of 95 %; fewer hold the truth once in 1000 tests

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from lyapsweep.table import Table
+from lyapsweep.results.table import Table
 
 COLUMN, MAP = "measures/loss", "driven"
 THIRD = 2  # the index of the exponent that the outcome follows

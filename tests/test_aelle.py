@@ -10,11 +10,11 @@ import spectral
 import torch
 from scipy import stats
 
-from lyapsweep.analysis import aelle, autoencoder, heldout
-from lyapsweep.analysis.correlation import Hunted
-from lyapsweep.analysis.finding import TooFew
+from lyapsweep.analysis.prediction import aelle, autoencoder, cross_validation
+from lyapsweep.analysis.shared.selection import TooFew
+from lyapsweep.analysis.spectra.correlation import HuntTableError
 from lyapsweep.registry import UnknownName
-from lyapsweep.table import Table
+from lyapsweep.results.table import Table
 
 POINTS = spectral.EXPONENTS
 QUICK = autoencoder.Settings(hidden=12, latent=2, epochs=150, patience=30, lr=0.01)
@@ -67,9 +67,9 @@ def test_a_stored_finding_draws_the_same_figure_and_says_the_same(found):
 
 def test_held_out_trials_change_nothing_that_was_learned():
     """Other spectra and other outcomes in one split's test part: the same weights, and the same answers elsewhere."""
-    rows = heldout.rows(spectral.table(trials=60, bare=0), spectral.COLUMN, spectral.MAP)
-    split = heldout.parts(rows.trials, 3, 0)
-    test = split[0] == heldout.TEST
+    rows = cross_validation.rows(spectral.table(trials=60, bare=0), spectral.COLUMN, spectral.MAP)
+    split = cross_validation.parts(rows.trials, 3, 0)
+    test = split[0] == cross_validation.TEST
     spectra, values = rows.spectra.copy(), rows.values.copy()
     spectra[test] = 7 * spectra[test][:, ::-1] - 3
     spectra[test, -1] = -np.inf
@@ -86,10 +86,10 @@ def test_held_out_trials_change_nothing_that_was_learned():
 
 
 def test_validation_trials_choose_the_epoch_and_train_nothing():
-    rows = heldout.rows(spectral.table(trials=60, bare=0), spectral.COLUMN, spectral.MAP)
-    split = heldout.parts(rows.trials, 1, 0)
+    rows = cross_validation.rows(spectral.table(trials=60, bare=0), spectral.COLUMN, spectral.MAP)
+    split = cross_validation.parts(rows.trials, 1, 0)
     values = rows.values.copy()
-    values[split[0] == heldout.VALIDATION] = values[split[0] == heldout.VALIDATION][::-1]
+    values[split[0] == cross_validation.VALIDATION] = values[split[0] == cross_validation.VALIDATION][::-1]
     early = QUICK._replace(epochs=3, alpha=0.1)  # while everything still improves
     one, two = (aelle.encoded(r, split, POINTS, early, 0) for r in (rows, rows._replace(values=values)))
     assert (one.losses != two.losses).all()
@@ -99,8 +99,8 @@ def test_validation_trials_choose_the_epoch_and_train_nothing():
 
 
 def test_the_best_state_is_kept_and_is_not_the_last():
-    rows = heldout.rows(spectral.table(trials=60), spectral.COLUMN, spectral.MAP)
-    split = heldout.parts(rows.trials, 4, 0)
+    rows = cross_validation.rows(spectral.table(trials=60), spectral.COLUMN, spectral.MAP)
+    split = cross_validation.parts(rows.trials, 4, 0)
     kept = aelle.encoded(rows, split, POINTS, QUICK, 0)
     assert (kept.best < kept.last).all()
     assert (np.nanargmin(kept.losses, axis=0) == kept.best).all()
@@ -112,8 +112,8 @@ def test_the_best_state_is_kept_and_is_not_the_last():
 
 def test_a_member_does_not_depend_on_how_long_its_neighbours_train():
     """Where one split has ended the others go on: its kept state is that of a run in which all end when it does."""
-    rows = heldout.rows(spectral.table(trials=60), spectral.COLUMN, spectral.MAP)
-    split = heldout.parts(rows.trials, 4, 0)
+    rows = cross_validation.rows(spectral.table(trials=60), spectral.COLUMN, spectral.MAP)
+    split = cross_validation.parts(rows.trials, 4, 0)
     kept = aelle.encoded(rows, split, POINTS, QUICK, 0)
     first = int(kept.last.argmin())
     assert kept.last[first] < kept.last.max()
@@ -170,7 +170,7 @@ def test_what_cannot_be_asked_is_said():
         aelle.find(
             replace(table, frame=table.frame.assign(**{spectral.COLUMN: 1.0, "outcome": "finished"})), spectral.COLUMN
         )
-    with pytest.raises(Hunted):
+    with pytest.raises(HuntTableError):
         aelle.find(replace(table, about={"intent": "hunt"}), spectral.COLUMN)
 
 

@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lyapsweep.analysis import correlation, curve, heatmap, orbit, spectra
-from lyapsweep.analysis.axis import places
-from lyapsweep.analysis.finding import TooFew, digits
+from lyapsweep.analysis.networks import orbit
+from lyapsweep.analysis.settings import heatmap, setting_curve
+from lyapsweep.analysis.settings.axis import places
+from lyapsweep.analysis.shared.selection import TooFew, digits
+from lyapsweep.analysis.spectra import correlation, spectra_by_outcome
 from lyapsweep.registry import UnknownName
-from lyapsweep.table import Table
+from lyapsweep.results.table import Table
 
 AXIS, SCORE = "forcing/interval", "measures/state_space"
 
@@ -33,11 +35,11 @@ def shuffled(table: Table, seed: int) -> Table:
 
 
 FINDINGS = {
-    "curve": (curve, lambda t: curve.find(t, AXIS, SCORE)),
-    "curve of names": (curve, lambda t: curve.find(t, "cell/kind", SCORE, "init/kind")),
-    "curve of exponents": (curve, lambda t: curve.find(t, AXIS, "spectra/closed loop/maximum")),
+    "curve": (setting_curve, lambda t: setting_curve.find(t, AXIS, SCORE)),
+    "curve of names": (setting_curve, lambda t: setting_curve.find(t, "cell/kind", SCORE, "init/kind")),
+    "curve of exponents": (setting_curve, lambda t: setting_curve.find(t, AXIS, "spectra/closed loop/maximum")),
     "heatmap": (heatmap, lambda t: heatmap.find(t, AXIS, "cell/kind", SCORE)),
-    "spectra": (spectra, lambda t: spectra.find(t, SCORE)),
+    "spectra": (spectra_by_outcome, lambda t: spectra_by_outcome.find(t, SCORE)),
     "correlation": (correlation, lambda t: correlation.find(t, resamples=50)),
     "orbit": (orbit, lambda t: orbit.find(t, made_up.config("lstm", 80, 0).id)),
 }
@@ -55,13 +57,17 @@ def test_a_stored_finding_draws_the_same_figure(table, name):
 @pytest.mark.parametrize("name", [n for n in FINDINGS if n != "orbit"])
 def test_a_misspelt_column_knows_its_neighbour(table, name):
     module, _ = FINDINGS[name]
-    arguments = {curve: [AXIS, SCORE + "x"], heatmap: [AXIS, "cell/kind", SCORE + "x"], spectra: [SCORE + "x"]}
+    arguments = {
+        setting_curve: [AXIS, SCORE + "x"],
+        heatmap: [AXIS, "cell/kind", SCORE + "x"],
+        spectra_by_outcome: [SCORE + "x"],
+    }
     with pytest.raises(UnknownName, match="Did you mean 'measures/state_space'"):
         module.find(table, *arguments.get(module, [[SCORE + "x"]]))
 
 
 def test_curve_finds_the_planted_interval_for_every_cell(table):
-    found = curve.find(table, AXIS, SCORE)
+    found = setting_curve.find(table, AXIS, SCORE)
     best = {g: found.points[np.argmin(found.median[i])] for i, g in enumerate(found.groups)}
     assert best == dict.fromkeys(made_up.CELLS, made_up.BEST)
     assert found.log_axis
@@ -71,7 +77,7 @@ def test_curve_finds_the_planted_interval_for_every_cell(table):
 
 
 def test_curve_statistics_are_those_of_the_seeds(table):
-    found = curve.find(table, AXIS, SCORE)
+    found = setting_curve.find(table, AXIS, SCORE)
     g, i = found.groups.index("lstm"), list(found.points).index(20)
     scores = [r.measures["state_space"] for r in made_up.records() if r.config == made_up.config("lstm", 20, 0)]
     scores += [r.measures["state_space"] for r in made_up.records() if r.config == made_up.config("lstm", 20, 1)]
@@ -83,7 +89,7 @@ def test_curve_statistics_are_those_of_the_seeds(table):
 
 
 def test_a_lost_trial_counts_as_the_worst_and_is_not_drawn_as_a_score(table):
-    found = curve.find(table, AXIS, SCORE)
+    found = setting_curve.find(table, AXIS, SCORE)
     at = {(g, x): (i, j) for i, g in enumerate(found.groups) for j, x in enumerate(found.points)}
     for place in (("lstm", 5.0), ("vanilla", 200.0)):
         assert found.median[at[place]] == np.inf
@@ -95,7 +101,7 @@ def test_a_lost_trial_counts_as_the_worst_and_is_not_drawn_as_a_score(table):
 
 def test_a_maximised_measure_loses_downward(table):
     frame = table.frame.rename(columns={SCORE: "measures/prediction_time"})
-    found = curve.find(replace(table, frame=frame, about={}), AXIS, "measures/prediction_time")
+    found = setting_curve.find(replace(table, frame=frame, about={}), AXIS, "measures/prediction_time")
     assert found.direction == "maximise"
     assert np.isneginf(found.median).sum() == 2
 
@@ -103,7 +109,7 @@ def test_a_maximised_measure_loses_downward(table):
 def test_running_and_stopped_trials_are_no_scores(table):
     frame = table.frame.copy()
     frame.loc[frame["forcing/interval"] == made_up.BEST, "outcome"] = "stopped"
-    assert made_up.BEST not in curve.find(replace(table, frame=frame), AXIS, SCORE).points
+    assert made_up.BEST not in setting_curve.find(replace(table, frame=frame), AXIS, SCORE).points
 
 
 def test_many_values_are_binned_and_all_trials_kept():
@@ -116,7 +122,7 @@ def test_many_values_are_binned_and_all_trials_kept():
     assert where.log
     assert len(where.centres) <= 10
     assert np.array_equal(np.unique(where.index), np.arange(len(where.centres)))
-    found = curve.find(Table(frame), AXIS, SCORE)
+    found = setting_curve.find(Table(frame), AXIS, SCORE)
     assert found.count.sum() == len(frame) == len(found.seed_value)
     assert found.spread == "quartiles"
 
@@ -172,7 +178,7 @@ def test_shuffled_rows_have_no_correlation(table):
 
 
 def test_shuffled_rows_have_no_best_interval(table):
-    best = [curve.find(shuffled(table, s), AXIS, SCORE) for s in range(10)]
+    best = [setting_curve.find(shuffled(table, s), AXIS, SCORE) for s in range(10)]
     right = [(f.points[np.nanargmin(f.median, axis=1)] == made_up.BEST).all() for f in best]
     assert sum(right) <= 1
 
@@ -194,7 +200,7 @@ def test_the_interval_is_seeded(table):
 
 def test_a_hunt_is_refused_unless_the_caller_says_so():
     hunt = made_up.table(intent="hunt")
-    with pytest.raises(correlation.Hunted, match="biased toward success"):
+    with pytest.raises(correlation.HuntTableError, match="biased toward success"):
         correlation.find(hunt)
     assert correlation.find(hunt, hunted=True, resamples=10).hunted
 
@@ -204,11 +210,11 @@ def test_too_few_rows_say_how_many_there_are(table):
         correlation.find(table.take(np.flatnonzero(table.frame["outcome"] == "finished")[:5]))
     one = table.take((table.frame[AXIS] == 80).to_numpy())
     with pytest.raises(TooFew, match="Too few values of forcing/interval: there is 1, and 2 must be"):
-        curve.find(one, AXIS, SCORE)
+        setting_curve.find(one, AXIS, SCORE)
 
 
 def test_spectra_are_per_unit_time_with_the_truth_beside_them_and_better_is_lighter(table):
-    found = spectra.find(table, SCORE)
+    found = spectra_by_outcome.find(table, SCORE)
     assert found.unit == "nats per unit time"
     assert found.truth == pytest.approx([made_up.LAMBDA_MAX / made_up.DT])
     assert found.shade[np.argmin(found.values)] == 1
@@ -217,22 +223,22 @@ def test_spectra_are_per_unit_time_with_the_truth_beside_them_and_better_is_ligh
     record = made_up.record("lstm", 80, 0)
     assert first[record.trial] == pytest.approx(record.spectra["closed loop"].per_time[0])
     timeless = replace(table, frame=table.frame.drop(columns="data/dt"))
-    assert spectra.find(timeless, SCORE).unit == "nats per step"
+    assert spectra_by_outcome.find(timeless, SCORE).unit == "nats per step"
 
 
 def test_strong_contraction_bends_the_axis_and_its_ticks_say_the_exponents(table):
-    found = spectra.find(table, SCORE)
+    found = spectra_by_outcome.find(table, SCORE)
     assert np.isinf(found.linear)
     far = found._replace(exponents=np.array([[0.9, -1.0, -500.0, -np.inf]]), truth=np.array([0.9]), linear=0.1)
-    assert spectra.linear_below(far.exponents, far.truth) == pytest.approx(0.1)
-    axis = spectra.draw(far._replace(trials=("a",), values=np.ones(1), shade=np.full(1, 0.5))).layout.yaxis
+    assert spectra_by_outcome.linear_below(far.exponents, far.truth) == pytest.approx(0.1)
+    axis = spectra_by_outcome.draw(far._replace(trials=("a",), values=np.ones(1), shade=np.full(1, 0.5))).layout.yaxis
     assert list(axis.ticktext) == ["−100", "−10", "−1", "−0.100", "0", "0.100"]
     assert axis.tickvals[0] == pytest.approx(-np.log10(1001))
 
 
 def test_an_unknown_map_is_named(table):
     with pytest.raises(UnknownName, match="Did you mean 'closed loop'"):
-        spectra.find(table, SCORE, "closed lop")
+        spectra_by_outcome.find(table, SCORE, "closed lop")
 
 
 @pytest.mark.parametrize(("features", "drawn"), [(1, 1), (2, 2), (3, 3), (5, 2)])

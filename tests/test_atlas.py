@@ -10,10 +10,10 @@ import plotly.graph_objects as go
 import pytest
 from plotly.offline import get_plotlyjs
 
-from lyapsweep.atlas import packed, page, report, verdict
-from lyapsweep.atlas.view import View
-from lyapsweep.record import Outcome
-from lyapsweep.table import Table
+from lyapsweep.atlas import compression, markup, report, verdict
+from lyapsweep.atlas.view import AtlasView
+from lyapsweep.results.record import Outcome
+from lyapsweep.results.table import Table
 
 
 @pytest.fixture(scope="module")
@@ -33,42 +33,42 @@ def words(document: str) -> str:
 
 
 def test_nothing_is_fetched_and_plotly_is_inside_once(written):
-    ours = re.sub(rf'<script type="{packed.TYPE}".*?</script>', "", written, flags=re.DOTALL)
+    ours = re.sub(rf'<script type="{compression.TYPE}".*?</script>', "", written, flags=re.DOTALL)
     assert len(ours) < 150_000
-    held = [text for kind in ("figure", "rows", "trials") for text in packed.blocks(written, kind)]
+    held = [text for kind in ("figure", "rows", "trials") for text in compression.blocks(written, kind)]
     for text in (ours, *held):
         assert not re.search(r"""(src|href|action|data)\s*=\s*["']?\s*(https?:)?//""", text, re.IGNORECASE)
         assert not re.search(
             r"@import|url\(|<script[^>]+src|<link[^>]+stylesheet|fetch\(|XMLHttpRequest|eval\(|http://|https://", text
         )
-    assert packed.blocks(written, "plotly") == [get_plotlyjs()]
+    assert compression.blocks(written, "plotly") == [get_plotlyjs()]
 
 
 def test_every_section_is_there_with_a_drawn_figure(body):
     heads = re.findall(r"<h2>(.*?)</h2>", body)
     for wanted in ("Verdict", "Best configuration", "Lyapunov spectra", "True and generated orbit", "All trials"):
         assert wanted in heads
-    drawn = packed.figures(body)  # objective, optimum, exponent, spectra, two orbits, correlation
+    drawn = compression.figures(body)  # objective, optimum, exponent, spectra, two orbits, correlation
     assert len(drawn) == body.count('class="chart"') == 7
     assert all(fig.data for fig in drawn)
 
 
 def test_what_is_packed_comes_back_in_single_precision_unless_it_does_not_fit():
     x, large = np.array([0.1, np.nan, -np.inf]), np.array([1e300, 0.1, 2.0])
-    text = packed.block("figure", packed.figure(go.Figure(go.Heatmap(x=x, z=np.array([large])))))
-    (fig,) = packed.figures(text)
-    assert '"f4"' in packed.blocks(text, "figure")[0]
+    text = compression.block("figure", compression.figure(go.Figure(go.Heatmap(x=x, z=np.array([large])))))
+    (fig,) = compression.figures(text)
+    assert '"f4"' in compression.blocks(text, "figure")[0]
     np.testing.assert_array_equal(fig.data[0].x, x.astype(np.float32))
     np.testing.assert_array_equal(fig.data[0].z, [large])
-    assert "</script>" not in packed.block("rows", "</script>" * 9)[:-9]
+    assert "</script>" not in compression.block("rows", "</script>" * 9)[:-9]
 
 
 def test_rows_of_long_tables_are_packed_and_none_is_lost():
-    rows = [[i, f"<{i}>"] for i in range(page.MOST_ROWS + 3)]
-    text = page.table(["a", "b"], rows, sortable=True)
-    (more,) = packed.blocks(text, "rows")
-    assert text.count("<tr><td") == page.MOST_ROWS
-    assert re.findall(r"&lt;(\d+)&gt;</td>", text + more) == [str(i) for i in range(page.MOST_ROWS + 3)]
+    rows = [[i, f"<{i}>"] for i in range(markup.MOST_ROWS + 3)]
+    text = markup.table(["a", "b"], rows, sortable=True)
+    (more,) = compression.blocks(text, "rows")
+    assert text.count("<tr><td") == markup.MOST_ROWS
+    assert re.findall(r"&lt;(\d+)&gt;</td>", text + more) == [str(i) for i in range(markup.MOST_ROWS + 3)]
 
 
 def test_every_question_is_asked_once_and_linked(body):
@@ -94,7 +94,7 @@ def test_the_verdict_says_where_seeds_cannot_tell_and_where_the_best_is_an_end()
     cell = (frame["cell/kind"] == "shallow_plrnn").to_numpy()
     for interval, scores in ((160, (0.05, 0.30)), (200, (0.04, 0.2))):
         frame.loc[cell & (frame["forcing/interval"] == interval), "measures/state_space"] = scores
-    said = " ".join(verdict.sentences(View(replace(table, frame=frame))))
+    said = " ".join(verdict.sentences(AtlasView(replace(table, frame=frame))))
     assert "at forcing/interval 200" in said
     assert "the optimum may lie beyond it" in said
     assert "overlaps that at" in said
@@ -105,18 +105,18 @@ def test_the_verdict_says_what_cannot_be_told():
     table = made_up.table()
     frame = table.frame.assign(**{"saturations/state_space": 0.031})
     frame["data/lambda_max"] = frame["data/predictability_time"] = np.nan
-    said = " ".join(verdict.sentences(View(replace(table, frame=frame))))
+    said = " ".join(verdict.sentences(AtlasView(replace(table, frame=frame))))
     assert re.search(r"D_stsp \(nats\) says nothing on these data, .* scores 0.06.* and a dead network 0.031", said)
     assert "Nobody said the data's λ_max" in said
     frame["saturations/state_space"] = 12.0
-    assert "says nothing" not in " ".join(verdict.sentences(View(replace(table, frame=frame))))
-    known = " ".join(verdict.sentences(View(table)))
+    assert "says nothing" not in " ".join(verdict.sentences(AtlasView(replace(table, frame=frame))))
+    known = " ".join(verdict.sentences(AtlasView(table)))
     assert "Nobody said" not in known
     assert "predictability time" in known
 
 
 def test_code_in_a_question_is_shown_as_code():
-    shown = page.paragraphs("Ask `lyapsweep suggest`\nfirst.\n\n    lyapsweep sweep a/b.py --set x=<y>\n\nThen.")
+    shown = markup.paragraphs("Ask `lyapsweep suggest`\nfirst.\n\n    lyapsweep sweep a/b.py --set x=<y>\n\nThen.")
     assert shown.split("\n") == [
         "<p>Ask <code>lyapsweep suggest</code> first.</p>",
         "<pre>lyapsweep sweep a/b.py --set x=&lt;y&gt;</pre>",
@@ -137,7 +137,7 @@ def test_what_users_write_is_shown_and_not_run(tmp_path):
     assert "</script><script>" not in body
     assert "alert(2)" in words(body)
     assert "alert(1)" in words(body)  # the failed trial's error, too
-    assert not any("<img" in figure or "</script>" in figure for figure in packed.blocks(text, "figure"))
+    assert not any("<img" in figure or "</script>" in figure for figure in compression.blocks(text, "figure"))
 
 
 def test_the_table_of_trials_is_complete_best_first_and_sorts_by_exact_numbers(body):
@@ -151,7 +151,7 @@ def test_the_table_of_trials_is_complete_best_first_and_sorts_by_exact_numbers(b
 
 def test_the_best_configuration_gives_the_exponent_with_its_error_in_both_units(body):
     table = made_up.table().finals
-    row = View(made_up.table()).best
+    row = AtlasView(made_up.table()).best
     first = table.spectra["closed loop"][row, 0]
     said = words(body)
     assert re.search(
@@ -183,13 +183,13 @@ def test_strong_contraction_is_drawn_on_a_bent_axis_and_annihilated_directions_a
 def test_two_numeric_settings_get_a_plane():
     table = made_up.table(varied=["cell", "forcing/interval", "training/lr", "seed"])
     table.frame["training/lr"] = np.where(table.frame["seed"] == 0, 1e-3, 1e-2)
-    assert View(table).axes == ["forcing/interval", "training/lr"]
+    assert AtlasView(table).axes == ["forcing/interval", "training/lr"]
     assert "Two settings at a time" in report.render(table)
 
 
 def test_settings_that_only_follow_the_cell_are_no_axes():
-    assert View(made_up.table()).axes == ["forcing/interval"]
-    assert View(made_up.table()).group == "cell/kind"
+    assert AtlasView(made_up.table()).axes == ["forcing/interval"]
+    assert AtlasView(made_up.table()).group == "cell/kind"
 
 
 @pytest.mark.parametrize(
@@ -211,8 +211,8 @@ def test_little_to_show_is_said_and_no_error(records, said):
 
 def test_only_names_vary_and_the_verdict_ranks_them():
     table = Table.of([made_up.record(c, 80, s) for c in made_up.CELLS for s in (0, 1)], {"objective": "state_space"})
-    assert View(table).axes == ["cell/kind"]
-    first, *rest = verdict.sentences(View(table))
+    assert AtlasView(table).axes == ["cell/kind"]
+    first, *rest = verdict.sentences(AtlasView(table))
     assert "is that of cell/kind shallow_plrnn: median" in first
     assert re.match(r"The best of the others: lstm \(0\.\d+\), vanilla \(0\.\d+\)\.", rest[0])
 
@@ -224,7 +224,7 @@ def test_a_page_is_replaced_whole(tmp_path):
 
 
 def test_numbers_in_tables_sort_by_value():
-    assert page.cell(-0.00012345) == '<td class="n" data-v="-0.00012345">−0.000123</td>'
-    assert page.cell(float("-inf")) == '<td class="n" data-v="-Infinity">−∞</td>'
-    assert page.cell(float("nan")) == '<td class="n" data-v="">–</td>'
-    assert page.cell("<b>") == '<td data-v="&lt;b&gt;">&lt;b&gt;</td>'
+    assert markup.cell(-0.00012345) == '<td class="n" data-v="-0.00012345">−0.000123</td>'
+    assert markup.cell(float("-inf")) == '<td class="n" data-v="-Infinity">−∞</td>'
+    assert markup.cell(float("nan")) == '<td class="n" data-v="">–</td>'
+    assert markup.cell("<b>") == '<td data-v="&lt;b&gt;">&lt;b&gt;</td>'

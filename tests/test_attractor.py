@@ -7,8 +7,8 @@ import torch
 from test_rest import bits, config, sweep
 
 from lyapsweep import systems
-from lyapsweep.analysis import attractor, stability
-from lyapsweep.analysis.rest import of_network
+from lyapsweep.analysis.networks import attractor, best_trial_fixed_points
+from lyapsweep.analysis.networks.network_fixed_points import of_network
 from lyapsweep.atlas import orbits
 from lyapsweep.cells import CELLS
 from lyapsweep.measures.power_spectrum import hellinger, spectral_distance
@@ -120,19 +120,29 @@ def plane_map(**weights):
 
 def test_regions_hold_their_own_fixed_point_or_do_not():
     states = torch.randn(1, 200, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    found = stability.visited_regions(plane_map(), states)
+    found = best_trial_fixed_points.visited_regions(plane_map(), states)
     assert found == {"visited": 2, "real": 1, "virtual": 1, "none": 0}
     above = states.abs()
-    assert stability.visited_regions(plane_map(), above) == {"visited": 1, "real": 1, "virtual": 0, "none": 0}
+    assert best_trial_fixed_points.visited_regions(plane_map(), above) == {
+        "visited": 1,
+        "real": 1,
+        "virtual": 0,
+        "none": 0,
+    }
     shifting = plane_map(A=[0.5, 1.0], h=[1.0, 0.5])  # z_2 grows by 1/2 a step: nothing rests
-    assert stability.visited_regions(shifting, states) == {"visited": 2, "real": 0, "virtual": 0, "none": 2}
+    assert best_trial_fixed_points.visited_regions(shifting, states) == {
+        "visited": 2,
+        "real": 0,
+        "virtual": 0,
+        "none": 2,
+    }
 
 
 @pytest.mark.parametrize("name", ["lorenz63", "henon"])
 def test_other_maps_have_no_linear_regions(name):
     map = systems.build(name, None)
     z = map.start(50, torch.Generator().manual_seed(0))
-    assert stability.visited_regions(map, z.double()) is None
+    assert best_trial_fixed_points.visited_regions(map, z.double()) is None
 
 
 def test_the_best_network_of_a_sweep_is_searched_and_those_that_were_asked_for():
@@ -141,7 +151,7 @@ def test_the_best_network_of_a_sweep_is_searched_and_those_that_were_asked_for()
     finished = finals[finals["outcome"] == "finished"]
     best = finished.loc[finished["measures/state_space"].idxmin()]
     other = finished["trial"][finished["trial"] != best.trial].iloc[0]
-    told = stability.searched(table, [other]).about[stability.KEY]
+    told = best_trial_fixed_points.searched(table, [other]).about[best_trial_fixed_points.KEY]
     assert list(told) == [other, best.trial]
     summary = told[best.trial]
     assert summary["kinds"]["stable"][0] == 8  # three undecided bits: every corner is stable
@@ -150,6 +160,9 @@ def test_the_best_network_of_a_sweep_is_searched_and_those_that_were_asked_for()
     np.testing.assert_allclose(sorted(x for _, x in summary["points"]), sorted(searched.z.tolist()))
     assert summary["kinds"]["repeller"] == [1, pytest.approx(2), pytest.approx(2)]
     failed = finals["trial"][finals["outcome"] == "failed"].iloc[0]
-    assert "holds no weights" in stability.searched(table, [failed]).about[stability.KEY][failed]["error"]
+    assert (
+        "holds no weights"
+        in best_trial_fixed_points.searched(table, [failed]).about[best_trial_fixed_points.KEY][failed]["error"]
+    )
     with pytest.raises(UnknownName, match="nobody"):
-        stability.searched(table, ["nobody"])
+        best_trial_fixed_points.searched(table, ["nobody"])

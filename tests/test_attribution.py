@@ -5,11 +5,11 @@ import pickle
 import numpy as np
 import pytest
 
-from lyapsweep.analysis import attribution
-from lyapsweep.analysis.finding import TooFew
+from lyapsweep.analysis.networks import attribution
+from lyapsweep.analysis.shared.selection import TooFew
 from lyapsweep.config import Config
 from lyapsweep.registry import UnknownName
-from lyapsweep.table import Table
+from lyapsweep.results.table import Table
 from lyapsweep.trial import run_trial
 
 CONTENT = {

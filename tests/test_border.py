@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lyapsweep.analysis import border
-from lyapsweep.analysis.finding import TooFew
+from lyapsweep.analysis.settings import phase_plane
+from lyapsweep.analysis.shared.selection import TooFew
 from lyapsweep.registry import UnknownName
-from lyapsweep.table import Table
+from lyapsweep.results.table import Table
 
 GAINS, RATES = (0.5, 0.8, 1.25, 2.0), (1e-3, 1e-2, 1e-1)
 PLACE = ("init/gain", "training/lr", "measures/loss", "cell/kind", "driven")
@@ -34,7 +34,7 @@ def made_up(cells=("gru", "vanilla")) -> Table:
 
 
 def test_the_planted_place_its_exponents_and_the_lost_corner_are_found():
-    found = border.find(made_up(), *PLACE)
+    found = phase_plane.find(made_up(), *PLACE)
     assert found.panels == ("gru", "vanilla")
     at = (found.y_labels.index("0.01"), found.x_labels.index("1.25"))
     for p in range(2):
@@ -44,32 +44,32 @@ def test_the_planted_place_its_exponents_and_the_lost_corner_are_found():
         corner = (found.y_labels.index("0.1"), found.x_labels.index("2"))
         assert found.lost[p][corner] == 1
         assert np.isnan(found.median[p][corner])
-    said = border.sentence(found, 0)
+    said = phase_plane.sentence(found, 0)
     assert "at init/gain 1.25 and training/lr 0.01 (n = 1)" in said
     assert "λ_max < 0 before training has" in said
 
 
 def test_the_lines_are_drawn_where_the_exponent_changes_sign():
-    found = border.find(made_up(("gru",)), *PLACE)
-    figure = border.draw(found)
+    found = phase_plane.find(made_up(("gru",)), *PLACE)
+    figure = phase_plane.draw(found)
     lines = {trace.name: trace for trace in figure.data if trace.type == "contour"}
     assert set(lines) == {"λ<sub>max</sub> = 0 before training", "λ<sub>max</sub> = 0 after training"}
     before = np.array(lines["λ<sub>max</sub> = 0 before training"].z, float)
     assert (before[:, :2] < 0).all()
     assert (before[:, 2:] > 0).all()
-    assert border.draw(pickle.loads(pickle.dumps(found))).to_json() == figure.to_json()
+    assert phase_plane.draw(pickle.loads(pickle.dumps(found))).to_json() == figure.to_json()
 
 
 def test_without_exponents_there_is_a_map_without_lines():
     table = made_up()
-    found = border.find(Table(table.frame.drop(columns="spectra/driven/maximum"), about=table.about), *PLACE)
+    found = phase_plane.find(Table(table.frame.drop(columns="spectra/driven/maximum"), about=table.about), *PLACE)
     assert np.isnan(found.before).all()
     assert np.isfinite(found.median).sum() == 2 * (len(GAINS) * len(RATES) - 1)
 
 
 def test_what_is_missing_is_said():
     with pytest.raises(UnknownName, match="init/gain"):
-        border.find(made_up(), "init/gian", *PLACE[1:])
+        phase_plane.find(made_up(), "init/gian", *PLACE[1:])
     one = made_up().take(np.arange(2))
     with pytest.raises(TooFew, match="two values"):
-        border.find(one, *PLACE)
+        phase_plane.find(one, *PLACE)

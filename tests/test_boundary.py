@@ -7,11 +7,11 @@ import pandas as pd
 import pytest
 from matplotlib.path import Path as Polygon
 
-from lyapsweep.analysis import boundary
-from lyapsweep.analysis.boundary import box_counting
-from lyapsweep.analysis.finding import TooFew
+from lyapsweep.analysis.settings import box_counting as boundary
+from lyapsweep.analysis.settings.box_counting import box_counting
+from lyapsweep.analysis.shared.selection import TooFew
 from lyapsweep.registry import UnknownName
-from lyapsweep.table import Table
+from lyapsweep.results.table import Table
 
 GAINS, RATES = np.linspace(0.5, 2.0, 32), np.geomspace(1e-3, 1, 24)
 PLACE = ("init/gain", "training/lr", "measures/loss")

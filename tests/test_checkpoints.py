@@ -8,12 +8,14 @@ import pytest
 import torch
 from same import same_to_the_bit
 
-from lyapsweep import checkpoint, driven, evaluation, trial
-from lyapsweep.checkpoint import BadCheckpoint, Checkpoint, Checkpoints, UnwrittenCheckpoint, name
+from lyapsweep import trial
 from lyapsweep.config import Config
+from lyapsweep.evaluation import series, task
 from lyapsweep.measures import MEASURES
-from lyapsweep.objectives import CHUNK, Draws, ForcedWindows
-from lyapsweep.record import Outcome
+from lyapsweep.results.record import Outcome
+from lyapsweep.training import checkpoint
+from lyapsweep.training.checkpoint import BadCheckpoint, Checkpoint, Checkpoints, UnwrittenCheckpoint, name
+from lyapsweep.training.objectives import CHUNK, Draws, ForcedWindows
 from lyapsweep.trial import run_trials
 
 SERIES = {
@@ -45,7 +47,7 @@ TASK = {
 @pytest.fixture(autouse=True)
 def short_products_of_jacobians(monkeypatch):
     """Most of the time of so small trials goes into the longest ones."""
-    for module in (evaluation, driven):
+    for module in (series, task):
         monkeypatch.setattr(module, "LONGEST_LAG", 20)
 
 

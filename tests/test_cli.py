@@ -22,13 +22,13 @@ from same import same_to_the_bit
 
 import lyapsweep
 from lyapsweep import datasets, trial
-from lyapsweep.cli import main, show
+from lyapsweep.cli import main, printing
 from lyapsweep.cli import sweep as sweep_command
-from lyapsweep.cli.errors import Problem
+from lyapsweep.cli.errors import CommandError
 from lyapsweep.config import Config
-from lyapsweep.record import Outcome, Record
+from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep import load
-from lyapsweep.sweep.progress import Progress
+from lyapsweep.sweep.observe.progress import SweepProgress
 
 TINY = """
 dataset:  {kind: simulated, system: lorenz63, length: 600}
@@ -222,9 +222,9 @@ def test_a_trial_leaves_records_and_says_what_it_found():
     last, shown = made[-1], [line.split() for line in text.splitlines()]
     assert made[0].config == Config.load("tiny.yaml", {"cell/units": 12})
     reports = [line for line in shown if line[:1] in (["0"], ["2"], ["4"])][:3]
-    assert [line[-2] for line in reports] == [show.number(r.measures["loss"]) for r in made]
-    assert show.together(last.spectra["closed loop"].maximum, last.spectra["closed loop"].stderr[0]) in text
-    assert ["state_space", *show.scores(last)[1][1].split()] in shown
+    assert [line[-2] for line in reports] == [printing.number(r.measures["loss"]) for r in made]
+    assert printing.together(last.spectra["closed loop"].maximum, last.spectra["closed loop"].stderr[0]) in text
+    assert ["state_space", *printing.scores(last)[1][1].split()] in shown
     assert str(Path("results/tiny/records", last.filename)) in text
     assert ["..."] in shown  # 12 exponents: the first ten and the last
     assert not Path("results/mlflow.db").exists()
@@ -355,7 +355,7 @@ def test_a_dry_run_says_what_would_be_trained_and_leaves_nothing():
 
 def progress(**changes):
     still = {"asked": 8, "done": 3, "finished": 1, "failed": 1, "diverged": 1, "stopped": 0, "running": 2}
-    return Progress(**{**still, "best": (0.25, "lstm seed=1"), "seconds": 61.0, "left": 3600.0, **changes})
+    return SweepProgress(**{**still, "best": (0.25, "lstm seed=1"), "seconds": 61.0, "left": 3600.0, **changes})
 
 
 def test_a_dry_run_of_a_zoomed_refined_map_names_it_and_its_first_points():
@@ -374,7 +374,7 @@ def test_a_dry_run_of_a_zoomed_refined_map_names_it_and_its_first_points():
 def test_progress_in_words_not_too_often(monkeypatch, capsys):
     now = [100.0]
     monkeypatch.setattr(sweep_command.time, "monotonic", lambda: now[0])
-    lines = sweep_command.Lines("loss", show.console())
+    lines = sweep_command.Lines("loss", printing.console())
     lines(progress())
     now[0] += 1
     lines(progress(done=4, finished=2))
@@ -425,21 +425,21 @@ def test_how_a_sweep_ends(tmp_path, capsys, ending, status, message):
         notes="1 pack came back unfinished.",
         progress=progress(asked=42, failed=ending.get("failed", 1)),
     )
-    with contextlib.nullcontext() if status is None else pytest.raises(Problem, match=message) as problem:
-        sweep_command.conclude(summary, load("ask.py"), show.console())
+    with contextlib.nullcontext() if status is None else pytest.raises(CommandError, match=message) as problem:
+        sweep_command.conclude(summary, load("ask.py"), printing.console())
     assert status is None or problem.value.exit_code == status
     shown = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["MLflow", "http://server:5000"] in shown
     assert ["on", "the", "way", "1", "pack", "came", "back", "unfinished."] in shown
-    assert ["loss", show.number(best.measures["loss"])] in shown
+    assert ["loss", printing.number(best.measures["loss"])] in shown
     assert ["forcing/interval", str(best.config.forcing["interval"])] in shown
 
 
 def test_settings_are_written_as_they_are_read():
-    from lyapsweep.notation import parse_value
+    from lyapsweep.config.parsing import parse_value
 
     for value in ("lstm", "1e-3", "true", "null", "", "a b", 3, 1e-5, True, None, [1, "x"], {"a": [0.5]}):
-        assert parse_value(show.setting(value)) == value
+        assert parse_value(printing.setting(value)) == value
 
 
 @pytest.mark.cluster
@@ -471,7 +471,7 @@ def test_a_sweep_from_start_to_atlas():
 )
 def test_a_score_that_tells_nothing_is_said_to(floor, text):
     record = replace(made_up.records()[0], floors={"state_space": floor}, saturations={"state_space": 10.0})
-    assert dict(show.scores(record))["state_space"].endswith(text)
+    assert dict(printing.scores(record))["state_space"].endswith(text)
 
 
 @pytest.mark.parametrize(
@@ -487,4 +487,4 @@ def test_a_score_that_tells_nothing_is_said_to(floor, text):
     ],
 )
 def test_a_value_is_shown_to_the_digits_that_its_error_leaves(value, error, text):
-    assert show.together(value, error) == text
+    assert printing.together(value, error) == text

@@ -13,9 +13,9 @@ from test_cli import call, complaint, double_precision, folder, ok, records  # n
 from torch import nn
 
 from lyapsweep import lyapunov_spectrum, trial
-from lyapsweep.analysis import spectrum as picture
+from lyapsweep.analysis.spectra import spectrum as picture
 from lyapsweep.cli.spectrum import show_table
-from lyapsweep.cli.subjects import Subject
+from lyapsweep.cli.spectrum_targets import SpectrumTarget
 from lyapsweep.config import Config
 from lyapsweep.dynamics import Spectrum
 
@@ -185,7 +185,7 @@ def test_the_table_says_what_the_numbers_mean():
 def test_a_failed_check_is_a_warning(capsys):
     e = np.array([0.1, -0.4])
     lost = Spectrum(e, 0 * e, 100, 2, "driven", 2, checks={"sum_rule": 0.25, "halves": 0.0})
-    show_table("lost.pt", Subject(lost))
+    show_table("lost.pt", SpectrumTarget(lost))
     shown = capsys.readouterr().out
     assert len(lost.warnings) == 1
     assert f"warning: {lost.warnings[0]}" in shown

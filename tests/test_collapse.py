@@ -8,9 +8,9 @@ import made_up
 import numpy as np
 import pytest
 
-from lyapsweep.analysis import collapse
-from lyapsweep.analysis.finding import TooFew
-from lyapsweep.table import Table
+from lyapsweep.analysis.shared.selection import TooFew
+from lyapsweep.analysis.spectra import collapse
+from lyapsweep.results.table import Table
 
 COLUMNS = {"column": "measures/state_space", "length": "forcing/interval", "group": "cell/kind", "map": "closed loop"}
 EXPONENTS = {"lstm": -0.01, "shallow_plrnn": -0.05, "vanilla": -0.2}
@@ -68,7 +68,7 @@ def leverage(x: np.ndarray, grid: np.ndarray) -> np.ndarray:
     return np.linalg.norm(np.vander(np.log(grid), 3) @ np.linalg.pinv(np.vander(np.log(x), 3)), axis=1)
 
 
-def found_in(law, seeds: range) -> list[collapse.Finding]:
+def found_in(law, seeds: range) -> list[collapse.CollapseFinding]:
     return [collapse.find(planted(law, seed=seed), **COLUMNS) for seed in seeds]
 
 

@@ -11,12 +11,12 @@ from driving import in_order, last_records, run, start, wait_for
 from made_up_sweeps import TINY, written
 from same import same_to_the_bit
 
-from lyapsweep.checkpoint import Checkpoints
 from lyapsweep.config import Config
-from lyapsweep.record import Outcome, Record
+from lyapsweep.results.record import Outcome, Record
+from lyapsweep.results.table import Table
 from lyapsweep.sweep import Sweep
-from lyapsweep.sweep.trainable import outlast
-from lyapsweep.table import Table
+from lyapsweep.sweep.execute.trainable import outlast
+from lyapsweep.training.checkpoint import Checkpoints
 from lyapsweep.trial import run_trials
 
 BROKEN = Path(__file__).parent / "broken.py"

@@ -14,7 +14,7 @@ import yaml
 
 from lyapsweep.config import Config
 from lyapsweep.datasets import build as data_of
-from lyapsweep.record import Outcome
+from lyapsweep.results.record import Outcome
 from lyapsweep.trial import run_trial
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -8,10 +8,10 @@ import torch
 
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets import build as data
-from lyapsweep.driven import answered, orbits
-from lyapsweep.objectives import DrivenWindows, Examples, window_losses
-from lyapsweep.record import Record
+from lyapsweep.evaluation.task import answered, orbits
+from lyapsweep.results.record import Record
 from lyapsweep.rollout import driven
+from lyapsweep.training.objectives import DrivenWindows, Examples, window_losses
 from lyapsweep.trial import build, network_spectrum, run_trial, run_trials, sizes
 
 TINY = {

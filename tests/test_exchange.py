@@ -5,15 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from lyapsweep.cells import (
-    CELLS,
-    BadWeights,
-    Stack,
-    from_state_dict,
-    from_torch,
-    to_state_dict,
-    to_torch,
-)
+from lyapsweep.cells import CELLS, BadWeights, Stack, from_state_dict, from_torch, to_state_dict, to_torch
 from lyapsweep.dynamics import lyapunov_spectra
 from lyapsweep.inits import gaussian
 from lyapsweep.maps import autodiff_push

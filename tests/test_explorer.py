@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from exploring import GAIN, RATE, SIDE, cells, opened, place, values, written
 
-from lyapsweep.analysis import heatmap
+from lyapsweep.analysis.settings import heatmap
 from lyapsweep.atlas import explorer
-from lyapsweep.atlas.view import View
-from lyapsweep.record import Outcome
-from lyapsweep.table import Table
+from lyapsweep.atlas.view import AtlasView
+from lyapsweep.results.record import Outcome
+from lyapsweep.results.table import Table
 
 pytestmark = exploring.NEEDED
 address, browser, table = exploring.address, exploring.browser, exploring.table
@@ -108,7 +108,7 @@ def test_what_is_shown_first_is_one_set_of_data_and_two_numbers(table):
     frame["cell/kind"] = np.where(frame["trial"] > "8", "lstm", "vanilla")
     frame["dataset/kind"] = np.where(frame[RATE] > 0.01, "adding", "copying")
     made = replace(table, frame=frame, about=made_up_map.ABOUT | {"varied": None})
-    first = explorer.trials(View(made))["choice"]
+    first = explorer.trials(AtlasView(made))["choice"]
     assert first == {
         "x": GAIN,
         "y": RATE,

@@ -7,9 +7,9 @@ import made_up
 import made_up_map
 from exploring import GAIN, RATE, RUNS, SIDE, opened, place, trial_at, written
 
-from lyapsweep.atlas import alone
+from lyapsweep.atlas import trial_command
 from lyapsweep.config import Config
-from lyapsweep.notation import parse_value
+from lyapsweep.config.parsing import parse_value
 
 pytestmark = exploring.NEEDED
 address, browser, table = exploring.address, exploring.browser, exploring.table
@@ -78,11 +78,11 @@ def test_the_command_of_a_trial_makes_its_config(browser, address, table):
 
 def test_a_command_replaces_sections_of_other_settings_whole_and_a_config_is_yaml():
     base, wanted = made_up.config("vanilla", 10), made_up.config("shallow_plrnn", 20, seed=3)
-    words = shlex.split(alone.command(wanted, "a b.yaml", base.to_dict()))
+    words = shlex.split(trial_command.command(wanted, "a b.yaml", base.to_dict()))
     changes = {path: parse_value(value) for path, value in (word.split("=", 1) for word in words[4::2])}
     assert words[2] == "a b.yaml"
     assert base.changed(changes).id == wanted.id
-    assert Config.of(parse_value(alone.written(wanted))).id == wanted.id
+    assert Config.of(parse_value(trial_command.written(wanted))).id == wanted.id
 
 
 def test_what_users_write_is_text(browser, tmp_path):

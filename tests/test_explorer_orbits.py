@@ -13,14 +13,14 @@ from click.testing import CliRunner
 from exploring import SIDE, opened, place, trial_at, written
 from test_rest import bits
 
-from lyapsweep.analysis import attractor, stability
-from lyapsweep.analysis.finding import digits
+from lyapsweep.analysis.networks import attractor, best_trial_fixed_points
+from lyapsweep.analysis.shared.selection import digits
 from lyapsweep.atlas import orbits
-from lyapsweep.atlas.view import View
+from lyapsweep.atlas.view import AtlasView
 from lyapsweep.cli import main
 from lyapsweep.config import Config
-from lyapsweep.record import Outcome, Record
-from lyapsweep.table import Table
+from lyapsweep.results.record import Outcome, Record
+from lyapsweep.results.table import Table
 from lyapsweep.trial import run_trial
 
 pytestmark = exploring.NEEDED
@@ -156,7 +156,7 @@ def test_fixed_points_are_those_of_the_search_and_commands_bring_the_others(brow
     table = replace(searched_sweep(tmp_path / "results/few"), about={"name": "few", "objective": "loss"})
     prepared = orbits.prepared(table, tmp_path / "results/few")
     names = table.finals.frame.sort_values("measures/loss")["trial"].tolist()
-    told = prepared.about[stability.KEY]
+    told = prepared.about[best_trial_fixed_points.KEY]
     assert list(told) == names[:1]
     with opened(browser, written(prepared, tmp_path)) as tab:
         kept(tab, 2, 0)
@@ -210,7 +210,7 @@ def test_the_budget_holds_what_was_asked_for_then_the_best_then_others_evenly(mo
     finals = table.finals.frame
     ranked = finals[finals["outcome"] == "finished"].sort_values("measures/loss").index.tolist()
     asked = finals["trial"][ranked[-2]]
-    view = View(replace(table, about=table.about | {orbits.ASKED: [asked]}))
+    view = AtlasView(replace(table, about=table.about | {orbits.ASKED: [asked]}))
     held = orbits.orbits(view, 45_000)
     shown = list(held["trials"])
     assert 8 < len(shown) < len(ranked) == held["has"].count("1")
@@ -226,7 +226,7 @@ def test_the_budget_holds_what_was_asked_for_then_the_best_then_others_evenly(mo
 def test_a_trial_that_did_not_fit_is_told_with_the_command_that_shows_it(browser, tmp_path, monkeypatch):
     monkeypatch.setattr(orbits, "BUDGET", 30_000)
     table = moving(name="border")
-    held = orbits.orbits(View(table), 30_000)
+    held = orbits.orbits(AtlasView(table), 30_000)
     missing = next(i for i, has in enumerate(held["has"]) if has == "1" and i not in held["trials"])
     row = table.finals.frame.iloc[missing]
     gains, rates = made_up_map.axes(SIDE)

@@ -11,8 +11,8 @@ import made_up_map
 import numpy as np
 from exploring import GAIN, opened, scroll_through, values
 
-from lyapsweep.analysis import correlation
-from lyapsweep.atlas import foretelling, packed, report
+from lyapsweep.analysis.spectra import correlation
+from lyapsweep.atlas import compression, prediction_sections, report
 
 pytestmark = exploring.NEEDED
 browser = exploring.browser
@@ -53,7 +53,9 @@ def test_a_browser_that_cannot_unpack_says_so_and_shows_the_words(browser, tmp_p
 
 
 def test_a_page_of_4096_trials_is_light_and_its_words_come_first(browser, tmp_path, monkeypatch):
-    monkeypatch.setattr(foretelling, "ENOUGH", 10**6)  # what is learned from spectra takes minutes, and little room
+    monkeypatch.setattr(
+        prediction_sections, "ENOUGH", 10**6
+    )  # what is learned from spectra takes minutes, and little room
     monkeypatch.setattr(correlation, "find", partial(correlation.find, resamples=50))
     table = made_up_map.table(64, exponents=64)
     truth = made_up_evidence.lorenz(2000, (1.0, 1.0, 20.0))
@@ -62,7 +64,7 @@ def test_a_page_of_4096_trials_is_light_and_its_words_come_first(browser, tmp_pa
     table.traces[:] = [several[i % 64] for i in range(len(table))]
     path = report.write(table, tmp_path / "atlas.html")
     assert path.stat().st_size < 5e6 - 2e5  # what was left out weighs less
-    held = json.loads(packed.blocks(path.read_text("utf-8"), "orbits")[0])
+    held = json.loads(compression.blocks(path.read_text("utf-8"), "orbits")[0])
     assert held["has"].count("1") == 4096 > len(held["trials"]) > 300
     with opened(browser, path.as_uri()) as tab:
         paint = tab.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")

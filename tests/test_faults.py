@@ -20,9 +20,9 @@ from driving import (
 )
 from made_up_sweeps import TINY, states
 
-from lyapsweep.record import Outcome
+from lyapsweep.results.record import Outcome
 from lyapsweep.sweep import Sweep
-from lyapsweep.sweep.journal import Journal
+from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 
 BROKEN = Path(__file__).parent / "broken.py"
 
@@ -32,12 +32,12 @@ BROKEN = Path(__file__).parent / "broken.py"
 
 def test_a_journal_whose_last_line_was_cut_short_is_read_and_written_on(tmp_path):
     file = tmp_path / "optuna.journal"
-    Journal(file, "a", "minimise", "map", 0).study.ask()
+    OptunaStudy(file, "a", "minimise", "map", 0).study.ask()
     with file.open("ab") as journal:
         journal.write(b'{"op_code": 4, "wor')
     (tmp_path / "optuna.journal.lock").write_text("of a dead process")
     began = time.monotonic()
-    again = Journal(file, "a", "minimise", "map", 0)
+    again = OptunaStudy(file, "a", "minimise", "map", 0)
     again.reconcile({})
     again.study.tell(again.study.ask(), 1.0)
     assert time.monotonic() - began < 10  # the lock of a dead process is not waited for

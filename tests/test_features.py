@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lyapsweep.analysis.features import quantiles, summaries
+from lyapsweep.analysis.shared.spectrum_features import quantiles, summaries
 from lyapsweep.dynamics.spectrum import Spectrum
 
 NAN, INF = np.nan, np.inf

@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from lyapsweep import foreign
-from lyapsweep.analysis import correlation, curve
+from lyapsweep.analysis.settings import setting_curve
+from lyapsweep.analysis.spectra import correlation
 from lyapsweep.cli import main
-from lyapsweep.foreign import from_frame
 from lyapsweep.registry import UnknownName
-from lyapsweep.table import BadTable
+from lyapsweep.results import imported
+from lyapsweep.results.imported import from_frame
+from lyapsweep.results.table import BadTable
 
 COLUMNS = {"settings": ["lr", "cell"], "outcomes": "val_loss", "exponents": "le_*", "trial": "run", "step": "epoch"}
 
@@ -30,7 +31,7 @@ def test_a_file_is_the_frame_that_it_was_written_from(frame, tmp_path, kind):
     frame.loc[3, "le_7"], frame.loc[4, "le_2"] = -np.inf, np.nan
     path = tmp_path / f"sweep.{kind}"
     frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
-    table = foreign.read(path, **COLUMNS)
+    table = imported.read(path, **COLUMNS)
     assert len(table) == 30
     assert table.frame["outcome"].tolist() == ["running", "running", "finished"] * 10
     assert set(table.varied) == {"lr"} == set(table.settings) - {"cell", "cell/kind"}
@@ -47,7 +48,7 @@ def test_a_file_is_the_frame_that_it_was_written_from(frame, tmp_path, kind):
 def test_analyses_read_it(frame):
     table = from_frame(frame, **COLUMNS)
     assert correlation.find(table, resamples=20).measures[0] == "measures/val_loss"
-    assert len(curve.find(table, "lr", "measures/val_loss").points) == 10
+    assert len(setting_curve.find(table, "lr", "measures/val_loss").points) == 10
 
 
 def test_bits_become_nats_and_a_partial_spectrum_says_what_it_cannot(frame):
@@ -103,23 +104,23 @@ def test_what_is_wrong_is_said_with_file_column_and_remedy(frame, change, column
 
 def test_a_file_that_cannot_be_read_says_so(tmp_path):
     with pytest.raises(BadTable, match=r"sweep\.xlsx: must be a \.csv or a \.parquet file"):
-        foreign.read(tmp_path / "sweep.xlsx", **COLUMNS)
+        imported.read(tmp_path / "sweep.xlsx", **COLUMNS)
     with pytest.raises(BadTable, match="there is no such file"):
-        foreign.read(tmp_path / "sweep.csv", **COLUMNS)
+        imported.read(tmp_path / "sweep.csv", **COLUMNS)
     (tmp_path / "sweep.parquet").write_text("no")
     with pytest.raises(BadTable, match=r"sweep\.parquet cannot be read as parquet"):
-        foreign.read(tmp_path / "sweep.parquet", **COLUMNS)
+        imported.read(tmp_path / "sweep.parquet", **COLUMNS)
 
 
 def test_what_is_saved_is_loaded(frame, tmp_path):
     frame.to_csv(tmp_path / "sweep.csv", index=False)
-    made = foreign.save(tmp_path / "sweep.csv", tmp_path / "kept", {"name": "theirs", "intent": "map"}, **COLUMNS)
-    read = foreign.load(tmp_path / "kept")
+    made = imported.save(tmp_path / "sweep.csv", tmp_path / "kept", {"name": "theirs", "intent": "map"}, **COLUMNS)
+    read = imported.load(tmp_path / "kept")
     pd.testing.assert_frame_equal(read.frame, made.frame)
     assert (read.about["name"], read.about["objective"]) == ("theirs", "val_loss")
     (tmp_path / "kept" / "sweep.json").write_text(json.dumps({"name": "theirs"}))
     with pytest.raises(BadTable, match="import the table again"):
-        foreign.load(tmp_path / "kept")
+        imported.load(tmp_path / "kept")
 
 
 def test_the_command_line_keeps_a_table_that_the_atlas_draws(frame, tmp_path):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from made_up_early import OUTCOME
 
-from lyapsweep.analysis.finding import TooFew
-from lyapsweep.analysis.foresight import early, seen
+from lyapsweep.analysis.prediction.early_records import early, seen
+from lyapsweep.analysis.shared.selection import TooFew
 from lyapsweep.registry import UnknownName
-from lyapsweep.table import Table
+from lyapsweep.results.table import Table
 
 
 @pytest.mark.parametrize(("fraction", "step"), [(0.0, 0), (0.099, 0), (0.1, 10), (0.9, 10)])

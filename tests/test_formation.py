@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lyapsweep.analysis import formation
-from lyapsweep.analysis.finding import TooFew
+from lyapsweep.analysis.shared.selection import TooFew
+from lyapsweep.analysis.spectra import spectrum_history
 from lyapsweep.registry import UnknownName
-from lyapsweep.table import Table
+from lyapsweep.results.table import Table
 
 STEPS = (0, 10, 50, 100)
 
@@ -24,21 +24,21 @@ def table() -> Table:
 
 
 def test_every_record_is_there_and_the_sentence_says_what_was_planted():
-    found = formation.find(table(), "a", "driven")
+    found = spectrum_history.find(table(), "a", "driven")
     assert found.steps.tolist() == list(STEPS)
     np.testing.assert_allclose(found.exponents[[0, -1], 0], [-1.0, 0.1])
-    said = formation.sentence(found)
+    said = spectrum_history.sentence(found)
     assert "from −1 ± 0.0100 at update 0 to 0.100 ± 0.0100 nats per step at update 100" in said
     assert "half of the way of the whole spectrum was done by update 10." in said
-    figure = formation.draw(found)
+    figure = spectrum_history.draw(found)
     assert [trace.name for trace in figure.data] == [f"update {s}" for s in STEPS]
-    assert formation.draw(pickle.loads(pickle.dumps(found))).to_json() == figure.to_json()
+    assert spectrum_history.draw(pickle.loads(pickle.dumps(found))).to_json() == figure.to_json()
 
 
 def test_what_is_missing_is_said():
     with pytest.raises(TooFew, match="records of trial b"):
-        formation.find(table(), "b", "driven")
+        spectrum_history.find(table(), "b", "driven")
     with pytest.raises(UnknownName, match="'c'"):
-        formation.find(table(), "c", "driven")
+        spectrum_history.find(table(), "c", "driven")
     with pytest.raises(UnknownName, match="Did you mean 'driven'"):
-        formation.find(table(), "a", "drivn")
+        spectrum_history.find(table(), "a", "drivn")

@@ -7,7 +7,7 @@ import pytest
 
 from lyapsweep.timeseries import kernel_model
 from lyapsweep.timeseries.embedding import Embedding
-from lyapsweep.timeseries.free_run import Run, astray, candidates, freely, interval, misfit, runs
+from lyapsweep.timeseries.free_run import FreeRun, astray, candidates, freely, interval, misfit, runs
 from lyapsweep.timeseries.kernel_model import Fitted, KernelModel, fit, held_out, solutions, whole
 
 LOGISTIC = math.log(2)  # the exponent of x -> 4 x (1 - x)
@@ -111,7 +111,7 @@ def test_a_model_has_to_agree_with_local_maps_and_with_itself():
 
 
 def test_the_interval_holds_what_the_model_may_be_wrong_by():
-    value, low, high = interval(Run(fitted(1e-3), 0.5, 0.003, 0.496, 0.5, 0.01, ""))
+    value, low, high = interval(FreeRun(fitted(1e-3), 0.5, 0.003, 0.496, 0.5, 0.01, ""))
     assert value == 0.5
     assert high - value == value - low == pytest.approx(2 * math.hypot(0.003, 0.004))
 

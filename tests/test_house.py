@@ -16,7 +16,7 @@ from lyapsweep.config import FAMILIES, Config
 from lyapsweep.inits import INITS
 from lyapsweep.maps import autodiff_push
 from lyapsweep.measures import MEASURES
-from lyapsweep.record import Outcome
+from lyapsweep.results.record import Outcome
 from lyapsweep.systems import SYSTEMS
 from lyapsweep.trial import run_trial
 

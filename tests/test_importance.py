@@ -8,11 +8,11 @@ import pytest
 import spectral
 from scipy import stats
 
-from lyapsweep.analysis import importance
-from lyapsweep.analysis.correlation import Hunted
-from lyapsweep.analysis.finding import TooFew
+from lyapsweep.analysis.settings import importance
+from lyapsweep.analysis.shared.selection import TooFew
+from lyapsweep.analysis.spectra.correlation import HuntTableError
 from lyapsweep.registry import UnknownName
-from lyapsweep.table import Table
+from lyapsweep.results.table import Table
 
 RATE, GAIN, KIND = "training/lr", "init/gain", "cell/kind"
 SETTINGS, STATISTICS = (GAIN, KIND, RATE), ("maximum", "minimum")
@@ -146,5 +146,5 @@ def test_what_cannot_be_asked_is_said():
         find(table, settings=("init/gian",))
     with pytest.raises(TooFew, match="Too few settings or statistics that vary: there are 0"):
         find(table, settings=(), statistics=())
-    with pytest.raises(Hunted):
+    with pytest.raises(HuntTableError):
         find(replace(table, about={"intent": "hunt"}))

@@ -9,11 +9,12 @@ import pytest
 from made_up_early import OUTCOME
 from published import BINOMIAL, grid
 
-from lyapsweep.analysis import incremental, partial, transfer
-from lyapsweep.analysis.correlation import Hunted
-from lyapsweep.analysis.finding import TooFew
-from lyapsweep.foreign import from_frame
+from lyapsweep.analysis.prediction import incremental, transfer
+from lyapsweep.analysis.shared.selection import TooFew
+from lyapsweep.analysis.spectra import partial_correlation
+from lyapsweep.analysis.spectra.correlation import HuntTableError
 from lyapsweep.registry import UnknownName
+from lyapsweep.results.imported import from_frame
 
 ALL, KNOWN = "settings + early scores + spectrum", "settings + early scores"
 QUICK = {"folds": 4, "repeats": 2, "resamples": 100}
@@ -102,7 +103,7 @@ def test_what_cannot_be_asked_is_refused():
         incremental.find(table, OUTCOME, group="sed")
     table.about["intent"] = "hunt"
     for module in (incremental, transfer):
-        with pytest.raises(Hunted):
+        with pytest.raises(HuntTableError):
             module.find(table, OUTCOME)
 
 
@@ -171,7 +172,7 @@ def test_components_of_the_whole_published_spectra_say_as_much_as_their_summarie
 FINDINGS = {
     "incremental": (incremental, lambda t: incremental.find(t, OUTCOME, **QUICK)),
     "incremental, grouped": (incremental, lambda t: incremental.find(t, OUTCOME, group="cell", score="AUC", **QUICK)),
-    "partial": (partial, lambda t: partial.find(t, OUTCOME, resamples=20)),
+    "partial": (partial_correlation, lambda t: partial_correlation.find(t, OUTCOME, resamples=20)),
     "transfer": (transfer, lambda t: transfer.find(t, OUTCOME, "cell", resamples=20, repeats=2)),
 }
 

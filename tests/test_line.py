@@ -10,7 +10,7 @@ from lyapsweep import systems
 from lyapsweep.cells import from_torch
 from lyapsweep.cells.unrolled import drive
 from lyapsweep.dynamics import Search, find_fixed_points, input_jacobian, kicks, line_scores, lyapunov_spectra
-from lyapsweep.dynamics.line import alignment, alignment_of
+from lyapsweep.dynamics.line_attractor import alignment, alignment_of
 from lyapsweep.dynamics.linearisation import Points
 
 

@@ -4,7 +4,7 @@ import made_up
 import pytest
 
 from lyapsweep import tracking
-from lyapsweep.table import Table
+from lyapsweep.results.table import Table
 from lyapsweep.tracking import links
 
 

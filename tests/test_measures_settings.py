@@ -8,7 +8,7 @@ import torch
 from made_up_evidence import lorenz_itself
 
 from lyapsweep.config import Config, ConfigError
-from lyapsweep.evaluation import follow, forecast_errors
+from lyapsweep.evaluation.series import follow, forecast_errors
 from lyapsweep.measures import MEASURES, chosen, listed
 from lyapsweep.registry import UnknownName
 from lyapsweep.rollout import free

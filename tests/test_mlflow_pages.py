@@ -17,11 +17,11 @@ from lyapsweep import tracking
 from lyapsweep.config import Config
 from lyapsweep.datasets import build as data_of
 from lyapsweep.dynamics.spectrum import Spectrum
-from lyapsweep.evaluation import in_double, predict
-from lyapsweep.record import Outcome, Record
+from lyapsweep.evaluation.series import in_double, predict
 from lyapsweep.registry import UnknownName
-from lyapsweep.table import Table
-from lyapsweep.tracking import account, layout, server, view
+from lyapsweep.results.record import Outcome, Record
+from lyapsweep.results.table import Table
+from lyapsweep.tracking import experiment_view, metric_names, server, summary
 from lyapsweep.trial import rebuilt, run_trial
 
 ABOUT = {"name": "which", "question": "Which cell?\n\nThe larger one.", "objective": "loss", "direction": "minimise"}
@@ -69,7 +69,7 @@ def log(ledger, folder, records):
 
 
 def test_the_network_and_the_data_can_be_compared_at_every_report():
-    told = layout.scalars(record(config(), 0.2, Outcome.RUNNING, exponent=0.009056))
+    told = metric_names.scalars(record(config(), 0.2, Outcome.RUNNING, exponent=0.009056))
     assert told["lambda_max/of the data"] == pytest.approx(0.9056)  # per unit time, as the literature has it
     assert told["lambda_max/closed loop"] == pytest.approx(0.4528)
     assert told["lambda_max/ratio to the data"] == pytest.approx(0.5)
@@ -79,31 +79,31 @@ def test_the_network_and_the_data_can_be_compared_at_every_report():
 def test_where_the_data_have_no_known_exponent_nothing_is_compared():
     unknown = record(config(), 0.2)
     unknown.provenance["data"]["lambda_max"] = None
-    assert [key for key in layout.scalars(unknown) if "data" in key] == []
+    assert [key for key in metric_names.scalars(unknown) if "data" in key] == []
 
 
 def test_curves_of_training_lie_at_their_updates_and_end_where_training_did():
     updates = np.unique(np.linspace(0, 8999, 500).astype(int))
     traces = {"updates": updates, "loss": updates / 2, "gradient_norm": 2.0 * updates}
-    curve = dict(layout.curves(record(config(), 0.1, step=9000, **traces))["training/loss"])
-    assert len(curve) == layout.CURVE_POINTS
+    curve = dict(metric_names.curves(record(config(), 0.1, step=9000, **traces))["training/loss"])
+    assert len(curve) == metric_names.CURVE_POINTS
     assert {0, 8999} <= set(curve)
     assert all(value == update / 2 for update, value in curve.items())
     lost = record(config(), 0.1, Outcome.DIVERGED, step=3000, **traces)
-    assert max(step for step, _ in layout.curves(lost)["training/gradient_norm"]) <= 3000
+    assert max(step for step, _ in metric_names.curves(lost)["training/gradient_norm"]) <= 3000
 
 
 def test_the_systems_published_spectrum_stands_beside_the_networks():
-    curves = layout.curves(record(config(), 0.1))
+    curves = metric_names.curves(record(config(), 0.1))
     assert curves["spectrum by index/of the data"][0] == (1, pytest.approx(0.9056, abs=1e-3))
     assert curves["spectrum by index/closed loop"] == [(1, 0.5), (2, -25.0)]
     noisy = config().changed({"dataset/parameters": {"rho": 35.0}})  # which nobody published
-    assert "spectrum by index/of the data" not in layout.curves(record(noisy, 0.1))
+    assert "spectrum by index/of the data" not in metric_names.curves(record(noisy, 0.1))
 
 
 @pytest.mark.parametrize(("exponent", "verdict"), [(0.01, "yes"), (0.003, "no"), (-0.1, "no"), (math.nan, "unknown")])
 def test_chaotic_is_two_standard_errors_above_zero(exponent, verdict):
-    assert layout.verdicts(record(config(), 0.1, exponent=exponent))["chaotic"] == verdict
+    assert metric_names.verdicts(record(config(), 0.1, exponent=exponent))["chaotic"] == verdict
 
 
 def test_a_run_says_in_words_what_it_was(ledger, tmp_path):
@@ -135,7 +135,7 @@ def test_data_have_one_digest_where_they_hold_the_same_numbers():
 
 def test_the_measure_that_a_sweep_is_judged_by_comes_first():
     several = replace(record(config(), 0.1), measures={"divergence": 1.0, "loss": 0.1})
-    assert next(layout.metrics(several, 0, "loss")).key == "measures/loss"
+    assert next(metric_names.metrics(several, 0, "loss")).key == "measures/loss"
 
 
 # A sweep
@@ -154,15 +154,15 @@ def sweep():
 
 def test_winners_are_the_best_that_finished_of_each_cell():
     table = Table.of(sweep(), ABOUT)
-    assert account.winners(table) == {config("vanilla", 1).id: "of the sweep", config("lstm").id: "of its cell"}
+    assert summary.winners(table) == {config("vanilla", 1).id: "of the sweep", config("lstm").id: "of its cell"}
     upwards = Table.of(sweep(), ABOUT | {"direction": "maximise"})
-    assert account.winners(upwards) == {config("lstm").id: "of the sweep"} | {config().id: "of its cell"}
-    assert account.winners(Table.of(sweep(), {})) == {}  # nobody said what it was judged by
+    assert summary.winners(upwards) == {config("lstm").id: "of the sweep"} | {config().id: "of its cell"}
+    assert summary.winners(Table.of(sweep(), {})) == {}  # nobody said what it was judged by
 
 
 def test_data_sets_are_not_compared_with_each_other():
     records = [record(config(), 0.3), record(config(system="roessler"), 0.001)]
-    assert set(account.winners(Table.of(records, ABOUT)).values()) == {"of its cell"}
+    assert set(summary.winners(Table.of(records, ABOUT)).values()) == {"of its cell"}
 
 
 def test_the_summary_tells_the_answer_first(ledger, tmp_path):
@@ -191,7 +191,7 @@ def test_only_the_best_are_crowned_and_a_new_best_takes_the_crown(ledger, tmp_pa
 def test_the_experiment_opens_on_its_trials_the_best_first(ledger, uri, tmp_path):
     ledger.summary(log(ledger, tmp_path, sweep()), [], {}, models=False)
     tags = ledger.client.get_experiment(ledger.experiment_id).tags
-    page = json.loads(tags[view.TAG])
+    page = json.loads(tags[experiment_view.TAG])
     assert (page["orderByKey"], page["orderByAsc"]) == ("metrics.`measures/loss`", True)
     shown = list(ledger.all_runs(page["searchFilter"]))
     assert len(shown) == len(sweep())  # every trial, and not the summary

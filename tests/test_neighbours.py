@@ -12,8 +12,8 @@ from lyapsweep.cells.unrolled import unroll
 from lyapsweep.config import Config
 from lyapsweep.dynamics import lyapunov_spectra
 from lyapsweep.maps import ClosedLoop, autodiff_push
-from lyapsweep.objectives import ForcedWindows
 from lyapsweep.training import train
+from lyapsweep.training.objectives import ForcedWindows
 from lyapsweep.trial import build, force
 
 CAYLEY = [("scornn", {"units": 7}), ("scurnn", {"units": 6})]

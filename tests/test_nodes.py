@@ -14,9 +14,9 @@ from driving import free_port, in_order, last_records, mlflow_server
 from same import same_to_the_bit
 
 from lyapsweep.sweep import load
-from lyapsweep.sweep.packing import packs
+from lyapsweep.sweep.observe.status import state
+from lyapsweep.sweep.plan.packing import packs
 from lyapsweep.sweep.spaces import draw
-from lyapsweep.sweep.state import state
 from lyapsweep.trial import run_trials
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -6,9 +6,9 @@ import torch
 from lyapsweep.cells import CELLS
 from lyapsweep.forcing import Annealed, Full, Generalised, NoForcing, Random, Schedule, Sparse, Truncated
 from lyapsweep.inits import gaussian
-from lyapsweep.objectives import ForcedWindows
 from lyapsweep.readouts import READOUTS
 from lyapsweep.rollout import Network, stepwise
+from lyapsweep.training.objectives import ForcedWindows
 from lyapsweep.windows import Windows, cut, driving, starts
 
 T, POPULATION, FEATURES, INPUTS, UPDATES = 12, 2, 3, 2, 4

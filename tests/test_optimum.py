@@ -7,9 +7,9 @@ import made_up
 import numpy as np
 import pytest
 
-from lyapsweep.analysis import optimum
-from lyapsweep.analysis.finding import TooFew
-from lyapsweep.table import Table
+from lyapsweep.analysis.settings import optimum
+from lyapsweep.analysis.shared.selection import TooFew
+from lyapsweep.results.table import Table
 
 AXIS, SCORE = "forcing/interval", "measures/state_space"
 

@@ -10,8 +10,8 @@ from lyapsweep.cells import CELLS
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.dynamics import lyapunov_spectra
 from lyapsweep.registry import UnknownName
+from lyapsweep.results.table import Table
 from lyapsweep.sweep import Sweep
-from lyapsweep.table import Table
 from lyapsweep.trial import network_spectrum, run_trial
 
 LEAKY = '''

@@ -7,9 +7,9 @@ from made_up_early import OUTCOME
 from published import BINOMIAL, grid
 from scipy import stats
 
-from lyapsweep.analysis import partial
-from lyapsweep.analysis.correlation import Hunted
-from lyapsweep.analysis.finding import TooFew
+from lyapsweep.analysis.shared.selection import TooFew
+from lyapsweep.analysis.spectra import partial_correlation
+from lyapsweep.analysis.spectra.correlation import HuntTableError
 
 
 def column(found, name):
@@ -17,13 +17,13 @@ def column(found, name):
 
 
 def test_the_exponent_that_matters_is_found_whatever_is_given_and_no_other():
-    found = partial.find(made_up_early.table(n=150, effect=1.0), OUTCOME, 0.1, resamples=200)
+    found = partial_correlation.find(made_up_early.table(n=150, effect=1.0), OUTCOME, 0.1, resamples=200)
     third = column(found, "exponent 3")
     assert (found.low[third] > 0.1).all()
     assert (found.q[third] < 0.01).all()
     others = [column(found, f"exponent {i}") for i in (2, 4, 5)] + [column(found, "minimum")]
     assert (found.q[others] > 0.05).all()
-    assert "The strongest then: exponent 3" in partial.sentence(found)
+    assert "The strongest then: exponent 3" in partial_correlation.sentence(found)
     assert found.controls.tolist() == [0, 1, 1, 2]
 
 
@@ -34,9 +34,9 @@ def test_it_is_the_partial_correlation_of_ranks():
     x, y = np.exp(c + rng.normal(size=70)), c**3 + rng.normal(size=70)
     r = stats.spearmanr(np.column_stack([x, y, c])).statistic
     expected = (r[0, 1] - r[0, 2] * r[1, 2]) / np.sqrt((1 - r[0, 2] ** 2) * (1 - r[1, 2] ** 2))
-    assert partial.partial(x[:, None], y, c[:, None])[0] == pytest.approx(expected)
-    assert partial.partial(x[:, None], y, np.empty((70, 0)))[0] == pytest.approx(r[0, 1])
-    assert np.isnan(partial.partial(c[:, None], y, c[:, None])[0])
+    assert partial_correlation.partial(x[:, None], y, c[:, None])[0] == pytest.approx(expected)
+    assert partial_correlation.partial(x[:, None], y, np.empty((70, 0)))[0] == pytest.approx(r[0, 1])
+    assert np.isnan(partial_correlation.partial(c[:, None], y, c[:, None])[0])
 
 
 def test_shuffled_outcomes_are_covered_at_the_nominal_rate():
@@ -46,7 +46,7 @@ def test_shuffled_outcomes_are_covered_at_the_nominal_rate():
         rng = np.random.default_rng(seed)
         control = rng.normal(size=(50, 2))
         x, y = control[:, :1] + rng.normal(size=(50, 1)), control[:, 0] + rng.normal(size=50)
-        _, low, high, p = partial.table_of(x, rng.permutation(y), control, 200, seed)
+        _, low, high, p = partial_correlation.table_of(x, rng.permutation(y), control, 200, seed)
         covered += int(low[0] <= 0 <= high[0])
         false += int(p[0] < 0.05)
     assert covered >= BINOMIAL
@@ -55,26 +55,26 @@ def test_shuffled_outcomes_are_covered_at_the_nominal_rate():
 
 def test_lost_trials_take_the_worst_rank_and_names_are_indicators():
     table = made_up_early.table(n=60, effect=1.0, lost=6, cells=("gru", "lstm", "vanilla"))
-    found = partial.find(table, OUTCOME, 0.1, resamples=50)
+    found = partial_correlation.find(table, OUTCOME, 0.1, resamples=50)
     assert (found.rows.n, found.rows.lost) == (60, 6)
     assert found.controls.tolist() == [0, 1, 3, 4]
     assert found.low[column(found, "exponent 3"), 0] > 0
 
 
 def test_controls_that_leave_too_few_trials_say_nothing():
-    found = partial.find(made_up_early.table(n=9, effect=1.0), OUTCOME, 0.1, resamples=20)
+    found = partial_correlation.find(made_up_early.table(n=9, effect=1.0), OUTCOME, 0.1, resamples=20)
     assert np.isnan(found.rho[:, 3]).all()
     assert not np.isnan(found.rho[:, 0]).all()
-    assert "too few trials (n = 9)" in partial.sentence(found)
+    assert "too few trials (n = 9)" in partial_correlation.sentence(found)
     with pytest.raises(TooFew, match="there are 7, and 8 must be"):
-        partial.find(made_up_early.table(n=7), OUTCOME, 0.1)
+        partial_correlation.find(made_up_early.table(n=7), OUTCOME, 0.1)
 
 
 def test_a_hunt_is_refused():
     table = made_up_early.table(n=20)
     table.about["intent"] = "hunt"
-    with pytest.raises(Hunted):
-        partial.find(table, OUTCOME)
+    with pytest.raises(HuntTableError):
+        partial_correlation.find(table, OUTCOME)
 
 
 PUBLISHED = {  # rho of the epoch-4 spectrum with the final loss: given nothing, early loss, settings, both
@@ -92,7 +92,7 @@ PUBLISHED = {  # rho of the epoch-4 spectrum with the final loss: given nothing,
 
 
 def test_the_published_sweep_says_what_was_computed_of_it_by_other_means():
-    found = partial.find(grid(), OUTCOME, 0.29, resamples=200)
+    found = partial_correlation.find(grid(), OUTCOME, 0.29, resamples=200)
     rho = np.array([found.rho[column(found, name)] for name in PUBLISHED])
     np.testing.assert_allclose(rho, np.array(list(PUBLISHED.values())), atol=0.02)
     low, high = (v[column(found, "maximum"), 0] for v in (found.low, found.high))

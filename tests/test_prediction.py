@@ -5,7 +5,17 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from lyapsweep.analysis.prediction import PENALTIES, block, held_out, ranks, ready, ridge, scored, split, weights
+from lyapsweep.analysis.prediction.ridge import (
+    PENALTIES,
+    block,
+    held_out,
+    ranks,
+    ready,
+    ridge,
+    scored,
+    split,
+    weights,
+)
 
 RHO, AUC = "rank correlation", "AUC"
 

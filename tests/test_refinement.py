@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from driving import run
 
-from lyapsweep.record import Outcome
 from lyapsweep.registry import UnknownName
+from lyapsweep.results.record import Outcome
 from lyapsweep.sweep import Sweep, SweepError, spaces
-from lyapsweep.sweep.refinement import UNKNOWN, Refinement, rounds
-from lyapsweep.sweep.zoom import zoomed
+from lyapsweep.sweep.plan.refinement import UNKNOWN, Refinement, rounds
+from lyapsweep.sweep.plan.zoom import zoomed
 
 X, Y = np.meshgrid(np.arange(64), np.arange(64))
 FIELDS = {
@@ -139,7 +139,7 @@ def test_grid_values_are_even_and_short():
 @pytest.mark.cluster
 def test_a_map_is_refined_on_ray_without_mlflow_and_its_rounds_are_replayed(base, tmp_path):
     """Learning rates up to 1e30: some networks are lost. What was asked for is what the records' outcomes imply."""
-    from lyapsweep.table import Table
+    from lyapsweep.results.table import Table
 
     grid = {"init/gain": spaces.points(0.5, 2, 9), "training/lr": spaces.log_points(0.5, 1e30, 9)}
     sweep = Sweep(base=base, objective="loss", grid=grid, name="refined", pack=16)
@@ -162,10 +162,10 @@ def test_a_map_is_refined_on_ray_without_mlflow_and_its_rounds_are_replayed(base
 
 def planned(sweep, base, tmp_path, refine=None):
     """The driver's plan of a folder that nobody has trained in, told to sweep.json."""
-    from lyapsweep.sweep.driver import Drive
-    from lyapsweep.sweep.folder import Folder
+    from lyapsweep.sweep.execute.results_folder import ResultsFolder
+    from lyapsweep.sweep.execute.runner import SweepRunner
 
-    drive = Drive(sweep, base, Folder(tmp_path, "a"), "none", 0, None)
+    drive = SweepRunner(sweep, base, ResultsFolder(tmp_path, "a"), "none", 0, None)
     drive.folder.records.mkdir(parents=True, exist_ok=True)
     drive.plan(True, 0, refine)
     drive.open_books()

@@ -15,15 +15,16 @@ from test_fixed_points import SLOPE
 from torch import nn
 
 from lyapsweep import systems
-from lyapsweep.analysis import correlation, fixed_points, portrait
-from lyapsweep.analysis.finding import TooFew
-from lyapsweep.analysis.rest import SEARCH, of_driven, of_map, of_network
+from lyapsweep.analysis.networks import fixed_point_census, fixed_point_plot
+from lyapsweep.analysis.networks.network_fixed_points import SEARCH, of_driven, of_map, of_network
+from lyapsweep.analysis.shared.selection import TooFew
+from lyapsweep.analysis.spectra import correlation
 from lyapsweep.cells import from_torch
 from lyapsweep.config import Config
 from lyapsweep.dynamics import Search, find_fixed_points
-from lyapsweep.record import Outcome, Record
 from lyapsweep.registry import UnknownName
-from lyapsweep.table import Table
+from lyapsweep.results.record import Outcome, Record
+from lyapsweep.results.table import Table
 
 QUICK = Search(candidates=512, adam=60, noise=1.0)
 SCORE = "measures/state_space"
@@ -65,17 +66,17 @@ def sweep(**about) -> Table:
 def census():
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)  # as users have it: points are exact all the same
-    yield fixed_points.find(sweep(), SCORE, QUICK, resamples=200)
+    yield fixed_point_census.find(sweep(), SCORE, QUICK, resamples=200)
     torch.set_default_dtype(before)
 
 
-def row(finding: fixed_points.Finding, seed: int) -> int:
+def row(finding: fixed_point_census.FixedPointCensusFinding, seed: int) -> int:
     return finding.trials.index(config(seed).id)
 
 
 def test_the_census_counts_what_each_network_has(census):
     for seed in range(12):
-        n, counts = seed // 3, dict(zip(portrait.KINDS, census.counts[row(census, seed)]))
+        n, counts = seed // 3, dict(zip(fixed_point_plot.KINDS, census.counts[row(census, seed)]))
         repellers = int(n == 3)  # where every mode grows
         expected = {"stable": 2**n, "saddle": 3**n - 2**n - repellers, "repeller": repellers, "marginal": 0}
         assert {k: counts[k] for k in expected} == expected
@@ -90,7 +91,7 @@ def test_a_lost_network_is_searched_and_a_trial_without_weights_left_out(census)
     assert (census.lost[diverged], census.values[diverged]) == (True, np.inf)
     assert census.counts[diverged].sum() == 1
     assert config(21).id not in census.trials
-    assert fixed_points.ranked(census)[-1] == diverged
+    assert fixed_point_census.ranked(census)[-1] == diverged
 
 
 def test_the_planted_relation_is_found(census):
@@ -106,14 +107,14 @@ def test_shuffled_scores_have_no_relation():
     table = sweep()
     table = table.take((table.frame["outcome"] == "finished").to_numpy())
     networks = [of_network(c, w, QUICK) for c, w in table.networks]
-    counts = np.array([fixed_points.entry(rest)[0] for rest in networks])
+    counts = np.array([fixed_point_census.entry(rest)[0] for rest in networks])
     named = dict.fromkeys(("unstable", "time_constants", "ratio"), np.zeros(len(counts)))
     covered = 0
     for seed in range(60):
         dealt = np.random.default_rng(seed).permutation(len(counts))
         shuffled = table.frame.assign(**{SCORE: table.frame[SCORE].to_numpy()[dealt]})
-        trials = fixed_points.judged(replace(table, frame=shuffled), SCORE)
-        found = fixed_points.related(counts, named, SCORE, trials, 200, 0, False)
+        trials = fixed_point_census.judged(replace(table, frame=shuffled), SCORE)
+        found = fixed_point_census.related(counts, named, SCORE, trials, 200, 0, False)
         k = found.statistics.index("fixed points")
         covered += found.low[k] <= 0 <= found.high[k]
     assert covered >= 51  # of intervals at 95 %
@@ -121,23 +122,23 @@ def test_shuffled_scores_have_no_relation():
 
 def test_too_few_networks_have_no_relation_but_a_census():
     finished = np.flatnonzero(sweep().frame["outcome"] == "finished")
-    found = fixed_points.find(sweep().take(finished[:3]), SCORE, Search(candidates=32, adam=20))
+    found = fixed_point_census.find(sweep().take(finished[:3]), SCORE, Search(candidates=32, adam=20))
     assert found.relation is None
     assert len(found.trials) == 3
 
 
 def test_a_hunt_and_a_table_without_weights_are_refused():
-    with pytest.raises(correlation.Hunted, match="biased toward success"):
-        fixed_points.find(sweep(intent="hunt"), SCORE, QUICK)
+    with pytest.raises(correlation.HuntTableError, match="biased toward success"):
+        fixed_point_census.find(sweep(intent="hunt"), SCORE, QUICK)
     with pytest.raises(TooFew, match="Too few trials with weights: there are 0, and 1 must be"):
-        fixed_points.find(made_up.table(), SCORE, QUICK)
+        fixed_point_census.find(made_up.table(), SCORE, QUICK)
     with pytest.raises(UnknownName, match="Did you mean 'measures/state_space'"):
-        fixed_points.find(sweep(), SCORE + "x", QUICK)
+        fixed_point_census.find(sweep(), SCORE + "x", QUICK)
 
 
 def test_a_stored_census_draws_the_same_figure_and_the_best_stands_first(census):
-    figure = fixed_points.draw(census)
-    assert fixed_points.draw(pickle.loads(pickle.dumps(census))).to_json() == figure.to_json()
+    figure = fixed_point_census.draw(census)
+    assert fixed_point_census.draw(pickle.loads(pickle.dumps(census))).to_json() == figure.to_json()
     bars = {bar.name: np.array(bar.y) for bar in figure.data}
     assert set(bars) == {"stable", "saddle", "repeller"}
     assert bars["stable"].tolist() == [8] * 3 + [4] * 3 + [2] * 3 + [1] * 4
@@ -145,7 +146,7 @@ def test_a_stored_census_draws_the_same_figure_and_the_best_stands_first(census)
 
 def test_the_portrait_holds_the_points_of_its_trial_among_its_orbits():
     trial = config(11).id
-    found = portrait.find(sweep(), trial, QUICK)
+    found = fixed_point_plot.find(sweep(), trial, QUICK)
     assert found.kinds.count("stable") == 8
     stable = np.array([kind == "stable" for kind in found.kinds])
     np.testing.assert_allclose(found.eigenvalues[stable], SLOPE, atol=1e-9)
@@ -158,16 +159,16 @@ def test_the_portrait_holds_the_points_of_its_trial_among_its_orbits():
 
 def test_a_portrait_of_no_network_says_why():
     with pytest.raises(UnknownName, match="No trial is called"):
-        portrait.find(sweep(), "x")
+        fixed_point_plot.find(sweep(), "x")
     with pytest.raises(TooFew, match="holds no weights"):
-        portrait.find(sweep(), config(21).id)
+        fixed_point_plot.find(sweep(), config(21).id)
 
 
-@pytest.mark.parametrize("which", portrait.PICTURES)
+@pytest.mark.parametrize("which", fixed_point_plot.PICTURES)
 def test_a_stored_portrait_draws_the_same_figure(which):
-    found = portrait.of_rest("bits", of_network(config(), bits(2), QUICK))
-    figure = portrait.draw(found, which)
-    assert portrait.draw(pickle.loads(pickle.dumps(found)), which).to_json() == figure.to_json()
+    found = fixed_point_plot.of_rest("bits", of_network(config(), bits(2), QUICK))
+    figure = fixed_point_plot.draw(found, which)
+    assert fixed_point_plot.draw(pickle.loads(pickle.dumps(found)), which).to_json() == figure.to_json()
     drawn = {trace.name.partition(" (")[0]: len(trace.x) for trace in figure.data if trace.mode == "markers"}
     modes = 1 if which == "plane" else 3
     assert drawn == {"stable": 4 * modes, "saddle": 5 * modes}
@@ -175,17 +176,19 @@ def test_a_stored_portrait_draws_the_same_figure(which):
 
 def test_the_plane_is_that_of_the_orbits_and_survives_states_that_are_not_finite():
     square = of_map(systems.build("henon", None), torch.tensor([[[0.1, 0.1], [50.0, 50.0]]]), QUICK)
-    found = portrait.of_rest("henon", square)
+    found = fixed_point_plot.of_rest("henon", square)
     assert np.isfinite(found.orbits[0]).all()
     assert np.isnan(found.orbits[1, -1]).all()
     assert len(found.points) == len(square.found.fixed)
     nowhere = square._replace(orbits=np.full((1, 5, 2), np.inf))
     with pytest.raises(TooFew, match="diverges from everywhere"):
-        portrait.of_rest("henon", nowhere)
+        fixed_point_plot.of_rest("henon", nowhere)
 
 
 def test_a_map_of_one_dimension_is_drawn_on_a_line():
-    found = portrait.of_rest("logistic", of_map(systems.build("logistic", None), torch.full((1, 4, 1), 0.3), QUICK))
+    found = fixed_point_plot.of_rest(
+        "logistic", of_map(systems.build("logistic", None), torch.full((1, 4, 1), 0.3), QUICK)
+    )
     assert (found.points[:, 1] == 0).all()
     assert found.shares.tolist() == [1, 0]
 

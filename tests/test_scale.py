@@ -15,15 +15,16 @@ from work import lines
 
 from benchmarks.scale import PARTS, Meter, alone, growth, rows, storage
 from lyapsweep.config import Config
-from lyapsweep.record import Outcome, Record
-from lyapsweep.sweep import Sweep, journal, spaces
-from lyapsweep.sweep.folder import Folder
-from lyapsweep.sweep.journal import Journal
-from lyapsweep.sweep.progress import Board
-from lyapsweep.sweep.scribe import Scribe
+from lyapsweep.results.record import Outcome, Record
+from lyapsweep.results.table import Table
+from lyapsweep.sweep import Sweep, spaces
+from lyapsweep.sweep.execute import optuna_study
+from lyapsweep.sweep.execute.optuna_study import OptunaStudy
+from lyapsweep.sweep.execute.results_folder import ResultsFolder
+from lyapsweep.sweep.execute.tune_callback import TuneCallback
+from lyapsweep.sweep.observe.progress import ProgressCounter
 from lyapsweep.sweep.spaces import Point
-from lyapsweep.sweep.watch import Watch
-from lyapsweep.table import Table
+from lyapsweep.tracking.async_logger import AsyncLogger
 
 FEW, MANY = 5, 205
 
@@ -40,7 +41,7 @@ def points(base):
     return spaces.draw(Sweep(base=base, objective="loss", grid={"seed": list(range(MANY + 1))}))
 
 
-def entered_and_told(books: Journal, point: Point) -> None:
+def entered_and_told(books: OptunaStudy, point: Point) -> None:
     books.enter(point)
     books.report(point.config.id, 2, 0.5)
     books.tell(point.config.id, Outcome.FINISHED, 0.5)
@@ -52,7 +53,7 @@ def test_lines_are_counted_in_loops_and_comprehensions():
 
 
 def test_the_journal_does_as_much_for_the_last_trial_as_for_the_first(points, tmp_path):
-    books = Journal(tmp_path / "optuna.journal", "a", "minimise", "map", seed=0)
+    books = OptunaStudy(tmp_path / "optuna.journal", "a", "minimise", "map", seed=0)
     work = {}
     for i, point in enumerate(points):
         if i in (FEW, MANY):
@@ -70,7 +71,7 @@ def test_a_trial_takes_as_much_of_the_journal_on_a_fine_grid_as_on_a_coarse_one(
         grid = {"training/lr": spaces.points(0.001, 0.002, values), "seed": [0], "cell/kind": ["vanilla"]}
         drawn = spaces.draw(Sweep(base=base, objective="loss", grid=grid), 5)
         file = tmp_path / f"{values}.journal"
-        books = Journal(file, "a", "minimise", "map", seed=0)
+        books = OptunaStudy(file, "a", "minimise", "map", seed=0)
         before = file.stat().st_size
         for point in drawn:
             entered_and_told(books, point)
@@ -114,7 +115,7 @@ class Unread(dict):
 
 def test_an_event_does_not_make_the_board_count_every_trial(base):
     configs = [Config.load(base, {"seed": s}) for s in range(3)]
-    board = Board(asked=3, direction="minimise", outcomes=Unread())
+    board = ProgressCounter(asked=3, direction="minimise", outcomes=Unread())
     for config in configs:
         board.note(config, Outcome.RUNNING, math.nan, 0.5)
     board.note(configs[0], Outcome.FINISHED, 1.0, 1.0)
@@ -125,7 +126,7 @@ def test_an_event_does_not_make_the_board_count_every_trial(base):
 
 
 def test_the_latest_records_of_many_trials_are_found_in_one_look(base, tmp_path, monkeypatch):
-    folder, configs = Folder(tmp_path, "a"), [Config.load(base, {"seed": s}) for s in range(4)]
+    folder, configs = ResultsFolder(tmp_path, "a"), [Config.load(base, {"seed": s}) for s in range(4)]
     for config in configs[:3]:
         for step in (0, 2):
             Record(config, step, Outcome.RUNNING).save(folder.records)
@@ -140,7 +141,7 @@ def test_the_latest_records_of_many_trials_are_found_in_one_look(base, tmp_path,
 
 
 def test_a_resumed_sweep_reads_all_of_a_record_but_its_arrays(base, tmp_path):
-    folder, config = Folder(tmp_path, "a"), Config.load(base)
+    folder, config = ResultsFolder(tmp_path, "a"), Config.load(base)
     record = Record(
         config, 4, Outcome.FINISHED, measures={"loss": 1.0}, weights={"W": np.ones((3, 3))}, provenance={"seed": 0}
     )
@@ -151,13 +152,13 @@ def test_a_resumed_sweep_reads_all_of_a_record_but_its_arrays(base, tmp_path):
 
 def test_a_record_that_is_reopened_keeps_its_arrays(tmp_path):
     """The driver knows it without them: `Folder.last` leaves them out."""
-    folder, told = Folder(tmp_path, "a"), {"interrupted": True}
+    folder, told = ResultsFolder(tmp_path, "a"), {"interrupted": True}
     record = dataclasses.replace(
         made_up.record("lstm", 5, 0), outcome=Outcome.STOPPED, weights={"W": np.ones((3, 3))}, provenance=told
     )
     file, written = record.save(folder.records), []
     scribe = SimpleNamespace(write=written.append)
-    watch = Watch(None, None, None, scribe, folder, None, "loss", False, None, print, print)
+    watch = TuneCallback(None, None, None, scribe, folder, None, "loss", False, None, print, print)
     watch.ended_before = folder.last()
     watch.reopen(record.config)
     assert written == [file]
@@ -187,13 +188,13 @@ def test_a_table_reads_no_record_twice_where_mlflow_keeps_copies(base, tmp_path,
 
 @pytest.mark.parametrize("rest", [b"", b'{"op', b"x" * 3000])
 def test_the_end_of_a_long_journal_is_mended_without_reading_it(tmp_path, monkeypatch, rest):
-    monkeypatch.setattr(journal, "BLOCK", 100)
+    monkeypatch.setattr(optuna_study, "BLOCK", 100)
     file, whole = tmp_path / "optuna.journal", b'{"op_code": 0}\n' * 50
     file.write_bytes(whole + rest)
-    journal.mend(file)
+    optuna_study.mend(file)
     assert file.read_bytes() == whole
     file.write_bytes(rest)
-    journal.mend(file)
+    optuna_study.mend(file)
     assert file.read_bytes() == b""
 
 
@@ -218,7 +219,7 @@ class Slow:
 def test_records_that_wait_for_mlflow_are_logged_with_those_of_their_trial(base, tmp_path):
     one, other = (Config.load(base, {"seed": s}) for s in range(2))
     ledger = Slow(threading.Event())
-    scribe = Scribe(ledger)
+    scribe = AsyncLogger(ledger)
     scribe.begin(one)
     for config, step in ((one, 0), (other, 0), (one, 2), (one, 4)):
         scribe.write(Record(config, step, Outcome.RUNNING).save(tmp_path))

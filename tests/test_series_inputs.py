@@ -14,21 +14,21 @@ import torch
 from click.testing import CliRunner
 from mlflow.models import Model
 
-from lyapsweep import evaluation
-from lyapsweep.analysis.rest import of_network
-from lyapsweep.analysis.stability import summary
+from lyapsweep.analysis.networks.best_trial_fixed_points import summary
+from lyapsweep.analysis.networks.network_fixed_points import of_network
 from lyapsweep.atlas import report
 from lyapsweep.cli import main
 from lyapsweep.config import Config
 from lyapsweep.datasets import BadSeries, Series, build
 from lyapsweep.dynamics import lyapunov_spectra
+from lyapsweep.evaluation import series as evaluation
 from lyapsweep.forcing import Adaptive, Schedule
 from lyapsweep.forcing.growth import PROXIES
-from lyapsweep.objectives import ForcedWindows
-from lyapsweep.record import Record
 from lyapsweep.registry import UnknownName
-from lyapsweep.table import Table
-from lyapsweep.tracking.forecast import write
+from lyapsweep.results.record import Record
+from lyapsweep.results.table import Table
+from lyapsweep.tracking.forecast_models import write
+from lyapsweep.training.objectives import ForcedWindows
 from lyapsweep.trial import build as network_of
 from lyapsweep.trial import force, network_spectrum, run_trials, sizes
 from lyapsweep.windows import Windows, driving

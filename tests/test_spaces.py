@@ -6,7 +6,7 @@ import pytest
 
 from lyapsweep.rollout import shared_cuts
 from lyapsweep.sweep import Sweep, SweepError, spaces
-from lyapsweep.sweep.packing import packs
+from lyapsweep.sweep.plan.packing import packs
 from lyapsweep.trial import build, force
 
 TINY = """

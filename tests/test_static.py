@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from lyapsweep.atlas import page, report, static
+from lyapsweep.atlas import figure_files, markup, report
 
 CHROMIUM = any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
 MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<svg", "pdf": b"%PDF"}
@@ -19,14 +19,14 @@ def small(tmp_path):
     """A page with two figures in two sections."""
     figures = [go.Figure(go.Scatter(y=np.array(y))).update_layout(height=200) for y in ([1.0, 3.0], [2.0, np.nan])]
     path = tmp_path / "atlas.html"
-    body = "".join(page.section(name, page.figure(fig, "")) for name, fig in zip(("One / two", "Three"), figures))
-    path.write_text(page.page("small", body), "utf-8")
+    body = "".join(markup.section(name, markup.figure(fig, "")) for name, fig in zip(("One / two", "Three"), figures))
+    path.write_text(markup.page("small", body), "utf-8")
     return path
 
 
 def test_figures_are_named_after_their_sections(tmp_path):
     path = report.write(made_up.table(), tmp_path / "atlas.html")
-    names = dict(static.named(path.read_text("utf-8")))
+    names = dict(figure_files.named(path.read_text("utf-8")))
     assert len(names) == 7
     assert {"lyapunov-spectra-1", "true-and-generated-orbit-2"} <= names.keys()
     truth = made_up.table().finals
@@ -38,20 +38,22 @@ def test_figures_are_named_after_their_sections(tmp_path):
 
 def test_nothing_asked_for_needs_nothing(small, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert static.write(small, []) == []
+    assert figure_files.write(small, []) == []
 
 
 def test_what_is_missing_is_said(small, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(static.NoPictures, match=r"pip install 'lyapsweep\[figures\]'"):
-        static.write(small, ["png"])
+    with pytest.raises(figure_files.NoPictures, match=r"pip install 'lyapsweep\[figures\]'"):
+        figure_files.write(small, ["png"])
 
 
 @pytest.mark.skipif(not CHROMIUM, reason="No Chromium or Chrome is installed.")
 def test_every_figure_is_drawn_in_every_format(small):
     pytest.importorskip("kaleido", reason="Kaleido draws figures as files (the figures extra).")
-    files = static.write(small, static.FORMATS)
-    assert [f.name for f in files] == [f"{name}-1.{kind}" for name in ("one-two", "three") for kind in static.FORMATS]
+    files = figure_files.write(small, figure_files.FORMATS)
+    assert [f.name for f in files] == [
+        f"{name}-1.{kind}" for name in ("one-two", "three") for kind in figure_files.FORMATS
+    ]
     for file in files:
         assert file.read_bytes().startswith(MAGIC[file.suffix[1:]])
         assert file.stat().st_size > 1000
@@ -61,5 +63,5 @@ def test_every_figure_is_drawn_in_every_format(small):
 def test_a_browser_that_is_not_there_is_said(small, monkeypatch):
     pytest.importorskip("kaleido", reason="Kaleido draws figures as files (the figures extra).")
     monkeypatch.setenv("BROWSER_PATH", "/nowhere/chromium")
-    with pytest.raises(static.NoPictures, match="BROWSER_PATH"):
-        static.write(small, ["png"])
+    with pytest.raises(figure_files.NoPictures, match="BROWSER_PATH"):
+        figure_files.write(small, ["png"])

@@ -13,12 +13,12 @@ from mlflow import MlflowClient
 
 from lyapsweep.cli import main
 from lyapsweep.config import Config
-from lyapsweep.record import Outcome, Record
+from lyapsweep.results.record import Outcome, Record
+from lyapsweep.results.table import Table
 from lyapsweep.sweep import Sweep, SweepError, spaces
-from lyapsweep.sweep.pulse import FILE, SILENCE, Pulse, heard
-from lyapsweep.sweep.state import state
-from lyapsweep.sweep.supply import asked, split
-from lyapsweep.table import Table
+from lyapsweep.sweep.execute.searcher import asked, split
+from lyapsweep.sweep.observe.heartbeat import FILE, SILENCE, HeartbeatWriter, heard
+from lyapsweep.sweep.observe.status import state
 
 ENDS = [
     (Outcome.FINISHED, {"node": "a/1"}),
@@ -63,7 +63,7 @@ def test_the_state_is_read_off_the_folder_alone(folder):
 
 
 def test_a_driver_is_heard_until_it_falls_silent_or_says_that_it_is_over(folder):
-    pulse = Pulse(folder)
+    pulse = HeartbeatWriter(folder)
     pulse.beat({"running": 2, "behind": 7})
     alive = state(folder)
     assert alive.runs
@@ -79,11 +79,11 @@ def test_a_driver_is_heard_until_it_falls_silent_or_says_that_it_is_over(folder)
 
 
 def test_a_beat_comes_seldom_and_never_stops_a_sweep(folder, tmp_path):
-    pulse = Pulse(folder)
+    pulse = HeartbeatWriter(folder)
     pulse.beat({"running": 1})
     pulse.beat({"running": 2})
     assert heard(folder).told == {"running": 1}
-    Pulse(tmp_path / "not there").beat({})
+    HeartbeatWriter(tmp_path / "not there").beat({})
 
 
 def test_status_in_words_and_in_json(folder):
@@ -92,7 +92,7 @@ def test_status_in_words_and_in_json(folder):
     assert "4/10 (1 diverged, 1 failed, 2 finished, 2 cut short)" in said
     assert "none was ever heard of" in said
     assert "a/1: 2 trials" in said
-    Pulse(folder).beat({"running": 2, "behind": 7})
+    HeartbeatWriter(folder).beat({"running": 2, "behind": 7})
     _, said = lyapsweep("status", folder)
     assert "2 running" in said
     assert f"runs on {socket.gethostname()}" in said
@@ -126,7 +126,7 @@ def test_sync_logs_a_folder_to_any_store_and_twice_is_once(folder, tmp_path):
 
 
 def test_sync_leaves_alone_what_a_living_driver_trains(folder, tmp_path):
-    Pulse(folder).beat({"running": 1})
+    HeartbeatWriter(folder).beat({"running": 1})
     uri = f"sqlite:///{tmp_path / 'other.db'}"
     lyapsweep("sync", folder, "--tracking-uri", uri)
     assert sorted(r.info.status for r in runs_of(tmp_path, "asked", uri)).count("RUNNING") == 1

@@ -7,11 +7,11 @@ from driving import in_order, slow_sweep, start, wait_for
 from made_up_sweeps import TINY, states
 from test_nodes import postgres  # noqa: F401  a fixture
 
-from lyapsweep.record import Outcome
+from lyapsweep.results.record import Outcome
 from lyapsweep.sweep import Sweep, SweepError, spaces
-from lyapsweep.sweep.account import start as how_it_started
-from lyapsweep.sweep.folder import Folder
-from lyapsweep.sweep.journal import Journal
+from lyapsweep.sweep.execute.optuna_study import OptunaStudy
+from lyapsweep.sweep.execute.results_folder import ResultsFolder
+from lyapsweep.sweep.observe.summary import start as how_it_started
 from lyapsweep.tracking import hidden, links
 
 SECRET = "correct-horse"
@@ -25,7 +25,7 @@ def points(tmp_path):
 
 def test_a_study_in_a_database_has_the_states_of_one_in_a_file(points, tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
-    books = Journal(url, "a", "minimise", "map", 0, owner="this one")
+    books = OptunaStudy(url, "a", "minimise", "map", 0, owner="this one")
     for point in points:
         books.enter(point)
     keys = [p.config.id for p in points]
@@ -35,7 +35,7 @@ def test_a_study_in_a_database_has_the_states_of_one_in_a_file(points, tmp_path)
     books.tell(keys[2], Outcome.DIVERGED, math.nan)
     books.tell(keys[0], Outcome.FINISHED, 0.5)
     assert states(None, "a", url) == ["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
-    again = Journal(url, "a", "minimise", "map", 0, owner="this one")
+    again = OptunaStudy(url, "a", "minimise", "map", 0, owner="this one")
     assert again.reconcile({}) == [{"seed": 3}]
     again.study.ask()  # which a database made whose answer was lost
     again.close()
@@ -44,23 +44,23 @@ def test_a_study_in_a_database_has_the_states_of_one_in_a_file(points, tmp_path)
 
 def test_two_folders_of_one_name_do_not_share_a_study(points, tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
-    Journal(url, "a", "minimise", "map", 0, owner="this one").enter(points[0])
+    OptunaStudy(url, "a", "minimise", "map", 0, owner="this one").enter(points[0])
     with pytest.raises(SweepError, match=r"another results folder.*--name"):
-        Journal(url, "a", "minimise", "map", 0, owner="that one")
-    Journal(url, "b", "minimise", "map", 0, owner="that one")
+        OptunaStudy(url, "a", "minimise", "map", 0, owner="that one")
+    OptunaStudy(url, "b", "minimise", "map", 0, owner="that one")
     assert states(None, "a", url) == ["RUNNING"]
 
 
 def test_a_folder_has_one_mark_for_ever(tmp_path):
-    folder, other = Folder(tmp_path, "a"), Folder(tmp_path, "b")
+    folder, other = ResultsFolder(tmp_path, "a"), ResultsFolder(tmp_path, "b")
     folder.hold(), other.hold()
-    assert folder.mark() == folder.mark() == Folder(tmp_path, "a").mark() != other.mark()
+    assert folder.mark() == folder.mark() == ResultsFolder(tmp_path, "a").mark() != other.mark()
 
 
 def test_a_database_that_cannot_be_used_is_named_without_its_password(tmp_path):
     for url in (f"postgresql+nothing://me:{SECRET}@host/db", f"mysql+nothing://host/db?password={SECRET}"):
         with pytest.raises(SweepError, match=r"--storage .* cannot be used") as raised:
-            Journal(url, "a", "minimise", "map", 0)
+            OptunaStudy(url, "a", "minimise", "map", 0)
         assert SECRET not in str(raised.value)
         assert raised.value.__suppress_context__  # nor in a traceback
 

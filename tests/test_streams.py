@@ -10,10 +10,10 @@ import torch
 from lyapsweep.cells.unrolled import drive
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets import build as data
-from lyapsweep.driven import driven_spectra, orbits, segment_spectra
-from lyapsweep.objectives import DrivenWindows, Examples
+from lyapsweep.evaluation.stateful import CarriedWindows, examined, unbroken
+from lyapsweep.evaluation.task import driven_spectra, orbits, segment_spectra
 from lyapsweep.rollout import across_time, driven
-from lyapsweep.streams import CarriedWindows, examined, unbroken
+from lyapsweep.training.objectives import DrivenWindows, Examples
 from lyapsweep.trial import build, run_trial, run_trials, sizes
 from lyapsweep.windows import Windows
 

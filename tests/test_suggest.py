@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 from recordings import NULLS, TRUTH, recorded, white
 
-from lyapsweep import interval
 from lyapsweep.cli import main
 from lyapsweep.config import Config, ConfigError
+from lyapsweep.problems import interval
 from lyapsweep.timeseries import estimate
 from lyapsweep.trial import run_trial
 

@@ -10,11 +10,11 @@ import spectral
 from lifelines import AalenJohansenFitter
 from scipy import stats
 
-from lyapsweep.analysis import crossing, survival
-from lyapsweep.analysis.correlation import Hunted
-from lyapsweep.analysis.finding import TooFew
+from lyapsweep.analysis.prediction import survival, time_to_event
+from lyapsweep.analysis.shared.selection import TooFew
+from lyapsweep.analysis.spectra.correlation import HuntTableError
 from lyapsweep.registry import UnknownName
-from lyapsweep.table import Table
+from lyapsweep.results.table import Table
 
 THIRD, FIRST = f"spectra/{spectral.MAP}/third", f"spectra/{spectral.MAP}/maximum"
 ASKED = {"by": THIRD, "covariates": [THIRD, FIRST]}
@@ -54,14 +54,14 @@ FEW = few(
 
 
 def test_a_time_is_the_first_record_at_the_threshold():
-    times = crossing.crossings(FEW, "measures/loss", 0.5)
+    times = time_to_event.crossings(FEW, "measures/loss", 0.5)
     kept = dict(zip(times.trials, zip(times.time, times.reached, times.lost)))
     assert kept["reached"] == (20, True, False)  # and not 30, where the loss was higher again
     assert kept["never"] == (100, False, False)  # censored at the end of training
 
 
 def test_a_lost_trial_never_gets_there_and_stays_at_risk_to_its_planned_end():
-    times = crossing.crossings(FEW, "measures/loss", 0.5)
+    times = time_to_event.crossings(FEW, "measures/loss", 0.5)
     kept = dict(zip(times.trials, zip(times.time, times.reached, times.lost)))
     assert kept["lost"] == (100, False, True)
     assert kept["lost after"] == (10, True, True)  # it had learned
@@ -71,24 +71,24 @@ def test_a_lost_trial_never_gets_there_and_stays_at_risk_to_its_planned_end():
 
 
 def test_a_threshold_of_its_own_is_the_median_of_final_values_and_direction_is_the_measures():
-    times = crossing.crossings(FEW, "measures/loss")
+    times = time_to_event.crossings(FEW, "measures/loss")
     assert times.aim == "Held-out loss ≤ 0.800"
     frame = FEW.frame.rename(columns={"measures/loss": "measures/accuracy"})
-    high = crossing.crossings(replace(FEW, frame=frame), "measures/accuracy", 0.95)
+    high = time_to_event.crossings(replace(FEW, frame=frame), "measures/accuracy", 0.95)
     assert dict(zip(high.trials, high.time))["reached"] == 0
     assert high.aim.endswith("≥ 0.950")
 
 
 def test_the_measures_own_crossing_knows_the_update_and_what_is_censored():
-    own, told = crossing.OWN, f"{crossing.OWN}/censored"
+    own, told = time_to_event.OWN, f"{time_to_event.OWN}/censored"
     frame = pd.DataFrame({"trial": list("abcd"), "step": 100, "outcome": ["finished"] * 2 + ["diverged"] * 2})
     frame["final"], frame["training/steps"] = True, [100, 100, 100, 150]
     frame[own], frame[told] = [37.0, 100.0, 1e9, 42.0], [0.0, 1.0, 1.0, 0.0]
-    times = crossing.crossings(Table(frame), own)
+    times = time_to_event.crossings(Table(frame), own)
     assert times.time.tolist() == [37, 100, 100, 42]
     assert times.reached.tolist() == [True, False, False, True]
     with pytest.raises(ValueError, match="leave threshold=3 out"):
-        crossing.crossings(Table(frame), own, 3)
+        time_to_event.crossings(Table(frame), own, 3)
 
 
 def test_the_planted_rate_and_order_are_found(found):
@@ -132,7 +132,7 @@ def test_what_happened_before_the_predictor_was_measured_is_no_prediction():
 def test_shares_are_the_cumulative_incidence_with_loss_as_a_competing_outcome(found):
     """Aalen and Johansen's estimate, divergence being another cause of exit; nothing is censored before the end."""
     table = spectral.learning(lost=30)
-    found, times = find(table), crossing.crossings(table, spectral.COLUMN, 0.5)
+    found, times = find(table), time_to_event.crossings(table, spectral.COLUMN, 0.5)
     assert found.lost.sum() > 10
     first = table.take(times.first)
     index, _ = survival.grouped(first, THIRD, 3)
@@ -183,7 +183,7 @@ def test_without_an_effect_nothing_is_found_more_often_than_chance_has_it():
 def test_trials_in_the_order_of_a_covariate_have_no_ratio():
     """Where each that gets there has the highest value of those still at risk, the likelihood grows without end."""
     table = spectral.learning()
-    times = crossing.crossings(table, spectral.COLUMN, 0.5)
+    times = time_to_event.crossings(table, spectral.COLUMN, 0.5)
     frame = table.frame.assign(**{THIRD: table.frame["trial"].map(dict(zip(times.trials, -times.time)))})
     found = find(replace(table, frame=frame))
     assert np.isnan([found.hazard[0], found.joint[0], found.proportional[0]]).all()
@@ -215,5 +215,5 @@ def test_what_cannot_be_asked_is_said():
         survival.find(table, spectral.COLUMN, 0.1, **ASKED)
     with pytest.raises(TooFew, match="there are 10, and 20 must be"):
         find(table.take(table.frame["trial"].isin([f"t{i:04d}" for i in range(10)]).to_numpy()))
-    with pytest.raises(Hunted):
+    with pytest.raises(HuntTableError):
         find(replace(table, about={"intent": "hunt"}))

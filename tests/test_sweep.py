@@ -9,13 +9,14 @@ import pytest
 from made_up_sweeps import TINY, lr_space, states, written
 
 from lyapsweep.config import Config, ConfigError
-from lyapsweep.record import Outcome, Record
-from lyapsweep.sweep import Sweep, SweepError, load, spaces, trainable
-from lyapsweep.sweep.folder import Folder
-from lyapsweep.sweep.journal import Journal
-from lyapsweep.sweep.progress import Board
-from lyapsweep.sweep.supply import hunted
-from lyapsweep.sweep.trainable import outlast
+from lyapsweep.results.record import Outcome, Record
+from lyapsweep.sweep import Sweep, SweepError, load, spaces
+from lyapsweep.sweep.execute import trainable
+from lyapsweep.sweep.execute.optuna_study import OptunaStudy
+from lyapsweep.sweep.execute.results_folder import ResultsFolder
+from lyapsweep.sweep.execute.searcher import hunted
+from lyapsweep.sweep.execute.trainable import outlast
+from lyapsweep.sweep.observe.progress import ProgressCounter
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_importing_sweeps_loads_neither_optuna_nor_mlflow_nor_ray_and_workers_on
 
 
 def journal(tmp_path, intent="map", name="a"):
-    return Journal(tmp_path / "optuna.journal", name, "minimise", intent, seed=0)
+    return OptunaStudy(tmp_path / "optuna.journal", name, "minimise", intent, seed=0)
 
 
 def test_every_end_has_its_state_and_none_is_left_running(base, tmp_path):
@@ -196,7 +197,7 @@ def saved(folder, config, step, outcome, **provenance):
 
 
 def test_what_needs_no_more_work(base, tmp_path):
-    folder, configs = Folder(tmp_path, "a"), [Config.load(base, {"seed": s}) for s in range(6)]
+    folder, configs = ResultsFolder(tmp_path, "a"), [Config.load(base, {"seed": s}) for s in range(6)]
     ends = [
         ("finished", {}),
         ("diverged", {}),
@@ -212,7 +213,7 @@ def test_what_needs_no_more_work(base, tmp_path):
 
 
 def test_a_used_folder_is_gone_on_with_only_when_that_is_meant(base, tmp_path):
-    folder = Folder(tmp_path, "a")
+    folder = ResultsFolder(tmp_path, "a")
     folder.hold()
     folder.check([], ["a"], resume=False)
     config = Config.load(base)
@@ -224,13 +225,13 @@ def test_a_used_folder_is_gone_on_with_only_when_that_is_meant(base, tmp_path):
     with pytest.raises(SweepError, match="not points of this sweep"):
         folder.check([config.id], ["another"], resume=True)
     with pytest.raises(SweepError, match="another process"):
-        Folder(tmp_path, "a").hold()
+        ResultsFolder(tmp_path, "a").hold()
     folder.release()
-    Folder(tmp_path, "a").hold()
+    ResultsFolder(tmp_path, "a").hold()
 
 
 def test_the_first_start_is_kept_in_sweep_json(tmp_path):
-    folder = Folder(tmp_path, "a")
+    folder = ResultsFolder(tmp_path, "a")
     folder.hold()
     folder.tell({"command": "first", "trials": 2})
     assert folder.tell({"command": "second", "trials": 3}) == {"command": "first", "trials": 3}
@@ -239,7 +240,7 @@ def test_the_first_start_is_kept_in_sweep_json(tmp_path):
 
 def test_the_board_counts_and_knows_the_best(base):
     configs = [Config.load(base, {"seed": s}) for s in range(4)]
-    board = Board(asked=4, direction="minimise")
+    board = ProgressCounter(asked=4, direction="minimise")
     assert board.progress(str).left is None
     board.note(configs[0], Outcome.FINISHED, 3.0, 1.0)
     board.note(configs[1], Outcome.DIVERGED, 1.0, 1.0)  # not best, however low
@@ -251,7 +252,7 @@ def test_the_board_counts_and_knows_the_best(base):
     assert now.left < now.seconds
     board.note(configs[3], Outcome.FINISHED, math.nan, 1.0)
     assert board.progress(str).left == 0
-    higher = Board(asked=2, direction="maximise")
+    higher = ProgressCounter(asked=2, direction="maximise")
     for config, value in zip(configs, (1.0, 2.0, 0.0)):
         higher.note(config, Outcome.FINISHED, value, 1.0)
     assert higher.best == (2.0, configs[1])

@@ -12,7 +12,7 @@ import pytest
 from driving import last_outcomes, run, runs_of, slow_sweep, start, wait_for
 from made_up_sweeps import TINY, lr_space, states
 
-from lyapsweep.record import Outcome, Record
+from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep import Sweep, SweepError
 
 
@@ -70,7 +70,7 @@ def finished(tmp_path_factory):
 @pytest.mark.cluster
 def test_a_sweep_end_to_end(finished):
     from lyapsweep import tracking
-    from lyapsweep.table import Table
+    from lyapsweep.results.table import Table
 
     _, summary, told = finished
     assert (summary.progress.asked, summary.progress.finished, summary.progress.failed) == (8, 4, 4)

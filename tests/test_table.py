@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from lyapsweep.dynamics.spectrum import Spectrum
-from lyapsweep.record import BadRecord, Outcome, Record
 from lyapsweep.registry import UnknownName
-from lyapsweep.table import BadTable, Table
+from lyapsweep.results.record import BadRecord, Outcome, Record
+from lyapsweep.results.table import BadTable, Table
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from lyapsweep.timeseries.denoise import project
 from lyapsweep.timeseries.divergence import Curve
 from lyapsweep.timeseries.embedding import autocorrelation_time, choose, delayed, mean_period, mutual_information
 from lyapsweep.timeseries.neighbours import nearest
-from lyapsweep.timeseries.preparation import drifts, repeats
-from lyapsweep.timeseries.region import line
+from lyapsweep.timeseries.preprocessing import drifts, repeats
+from lyapsweep.timeseries.scaling_region import line
 from lyapsweep.timeseries.surrogates import surrogate, surrogate_test
-from lyapsweep.timeseries.tangents import Fit, jacobians, tangent_growth
+from lyapsweep.timeseries.tangents import TangentFit, jacobians, tangent_growth
 
 
 def test_neighbours_are_the_nearest_outside_the_window():
@@ -52,7 +52,7 @@ def test_henon_needs_two_coordinates():
 def test_local_maps_carry_neighbours_as_the_systems_jacobian_does():
     """Along the attractor, which is what a series knows of a Jacobian."""
     x = recorded("henon", 0, 4000)
-    J, missed = jacobians(x, Fit(1, 4, 2))
+    J, missed = jacobians(x, TangentFit(1, 4, 2))
     near = nearest(x, 1, 4, len(x) - 1)[:, 0]
     apart = x[near] - x[:-1]
     true = np.stack([-2.8 * x[:-1, 0] * apart[:, 0] + apart[:, 1], 0.3 * apart[:, 0]], axis=1)

@@ -14,9 +14,9 @@ from mlflow import MlflowClient
 from lyapsweep import tracking
 from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
-from lyapsweep.record import Outcome, Record
 from lyapsweep.registry import UnknownName
-from lyapsweep.table import Table
+from lyapsweep.results.record import Outcome, Record
+from lyapsweep.results.table import Table
 
 EXPONENTS = np.array([0.9, 0.0, -1.5, -np.inf])
 

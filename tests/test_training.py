@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from lyapsweep.config import Config, Training
-from lyapsweep.objectives import ForcedWindows
-from lyapsweep.record import Outcome, Record
 from lyapsweep.regularisation import penalty
+from lyapsweep.results.record import Outcome, Record
 from lyapsweep.training import Clip, train
+from lyapsweep.training.objectives import ForcedWindows
 from lyapsweep.trial import build, force, network_spectrum, run_trial, run_trials
 
 TINY = {

@@ -8,8 +8,8 @@ import pytest
 from made_up_early import OUTCOME
 from published import BINOMIAL
 
-from lyapsweep.analysis import transfer
-from lyapsweep.analysis.finding import TooFew
+from lyapsweep.analysis.prediction import transfer
+from lyapsweep.analysis.shared.selection import TooFew
 
 CELLS = ("gru", "lstm", "vanilla")
 QUICK = {"repeats": 2, "resamples": 100}

@@ -8,7 +8,7 @@ import torch
 
 from lyapsweep.cells import CELLS, from_torch
 from lyapsweep.dynamics import lyapunov_spectra
-from lyapsweep.dynamics.vogt import UNIT, vogt_spectra
+from lyapsweep.dynamics.vogt2022 import UNIT, vogt_spectra
 from lyapsweep.inits import gaussian
 from lyapsweep.systems import build
 

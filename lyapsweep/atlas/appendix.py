@@ -4,15 +4,15 @@ import json
 
 import numpy as np
 
-from lyapsweep.analysis.finding import digits, label, numbers
-from lyapsweep.analysis.stability import KEY
-from lyapsweep.atlas import orbits, page
-from lyapsweep.atlas.view import View
+from lyapsweep.analysis.networks.best_trial_fixed_points import KEY
+from lyapsweep.analysis.shared.selection import digits, label, numbers
+from lyapsweep.atlas import markup, orbits
+from lyapsweep.atlas.view import AtlasView
 
 TOLD = ("command", "question", "name", "base", "runs", "serve", KEY, orbits.ASKED, orbits.FOLDER)  # elsewhere
 
 
-def trials(view: View) -> str:
+def trials(view: AtlasView) -> str:
     """Every trial, best first; a click on a head sorts."""
     frame, varied = view.finals.frame, view.table.varied
     exponents = [f"spectra/{view.map}/{s}" for s in ("maximum", "kaplan_yorke")] if view.map else []
@@ -23,7 +23,7 @@ def trials(view: View) -> str:
     order = np.lexsort((ranked, (frame["outcome"] != "finished").to_numpy()))
     rows = list(zip(*([plain(v) for v in frame[c].iloc[order]] for c in columns), strict=True))
     first = 0 if view.measures and view.best is not None else None
-    return page.table([label(c) for c in columns], rows, sortable=True, best=first)
+    return markup.table([label(c) for c in columns], rows, sortable=True, best=first)
 
 
 def plain(value: object) -> object:
@@ -31,9 +31,9 @@ def plain(value: object) -> object:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def provenance(view: View) -> str:
+def provenance(view: AtlasView) -> str:
     about, frame = view.table.about, view.finals.frame
-    parts = [f"<pre>{page.text(about['command'])}</pre>"] if about.get("command") else []
+    parts = [f"<pre>{markup.text(about['command'])}</pre>"] if about.get("command") else []
     packs = frame["provenance/pack"].fillna(1).astype(float) if "provenance/pack" in frame else 1.0
     facts: list[tuple[str, object]] = [(k, v) for k, v in about.items() if k not in TOLD]
     facts += [("seconds of compute, all trials", float(np.nansum(frame["seconds"].astype(float) / packs)))]
@@ -49,7 +49,7 @@ def provenance(view: View) -> str:
         if name in frame:
             seen = sorted(frame[name].dropna().unique().tolist(), key=str)
             facts.append((name.removeprefix("provenance/"), seen))
-    return "".join(parts) + page.table(["what", "value"], [(k, shown(v)) for k, v in facts])
+    return "".join(parts) + markup.table(["what", "value"], [(k, shown(v)) for k, v in facts])
 
 
 def shown(value: object) -> str:

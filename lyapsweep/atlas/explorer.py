@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from plotly.colors import sample_colorscale
 
-from lyapsweep.analysis import ink
-from lyapsweep.analysis.axis import places, wide
-from lyapsweep.analysis.finding import STATISTICS, TooFew, direction, label, numbers
-from lyapsweep.atlas import alone, orbits, packed, page
-from lyapsweep.atlas.view import MAIN_GROUP, SOURCES, View, is_numeric
-from lyapsweep.table import moves
+from lyapsweep.analysis.settings.axis import places, wide
+from lyapsweep.analysis.shared import theme
+from lyapsweep.analysis.shared.selection import STATISTICS, TooFew, direction, label, numbers
+from lyapsweep.atlas import compression, markup, orbits, trial_command
+from lyapsweep.atlas.view import MAIN_GROUP, SOURCES, AtlasView, is_numeric
+from lyapsweep.results.table import moves
 
 SCRIPTS = ("explorer_trials.js", "explorer_panels.js", "explorer_orbits.js", "explorer_card.js", "explorer.js")
 MOST_PLACES = 128  # on an axis: more distinct values are binned
@@ -28,7 +28,7 @@ DIGITS = 6  # of every number: the page shows three of them
 NAMES = {float("inf"): "Infinity", float("-inf"): "-Infinity"}
 
 
-def section(view: View) -> str:
+def section(view: AtlasView) -> str:
     """The explorer, empty until the page unpacks its data. Raises `TooFew` where nothing varies."""
     if not view.axes:
         raise TooFew("No setting takes more than one value, so there is no map to draw.")
@@ -37,11 +37,11 @@ def section(view: View) -> str:
         "trials, and click to keep it. The address of the page holds the view. Lost trials count as the worst in a "
         "median."
     )
-    held = packed.block("trials", json.dumps(trials(view), separators=(",", ":"), allow_nan=False))
-    return f'<p class="kicker">{page.prose(words)}</p><div class="explorer">{held}{orbits.block(view)}</div>'
+    held = compression.block("trials", json.dumps(trials(view), separators=(",", ":"), allow_nan=False))
+    return f'<p class="kicker">{markup.prose(words)}</p><div class="explorer">{held}{orbits.block(view)}</div>'
 
 
-def trials(view: View) -> dict[str, Any]:
+def trials(view: AtlasView) -> dict[str, Any]:
     """Everything the explorer knows: lists are of trials, in one order, unless said otherwise."""
     finals, frame = view.finals, view.finals.frame
     names, index = np.unique(frame["outcome"].astype(str), return_inverse=True)
@@ -59,7 +59,7 @@ def trials(view: View) -> dict[str, Any]:
         "runs": [view.table.about.get("runs", {}).get(str(t)) for t in frame["trial"]],
         "serve": view.table.about.get("serve"),
         "map": view.map,
-        "scale": sample_colorscale(ink.SCALE, np.linspace(0, 1, 33).tolist()),
+        "scale": sample_colorscale(theme.SCALE, np.linspace(0, 1, 33).tolist()),
         "choice": first_choice(view, {s["name"] for s in settings if len(s["labels"]) <= MOST_PANELS}),
     }
 
@@ -86,7 +86,7 @@ def spacing(centres: np.ndarray, log: bool) -> str:
     return "log" if log else "linear"
 
 
-def columns(view: View) -> Iterator[dict[str, Any]]:
+def columns(view: AtlasView) -> Iterator[dict[str, Any]]:
     """What a place can be coloured by: measures, and statistics of spectra before and after training."""
     finals, table = view.finals, view.table
     for name in sorted(view.measures, key=lambda c: c != view.objective):
@@ -110,7 +110,7 @@ def described(name: str, words: str, values: np.ndarray, group: str, better: int
     return {"name": name, "label": words, "group": group, "better": better, "log": log, "values": short(values, DIGITS)}
 
 
-def starts(view: View) -> pd.DataFrame | None:
+def starts(view: AtlasView) -> pd.DataFrame | None:
     """The records of step 0, in the order of the trials; None where no spectrum was measured there."""
     zero = view.table.take((view.table.column("step") == 0).to_numpy(bool)).frame.set_index("trial")
     measured = [c for c in zero.columns if str(c).startswith("spectra/")]
@@ -119,7 +119,7 @@ def starts(view: View) -> pd.DataFrame | None:
     return zero.reindex(view.finals.frame["trial"])
 
 
-def spectra(view: View) -> dict[str, Any] | None:
+def spectra(view: AtlasView) -> dict[str, Any] | None:
     """Exponents of the main map, largest first, evenly picked where there are many, before and after training."""
     if view.map is None:
         return None
@@ -136,7 +136,7 @@ def thinned(exponents: np.ndarray) -> list[Any]:
     return [len(held), *short(held[picked], 3)]
 
 
-def by_themselves(view: View) -> Iterator[str | None]:
+def by_themselves(view: AtlasView) -> Iterator[str | None]:
     """How each trial is run alone; None where the table does not hold its configuration."""
     base = view.table.about.get("base")
     configs: Iterable = [config for config, _ in view.finals.networks] or [None] * len(view.finals)
@@ -144,10 +144,10 @@ def by_themselves(view: View) -> Iterator[str | None]:
         if config is None:
             yield None
         else:
-            yield alone.command(config, base["path"], base["config"]) if base else alone.written(config)
+            yield trial_command.command(config, base["path"], base["config"]) if base else trial_command.written(config)
 
 
-def first_choice(view: View, few: set[str]) -> dict[str, Any]:
+def first_choice(view: AtlasView, few: set[str]) -> dict[str, Any]:
     """What is shown first: the two main settings, the objective, a panel a cell, one set of data."""
     numeric = [a for a in view.axes if is_numeric(view.finals.column(a))]
     names = [a for a in view.moving if a not in numeric]

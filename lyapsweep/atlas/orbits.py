@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from lyapsweep.analysis.attractor import Curves, Plane, Power, curves, plane, power
-from lyapsweep.analysis.finding import LOST, TooFew, numbers
-from lyapsweep.analysis.stability import KEY, searched
-from lyapsweep.atlas import packed
-from lyapsweep.atlas.view import View
-from lyapsweep.evaluation import ORBITS
-from lyapsweep.table import Table
+from lyapsweep.analysis.networks.attractor import Curves, Plane, Power, curves, plane, power
+from lyapsweep.analysis.networks.best_trial_fixed_points import KEY, searched
+from lyapsweep.analysis.shared.selection import LOST, TooFew, numbers
+from lyapsweep.atlas import compression
+from lyapsweep.atlas.view import AtlasView
+from lyapsweep.evaluation.series import ORBITS
+from lyapsweep.results.table import Table
 from lyapsweep.trial import ORBIT_POINTS
 
 BUDGET = 1_000_000  # bytes of the page
@@ -43,19 +43,19 @@ def prepared(table: Table, folder: Path, trials: Sequence[str] = ()) -> Table:
     return replace(found, about=found.about | about)
 
 
-def block(view: View) -> str:
+def block(view: AtlasView) -> str:
     """The orbits as a block of the page; nothing where no trial has an orbit or a network."""
     told = orbits(view, BUDGET)
     if "1" not in told["has"] + told["nets"] and not told["fixed"]:
         return ""
-    return packed.block("orbits", json.dumps(told, separators=(",", ":"), allow_nan=False))
+    return compression.block("orbits", json.dumps(told, separators=(",", ":"), allow_nan=False))
 
 
-def orbits(view: View, budget: int) -> dict[str, Any]:
+def orbits(view: AtlasView, budget: int) -> dict[str, Any]:
     """What the cards know. `trials` (orbits) and `fixed` (points) are by a trial's position among the finals; `has`
     and `nets` hold 1 for each trial whose record holds orbits, a network; `files` names what commands ask for."""
     about, names = view.table.about, view.finals.frame["trial"].astype(str).tolist()
-    packer, left, trials = Packer(), Room(budget), {}
+    packer, left, trials = Packer(), SizeBudget(budget), {}
     traces = view.finals.traces
     has = [i for i, t in enumerate(traces) if min(len(t.get(k, ())) for k in ("truth", "generated")) >= LEAST]
     among = set(has)
@@ -76,14 +76,14 @@ def orbits(view: View, budget: int) -> dict[str, Any]:
     }
 
 
-def files(view: View) -> dict[str, Any]:
+def files(view: AtlasView) -> dict[str, Any]:
     """The experiment; the file of each trial's last record, where its folder is known."""
     folder, frame = view.table.about.get(FOLDER), view.finals.frame
     steps = {"folder": folder, "steps": frame["step"].astype(int).tolist()} if folder else {}
     return {"experiment": folder or view.table.about.get("name")} | steps
 
 
-def order(view: View, has: list[int]) -> Iterator[int]:
+def order(view: AtlasView, has: list[int]) -> Iterator[int]:
     """Positions of the trials that have orbits, the one that most deserves its room first."""
     names = view.finals.frame["trial"].astype(str).to_numpy()
     try:
@@ -98,7 +98,7 @@ def order(view: View, has: list[int]) -> Iterator[int]:
     yield from dict.fromkeys((*asked, *ranked[:BEST], *(others[k] for k in between)))
 
 
-class Room:
+class SizeBudget:
     """How much more fits, counted as it will be compressed."""
 
     def __init__(self, budget: int):

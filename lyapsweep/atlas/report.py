@@ -3,11 +3,11 @@
 import os
 from pathlib import Path
 
-from lyapsweep.atlas import explorer, page
-from lyapsweep.atlas.contents import under_questions
+from lyapsweep.atlas import explorer, markup
+from lyapsweep.atlas.navigation import under_questions
 from lyapsweep.atlas.sections import sections
-from lyapsweep.atlas.view import View
-from lyapsweep.table import Table
+from lyapsweep.atlas.view import AtlasView
+from lyapsweep.results.table import Table
 
 
 def write(table: Table, path: Path | str) -> Path:
@@ -27,6 +27,6 @@ def render(table: Table) -> str:
     """The page as text."""
     name = str(table.about.get("name") or "Sweep")
     if not len(table):
-        return page.page(name, page.section(name, page.note("There are no records yet.")))
-    contents, body = under_questions(sections(View(table)))
-    return page.page(name, body, contents, explorer.SCRIPTS)
+        return markup.page(name, markup.section(name, markup.note("There are no records yet.")))
+    contents, body = under_questions(sections(AtlasView(table)))
+    return markup.page(name, body, contents, explorer.SCRIPTS)

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from lyapsweep.analysis.curve import Finding
-from lyapsweep.analysis.finding import TooFew, digits, label, numbers
-from lyapsweep.atlas.view import View
+from lyapsweep.analysis.settings.setting_curve import SettingCurveFinding
+from lyapsweep.analysis.shared.selection import TooFew, digits, label, numbers
+from lyapsweep.atlas.view import AtlasView
 from lyapsweep.measures.measure import blind
 
 
-def sentences(view: View) -> list[str]:
+def sentences(view: AtlasView) -> list[str]:
     """The verdict first, then what qualifies it. Plain text. `TooFew` where no median is finite."""
     found = view.main
     if not np.isfinite(found.median).any():
@@ -21,7 +21,7 @@ def sentences(view: View) -> list[str]:
     return [s for s in said if s]
 
 
-def best_point(found: Finding) -> tuple[int, int]:
+def best_point(found: SettingCurveFinding) -> tuple[int, int]:
     """(group, point) of the best median."""
     worst = -np.inf if found.direction == "maximise" else np.inf
     ranked = np.where(np.isfinite(found.median), found.median, worst)
@@ -30,7 +30,7 @@ def best_point(found: Finding) -> tuple[int, int]:
     return int(g), int(i)
 
 
-def headline(found: Finding, g: int, i: int) -> str:
+def headline(found: SettingCurveFinding, g: int, i: int) -> str:
     most = "highest" if found.direction == "maximise" else "lowest"
     spread = f"{digits(found.low[g, i])} to {digits(found.high[g, i])}"
     what = "quartiles" if found.spread == "quartiles" and found.count[g, i] >= 8 else "range"
@@ -42,7 +42,7 @@ def headline(found: Finding, g: int, i: int) -> str:
     return f"The {most} {label(found.column)} is that of {where}: median {digits(found.median[g, i])} ({trials})."
 
 
-def predictability(found: Finding, g: int, i: int) -> str:
+def predictability(found: SettingCurveFinding, g: int, i: int) -> str:
     if len(found.verticals) != 1 or not found.verticals[0][1] > 0:
         return ""
     time = found.verticals[0][1]
@@ -52,7 +52,7 @@ def predictability(found: Finding, g: int, i: int) -> str:
     )
 
 
-def unpredicted(view: View, found: Finding) -> str:
+def unpredicted(view: AtlasView, found: SettingCurveFinding) -> str:
     column = "data/lambda_max"
     known = column not in view.finals.frame or np.isfinite(numbers(view.finals, column)).any()
     if known or found.axis != "forcing/interval":
@@ -60,7 +60,7 @@ def unpredicted(view: View, found: Finding) -> str:
     return "Nobody said the data's λ_max, so that no predictability time is drawn: lyapsweep suggest estimates it."
 
 
-def blindness(view: View, found: Finding) -> str:
+def blindness(view: AtlasView, found: SettingCurveFinding) -> str:
     """What a measure cannot say of data on which the truth and a dead network score alike."""
     column = found.column.replace("measures/", "saturations/", 1)
     if column not in view.finals.frame or not np.isfinite(found.floor):
@@ -74,7 +74,7 @@ def blindness(view: View, found: Finding) -> str:
     )
 
 
-def neighbours(found: Finding, g: int, i: int) -> str:
+def neighbours(found: SettingCurveFinding, g: int, i: int) -> str:
     """How much worse the places beside the best one and the ends of the axis are, for the same group."""
     there = np.flatnonzero(found.count[g] > 0)
     at = int(np.flatnonzero(there == i)[0])
@@ -86,11 +86,11 @@ def neighbours(found: Finding, g: int, i: int) -> str:
     return f"Medians of {found.groups[g]}: {'; '.join(parts)}.{edge}" if parts else ""
 
 
-def listed(found: Finding, g: int, i: int, places: list[int]) -> str:
+def listed(found: SettingCurveFinding, g: int, i: int, places: list[int]) -> str:
     return " and ".join(compared(found, g, i, k) for k in places)
 
 
-def compared(found: Finding, g: int, i: int, k: int) -> str:
+def compared(found: SettingCurveFinding, g: int, i: int, k: int) -> str:
     """One median beside the best: as a ratio where both are positive, as itself otherwise."""
     value, best, where = found.median[g, k], found.median[g, i], f"at {found.labels[k]}"
     if not np.isfinite(value):
@@ -98,7 +98,7 @@ def compared(found: Finding, g: int, i: int, k: int) -> str:
     return f"{digits(value)} {where}" + (f" ({digits(value / best)} times)" if value > 0 and best > 0 else "")
 
 
-def seeds(found: Finding, g: int, i: int) -> str:
+def seeds(found: SettingCurveFinding, g: int, i: int) -> str:
     """Whether the spread at the best place overlaps that of a neighbour: the optimum is then not resolved."""
     if not found.numeric:
         return ""
@@ -109,7 +109,7 @@ def seeds(found: Finding, g: int, i: int) -> str:
     return f"Its spread overlaps that at {' and '.join(close)}: these trials do not tell them apart."
 
 
-def others(found: Finding, g: int) -> str:
+def others(found: SettingCurveFinding, g: int) -> str:
     """The best place of every other group."""
     parts, up = [], found.direction == "maximise"
     for k, name in enumerate(found.groups):
@@ -126,7 +126,7 @@ def others(found: Finding, g: int) -> str:
     return f"The best of the others: {', '.join(parts)}." if parts else ""
 
 
-def losses(view: View) -> str:
+def losses(view: AtlasView) -> str:
     counts = view.counts()
     lost = {k: counts[k] for k in ("diverged", "failed") if k in counts}
     if not lost:
@@ -135,7 +135,7 @@ def losses(view: View) -> str:
     return f"{sum(lost.values())} of {len(view.finals)} trials were lost ({split}); in medians they count as the worst."
 
 
-def hunted(view: View) -> str:
+def hunted(view: AtlasView) -> str:
     if view.table.about.get("intent") != "hunt":
         return ""
     return "This was a hunt: it names a good network, not a region, for its trials gathered where success was."

@@ -6,16 +6,16 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from lyapsweep.analysis import curve
-from lyapsweep.analysis.finding import TooFew, direction, named, numbers
-from lyapsweep.table import Table, moves
+from lyapsweep.analysis.settings import setting_curve
+from lyapsweep.analysis.shared.selection import TooFew, direction, named, numbers
+from lyapsweep.results.table import Table, moves
 
 MAIN_AXES, MAIN_GROUP, MAIN_MAP = ("forcing/interval", "init/gain", "training/lr"), "cell/kind", "closed loop"
 SOURCES = ("dataset/kind", "dataset/system")  # of data: scores on one say nothing of scores on another
 
 
 @dataclass(frozen=True)
-class View:
+class AtlasView:
     """A table as the page sees it. Everything is derived; nothing is chosen by hand."""
 
     table: Table
@@ -71,13 +71,13 @@ class View:
         return tuple(c for c in (*SOURCES, MAIN_GROUP) if c in self.moving) or (self.group,)
 
     @cached_property
-    def sources(self) -> "dict[str, View]":
+    def sources(self) -> "dict[str, AtlasView]":
         """The same of each set of data alone, by its name; of one set this view."""
         columns = [c for c in SOURCES if c in self.moving]
         if not columns:
             return {"": self}
         names = named(self.table, columns)
-        return {name: View(self.table.take(names == name)) for name in dict.fromkeys(names)}
+        return {name: AtlasView(self.table.take(names == name)) for name in dict.fromkeys(names)}
 
     @cached_property
     def map(self) -> str | None:
@@ -85,11 +85,11 @@ class View:
         return MAIN_MAP if MAIN_MAP in self.table.spectra else next(iter(self.table.spectra), None)
 
     @cached_property
-    def main(self) -> curve.Finding:
+    def main(self) -> setting_curve.SettingCurveFinding:
         """The objective against the main axis; `TooFew` where the sweep has none."""
         if not self.axes:
             raise TooFew("No setting takes more than one value, so there is nothing to compare.")
-        return curve.find(self.table, self.axes[0], self.objective, self.groups)
+        return setting_curve.find(self.table, self.axes[0], self.objective, self.groups)
 
     @cached_property
     def best(self) -> int | None:

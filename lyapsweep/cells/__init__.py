@@ -5,7 +5,7 @@ from lyapsweep.cells.antisymmetric import Antisymmetric
 from lyapsweep.cells.cell import AbstractCell
 from lyapsweep.cells.cornn import Cornn
 from lyapsweep.cells.dendritic_plrnn import DendriticPlrnn
-from lyapsweep.cells.exchange import BadWeights, from_state_dict, from_torch, to_state_dict, to_torch
+from lyapsweep.cells.from_torch import BadWeights, from_state_dict, from_torch, to_state_dict, to_torch
 from lyapsweep.cells.gru import Gru
 from lyapsweep.cells.lstm import Lstm
 from lyapsweep.cells.plrnn import Plrnn

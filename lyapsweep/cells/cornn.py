@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from lyapsweep.cells.cell import Draw, affine, carry, tanh_slope
-from lyapsweep.cells.pieces import piecewise
+from lyapsweep.cells.chunking import piecewise
 from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, offsets, total
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det

@@ -19,8 +19,8 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import pad
 
 from lyapsweep.cells.cell import Draw
+from lyapsweep.cells.chunking import piecewise
 from lyapsweep.cells.parametrised import AbstractParametrisedCell
-from lyapsweep.cells.pieces import piecewise
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
 from lyapsweep.registry import unknown

@@ -5,11 +5,11 @@ import click
 from lyapsweep import __version__
 from lyapsweep.cli import (
     atlas,
-    families,
     fixed_points,
-    foreign,
+    import_table,
+    list_members,
+    open_ui,
     options,
-    pages,
     run,
     spectrum,
     status,
@@ -17,7 +17,7 @@ from lyapsweep.cli import (
     sweep,
     sync,
 )
-from lyapsweep.cli.errors import Guarded
+from lyapsweep.cli.errors import ErrorHandlingGroup
 
 EPILOG = """\b
 Example:
@@ -27,12 +27,12 @@ Exit status: 0 done, 1 the work or some trials failed, 2 bad input, 130 interrup
 """
 
 
-@click.group(cls=Guarded, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=ErrorHandlingGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="lyapsweep")
 @options.debug
 def main() -> None:
     """Hyperparameter sweeps of recurrent networks in which every trial logs its Lyapunov spectrum."""
 
 
-for module in (run, sweep, status, sync, atlas, pages, spectrum, fixed_points, suggest, foreign, families):
+for module in (run, sweep, status, sync, atlas, open_ui, spectrum, fixed_points, suggest, import_table, list_members):
     main.add_command(module.command)

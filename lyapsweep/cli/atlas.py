@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import click
 
 from lyapsweep.cli import options
-from lyapsweep.cli.errors import Problem
+from lyapsweep.cli.errors import CommandError
 from lyapsweep.process import small_networks
 
 if TYPE_CHECKING:
-    from lyapsweep.table import Table
+    from lyapsweep.results.table import Table
 
 PAGE = "atlas.html"
 
@@ -56,19 +56,19 @@ def command(
 
     table, folder = located(experiment, results, tracking_uri)
     if not len(table):
-        raise Problem(f"{experiment} holds no records yet; `lyapsweep sweep` and `lyapsweep run` write them.")
-    from lyapsweep.atlas import orbits, report, static
+        raise CommandError(f"{experiment} holds no records yet; `lyapsweep sweep` and `lyapsweep run` write them.")
+    from lyapsweep.atlas import figure_files, orbits, report
 
     small_networks()
     table = orbits.prepared(linked(table, folder.resolve(), tracking_uri), folder, trials)
     page = report.write(table, output or folder / PAGE)
     click.echo(page)
-    formats = [kind for kind, wanted in zip(static.FORMATS, (png, svg, pdf), strict=True) if wanted]
+    formats = [kind for kind, wanted in zip(figure_files.FORMATS, (png, svg, pdf), strict=True) if wanted]
     try:
-        for file in static.write(page, formats):
+        for file in figure_files.write(page, formats):
             click.echo(file)
-    except static.NoPictures as error:
-        raise Problem(str(error)) from error
+    except figure_files.NoPictures as error:
+        raise CommandError(str(error)) from error
 
 
 def linked(table: "Table", folder: Path, uri: str | None) -> "Table":

@@ -17,7 +17,7 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-class Problem(click.ClickException):
+class CommandError(click.ClickException):
     """An error of one line, with the exit status that belongs to it."""
 
     def __init__(self, message: str, status: Exit = Exit.BAD_INPUT):
@@ -25,7 +25,7 @@ class Problem(click.ClickException):
         self.exit_code = int(status)  # pyright: ignore[reportAttributeAccessIssue]  # click has one a class
 
 
-class Guarded(click.Group):
+class ErrorHandlingGroup(click.Group):
     """A group whose commands end in a line and an exit status, whatever is raised in them."""
 
     def invoke(self, ctx: click.Context) -> object:
@@ -34,26 +34,26 @@ class Guarded(click.Group):
         except (click.ClickException, click.Abort, click.exceptions.Exit):
             raise
         except KeyboardInterrupt as error:
-            raise Problem("Interrupted.", Exit.INTERRUPTED) from error
+            raise CommandError("Interrupted.", Exit.INTERRUPTED) from error
         except Exception as error:
             if ctx.meta.get(DEBUG):
                 traceback.print_exception(error)
             raise explained(error) from error
 
 
-def explained(error: Exception) -> Problem:
+def explained(error: Exception) -> CommandError:
     """Errors that the library foresees speak for themselves: its own classes, and a ValueError that it raised itself.
 
     The input is to blame for a ValueError and for a file that cannot be read, the work for all else.
     """
     if isinstance(error, OSError) and error.filename and error.strerror:
-        return Problem(f"{error.filename}: {error.strerror}.")
+        return CommandError(f"{error.filename}: {error.strerror}.")
     own_class = type(error).__module__.startswith("lyapsweep.")
     if isinstance(error, ValueError) and (own_class or raised_here(error)):
-        return Problem(str(error))
+        return CommandError(str(error))
     if own_class:
-        return Problem(str(error), Exit.FAILED)
-    return Problem(f"{type(error).__name__}: {error} (not foreseen; --debug shows where).", Exit.FAILED)
+        return CommandError(str(error), Exit.FAILED)
+    return CommandError(f"{type(error).__name__}: {error} (not foreseen; --debug shows where).", Exit.FAILED)
 
 
 def raised_here(error: Exception) -> bool:

@@ -9,14 +9,14 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from lyapsweep.cli import census, options, show, weights
-from lyapsweep.cli.errors import Problem
+from lyapsweep.cli import fixed_point_census, options, printing, weights
+from lyapsweep.cli.errors import CommandError
 from lyapsweep.cli.spectrum import picture
-from lyapsweep.cli.subjects import SYSTEM, TRANSIENT, WEIGHTS, check_parameters, subject
+from lyapsweep.cli.spectrum_targets import SYSTEM, TRANSIENT, WEIGHTS, check_parameters, subject
 from lyapsweep.process import small_networks
 
 if TYPE_CHECKING:
-    from lyapsweep.analysis.rest import Rest
+    from lyapsweep.analysis.networks.network_fixed_points import Rest
     from lyapsweep.dynamics import Search
 
 STARTS = 32  # orbits of a system
@@ -56,42 +56,42 @@ def command(what: str, changes: dict[str, Any], results: Path, as_json: bool, pl
     --results, gives a census: how many points of which kind each trained network has.
     """
     small_networks()
-    from lyapsweep.analysis.rest import SEARCH
+    from lyapsweep.analysis.networks.network_fixed_points import SEARCH
 
     search = dataclasses.replace(SEARCH, **{k: given[k] for k in SETTINGS if given[k] is not None})
     driven = {k: given[k] for k in ("input", "rest") if given[k] is not None}
     refuse(what, results, changes, given["measure"], driven)
-    if census.is_sweep(what, results):
-        census.run(what, results, given["measure"], search, plot, as_json)
+    if fixed_point_census.is_sweep(what, results):
+        fixed_point_census.run(what, results, given["measure"], search, plot, as_json)
         return
     with Console(stderr=True).status(f"searching {what}") as status:
         tell = lambda stage, done, most: status.update(f"searching {what}: {stage} {done} / {most}")  # noqa: E731
         rest = sought(what, changes, driven, search, tell)
     show_json(what, rest) if as_json else show_points(what, rest)
     if plot is not None:
-        from lyapsweep.analysis import portrait
+        from lyapsweep.analysis.networks import fixed_point_plot
 
-        portrait.save(portrait.of_rest(what, rest), plot)
+        fixed_point_plot.save(fixed_point_plot.of_rest(what, rest), plot)
 
 
 def refuse(what: str, results: Path, changes: dict, measure: str | None, driven: dict) -> None:
     """Flags that say nothing about this subject, before any work."""
-    sweep = census.is_sweep(what, results)
+    sweep = fixed_point_census.is_sweep(what, results)
     if measure is not None and not sweep:
-        raise Problem(f"--measure is for the results of a sweep, but {what} is none.")
+        raise CommandError(f"--measure is for the results of a sweep, but {what} is none.")
     weighted = not sweep and subject(what) == WEIGHTS
     for flag in driven:
         if not weighted:
-            raise Problem(f"--{flag} is for weights; {what} runs by itself.")
+            raise CommandError(f"--{flag} is for weights; {what} runs by itself.")
     if changes and (sweep or weighted):
-        raise Problem(f"--set is for systems, configs and records; {what} is {'a sweep' if sweep else WEIGHTS}.")
+        raise CommandError(f"--set is for systems, configs and records; {what} is {'a sweep' if sweep else WEIGHTS}.")
     if weighted and "input" not in driven:
-        raise Problem(f"{what} is driven by a series: {weights.DRIVING}.")
+        raise CommandError(f"{what} is driven by a series: {weights.DRIVING}.")
 
 
 def sought(what: str, changes: dict[str, Any], driven: dict[str, Any], search: "Search", tell: Any) -> "Rest":
     """The search that this subject needs."""
-    from lyapsweep.analysis import rest
+    from lyapsweep.analysis.networks import network_fixed_points
 
     path = Path(what)
     if subject(what) == WEIGHTS:
@@ -99,14 +99,16 @@ def sought(what: str, changes: dict[str, Any], driven: dict[str, Any], search: "
     if subject(what) == SYSTEM:
         return of_system(what, changes, search, tell)
     from lyapsweep.config import Config
-    from lyapsweep.record import Record
+    from lyapsweep.results.record import Record
 
     if path.suffix.lower() != ".npz":
-        return rest.of_network(Config.load(path, changes), None, search, tell)
+        return network_fixed_points.of_network(Config.load(path, changes), None, search, tell)
     record = Record.load(path)
     if not record.weights:
-        raise Problem(f"{path} ({record.outcome}, step {record.step}) holds no weights to search; final records do.")
-    return rest.of_network(record.config.changed(changes), record.weights, search, tell)
+        raise CommandError(
+            f"{path} ({record.outcome}, step {record.step}) holds no weights to search; final records do."
+        )
+    return network_fixed_points.of_network(record.config.changed(changes), record.weights, search, tell)
 
 
 def of_system(name: str, parameters: dict[str, Any], search: "Search", tell: Any) -> "Rest":
@@ -114,7 +116,7 @@ def of_system(name: str, parameters: dict[str, Any], search: "Search", tell: Any
     import torch
 
     from lyapsweep import systems
-    from lyapsweep.analysis.rest import of_map
+    from lyapsweep.analysis.networks.network_fixed_points import of_map
 
     check_parameters(name, parameters)
     system = systems.build(name, None, **parameters)
@@ -128,14 +130,14 @@ def of_system(name: str, parameters: dict[str, Any], search: "Search", tell: Any
 def of_weights(path: Path, driven: dict[str, Any], search: "Search", tell: Any) -> "Rest":
     import torch
 
-    from lyapsweep.analysis.rest import of_driven
+    from lyapsweep.analysis.networks.network_fixed_points import of_driven
     from lyapsweep.exponents import BadInputs, driven_by, prepared
 
     map = prepared(weights.network(path, None, None, None), None, torch.float64)
     try:
         inputs = driven_by(map, weights.series(driven["input"]), torch.float64)
     except BadInputs as error:
-        raise Problem(f"--input {driven['input']}: {error}") from error
+        raise CommandError(f"--input {driven['input']}: {error}") from error
     return of_driven(map, inputs, driven.get("rest", "mean"), search, tell)
 
 
@@ -171,7 +173,7 @@ def listed(points: Any, kinds: tuple[str, ...]) -> list[dict[str, Any]]:
 
 def show_points(what: str, rest: "Rest") -> None:
     """One row a fixed point, its slowest mode in words of time, then what the points are together."""
-    out, found = show.console(), rest.found
+    out, found = printing.console(), rest.found
     fixed, slow, dt = found.fixed, found.slow, found.fixed.dt
     unit = "units of time" if dt else "steps"
     out.print(
@@ -184,12 +186,12 @@ def show_points(what: str, rest: "Rest") -> None:
     for i in range(min(len(fixed), ROWS)):
         a, values = fixed.slowest[i], abs(fixed.eigenvalues[i])
         scaled = fixed.time_constants[i, a] * (dt or 1), fixed.frequencies[i, a] / (dt or 1), fixed.speed[i]
-        numbers = [show.number(float(value)) for value in (values[0], *scaled)]
+        numbers = [printing.number(float(value)) for value in (values[0], *scaled)]
         table.add_row(fixed.kinds[i], str(fixed.unstable[i]), *numbers)
     if len(fixed):
         out.print(table)
     out.print()
-    show.write(out, summary(rest))
+    printing.write(out, summary(rest))
 
 
 def counted(n: int, what: str) -> str:
@@ -204,9 +206,9 @@ def summary(rest: "Rest") -> list[tuple[str, str]]:
     if found.far:
         lines.append(("far", f"{found.far} fixed points far from every visited state are left out"))
     if line.points > 2:
-        ratio, share = show.unless_nan(line.participation_ratio), show.unless_nan(line.first_share)
+        ratio, share = printing.unless_nan(line.participation_ratio), printing.unless_nan(line.first_share)
         lines.append(("shape", f"participation ratio {ratio} (1 on a line), first component {share} of the variance"))
-        slow = show.unless_nan(line.along_slow)
-        seen = show.unless_nan(line.along_readout, "unknown: there is no read-out")
+        slow = printing.unless_nan(line.along_slow)
+        seen = printing.unless_nan(line.along_readout, "unknown: there is no read-out")
         lines.append(("alignment", f"|cos| of the first component with the slow mode {slow}, with the read-out {seen}"))
     return lines

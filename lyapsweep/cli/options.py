@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from lyapsweep.cli.errors import DEBUG, Problem
+from lyapsweep.cli.errors import DEBUG, CommandError
 
 
 def read_changes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
@@ -17,17 +17,17 @@ def read_changes(ctx: click.Context, param: click.Parameter, given: tuple[str, .
     flag = param.opts[0]
     import yaml
 
-    from lyapsweep.notation import parse_value
+    from lyapsweep.config.parsing import parse_value
 
     changes = {}
     for text in given:
         path, equals, value = text.partition("=")
         if not path or not equals:
-            raise Problem(f"{flag} {text}: write {flag} path=value, for example {flag} forcing/interval=8.")
+            raise CommandError(f"{flag} {text}: write {flag} path=value, for example {flag} forcing/interval=8.")
         try:
             changes[path.strip()] = parse_value(value)
         except yaml.YAMLError as error:
-            raise Problem(f"{flag} {text}: the value is not YAML ({error}). Lists are written [1, 2].") from error
+            raise CommandError(f"{flag} {text}: the value is not YAML ({error}). Lists are written [1, 2].") from error
     return changes
 
 
@@ -40,13 +40,13 @@ def read_ranges(ctx: click.Context, param: click.Parameter, given: tuple[str, ..
         try:
             ranges[path.strip()] = float(low), float(high)
         except ValueError:
-            raise Problem(f"{param.opts[0]} {text}: write {param.opts[0]} init/gain=1.2..1.6.") from None
+            raise CommandError(f"{param.opts[0]} {text}: write {param.opts[0]} init/gain=1.2..1.6.") from None
     return ranges
 
 
 def plain_name(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
     if name is not None and not re.fullmatch(r"[\w-][\w.-]*", name):
-        raise Problem(f"--name may hold letters, digits, '_', '-' and '.', but got '{name}'.")
+        raise CommandError(f"--name may hold letters, digits, '_', '-' and '.', but got '{name}'.")
     return name
 
 

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lyapsweep.cli import options, show
-from lyapsweep.cli.errors import Exit, Problem
+from lyapsweep.cli import options, printing
+from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.process import small_networks
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from lyapsweep.checkpoint import Checkpoints
     from lyapsweep.config import Config
-    from lyapsweep.record import Record
+    from lyapsweep.results.record import Record
+    from lyapsweep.training.checkpoint import Checkpoints
 
 RECORDS, CHECKPOINTS, ARTIFACTS = "records", "checkpoints", "artifacts"  # where a sweep of that name has them too
 MOST_EXPONENTS = 10  # of a summary; `lyapsweep spectrum` shows all
@@ -56,18 +56,18 @@ def command(
 
     Exit status 1 where training diverges. Ctrl-C keeps what was reached, and --resume goes on from there.
     """
-    from lyapsweep.checkpoint import Checkpoints
     from lyapsweep.config import Config
+    from lyapsweep.training.checkpoint import Checkpoints
     from lyapsweep.trial import fit
 
     small_networks()
     check_device(device)
     point = Config.load(config, changes)
-    folder, out = results / (name or config.stem), show.console()
+    folder, out = results / (name or config.stem), printing.console()
     record, uri = None if again else trained(folder, point), None
     if record is None:
         fit(point)  # data are made once a process: what is bad is found before anything is written
-        logbook = None if no_tracking else Logbook(folder, tracking_uri)
+        logbook = None if no_tracking else RunReporter(folder, tracking_uri)
         checkpoints = Checkpoints(folder / CHECKPOINTS)
         if not resume:
             checkpoints.remove([point.id])
@@ -76,9 +76,9 @@ def command(
         out.print(f"Trial {point.id} has been trained before; --again trains it anew.")
     summarise(record, folder, uri, out)
     if record.outcome == "stopped":
-        raise Problem(f"Interrupted; what it had reached by step {record.step} is recorded.", Exit.INTERRUPTED)
+        raise CommandError(f"Interrupted; what it had reached by step {record.step} is recorded.", Exit.INTERRUPTED)
     if record.outcome == "diverged":
-        raise Problem(f"Training diverged at step {record.step}. {record.outcome.sentence}", Exit.FAILED)
+        raise CommandError(f"Training diverged at step {record.step}. {record.outcome.sentence}", Exit.FAILED)
 
 
 def check_device(name: str) -> None:
@@ -87,12 +87,12 @@ def check_device(name: str) -> None:
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
-        raise Problem(f"--device {name} cannot be used here: {str(error).splitlines()[0]}") from error
+        raise CommandError(f"--device {name} cannot be used here: {str(error).splitlines()[0]}") from error
 
 
 def trained(folder: Path, config: "Config") -> "Record | None":
     """The trial's last record, where an earlier run brought it to an end of its own."""
-    from lyapsweep.record import Outcome, Record
+    from lyapsweep.results.record import Outcome, Record
 
     for file in sorted((folder / RECORDS).glob(f"{config.id}-*.npz"), reverse=True):
         record = Record.load(file)
@@ -101,17 +101,17 @@ def trained(folder: Path, config: "Config") -> "Record | None":
     return None
 
 
-class Logbook:
+class RunReporter:
     """The trial in MLflow, written in the background; the records on disk are complete without it."""
 
     def __init__(self, folder: Path, uri: str | None):
         from lyapsweep import tracking
-        from lyapsweep.sweep.scribe import Scribe
+        from lyapsweep.tracking.async_logger import AsyncLogger
 
         self.folder, self.uri = folder, uri or tracking.store(folder.parent)
         folder.mkdir(parents=True, exist_ok=True)
         self.ledger = tracking.prepare(folder.name, self.uri, folder / ARTIFACTS)
-        self.scribe = Scribe(self.ledger)
+        self.scribe = AsyncLogger(self.ledger)
 
     def close(self) -> None:
         """Wait for the last entry; what an ailing server missed is logged again."""
@@ -120,17 +120,19 @@ class Logbook:
             try:
                 self.ledger.sync(self.folder)
             except Exception as error:
-                raise Problem(f"MLflow at {self.uri} lacks results of this trial ({error}).", Exit.FAILED) from error
+                raise CommandError(
+                    f"MLflow at {self.uri} lacks results of this trial ({error}).", Exit.FAILED
+                ) from error
 
 
 def train(
-    config: "Config", device: str, folder: Path, checkpoints: "Checkpoints", logbook: Logbook | None, out: "Console"
+    config: "Config", device: str, folder: Path, checkpoints: "Checkpoints", logbook: RunReporter | None, out: "Console"
 ) -> "Record":
     """The trial's final record. Every record is saved, logged and printed as it comes.
 
     An error or an interruption after the first record ends the trial with a record that says so.
     """
-    from lyapsweep.record import Outcome
+    from lyapsweep.results.record import Outcome
     from lyapsweep.trial import run_trial
 
     last, tell = None, reporter(config, out)
@@ -170,7 +172,7 @@ def train(
 
 def reopen(config: "Config", folder: Path, keep: Callable[["Record"], Any]) -> None:
     """The record that said that the trial was cut short is one on its way again."""
-    from lyapsweep.record import latest, reopened
+    from lyapsweep.results.record import latest, reopened
 
     before = latest(folder / RECORDS, config.id)
     if before is not None and before.outcome.final:
@@ -209,10 +211,10 @@ def reporter(config: "Config", out: "Console") -> Callable[["Record"], None]:
     def tell(record: "Record") -> None:
         spectrum = record.spectrum
         assert spectrum is not None, "a record of a trial that trains has a spectrum"
-        ahead = show.number(spectrum.predictability_time) if show.chaotic(spectrum) else "-"
-        exponent = show.together(spectrum.maximum, float(spectrum.stderr[0]))
+        ahead = printing.number(spectrum.predictability_time) if printing.chaotic(spectrum) else "-"
+        exponent = printing.together(spectrum.maximum, float(spectrum.stderr[0]))
         cells = [str(record.step), f"{record.provenance['seconds']:.1f}", exponent, ahead]
-        cells += [show.number(record.measures[name]) for name in names]
+        cells += [printing.number(record.measures[name]) for name in names]
         out.print("  ".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, columns)), soft_wrap=True)
 
     return tell
@@ -224,17 +226,17 @@ def summarise(record: "Record", folder: Path, uri: str | None, out: "Console") -
     data = record.provenance.get("data") or {}
     for kind, spectrum in record.spectra.items():
         out.print(f"\nSpectrum, {kind}", style="bold")
-        out.print(show.exponents(spectrum, most=MOST_EXPONENTS))
+        out.print(printing.exponents(spectrum, most=MOST_EXPONENTS))
         out.print()
-        show.write(out, show.readings(spectrum))
+        printing.write(out, printing.readings(spectrum))
     if data.get("lambda_max") is not None:
-        text = f"lambda_max = {show.number(data['lambda_max'])} per step ({data['lambda_source']})"
-        show.write(out, [("data", text)])
+        text = f"lambda_max = {printing.number(data['lambda_max'])} per step ({data['lambda_source']})"
+        printing.write(out, [("data", text)])
     if data.get("baseline") is not None:
-        text = f"an answer without memory loses {show.number(data['baseline'])} ({data['baseline_is']})"
-        show.write(out, [("data", text)])
+        text = f"an answer without memory loses {printing.number(data['baseline'])} ({data['baseline_is']})"
+        printing.write(out, [("data", text)])
     out.print("\nMeasures", style="bold")
-    show.write(out, show.scores(record))
+    printing.write(out, printing.scores(record))
     out.print(f"\n{record.outcome.capitalize()}. {record.outcome.sentence}", style="bold")
     places = [("record", str(file)), ("all exponents", f"lyapsweep spectrum {shlex.quote(str(file))}")]
-    show.write(out, places + ([("MLflow", show.viewer(uri, folder))] if uri else []))
+    printing.write(out, places + ([("MLflow", printing.viewer(uri, folder))] if uri else []))

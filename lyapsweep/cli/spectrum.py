@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from lyapsweep.cli import options, show
-from lyapsweep.cli.errors import Exit, Problem
-from lyapsweep.cli.subjects import ORBITS, STEPS, WARMUP, Request, Subject, measure, refuse
+from lyapsweep.cli import options, printing
+from lyapsweep.cli.errors import CommandError, Exit
+from lyapsweep.cli.spectrum_targets import ORBITS, STEPS, WARMUP, SpectrumRequest, SpectrumTarget, measure, refuse
 from lyapsweep.process import small_networks
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ PICTURES = (".html", ".png", ".svg")
 def picture(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
     """Refused before the work is done that would be lost."""
     if path is not None and path.suffix.lower() not in PICTURES:
-        raise Problem(f"--plot {path}: pictures end in {', '.join(PICTURES)}.")
+        raise CommandError(f"--plot {path}: pictures end in {', '.join(PICTURES)}.")
     if path is not None and not path.parent.is_dir():
-        raise Problem(f"--plot {path}: there is no folder {path.parent}.")
+        raise CommandError(f"--plot {path}: there is no folder {path.parent}.")
     return path
 
 
@@ -63,15 +63,15 @@ def command(as_json: bool, plot: Path | None, **given: Any) -> None:
     (by default a tenth of the series warms up and the rest counts).
     """
     small_networks()
-    request = Request(**given)
+    request = SpectrumRequest(**given)
     refuse(request)
     with Console(stderr=True).status(f"measuring {request.what}"):
         subject = measure(request)
     show_json(request.what, subject.spectrum) if as_json else show_table(request.what, subject)
     if not subject.spectrum.finite:
-        raise Problem(f"{request.what}: the orbit left the finite numbers, so it has no exponents.", Exit.FAILED)
+        raise CommandError(f"{request.what}: the orbit left the finite numbers, so it has no exponents.", Exit.FAILED)
     if plot is not None:
-        from lyapsweep.analysis import spectrum as drawing
+        from lyapsweep.analysis.spectra import spectrum as drawing
 
         drawing.save(drawing.find(subject.spectrum, request.path.name), plot)
 
@@ -80,22 +80,22 @@ def show_json(what: str, spectrum: "Spectrum") -> None:
     click.echo(json.dumps({"what": what} | json.loads(spectrum.to_json()), indent=1, allow_nan=False))
 
 
-def show_table(what: str, subject: Subject) -> None:
+def show_table(what: str, subject: SpectrumTarget) -> None:
     """Exponents, what is read off them, how far they can be trusted; a convention of other numbers says so instead."""
-    from lyapsweep.dynamics.vogt import UNIT, WARNING
+    from lyapsweep.dynamics.vogt2022 import UNIT, WARNING
 
-    out, spectrum = show.console(), subject.spectrum
+    out, spectrum = printing.console(), subject.spectrum
     other = spectrum.settings.get("unit") == UNIT
-    out.print(f"{what}: {spectrum.map}, {show.unit(spectrum)}", style="bold")
-    out.print(show.exponents(spectrum, subject.literature))
+    out.print(f"{what}: {spectrum.map}, {printing.unit(spectrum)}", style="bold")
+    out.print(printing.exponents(spectrum, subject.literature))
     out.print()
     if other:
-        show.write(out, show.about(spectrum) + subject.notes)
+        printing.write(out, printing.about(spectrum) + subject.notes)
         out.print(f"\nwarning: {WARNING}", soft_wrap=True)
         return
-    show.write(out, show.readings(spectrum, subject.exact_sum) + subject.notes)
+    printing.write(out, printing.readings(spectrum, subject.exact_sum) + subject.notes)
     if spectrum.checks:
         out.print("\nChecks", style="bold")
-        show.write(out, show.checks(spectrum))
+        printing.write(out, printing.checks(spectrum))
     for sentence in spectrum.warnings:
         out.print(f"warning: {sentence}", soft_wrap=True)

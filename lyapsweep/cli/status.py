@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lyapsweep.cli import options, show
-from lyapsweep.cli.errors import Problem
+from lyapsweep.cli import options, printing
+from lyapsweep.cli.errors import CommandError
 
 if TYPE_CHECKING:
-    from lyapsweep.sweep.state import State
+    from lyapsweep.sweep.observe.status import SweepStatus
 
 
 @click.command(
@@ -30,13 +30,13 @@ def command(sweep: str, results: Path, as_json: bool) -> None:
     SWEEP is a results folder, a name below --results, or a sweep file. Only the folder is read, so that
     any machine that sees it can ask.
     """
-    from lyapsweep.sweep.state import state
+    from lyapsweep.sweep.observe.status import state
 
     found = state(folder_of(sweep, results))
     if as_json:
         click.echo(json.dumps(plain(found)))
         return
-    show.write(show.console(), lines(found))
+    printing.write(printing.console(), lines(found))
 
 
 def folder_of(sweep: str, results: Path) -> Path:
@@ -45,10 +45,12 @@ def folder_of(sweep: str, results: Path) -> Path:
     for folder in (Path(name), results / name):
         if (folder / "records").is_dir():
             return folder
-    raise Problem(f"No results in {name} or {results / name}. `lyapsweep sweep` writes them; --results says where.")
+    raise CommandError(
+        f"No results in {name} or {results / name}. `lyapsweep sweep` writes them; --results says where."
+    )
 
 
-def lines(state: "State") -> list[tuple[str, str]]:
+def lines(state: "SweepStatus") -> list[tuple[str, str]]:
     kinds = ", ".join(f"{n} {outcome}" for outcome, n in sorted(state.outcomes.items()) if outcome != "running")
     begun = state.outcomes.get("running", 0)
     kinds += f", {begun} {'running' if state.runs else 'cut short'}" if begun else ""
@@ -60,23 +62,23 @@ def lines(state: "State") -> list[tuple[str, str]]:
     if not math.isnan(state.pace):
         told.append(("pace", f"{state.pace:.3g} trials a minute"))
     if state.left is not None:
-        told.append(("left", f"about {show.duration(state.left)}"))
+        told.append(("left", f"about {printing.duration(state.left)}"))
     told += [("node", f"{node}: {n} trials") for node, n in state.nodes.items()]
     behind = state.driver.told.get("behind", 0) if state.driver else 0
     return told + ([("MLflow", f"{behind} entries behind")] if behind and state.runs else [])
 
 
-def driver(state: "State") -> str:
+def driver(state: "SweepStatus") -> str:
     if state.driver is None:
         return "none was ever heard of"
-    where = f"{state.driver.host} (process {state.driver.pid}), {show.duration(max(state.driver.age, 0))} ago"
+    where = f"{state.driver.host} (process {state.driver.pid}), {printing.duration(max(state.driver.age, 0))} ago"
     if state.runs:
         return f"runs on {where}"
     rest = state.asked is None or state.done < state.asked
     return f"ended on {where}" if not rest else f"gone, last heard on {where}; go on with --resume"
 
 
-def plain(state: "State") -> dict[str, Any]:
+def plain(state: "SweepStatus") -> dict[str, Any]:
     """As JSON says it: null where nothing is known."""
     told = asdict(state) | {"done": state.done, "runs": state.runs}
     return told | {"pace": None if math.isnan(state.pace) else state.pace}

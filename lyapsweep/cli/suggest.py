@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from lyapsweep.cli import options, show
-from lyapsweep.cli.errors import Problem
+from lyapsweep.cli import options, printing
+from lyapsweep.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from lyapsweep.timeseries import Estimate
@@ -22,9 +22,9 @@ RANGE = (0.25, 2.0)  # times tau_pred, worth sweeping
 def page(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
     """Refused before the work is done that would be lost."""
     if path is not None and path.suffix.lower() != ".html":
-        raise Problem(f"--plot {path}: the picture is a page that ends in .html.")
+        raise CommandError(f"--plot {path}: the picture is a page that ends in .html.")
     if path is not None and not path.parent.is_dir():
-        raise Problem(f"--plot {path}: there is no folder {path.parent}.")
+        raise CommandError(f"--plot {path}: there is no folder {path.parent}.")
     return path
 
 
@@ -55,22 +55,22 @@ def command(
     """
     if Path(what).suffix.lower() not in FILES:
         if columns or plot:
-            raise Problem(f"--columns and --plot are for files ({', '.join(FILES)}); {what} is a system.")
+            raise CommandError(f"--columns and --plot are for files ({', '.join(FILES)}); {what} is a system.")
         report, lines = of_system(what, changes, seed, dt)
     elif changes:
-        raise Problem(f"--set is for systems; {what} is a file.")
+        raise CommandError(f"--set is for systems; {what} is a file.")
     else:
         found, names, dt = of_file(what, columns, dt, seed)
         report, lines = told(what, found, names, dt)
         if plot is not None:
-            from lyapsweep.analysis import divergence
+            from lyapsweep.analysis.spectra import divergence_curves
 
-            divergence.save(divergence.find(found, Path(what).name, dt), plot)
+            divergence_curves.save(divergence_curves.find(found, Path(what).name, dt), plot)
             lines.append(("plot", str(plot)))
     if as_json:
         click.echo(json.dumps(report, indent=1, allow_nan=False))
         return
-    show.write(show.console(), lines)
+    printing.write(printing.console(), lines)
 
 
 def of_file(what: str, columns: str | None, dt: float | None, seed: int) -> tuple["Estimate", tuple[str, ...], float]:
@@ -85,22 +85,22 @@ def of_file(what: str, columns: str | None, dt: float | None, seed: int) -> tupl
         with Console(stderr=True).status(what) as status:
             found = estimate(values, seed, lambda stage: status.update(f"{what}: {stage}"), names)
     except NoExponent as error:
-        raise Problem(f"{what}: {error}") from error
+        raise CommandError(f"{what}: {error}") from error
     return found, names, dt
 
 
 def of_system(name: str, changes: dict, seed: int, dt: float | None) -> tuple[dict, list[tuple[str, str]]]:
     """From the equations: 128 orbits and their tangent vectors."""
-    from lyapsweep.cli import subjects
+    from lyapsweep.cli import spectrum_targets
     from lyapsweep.process import small_networks
 
     small_networks()
     with Console(stderr=True).status(f"measuring {name}"):
-        spectrum = subjects.of_system(name, changes, {"exponents": 1, "steps": STEPS}, seed, dt, None).spectrum
+        spectrum = spectrum_targets.of_system(name, changes, {"exponents": 1, "steps": STEPS}, seed, dt, None).spectrum
     if not spectrum.finite:
-        raise Problem(f"{name}: the orbit left the finite numbers, so it has no exponents.")
+        raise CommandError(f"{name}: the orbit left the finite numbers, so it has no exponents.")
     step, error = spectrum.maximum, 2 * float(spectrum.stderr[0])
-    against = () if show.chaotic(spectrum) else ("the largest exponent is not above zero by two standard errors",)
+    against = () if printing.chaotic(spectrum) else ("the largest exponent is not above zero by two standard errors",)
     return suggestion(
         name, "equations", (step, step - error, step + error), spectrum.dt or 1.0, against,
         (), [("from", f"the equations: {spectrum.orbits} orbits of {spectrum.steps} steps")],
@@ -163,8 +163,8 @@ def suggestion(
     report = {"what": what, "source": source, "chaotic": not against, "lambda_max": value, "lambda_low": low}
     report |= {"lambda_high": high, "lambda_per_step": float(exponents[0]), "dt": dt, "tau_pred": tau}
     report |= {"intervals": sweep, "against": list(against), "notes": list(notes)}
-    per = f"{show.number(value)} per unit time, in [{show.number(low)}, {show.number(high)}]"
-    step = f"{show.number(exponents[0])} per step, in [{show.number(exponents[1])}, {show.number(exponents[2])}]"
+    per = f"{printing.number(value)} per unit time, in [{printing.number(low)}, {printing.number(high)}]"
+    step = f"{printing.number(exponents[0])} per step, in [{printing.number(exponents[1])}, {printing.number(exponents[2])}]"
     if tau is None or sweep is None:
         lines = [("verdict", f"no evidence of chaos: {'; '.join(against)}"), ("estimate", f"{step}: not to be used")]
     else:
@@ -210,5 +210,5 @@ def origin(found: "Estimate", dt: float) -> list[tuple[str, str]]:
 
 
 def per_time(value: float, low: float, high: float, dt: float) -> str:
-    told = [show.number(e / dt) for e in (value, low, high)]
+    told = [printing.number(e / dt) for e in (value, low, high)]
     return f"{told[0]} per unit time, in [{told[1]}, {told[2]}]"

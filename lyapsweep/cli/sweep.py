@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lyapsweep.cli import options, show
-from lyapsweep.cli.errors import Exit, Problem
+from lyapsweep.cli import options, printing
+from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.process import small_networks
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
     from lyapsweep.config import Config
-    from lyapsweep.record import Record
+    from lyapsweep.results.record import Record
     from lyapsweep.sweep import Sweep
-    from lyapsweep.sweep.driver import Summary
-    from lyapsweep.sweep.progress import Progress
+    from lyapsweep.sweep.observe.progress import SweepProgress
+    from lyapsweep.sweep.observe.summary import SweepSummary
 
 PLAIN_EVERY = 5.0  # seconds between lines where the output is no terminal
 FIRST = 5  # configs that a dry run shows
@@ -99,19 +99,19 @@ def command(
     Ctrl-C ends it within seconds, ready for --resume. Exit status 1 where trials failed; divergence is a result.
     """
     from lyapsweep.sweep import load
-    from lyapsweep.sweep.zoom import zoomed
+    from lyapsweep.sweep.plan.zoom import zoomed
 
     small_networks()
-    region, out = load(sweep), show.console()
+    region, out = load(sweep), printing.console()
     region = replace(zoomed(region, zoom) if zoom else region, where={**region.where, **where})
     region = replace(region, name=name or region.name)
     if dry_run:
         preview(region, changes, settings, out)
         return
-    from lyapsweep.sweep import driver
+    from lyapsweep.sweep.execute import runner
 
     with display(region.objective, out) as listen:
-        summary = driver.run(region, changes=changes, listen=listen, extend=extend or 0, **settings)
+        summary = runner.run(region, changes=changes, listen=listen, extend=extend or 0, **settings)
     conclude(summary, region, out)
 
 
@@ -119,10 +119,10 @@ def preview(sweep: "Sweep", changes: Mapping[str, Any], settings: Mapping[str, A
     """How many trials, in how many packs, and what tells the first of them apart."""
     from rich.table import Table
 
-    from lyapsweep.sweep.driver import PACK
-    from lyapsweep.sweep.folder import Folder
-    from lyapsweep.sweep.packing import packs
-    from lyapsweep.sweep.refinement import Refinement
+    from lyapsweep.sweep.execute.results_folder import ResultsFolder
+    from lyapsweep.sweep.execute.runner import PACK
+    from lyapsweep.sweep.plan.packing import packs
+    from lyapsweep.sweep.plan.refinement import Refinement
     from lyapsweep.sweep.spaces import draw, readable, varied
 
     if settings["trials"]:
@@ -134,15 +134,15 @@ def preview(sweep: "Sweep", changes: Mapping[str, Any], settings: Mapping[str, A
     device, jobs = "cuda" if settings["gpus"] else "cpu", settings["jobs"] or os.cpu_count() or 1
     if device == "cpu" and sweep.intent == "map":  # as the driver does: no worker shall be idle
         size = min(size, -(-len(configs) // jobs))
-    folder = Folder(settings["results"], sweep.name or "sweep")
+    folder = ResultsFolder(settings["results"], sweep.name or "sweep")
     ended = len(folder.ended().keys() & {config.id for config in configs})
     plan = f"{len(configs)} trials in {len(packs(configs, size, device))} packs of at most {size}"
     refine = settings["refine"]
     if folder.told().get("refined") if refine is None else refine:
         first = len(next(Refinement(sweep, points).rounds({})))
         plan = f"{first} of {len(configs)} trials at first, then those along the border"
-    show.write(out, [("sweep", sweep.name or ""), ("intent", sweep.intent), ("objective", sweep.objective)])
-    show.write(
+    printing.write(out, [("sweep", sweep.name or ""), ("intent", sweep.intent), ("objective", sweep.objective)])
+    printing.write(
         out, [("plan", plan + (f", {ended} of them trained already" if ended else "")), ("into", str(folder.path))]
     )
     paths = varied(configs)
@@ -158,26 +158,26 @@ def preview(sweep: "Sweep", changes: Mapping[str, Any], settings: Mapping[str, A
 
 
 @contextlib.contextmanager
-def display(objective: str, out: "Console") -> Iterator[Callable[["Progress"], None]]:
+def display(objective: str, out: "Console") -> Iterator[Callable[["SweepProgress"], None]]:
     """A listener that draws a live bar on a terminal, and elsewhere prints a line every few seconds."""
     if not out.is_terminal:
-        yield Lines(objective, out)
+        yield PlainProgress(objective, out)
         return
     from rich.live import Live
 
-    screen = Screen(objective)
+    screen = LiveProgress(objective)
     with Live(screen, console=out, refresh_per_second=4):
         yield screen
 
 
-class Lines:
+class PlainProgress:
     """Plain lines, never more often than every PLAIN_EVERY seconds; the last state is always printed."""
 
     def __init__(self, objective: str, out: "Console"):
         self.objective, self.out = objective, out
         self.printed, self.text = -PLAIN_EVERY, ""
 
-    def __call__(self, progress: "Progress") -> None:
+    def __call__(self, progress: "SweepProgress") -> None:
         text, now = counts(progress), time.monotonic()
         complete = progress.done == progress.asked and progress.done > 0
         if text != self.text and (complete or now - self.printed >= PLAIN_EVERY):
@@ -186,13 +186,13 @@ class Lines:
             self.out.print(line, soft_wrap=True)
 
 
-class Screen:
-    """The latest Progress as rich draws it, with a clock that runs between events."""
+class LiveProgress:
+    """The latest progress as rich draws it, with a clock that runs between events."""
 
     def __init__(self, objective: str):
         self.objective, self.latest, self.told = objective, None, 0.0
 
-    def __call__(self, progress: "Progress") -> None:
+    def __call__(self, progress: "SweepProgress") -> None:
         self.latest, self.told = progress, time.monotonic()
 
     def __rich__(self) -> "RenderableType":
@@ -209,58 +209,58 @@ class Screen:
         return grid
 
 
-def counts(progress: "Progress") -> str:
+def counts(progress: "SweepProgress") -> str:
     kinds = ("finished", "diverged", "failed", "stopped", "running")
     parts = [f"{n} {kind}" for kind in kinds if (n := getattr(progress, kind))]
     return f"{progress.done}/{progress.asked} trials" + (f" ({', '.join(parts)})" if parts else "")
 
 
-def best(progress: "Progress", objective: str) -> str:
+def best(progress: "SweepProgress", objective: str) -> str:
     if progress.best is None:
         return f"no {objective} yet"
     value, trial = progress.best
-    return f"best {objective} {show.number(value)} ({trial})"
+    return f"best {objective} {printing.number(value)} ({trial})"
 
 
-def clock(progress: "Progress", since: float) -> str:
+def clock(progress: "SweepProgress", since: float) -> str:
     left = (
         ""
         if progress.left is None or progress.done == progress.asked
-        else f", about {show.duration(max(progress.left - since, 0))} left"
+        else f", about {printing.duration(max(progress.left - since, 0))} left"
     )
-    return f"{show.duration(progress.seconds + since)} gone{left}"
+    return f"{printing.duration(progress.seconds + since)} gone{left}"
 
 
-def conclude(summary: "Summary", sweep: "Sweep", out: "Console") -> None:
+def conclude(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
     """What came of it and where it is; an exit status other than 0 where that is not all that was asked."""
     if summary.best_trial:
         print_best(summary, sweep, out)
-    places = [("records", str(summary.folder)), ("MLflow", show.viewer(summary.tracking_uri, summary.folder))]
+    places = [("records", str(summary.folder)), ("MLflow", printing.viewer(summary.tracking_uri, summary.folder))]
     out.print()
     notes = [("on the way", summary.notes)] if summary.notes else []
-    show.write(out, ([("atlas", str(summary.atlas))] if summary.atlas else []) + places + notes)
+    printing.write(out, ([("atlas", str(summary.atlas))] if summary.atlas else []) + places + notes)
     if summary.interrupted:
-        raise Problem(summary.message, Exit.INTERRUPTED)
+        raise CommandError(summary.message, Exit.INTERRUPTED)
     if summary.progress.failed:
         failed = (r for r in last_records(summary.folder) if r.outcome == "failed")
         first = next(failed, None)
         why = f", the first with {first.provenance.get('error')}" if first else ""
         failed = f"{summary.progress.failed} of {summary.progress.asked} trials failed{why}."
-        raise Problem(f"{failed} --resume tries them again. {summary.message}", Exit.FAILED)
+        raise CommandError(f"{failed} --resume tries them again. {summary.message}", Exit.FAILED)
     if summary.message:
-        raise Problem(summary.message, Exit.FAILED)
+        raise CommandError(summary.message, Exit.FAILED)
 
 
-def print_best(summary: "Summary", sweep: "Sweep", out: "Console") -> None:
+def print_best(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
     """The best trial: its score, its exponent, what sets it apart, and the command that trains it alone."""
     record = next(last_records(summary.folder, f"{summary.best_trial}-"))
     varied = json.loads((summary.folder / "sweep.json").read_text()).get("varied", [])
-    apart = [(path, show.setting(record.config.flat[path])) for path in varied if path in record.config.flat]
-    lines = [(name, text) for name, text in show.scores(record) if name == sweep.objective]
+    apart = [(path, printing.setting(record.config.flat[path])) for path in varied if path in record.config.flat]
+    lines = [(name, text) for name, text in printing.scores(record) if name == sweep.objective]
     if spectrum := record.spectrum:
-        lines.append(("lambda_max/step", show.together(spectrum.maximum, float(spectrum.stderr[0]))))
+        lines.append(("lambda_max/step", printing.together(spectrum.maximum, float(spectrum.stderr[0]))))
     out.print("\nBest", style="bold")
-    show.write(out, [*lines, *apart, ("alone", command_for(record.config, sweep.base))])
+    printing.write(out, [*lines, *apart, ("alone", command_for(record.config, sweep.base))])
 
 
 def command_for(config: "Config", base: Path | str) -> str:
@@ -269,7 +269,7 @@ def command_for(config: "Config", base: Path | str) -> str:
 
     before = Config.load(base).flat
     changes = [
-        f"{path}={show.setting(v)}" for path, v in config.flat.items() if path not in before or before[path] != v
+        f"{path}={printing.setting(v)}" for path, v in config.flat.items() if path not in before or before[path] != v
     ]
     words = ["lyapsweep", "run", str(base), *(word for change in changes for word in ("--set", change))]
     return shlex.join(words)
@@ -277,7 +277,7 @@ def command_for(config: "Config", base: Path | str) -> str:
 
 def last_records(folder: Path, prefix: str = "") -> Iterator["Record"]:
     """The last record of every trial, or of those whose files begin so."""
-    from lyapsweep.record import Record
+    from lyapsweep.results.record import Record
 
     found = sorted((folder / "records").glob(f"{prefix}*.npz"))
     files = {file.name.partition("-")[0]: file for file in found}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from lyapsweep.cli import options, show
+from lyapsweep.cli import options, printing
 from lyapsweep.cli.status import folder_of
 
 
@@ -27,8 +27,8 @@ def command(results_folder: str, results: Path, name: str | None, tracking_uri: 
     runs the sweep, its trials that train are left as they are.
     """
     from lyapsweep import tracking
-    from lyapsweep.sweep.pulse import heard
-    from lyapsweep.table import Table
+    from lyapsweep.results.table import Table
+    from lyapsweep.sweep.observe.heartbeat import heard
 
     folder = folder_of(results_folder, results)
     file = folder / tracking.ABOUT
@@ -44,5 +44,5 @@ def command(results_folder: str, results: Path, name: str | None, tracking_uri: 
     if about:
         told = {f"trials/{outcome}": float(n) for outcome, n in about.get("outcomes", {}).items()}
         ledger.summary(Table.read(folder), [f for f in (file, folder / tracking.ATLAS) if f.exists()], told, models)
-    told = [("logged", f"{written} records that were not there"), ("MLflow", show.viewer(uri, folder))]
-    show.write(show.console(), told)
+    told = [("logged", f"{written} records that were not there"), ("MLflow", printing.viewer(uri, folder))]
+    printing.write(printing.console(), told)

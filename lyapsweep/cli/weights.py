@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lyapsweep.cli.errors import Problem
+from lyapsweep.cli.errors import CommandError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ def network(path: Path, cell: str | None, layers: int | None, prefix: str | None
         return from_state_dict(state_dict(path), kind=cell, layers=layers, prefix=prefix)
     except BadWeights as error:
         hint = " (--prefix)" if "name one by its prefix" in str(error) else ""
-        raise Problem(f"{path}: {error}{hint}") from error
+        raise CommandError(f"{path}: {error}{hint}") from error
 
 
 def state_dict(path: Path) -> "dict[str, Tensor]":
@@ -33,18 +33,18 @@ def state_dict(path: Path) -> "dict[str, Tensor]":
     import torch
 
     if not path.is_file():
-        raise Problem(f"{path}: No such file.")
+        raise CommandError(f"{path}: No such file.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise Problem(
+        raise CommandError(
             f"{path} holds Python objects beside tensors, and reading those would run their code. "
             "Save the weights alone: torch.save(model.state_dict(), ...)."
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise Problem(f"{path} is no file of torch.save ({str(error).splitlines()[0]}).") from error
+        raise CommandError(f"{path} is no file of torch.save ({str(error).splitlines()[0]}).") from error
     if not isinstance(content, Mapping):
-        raise Problem(f"{path} holds a {type(content).__name__} where a state dict is needed: model.state_dict().")
+        raise CommandError(f"{path} holds a {type(content).__name__} where a state dict is needed: model.state_dict().")
     return flat(content)
 
 
@@ -68,7 +68,7 @@ def series(path: Path) -> "np.ndarray":
 
     suffix = path.suffix.lower()
     if not path.is_file():
-        raise Problem(f"--input {path}: No such file.")
+        raise CommandError(f"--input {path}: No such file.")
     if suffix not in (".npy", ".npz"):
         table = files.read(str(path))
         return table.numbers(list(range(len(table.names))), 0)
@@ -76,9 +76,9 @@ def series(path: Path) -> "np.ndarray":
         content = np.load(path, allow_pickle=False)
         values = content if suffix == ".npy" else content[only(path, content.files)]
     except (ValueError, EOFError, OSError) as error:
-        raise Problem(f"--input {path}: not numpy arrays ({error}).") from error
+        raise CommandError(f"--input {path}: not numpy arrays ({error}).") from error
     if values.dtype.kind not in "fiub":
-        raise Problem(f"--input {path}: real numbers are needed, but it holds {values.dtype}.")
+        raise CommandError(f"--input {path}: real numbers are needed, but it holds {values.dtype}.")
     return values.astype(np.float64)
 
 
@@ -87,13 +87,13 @@ def only(path: Path, names: list[str]) -> str:
         return names[0]
     if "inputs" in names:
         return "inputs"
-    raise Problem(f"--input {path}: one array is needed, or one called 'inputs', but it holds {', '.join(names)}.")
+    raise CommandError(f"--input {path}: one array is needed, or one called 'inputs', but it holds {', '.join(names)}.")
 
 
 def described(network: "AbstractCell | Stack") -> str:
     """`lstm, 2 layers of 64 units, 3 inputs`."""
     from lyapsweep.cells import Stack
-    from lyapsweep.cells.exchange import kind_of
+    from lyapsweep.cells.from_torch import kind_of
 
     cells = network.cells if isinstance(network, Stack) else [network]
     depth = f"{len(cells)} layers" if len(cells) > 1 else "1 layer"

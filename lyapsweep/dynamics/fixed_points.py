@@ -13,18 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lyapsweep.dynamics.descent import (
-    Entries,
-    Progress,
-    Rest,
-    Search,
-    at_rest,
-    descend,
-    everywhere,
-    pieces,
-    polish,
-)
 from lyapsweep.dynamics.linearisation import Points
+from lyapsweep.dynamics.newton import Entries, Progress, Rest, Search, at_rest, descend, everywhere, pieces, polish
 from lyapsweep.maps import AbstractMap, States
 
 ESCAPED = 1e3  # times the usual size of a state: beyond, an orbit is on its way to infinity

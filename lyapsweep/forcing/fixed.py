@@ -36,7 +36,7 @@ class Full(AbstractForcing):
 class Sparse(AbstractForcing):
     """a = 1 every `interval` steps, else 0; best near ln 2 / lambda_max steps (Mikhaeil et al. 2022).
 
-    `interval: auto` is that time, rounded, of the data a config names (`lyapsweep.interval`).
+    `interval: auto` is that time, rounded, of the data a config names (`lyapsweep.problems.interval`).
     """
 
     def __init__(self, *, interval: int | str = 16):

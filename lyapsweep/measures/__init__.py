@@ -7,11 +7,7 @@ from lyapsweep.measures.accuracy import ACCURACY
 from lyapsweep.measures.divergence import DIVERGENCE
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.measures.gradients import GRADIENTS
-from lyapsweep.measures.hess2023 import (
-    POWER_SPECTRUM_HESS2023,
-    PREDICTION_ERROR_HESS2023,
-    STATE_SPACE_HESS2023,
-)
+from lyapsweep.measures.hess2023 import POWER_SPECTRUM_HESS2023, PREDICTION_ERROR_HESS2023, STATE_SPACE_HESS2023
 from lyapsweep.measures.loss import LOSS, LOSS_RESET, LOSS_UNBROKEN
 from lyapsweep.measures.measure import Measure, Undefined
 from lyapsweep.measures.mikhaeil2022 import (

@@ -3,6 +3,6 @@
 `driver` is not imported here: sweep files and worker processes need neither Optuna nor MLflow.
 """
 
-from lyapsweep.sweep.definition import Sweep, SweepError, load
+from lyapsweep.sweep.plan.definition import Sweep, SweepError, load
 
 __all__ = ["Sweep", "SweepError", "load"]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lyapsweep.config import FAMILIES, Config, ConfigError
-from lyapsweep.sweep.definition import Sweep, SweepError
+from lyapsweep.sweep.plan.definition import Sweep, SweepError
 
 if TYPE_CHECKING:
     import optuna

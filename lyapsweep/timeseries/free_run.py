@@ -26,7 +26,7 @@ APART = 4.0  # standard errors, that the exponent running freely may differ from
 
 
 @dataclass(frozen=True)
-class Run:
+class FreeRun:
     """One model's exponents in nats a sample: running freely, along the series, and of `partial` running freely.
 
     `free_error` and `along_error` are standard errors. `refused` says why the model is not to be believed; it is empty
@@ -42,14 +42,14 @@ class Run:
     refused: str
 
 
-def runs(columns: Columns, found: Embedding, local: float, doubt: float, seed: int) -> tuple[Run, ...]:
+def runs(columns: Columns, found: Embedding, local: float, doubt: float, seed: int) -> tuple[FreeRun, ...]:
     """The best models of a series, up to the first that is believed.
 
     `local` is the exponent of its local maps, `doubt` how far that may be wrong. Along the series all estimates share
     its accidents: ten thousand samples may be a hundred Lyapunov times, in which the true tangent vectors' own growth
     is off by a tenth. A model that is right goes on for as long as one likes.
     """
-    tried: list[Run] = []
+    tried: list[FreeRun] = []
     for fitted in candidates(columns, found, seed):
         tried.append(run(columns, fitted, local, doubt, seed))
         if not tried[-1].refused:
@@ -57,7 +57,7 @@ def runs(columns: Columns, found: Embedding, local: float, doubt: float, seed: i
     return tuple(tried)
 
 
-def interval(model: Run) -> tuple[float, float, float]:
+def interval(model: FreeRun) -> tuple[float, float, float]:
     """(exponent, low, high): twice the standard error over orbits and the change by three tenths more data."""
     half = 2 * math.hypot(model.free_error, model.free - model.partial)
     return model.free, model.free - half, model.free + half
@@ -78,7 +78,7 @@ def finer(columns: Columns, sketch: Fitted, seed: int) -> Fitted:
     return fit(columns, sketch.model.spacing, sketch.model.values, sketch.horizon, CENTRES, seed, widths)
 
 
-def run(columns: Columns, fitted: Fitted, local: float, doubt: float, seed: int) -> Run:
+def run(columns: Columns, fitted: Fitted, local: float, doubt: float, seed: int) -> FreeRun:
     states = delayed(columns, fitted.model.values, fitted.model.spacing)
     along = alongside(fitted.model, states, seed)
     blocks = np.array([b.mean() for b in np.array_split(along, BLOCKS)])
@@ -89,7 +89,7 @@ def run(columns: Columns, fitted: Fitted, local: float, doubt: float, seed: int)
     partial = none if refused else freely(fitted.partial, states, local, seed)
     said = refused or astray(free, partial, value, error)
     error_free = float(free.std() / math.sqrt(ORBITS))
-    return Run(fitted, float(free.mean()), error_free, float(partial.mean()), value, error, said)
+    return FreeRun(fitted, float(free.mean()), error_free, float(partial.mean()), value, error, said)
 
 
 def misfit(fitted: Fitted, along: float, local: float, doubt: float) -> str:

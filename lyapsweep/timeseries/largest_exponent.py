@@ -10,12 +10,12 @@ from jaxtyping import Float
 from lyapsweep.timeseries import embedding
 from lyapsweep.timeseries.divergence import Curve, kantz, rosenstein
 from lyapsweep.timeseries.embedding import Columns, Embedding
-from lyapsweep.timeseries.free_run import Run, interval, runs
+from lyapsweep.timeseries.free_run import FreeRun, interval, runs
 from lyapsweep.timeseries.neighbours import Points
-from lyapsweep.timeseries.preparation import cleaned, prepared
-from lyapsweep.timeseries.region import Line, line
+from lyapsweep.timeseries.preprocessing import cleaned, prepared
+from lyapsweep.timeseries.scaling_region import ScalingRegion, line
 from lyapsweep.timeseries.surrogates import SurrogateTest, surrogate_test
-from lyapsweep.timeseries.tangents import Fit, choose_fit, jacobians, tangent_growth
+from lyapsweep.timeseries.tangents import TangentFit, choose_fit, jacobians, tangent_growth
 
 FEWEST_PERIODS = 20  # mean periods
 BLOCKS = 12  # of consecutive steps, the units of the bootstrap
@@ -40,14 +40,14 @@ class Estimate:
     low: float
     high: float
     along: tuple[float, float, float]
-    models: tuple[Run, ...]
+    models: tuple[FreeRun, ...]
     samples: int
     columns: int
     noise: float
     embedding: Embedding
-    fit: Fit
+    fit: TangentFit
     curves: tuple[Curve, Curve]
-    lines: tuple[Line | None, Line | None]
+    lines: tuple[ScalingRegion | None, ScalingRegion | None]
     test: SurrogateTest
     against: tuple[str, ...]
     notes: tuple[str, ...]
@@ -57,7 +57,7 @@ class Estimate:
         return not self.against
 
     @property
-    def model(self) -> Run | None:
+    def model(self) -> FreeRun | None:
         """The model whose exponent is reported; None where it is that of local maps."""
         return next((m for m in self.models if not m.refused), None)
 
@@ -116,12 +116,12 @@ def estimate(
     )
 
 
-def growth(columns: Columns, found: Embedding, fit: Fit, seed: int) -> tuple[float, float, float]:
+def growth(columns: Columns, found: Embedding, fit: TangentFit, seed: int) -> tuple[float, float, float]:
     """(exponent, low, high): the bootstrap's interval, widened by how much neighbouring choices differ."""
     steps = tangent_steps(found.states(columns), fit, seed)
     exponent = float(steps.mean())
     wider = embedding.delayed(columns, found.dimension + 1, found.delay)
-    slower = Fit(max(1, fit.ahead // 2) if fit.degree == 1 else found.delay, fit.theiler, fit.degree)
+    slower = TangentFit(max(1, fit.ahead // 2) if fit.degree == 1 else found.delay, fit.theiler, fit.degree)
     others = [tangent_steps(wider, fit, seed).mean(), tangent_steps(found.states(columns), slower, seed).mean()]
     spread = float(np.std([exponent, *others]))
     blocks = np.array([b.mean() for b in np.array_split(steps, BLOCKS)])
@@ -134,7 +134,7 @@ def growth(columns: Columns, found: Embedding, fit: Fit, seed: int) -> tuple[flo
     )
 
 
-def tangent_steps(states: Points, fit: Fit, seed: int) -> Float[np.ndarray, " steps"]:
+def tangent_steps(states: Points, fit: TangentFit, seed: int) -> Float[np.ndarray, " steps"]:
     return tangent_growth(jacobians(states, fit)[0], fit.ahead, seed).mean(axis=1)
 
 
@@ -171,7 +171,7 @@ def slow(low: float) -> tuple[str, ...]:
     return () if low > 0 else ("the interval of lambda_max reaches down to zero",)
 
 
-def flat(curve: Curve, lines: tuple[Line | None, Line | None]) -> tuple[str, ...]:
+def flat(curve: Curve, lines: tuple[ScalingRegion | None, ScalingRegion | None]) -> tuple[str, ...]:
     """Neighbours of a periodic orbit stay neighbours; those of noise are strangers at once."""
     if all(found is None or found.low <= 0 for found in lines):
         return ("neither divergence curve has a stretch that is straight and rises",)
@@ -182,7 +182,7 @@ def flat(curve: Curve, lines: tuple[Line | None, Line | None]) -> tuple[str, ...
 
 
 def disagreements(
-    curves: tuple[Curve, Curve], lines: tuple[Line | None, Line | None], exponent: float
+    curves: tuple[Curve, Curve], lines: tuple[ScalingRegion | None, ScalingRegion | None], exponent: float
 ) -> tuple[str, ...]:
     """Slopes that differ from the exponent by more than a quarter: curves bend under noise and uneven growth."""
     said = []

@@ -20,7 +20,7 @@ Jacobians = Float[np.ndarray, "references dimensions dimensions"]
 
 
 @dataclass(frozen=True)
-class Fit:
+class TangentFit:
     """What is fitted: maps over `ahead` samples, of first or second `degree`, outside the `theiler` window."""
 
     ahead: int
@@ -29,7 +29,7 @@ class Fit:
 
 
 def jacobians(
-    states: Points, fit: Fit, of: Int[np.ndarray, " references"] | None = None
+    states: Points, fit: TangentFit, of: Int[np.ndarray, " references"] | None = None
 ) -> tuple[Jacobians, Float[np.ndarray, " references"]]:
     """Df^T at states, and how far f misses the state that came: a point's own future has no part in its fit.
 
@@ -73,16 +73,16 @@ def local_fit(A: np.ndarray, B: np.ndarray, degree: int) -> tuple[Jacobians, np.
     return kept.transpose(0, 2, 1) @ solution[:, 1 : q + 1] / scale[..., None], solution[:, 0]
 
 
-def choose_fit(states: Points, delay: int, theiler: int) -> Fit:
+def choose_fit(states: Points, delay: int, theiler: int) -> TangentFit:
     """Second order where it predicts held-out states clearly better than first order: curvature, not noise, limits it.
 
     Noise then allows maps over half a delay; where it does not, over a whole one.
     """
     of = np.unique(np.linspace(0, len(states) - delay - 1, TRIED).astype(int))
-    linear, quadratic = (np.median(jacobians(states, Fit(delay, theiler, d), of)[1]) for d in (1, 2))
+    linear, quadratic = (np.median(jacobians(states, TangentFit(delay, theiler, d), of)[1]) for d in (1, 2))
     if quadratic < BEND * linear:
-        return Fit(max(1, delay // 2), theiler, 2)
-    return Fit(delay, theiler, 1)
+        return TangentFit(max(1, delay // 2), theiler, 2)
+    return TangentFit(delay, theiler, 1)
 
 
 def tangent_growth(J: Jacobians, ahead: int, seed: int) -> Float[np.ndarray, "steps chains"]:

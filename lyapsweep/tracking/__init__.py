@@ -9,9 +9,9 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
-from lyapsweep.tracking.layout import LONGEST_PARAM, interrupted, run_name
-from lyapsweep.tracking.ledger import ABOUT, ATLAS, RECORDS, Ledger, prepare, read
-from lyapsweep.tracking.secrets import hidden
+from lyapsweep.tracking.metric_names import LONGEST_PARAM, interrupted, run_name
+from lyapsweep.tracking.mlflow_logger import ABOUT, ATLAS, RECORDS, MLflowLogger, prepare, read
+from lyapsweep.tracking.redaction import hidden
 from lyapsweep.tracking.stores import TrackingError, connect, file_of, find, store
 
 for chatty in ("mlflow", "alembic"):
@@ -22,7 +22,7 @@ __all__ = [
     "ATLAS",
     "LONGEST_PARAM",
     "RECORDS",
-    "Ledger",
+    "MLflowLogger",
     "TrackingError",
     "connect",
     "file_of",

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 from mlflow.exceptions import MlflowException
 
 from lyapsweep.registry import UnknownName
-from lyapsweep.table import Table
+from lyapsweep.results.table import Table
 from lyapsweep.tracking.stores import TrackingError, connect, find
 
 PORT = 5000

@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
-from lyapsweep.tracking import view
+from lyapsweep.tracking import experiment_view
 from lyapsweep.tracking.stores import TrackingError, find
 
 HOST = "127.0.0.1"
@@ -23,7 +23,7 @@ GRACE = 10.0  # and to end
 def page(experiment: str, uri: str, server: str) -> str:
     """The address of an experiment of the store `uri`, on the pages of `server`. Errors as `ledger.find`."""
     found = find(experiment, uri)
-    return view.address(server, found.experiment_id, view.TAG in found.tags)
+    return experiment_view.address(server, found.experiment_id, experiment_view.TAG in found.tags)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,187 @@
+"""Where does one network come to rest? Its fixed points among its orbits, and the eigenvalues of the map there."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from lyapsweep.analysis.networks.network_fixed_points import Rest, of_network
+from lyapsweep.analysis.shared import theme
+from lyapsweep.analysis.shared.selection import TooFew, digits, network_of
+from lyapsweep.dynamics import Search
+from lyapsweep.dynamics.newton import Progress
+from lyapsweep.results.table import Table
+
+Picture = Literal["plane", "eigenvalues"]
+PICTURES: tuple[Picture, Picture] = ("plane", "eigenvalues")
+DRAWN = 12  # orbits
+KINDS = ("stable", "marginal", "saddle", "repeller", "slow")
+ANGLES = np.linspace(0, 2 * np.pi, 361)
+CIRCLE = np.cos(ANGLES), np.sin(ANGLES)
+
+
+class FixedPointPlotFinding(NamedTuple):
+    """Points and orbits in the first two principal components of the orbits, whose shares of the variance are `shares`.
+
+    `orbits` (orbits, steps, 2), NaN beyond the finite numbers; `points` (points, 2), fixed ones first, with `kinds`
+    ("slow" for those that are not at rest), `speeds` (distance per step) and `eigenvalues` (points, state).
+    """
+
+    name: str
+    orbits: np.ndarray
+    points: np.ndarray
+    kinds: tuple[str, ...]
+    speeds: np.ndarray
+    eigenvalues: np.ndarray
+    shares: np.ndarray
+
+
+def find(
+    table: Table, trial: str, search: Search | None = None, progress: Progress | None = None
+) -> FixedPointPlotFinding:
+    """The points of the network that the last record of `trial` holds.
+
+    Raises `UnknownName` where there is no such trial, `TooFew` where its record holds no weights.
+    """
+    return of_rest(trial, of_network(*network_of(table, trial), search, progress))
+
+
+def of_rest(name: str, rest: Rest) -> FixedPointPlotFinding:
+    """The picture of a search that has been made."""
+    fixed, slow = rest.found.fixed, rest.found.slow
+    orbits = np.where(np.isfinite(rest.orbits), rest.orbits, np.nan)
+    centre, axes, shares = components(orbits.reshape(-1, orbits.shape[-1]))
+    place = lambda z: (z - centre) @ axes.T  # noqa: E731
+    return FixedPointPlotFinding(
+        name=name,
+        orbits=place(orbits[:DRAWN]),
+        points=place(np.concatenate((fixed.z, slow.z))),
+        kinds=fixed.kinds + ("slow",) * len(slow),
+        speeds=np.concatenate((fixed.speed, slow.speed)),
+        eigenvalues=np.concatenate((fixed.eigenvalues, slow.eigenvalues)),
+        shares=shares,
+    )
+
+
+def components(states: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(mean, first two principal components in rows, their shares of the variance) of the finite states.
+
+    A state of one dimension has a second component of zeros.
+    """
+    finite = states[np.isfinite(states).all(axis=1)]
+    if not len(finite):
+        raise TooFew("No state that was visited is finite: the network diverges from everywhere.")
+    centre = finite.mean(axis=0)
+    _, singular, axes = np.linalg.svd(finite - centre, full_matrices=False)
+    variance = np.pad(singular**2, (0, 2))
+    total = variance.sum()
+    return centre, np.pad(axes, ((0, 2), (0, 0)))[:2], variance[:2] / (total if total > 0 else 1.0)
+
+
+def draw(finding: FixedPointPlotFinding, which: Picture = "plane") -> go.Figure:
+    """The points among the orbits, or the eigenvalues about the unit circle; one colour and symbol a kind."""
+    return draw_plane(finding) if which == "plane" else draw_eigenvalues(finding)
+
+
+def groups(finding: FixedPointPlotFinding) -> Iterator[tuple[int, str, np.ndarray]]:
+    """(position, kind, rows) of every kind that occurs."""
+    for k, kind in enumerate(KINDS):
+        rows = np.array([name == kind for name in finding.kinds], bool)
+        if rows.any():
+            yield k, kind, rows
+
+
+def titles(finding: FixedPointPlotFinding, which: Picture) -> tuple[str, str]:
+    """Of the two axes."""
+    if which == "eigenvalues":
+        return "Re λ", "Im λ"
+    first, second = (f"component {i + 1} ({digits(100 * share)} %)" for i, share in enumerate(finding.shares))
+    return first, second
+
+
+def draw_plane(finding: FixedPointPlotFinding) -> go.Figure:
+    fig = theme.figure(460)
+    for orbit in finding.orbits:
+        line = {"color": "#b8b8b8", "width": 0.8}
+        fig.add_scatter(x=orbit[:, 0], y=orbit[:, 1], mode="lines", line=line, showlegend=False, hoverinfo="skip")
+    for k, kind, rows in groups(finding):
+        leading = np.abs(finding.eigenvalues[rows]).max(axis=1)
+        fig.add_scatter(
+            x=finding.points[rows, 0],
+            y=finding.points[rows, 1],
+            customdata=np.stack((leading, finding.speeds[rows]), axis=1),
+            mode="markers",
+            name=f"{kind} ({rows.sum()})",
+            marker={"color": theme.colour(k), "symbol": theme.symbol(k), "size": 5 if kind == "slow" else 11},
+            hovertemplate=f"{kind}<br>largest |λ| %{{customdata[0]:.4g}}"
+            "<br>speed %{customdata[1]:.2g} per step<extra></extra>",
+        )
+    x, y = titles(finding, "plane")
+    fig.update_xaxes(title=x).update_yaxes(title=y)
+    return fig
+
+
+def draw_eigenvalues(finding: FixedPointPlotFinding) -> go.Figure:
+    fig = theme.figure(460)
+    line = {"color": "#444", "width": 1, "dash": "dot"}
+    fig.add_scatter(x=CIRCLE[0], y=CIRCLE[1], mode="lines", line=line, name="unit circle", hoverinfo="skip")
+    for k, kind, rows in groups(finding):
+        values = finding.eigenvalues[rows].ravel()
+        real, imaginary = np.real(values), np.imag(values)
+        fig.add_scatter(
+            x=real,
+            y=imaginary,
+            mode="markers",
+            name=kind,
+            marker={"color": theme.colour(k), "symbol": theme.symbol(k), "size": 6, "opacity": 0.7},
+            hovertemplate=f"{kind}<br>λ = %{{x:.4g}} + %{{y:.4g}} i<extra></extra>",
+        )
+    x, y = titles(finding, "eigenvalues")
+    fig.update_xaxes(title=x).update_yaxes(title=y, scaleanchor="x")
+    return fig
+
+
+def draw_both(finding: FixedPointPlotFinding) -> go.Figure:
+    """The two pictures side by side, with one legend."""
+    fig = make_subplots(rows=1, cols=2, horizontal_spacing=0.1)
+    fig.update_layout(theme.figure(520).layout)
+    fig.update_layout(title={"text": theme.plain(finding.name), "font": {"size": 15}}, margin_t=80)
+    for column, which in enumerate(PICTURES, start=1):
+        part = draw(finding, which)
+        for trace in part.data:
+            trace.showlegend = trace.showlegend is not False and (column == 1 or trace.name == "unit circle")
+            fig.add_trace(trace, row=1, col=column)
+        for update, title in zip((fig.update_xaxes, fig.update_yaxes), titles(finding, which)):
+            update(title=title, gridcolor=theme.RULE, zeroline=False, row=1, col=column)
+    return fig.update_yaxes(scaleanchor="x2", row=1, col=2)
+
+
+def save(finding: FixedPointPlotFinding, path: Path) -> None:
+    """Write both pictures: .html (plotly, whole in one file), .png or .svg (matplotlib, which needs no browser)."""
+    if path.suffix.lower() == ".html":
+        draw_both(finding).write_html(path, include_plotlyjs=True)
+        return
+    from matplotlib.figure import Figure
+
+    page = Figure(figsize=(11, 5.2), layout="constrained", dpi=150)
+    plane, values = page.subplots(1, 2)
+    for orbit in finding.orbits:
+        plane.plot(orbit[:, 0], orbit[:, 1], color="#b8b8b8", lw=0.6)
+    values.plot(*CIRCLE, color="#444", lw=0.8, ls=":")
+    for k, kind, rows in groups(finding):
+        own = {"color": theme.colour(k), "ls": "none", "marker": "os^Dv"[k], "ms": 3 if kind == "slow" else 7}
+        plane.plot(finding.points[rows, 0], finding.points[rows, 1], label=f"{kind} ({rows.sum()})", **own)
+        eigenvalues = finding.eigenvalues[rows].ravel()
+        values.plot(np.real(eigenvalues), np.imag(eigenvalues), alpha=0.7, **own | {"ms": 4})
+    for axes, which in zip((plane, values), PICTURES):
+        x, y = titles(finding, which)
+        axes.set(xlabel=x, ylabel=y)
+        axes.spines[["top", "right"]].set_visible(False)
+    values.set_aspect("equal", adjustable="datalim")
+    if finding.kinds:
+        plane.legend(frameon=False)
+    page.suptitle(finding.name, fontsize=11)
+    page.savefig(path)

@@ -1,0 +1,1 @@
+"""Analyses of the settings that a sweep varied: importance, optimum, curves, heatmaps, phase planes."""

@@ -1,0 +1,251 @@
+"""How does one number change along one swept setting? One curve a group, the seeds around it, the lost trials above."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+
+from lyapsweep.analysis.settings.axis import Places, places, wide
+from lyapsweep.analysis.shared import theme
+from lyapsweep.analysis.shared.selection import (
+    Direction,
+    JudgedTrials,
+    digits,
+    direction,
+    judged,
+    label,
+    named,
+    numbers,
+    require,
+    scored,
+)
+from lyapsweep.results.table import Table
+
+
+class SettingCurveFinding(NamedTuple):
+    """A value against an axis. Arrays (groups, points) unless said otherwise; NaN where a group has no trial.
+
+    `median` counts lost trials as the worst (so it is infinite where half of them were lost); `mean`, `low` and
+    `high` are of the trials that finished. `spread` says what low and high are: "range" or "quartiles".
+    """
+
+    axis: str
+    column: str
+    direction: Direction
+    groups: tuple[str, ...]
+    points: np.ndarray  # (points,)
+    labels: tuple[str, ...]
+    median: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    count: np.ndarray  # trials that ended, the lost among them
+    lost: np.ndarray
+    seed_group: np.ndarray  # (finished trials,)
+    seed_point: np.ndarray
+    seed_value: np.ndarray
+    spread: str
+    floor: float  # median floor of the measure, NaN where it has none
+    verticals: tuple[tuple[str, float], ...]  # what is known on the axis, such as the predictability time
+    horizontals: tuple[tuple[str, float], ...]
+    numeric: bool
+    binned: bool
+    log_axis: bool
+    log_value: bool
+
+
+def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cell/kind") -> SettingCurveFinding:
+    """Summarise `column` at every place of `axis`, numbers or names, for each value of `group` or of several together.
+
+    Raises `UnknownName` for a column that is not there, `TooFew` with less than two places on the axis or without a
+    single finite value.
+    """
+    trials = judged(table, column)
+    where = places(trials.table.column(axis))
+    require(len(where.centres), 2, f"values of {axis}")
+    of = named(trials.table, group)
+    groups = tuple(sorted(set(of)))
+    cells = [[summarise(trials, (of == g) & (where.index == i)) for i in range(len(where.centres))] for g in groups]
+    median, mean, low, high, count, lost, quartiles = np.moveaxis(np.array(cells, float), -1, 0)
+    shown = np.isfinite(trials.values) & (where.index >= 0)
+    require(int(shown.sum()), 1, f"trials with a finite {column}")
+    floor = floor_of(table, column)
+    return SettingCurveFinding(
+        axis=axis,
+        column=column,
+        direction=direction(table, column),
+        groups=groups,
+        points=where.centres,
+        labels=where.labels,
+        median=median,
+        mean=mean,
+        low=low,
+        high=high,
+        count=count,
+        lost=lost,
+        seed_group=np.array([groups.index(g) for g in of[shown]], int),
+        seed_point=seed_points(trials, axis, where)[shown],
+        seed_value=trials.values[shown],
+        spread="quartiles" if quartiles.any() else "range",
+        floor=floor,
+        verticals=known_on(table, axis),
+        horizontals=known_of(table, column),
+        numeric=where.numeric,
+        binned=where.binned,
+        log_axis=where.log,
+        log_value=wide(trials.values) and not column.startswith("spectra/"),
+    )
+
+
+def summarise(trials: JudgedTrials, rows: np.ndarray) -> tuple[float, ...]:
+    """(median, mean, low, high, count, lost, quartiles?) of some trials; quartiles from eight finished trials on."""
+    values = trials.values[rows]
+    values = values[~np.isnan(values)]
+    finite = values[np.isfinite(values)]
+    with np.errstate(invalid="ignore"):
+        median = float(np.median(values)) if values.size else np.nan
+    if not finite.size:
+        return median, np.nan, np.nan, np.nan, int(rows.sum()), int(trials.lost[rows].sum()), False
+    ends = (25, 75) if finite.size >= 8 else (0, 100)
+    low, high = np.percentile(finite, ends)
+    return median, finite.mean(), low, high, int(rows.sum()), int(trials.lost[rows].sum()), finite.size >= 8
+
+
+def seed_points(trials: JudgedTrials, axis: str, where: Places) -> np.ndarray:
+    """Where each trial lies on the axis: its own value, binned or not."""
+    return numbers(trials.table, axis) if where.numeric else where.centres[where.index]
+
+
+def floor_of(table: Table, column: str) -> float:
+    """Median floor of a measure: what an independent sample of the truth scores. NaN where data sets differ in it."""
+    floors = column.replace("measures/", "floors/", 1)
+    if not scored(column) or floors not in table.frame:
+        return np.nan
+    values = numbers(table.finals, floors)
+    values = values[np.isfinite(values)]
+    return float(np.median(values)) if values.size and np.ptp(values) <= 0.2 * np.median(values) else np.nan
+
+
+def known_on(table: Table, axis: str) -> tuple[tuple[str, float], ...]:
+    """The predictability time ln 2 / lambda_max of the data where the axis is a forcing interval (in steps)."""
+    if axis != "forcing/interval":
+        return ()
+    return tuple((f"ln 2 / λ_max = {digits(v)} steps", v) for v in distinct(table, "data/predictability_time"))
+
+
+def known_of(table: Table, column: str) -> tuple[tuple[str, float], ...]:
+    """The data's own largest exponent where the column is a network's."""
+    if not (column.startswith("spectra/") and column.endswith("/maximum")):
+        return ()
+    return tuple((f"λ_max of the data = {digits(v)}", v) for v in distinct(table, "data/lambda_max"))
+
+
+def distinct(table: Table, column: str, most: int = 3) -> list[float]:
+    """The different finite values of a column; none where there are more than a figure can name."""
+    if column not in table.frame:
+        return []
+    values = numbers(table, column)
+    unique = sorted({float(f"{v:.6g}") for v in values[np.isfinite(values)]})
+    return unique if len(unique) <= most else []
+
+
+def draw(finding: SettingCurveFinding) -> go.Figure:
+    """Medians with their spread, every seed as a dot, lost trials as crosses in a strip above."""
+    fig = theme.figure(460)
+    for g, name in enumerate(finding.groups):
+        draw_group(fig, finding, g, theme.plain(name))
+    for text, x in finding.verticals:
+        theme.mark_x(fig, x, text, finding.log_axis, left=along(finding, x) > 0.5)
+    for text, y in finding.horizontals:
+        theme.mark_y(fig, y, text, finding.log_value)
+    if np.isfinite(finding.floor) and not (finding.log_value and finding.floor <= 0):
+        theme.mark_y(fig, finding.floor, f"floor {digits(finding.floor)}", finding.log_value)
+    named = not finding.numeric or (len(finding.points) <= 12 and not finding.binned)
+    ticks = {"tickvals": finding.points, "ticktext": [theme.plain(t) for t in finding.labels]} if named else {}
+    fig.update_xaxes(
+        autotickangles=[0, 90], title=theme.plain(finding.axis), type="log" if finding.log_axis else "linear", **ticks
+    )
+    top = 0.88 if finding.lost.any() else 1
+    fig.update_layout(
+        yaxis={
+            "title": theme.plain(label(finding.column)),
+            "type": "log" if finding.log_value else "linear",
+            "domain": [0, top],
+        },
+    )
+    if finding.log_value:
+        fig.update_yaxes(exponentformat="none", dtick=1, minor={"ticks": "outside", "ticklen": 2})
+    if finding.lost.any():
+        draw_lost(fig, finding)
+    return fig
+
+
+def along(finding: SettingCurveFinding, x: float) -> float:
+    """Where on the axis a value lies: 0 at the first point, 1 at the last."""
+    scale = np.log if finding.log_axis else np.asarray
+    first, last = scale(finding.points[0]), scale(finding.points[-1])
+    return float((scale(x) - first) / (last - first))
+
+
+def draw_group(fig: go.Figure, finding: SettingCurveFinding, g: int, name: str) -> None:
+    colour, seeds = theme.colour(g), finding.seed_group == g
+    median, shown = finding.median[g], np.isfinite(finding.median[g])
+    fig.add_scatter(
+        x=finding.seed_point[seeds],
+        y=finding.seed_value[seeds],
+        mode="markers",
+        marker={"color": colour, "size": 5, "opacity": 0.45, "symbol": theme.symbol(g)},
+        legendgroup=name,
+        showlegend=False,
+        hovertemplate=f"{name}, one trial<br>%{{x}}: %{{y:.3g}}<extra></extra>",
+    )
+    fig.add_scatter(
+        x=finding.points[shown],
+        y=median[shown],
+        error_y={
+            "array": np.maximum(finding.high[g] - median, 0)[shown],
+            "arrayminus": np.maximum(median - finding.low[g], 0)[shown],
+            "symmetric": False,
+            "thickness": 1.2,
+            "width": 3,
+        },
+        mode="lines+markers" if finding.numeric else "markers",
+        name=name,
+        legendgroup=name,
+        line={"color": colour, "width": 2, "dash": theme.dash(g)},
+        marker={"color": colour, "size": 8, "symbol": theme.symbol(g)},
+        customdata=np.stack([finding.count[g], finding.low[g], finding.high[g], finding.lost[g]], 1)[shown],
+        hovertemplate=f"{name}<br>%{{x}}: median %{{y:.3g}}<br>%{{customdata[1]:.3g}} to %{{customdata[2]:.3g}}, "
+        "n = %{customdata[0]:.0f}, lost %{customdata[3]:.0f}<extra></extra>",
+    )
+
+
+def draw_lost(fig: go.Figure, finding: SettingCurveFinding) -> None:
+    """A strip above the plot: one row a group, a cross where trials were lost, their number beside it."""
+    g, i = np.nonzero(finding.lost)
+    fig.add_scatter(
+        x=finding.points[i],
+        y=g,
+        yaxis="y2",
+        mode="markers+text",
+        marker={"symbol": "x-thin", "size": 8, "line": {"width": 2, "color": [theme.colour(int(k)) for k in g]}},
+        text=[f"{digits(finding.lost[a, b])}/{digits(finding.count[a, b])}" for a, b in zip(g, i, strict=True)],
+        textposition="middle right",
+        textfont={"size": 10.5},
+        cliponaxis=False,
+        showlegend=False,
+        hovertemplate="%{text} lost<extra></extra>",
+    )
+    rows = len(finding.groups)
+    fig.update_layout(
+        yaxis2={
+            "domain": [0.91, 1],
+            "range": [rows - 0.5, -0.5],
+            "tickvals": [(rows - 1) / 2],
+            "ticktext": ["lost"],
+            "showgrid": False,
+            "zeroline": False,
+            "showline": False,
+        }
+    )

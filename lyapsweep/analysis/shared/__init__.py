@@ -1,0 +1,1 @@
+"""What several analyses share: which trials count, features of spectra, the plot theme."""

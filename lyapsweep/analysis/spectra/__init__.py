@@ -1,0 +1,1 @@
+"""Analyses of Lyapunov spectra: their shape, their history, and their correlation with outcomes."""

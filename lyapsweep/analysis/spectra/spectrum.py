@@ -1,0 +1,112 @@
+"""How do the exponents of one map fall off, and where does their sum cross zero? One spectrum on one page."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from lyapsweep.analysis.shared import theme
+from lyapsweep.analysis.shared.selection import digits
+from lyapsweep.dynamics.spectrum import Spectrum
+
+INDEX, BARS, SUMS = "index of the exponent", "λᵢ ± standard error", "λ₁ + ... + λᵢ"
+CROSSING = "Kaplan-Yorke dimension"
+
+
+class SpectrumFinding(NamedTuple):
+    """`exponents`, `stderr` (k,) in `unit`; `sums` (k + 1,) from 0, which cross zero at `crossing` on a straight line.
+
+    `crossing` is the Kaplan-Yorke dimension, NaN where it is unknown or the unit is no exponent's. Values of -inf are
+    not drawn; `annihilated` counts them.
+    """
+
+    title: str
+    unit: str
+    exponents: np.ndarray
+    stderr: np.ndarray
+    sums: np.ndarray
+    crossing: float
+    annihilated: int
+
+
+def find(spectrum: Spectrum, what: str) -> SpectrumFinding:
+    """The numbers of the picture of one spectrum, `what` its subject. Raises ValueError where they are not finite."""
+    if not spectrum.finite:
+        raise ValueError(f"{what}: the orbit left the finite numbers, so there is nothing to draw.")
+    own = spectrum.settings.get("unit")
+    per = 1.0 if own else 1 / (spectrum.dt or 1.0)
+    finite = np.isfinite(spectrum.exponents)
+    exponents = spectrum.exponents[finite] * per
+    unit = own or ("nats per unit time" if spectrum.dt else "nats per step")
+    return SpectrumFinding(
+        title=f"{what}: {spectrum.map}, {unit}",
+        unit=unit,
+        exponents=exponents,
+        stderr=np.nan_to_num(spectrum.stderr[finite], posinf=0.0) * per,
+        sums=np.concatenate([[0.0], np.cumsum(exponents)]),
+        crossing=np.nan if own else spectrum.kaplan_yorke,
+        annihilated=int((~finite).sum()),
+    )
+
+
+def draw(finding: SpectrumFinding) -> go.Figure:
+    """Exponents with error bars above, their cumulative sum below."""
+    fig = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    fig.update_layout(theme.figure(640, legend=False).layout)
+    index, hover = np.arange(1, len(finding.exponents) + 1), "%{x}: %{y:.4g}<extra></extra>"
+    errors = {"array": finding.stderr, "color": theme.GREY, "thickness": 1.2, "width": 3}
+    marks = {"size": 6, "color": theme.colour(0)}
+    fig.add_scatter(x=index, y=finding.exponents, error_y=errors, mode="markers", marker=marks, hovertemplate=hover)
+    line = {"color": theme.colour(0), "width": 1.6}
+    sums = {"x": np.arange(len(finding.sums)), "y": finding.sums, "line": line, "mode": "lines", "hovertemplate": hover}
+    fig.add_scatter(**sums, row=2, col=1)
+    if 0 < finding.crossing <= len(finding.exponents):
+        star = {"symbol": "star-diamond", "size": 12, "color": theme.colour(1)}
+        fig.add_scatter(
+            x=[finding.crossing], y=[0.0], mode="markers+text", marker=star, row=2, col=1, hoverinfo="skip",
+            text=[f"{CROSSING} {digits(finding.crossing)}"], textposition="top right",
+        )  # fmt: skip
+    fig.update_layout(
+        title={"text": theme.plain(heading(finding)), "font": {"size": 15}}, showlegend=False, margin_t=60
+    )
+    fig.update_xaxes(showline=True, ticks="outside", gridcolor=theme.RULE, zeroline=False, tickformat="d")
+    fig.update_yaxes(showline=True, ticks="outside", gridcolor=theme.RULE, zerolinecolor="#444", automargin=True)
+    fig.update_xaxes(title=INDEX, row=2, col=1)
+    fig.update_yaxes(title=BARS, row=1, col=1)
+    fig.update_yaxes(title=SUMS, row=2, col=1)
+    return fig
+
+
+def heading(finding: SpectrumFinding) -> str:
+    return finding.title + (f" ({finding.annihilated} at -∞ not drawn)" if finding.annihilated else "")
+
+
+def save(finding: SpectrumFinding, path: Path) -> None:
+    """Write the picture: .html (plotly, whole in one file), .png or .svg (matplotlib, which needs no browser)."""
+    if path.suffix.lower() == ".html":
+        draw(finding).write_html(path, include_plotlyjs=True)
+        return
+    from matplotlib.figure import Figure
+
+    page = Figure(figsize=(7, 6.4), layout="constrained", dpi=150)
+    above, below = page.subplots(2, 1, sharex=True)
+    index = np.arange(1, len(finding.exponents) + 1)
+    above.errorbar(
+        index, finding.exponents, finding.stderr, fmt="o", ms=4, color=theme.colour(0), ecolor=theme.GREY, capsize=2
+    )
+    below.plot(np.arange(len(finding.sums)), finding.sums, color=theme.colour(0))
+    if 0 < finding.crossing <= len(finding.exponents):
+        below.plot([finding.crossing], [0.0], "D", color=theme.colour(1))
+        place = {"xytext": (6, 6), "textcoords": "offset points"}
+        below.annotate(f"{CROSSING} {digits(finding.crossing)}", (finding.crossing, 0.0), **place)
+    for axes, label in ((above, BARS), (below, SUMS)):
+        axes.axhline(0, color="#444", lw=0.8)
+        axes.set_ylabel(label)
+        axes.grid(color=theme.RULE)
+        axes.spines[["top", "right"]].set_visible(False)
+    above.set_title(heading(finding), fontsize=11)
+    below.set_xlabel(INDEX)
+    below.locator_params(axis="x", integer=True)
+    page.savefig(path)

@@ -1,0 +1,74 @@
+"""What `lyapsweep fixed-points` says of a whole sweep: how many points of which kind each network has."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from lyapsweep.cli import printing
+from lyapsweep.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from lyapsweep.analysis.networks.fixed_point_census import FixedPointCensusFinding
+    from lyapsweep.dynamics import Search
+
+
+def is_sweep(what: str, results: Path) -> bool:
+    """Whether a folder of records is meant."""
+    return any(folder.is_dir() for folder in (Path(what), results / what))
+
+
+def run(what: str, results: Path, measure: str | None, search: "Search", plot: Path | None, as_json: bool) -> None:
+    """Search every network that the records hold, print one row a trial, draw where it is asked for."""
+    from lyapsweep.analysis.networks import fixed_point_census
+    from lyapsweep.loading import load
+
+    table = load(what, results=results)
+    measure = measure or table.about.get("objective")
+    if not measure:
+        raise CommandError(f"{what} does not say what it was judged by: name a measure with --measure.")
+    column = f"measures/{str(measure).removeprefix('measures/')}"
+    with Console(stderr=True).status(f"searching {what}") as status:
+        tell = lambda done, most: status.update(f"searching {what}: {done} of {most} networks")  # noqa: E731
+        found = fixed_point_census.find(table, column, search, progress=tell)
+    show_json(found) if as_json else show_census(what, found)
+    if plot is not None:
+        fixed_point_census.save(found, plot)
+
+
+def show_json(found: "FixedPointCensusFinding") -> None:
+    from lyapsweep.dynamics.spectrum import strict
+
+    plain = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in found._asdict().items() if k != "relation"}
+    relation = found.relation and {
+        k: v.tolist() if hasattr(v, "tolist") else v for k, v in found.relation._asdict().items()
+    }
+    click.echo(json.dumps(strict(plain | {"relation": relation}), indent=1, allow_nan=False))
+
+
+def show_census(what: str, found: "FixedPointCensusFinding") -> None:
+    from lyapsweep.analysis.networks.fixed_point_census import ranked
+    from lyapsweep.analysis.networks.fixed_point_plot import KINDS
+
+    out, n = printing.console(), len(found.trials)
+    out.print(f"{what}: {n} network{'s' * (n != 1)}, best {found.column} first", style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    headings = ("trial", found.column.partition("/")[2], *KINDS, "longest time constant", "participation ratio")
+    for heading in headings:
+        table.add_column(heading, justify="left" if heading == "trial" else "right", no_wrap=True)
+    for i in ranked(found):
+        numbers = [found.values[i], found.time_constants[i], found.ratio[i]]
+        value, constant, ratio = (printing.unless_nan(float(x), "-") for x in numbers)
+        counts = [str(n) for n in found.counts[i]]
+        table.add_row(found.trials[i], "lost" if found.lost[i] else value, *counts, constant, ratio)
+    out.print(table)
+    if found.relation is None:
+        return
+    out.print(f"\nSpearman's rho with {found.column}, 95 % interval", style="bold")
+    rows = zip(*(getattr(found.relation, k) for k in ("statistics", "rho", "low", "high", "n")))
+    printing.write(
+        out, [(name, f"{rho:+.2f}  ({low:+.2f} to {high:+.2f}, n = {n})") for name, rho, low, high, n in rows]
+    )

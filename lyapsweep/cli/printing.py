@@ -1,0 +1,185 @@
+"""How numbers, spectra and places are printed."""
+
+import json
+import math
+import os
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from lyapsweep.dynamics import Spectrum
+    from lyapsweep.results.record import Record
+
+KINDS = {
+    "system": "a known system, along its own orbit",
+    "closed loop": "the network running freely",
+    "zero input": "the network running freely, its inputs held at zero",
+    "driven": "the network driven by the given inputs; exponents are conditional on them",
+    "forced": "the network under the forcing of training",
+}
+CHECKS = {
+    "sum_rule": "|sum of exponents - mean log |det J||, nats per step",
+    "resolution": "largest relative error of one stretching factor, by rounding",
+    "halves": "largest difference between the two halves of the steps, nats per step",
+    "orbits": "largest difference between two halves of the orbits, nats per step",
+    "zero": "distance of the nearest exponent from zero, nats per step; a flow has one that is zero",
+}
+WIDTH = 120  # where nothing says how wide the output is
+MOST_DECIMALS = 8
+
+
+def console() -> Console:
+    """Plain text: nothing that looks like markup is markup."""
+    fixed = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(markup=False, highlight=False, emoji=False, width=WIDTH if fixed else None)
+
+
+def number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def with_error(value: float, error: float) -> tuple[str, str]:
+    """A value and its standard error to the two digits of the error that mean something."""
+    if not (math.isfinite(value) and math.isfinite(error) and error > 0):
+        return number(value), "" if math.isnan(error) else number(error)
+    decimals = min(max(0, 1 - math.floor(math.log10(error))), MOST_DECIMALS)
+    return f"{value:.{decimals}f}", f"{error:.{decimals}f}"
+
+
+def together(value: float, error: float) -> str:
+    """`0.0181 ± 0.0004`."""
+    return " ± ".join(part for part in with_error(value, error) if part)
+
+
+def duration(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def chaotic(spectrum: "Spectrum") -> bool:
+    """Whether the largest exponent is above zero by more than two standard errors."""
+    return spectrum.maximum > 2 * (0.0 if math.isnan(spectrum.stderr[0]) else spectrum.stderr[0])
+
+
+def exponents(spectrum: "Spectrum", literature: Sequence[float] = (), most: int | None = None) -> Table:
+    """One row an exponent: per step and, where the map has a time, per unit time; at most `most` rows."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    timed = spectrum.dt is not None
+    headings = ["i", "per step", "std. error", *(["per unit time", "std. error"] if timed else [])]
+    for heading in headings + (["literature"] if literature else []):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for i, values in enumerate(zip(spectrum.exponents, spectrum.stderr, spectrum.per_time, spectrum.stderr_per_time)):
+        if most is not None and i == most < len(spectrum.exponents) - 1:
+            table.add_row("...")
+            last = with_error(spectrum.exponents[-1], spectrum.stderr[-1])
+            over = with_error(spectrum.per_time[-1], spectrum.stderr_per_time[-1]) if timed else ()
+            table.add_row(str(len(spectrum.exponents)), *last, *over)
+            break
+        cells = [*with_error(values[0], values[1]), *(with_error(values[2], values[3]) if timed else ())]
+        known = [f"{literature[i]:.6g}"] if i < len(literature) else []
+        table.add_row(str(i + 1), *cells, *known)
+    return table
+
+
+def unit(spectrum: "Spectrum") -> str:
+    """What one exponent is counted in: per step, or per unit time where the map has a time."""
+    return spectrum.settings.get("unit") or ("nats per unit time" if spectrum.dt else "nats per step")
+
+
+def readings(spectrum: "Spectrum", exact_sum: float | None = None) -> list[tuple[str, str]]:
+    """What is read off a spectrum, in words: (what, how much)."""
+    per, one = 1 / (spectrum.dt or 1.0), "per unit time" if spectrum.dt else "per step"
+    kept = len(spectrum.exponents)
+    total = f"{number(spectrum.sum * per)} {one}" + (f" (exactly {number(exact_sum)})" if exact_sum else "")
+    if not spectrum.complete:
+        total += f", of the leading {kept} of {spectrum.state}"
+    lines = [
+        *about(spectrum),
+        ("largest", f"{together(spectrum.maximum * per, float(spectrum.stderr[0]) * per)} {one}"),
+        ("sum", total),
+        ("mean", f"{number(spectrum.mean * per)} {one}"),
+        ("positive", f"{spectrum.positive} of {kept} by more than two standard errors"),
+        ("Kaplan-Yorke dimension", unless_nan(spectrum.kaplan_yorke, "unknown: more exponents are needed")),
+        ("entropy rate", f"{unless_nan(spectrum.entropy_rate * per)} {one} (sum of the positive exponents)"),
+        ("tau_pred", prediction(spectrum)),
+    ]
+    if spectrum.rank_losses:
+        lines.append(("rank losses", f"{spectrum.rank_losses} tangent vectors met a singular Jacobian: -inf"))
+    return lines
+
+
+def about(spectrum: "Spectrum") -> list[tuple[str, str]]:
+    """Which map was measured, and along how much of it."""
+    meaning = f" ({KINDS[spectrum.map]})" if spectrum.map in KINDS else ""
+    time = f", dt = {spectrum.dt:g}" if spectrum.dt else ""
+    return [
+        ("map", f"{spectrum.map}{meaning}, {len(spectrum.exponents)} of {spectrum.state} exponents{time}"),
+        ("orbits", f"{spectrum.orbits} of {spectrum.steps} steps, after {spectrum.settings.get('warmup', 0)}"),
+    ]
+
+
+def checks(spectrum: "Spectrum") -> list[tuple[str, str]]:
+    """What the run noticed of itself, each with what it means."""
+    return [(name, f"{number(value)}  ({CHECKS.get(name, name)})") for name, value in spectrum.checks.items()]
+
+
+def unless_nan(value: float, otherwise: str = "unknown") -> str:
+    return otherwise if math.isnan(value) else number(value)
+
+
+def prediction(spectrum: "Spectrum") -> str:
+    if not spectrum.finite:
+        return "unknown: the orbit left the finite numbers"
+    if not chaotic(spectrum):
+        return "none: the largest exponent is not above zero by two standard errors"
+    time = f" = {number(spectrum.predictability_time * spectrum.dt)} units of time" if spectrum.dt else ""
+    return f"{number(spectrum.predictability_time)} steps{time} (ln 2 / lambda_1)"
+
+
+def write(out: Console, lines: Iterable[tuple[str, str]]) -> None:
+    """Lines of `what  how much`; long ones are not broken, so that paths and commands can be copied."""
+    lines = list(lines)
+    width = max((len(what) for what, _ in lines), default=0)
+    for what, text in lines:
+        out.print(f"{what:<{width}}  {text}", soft_wrap=True)
+
+
+def scores(record: "Record") -> list[tuple[str, str]]:
+    """The measures, each beside its floor and its saturation: what the truth and what a dead network would score."""
+    from lyapsweep.measures import chosen
+    from lyapsweep.measures.measure import blind
+
+    told = []
+    for name, measure in chosen(record.config.measures).items():
+        if name not in record.measures:
+            continue
+        floor, saturation = record.floors.get(name), record.saturations.get(name)
+        beside = [f"{what} {number(v)}" for what, v in (("floor", floor), ("saturation", saturation)) if v is not None]
+        if floor is not None and saturation is not None and blind(measure.direction, floor, saturation):
+            beside[-1] += ": it cannot tell good from bad on these data"
+        told.append((name, number(record.measures[name]) + (f"  ({', '.join(beside)})" if beside else "")))
+    return told
+
+
+def setting(value: Any) -> str:
+    """A value as `--set path=VALUE` takes it: a word as it is, unless it would be read as something else."""
+    from lyapsweep.config.parsing import parse_value
+
+    return value if isinstance(value, str) and parse_value(value) == value else json.dumps(value)
+
+
+def viewer(uri: str, folder: Path) -> str:
+    """What to do to see an experiment in MLflow: a server's address, or the command that shows a store's."""
+    if uri == "none":
+        return "not told; `lyapsweep sync` does"
+    if uri.startswith(("http://", "https://")):
+        return uri
+    here = uri == f"sqlite:///{folder.resolve().parent / 'mlflow.db'}"
+    return shlex.join(["lyapsweep", "open", str(folder), *([] if here else ["--tracking-uri", uri])])

@@ -1,0 +1,205 @@
+"""A sweep of somebody else's, a CSV or Parquet file of one row a trial and step, as a table for every analysis."""
+
+import fnmatch
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from lyapsweep.dynamics.spectrum import Spectrum
+from lyapsweep.registry import unknown
+from lyapsweep.results.record import Outcome
+from lyapsweep.results.table import KEYS, MEASURED, BadTable, Table, described
+
+UNITS = {"nats": 1.0, "bits": math.log(2)}  # a step, in nats
+UNSAID = {"cell/kind": "network"}
+FILE, ABOUT, OPTIONS = "table.parquet", "sweep.json", "foreign"
+Patterns = str | Sequence[str]
+
+
+def read(path: Path | str, **columns: Any) -> Table:
+    """The table of a `.csv` or `.parquet` file; `columns` are the arguments of `from_frame`.
+
+    Raises `BadTable` where the file cannot be read or is of another kind, and whatever `from_frame` raises.
+    """
+    path = Path(path)
+    return from_frame(frame_of(path), where=str(path), **columns)
+
+
+def frame_of(path: Path) -> pd.DataFrame:
+    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+    if path.suffix not in readers:
+        raise BadTable(f"{path}: must be a .csv or a .parquet file, but ends in '{path.suffix}'. Convert it first.")
+    if not path.is_file():
+        raise BadTable(f"{path}: there is no such file.")
+    try:
+        return readers[path.suffix](path)
+    except Exception as error:
+        raise BadTable(f"{path} cannot be read as {path.suffix[1:]}: {error}.") from error
+
+
+def from_frame(
+    frame: pd.DataFrame,
+    *,
+    settings: Patterns,
+    outcomes: Patterns,
+    exponents: Patterns = (),
+    trial: str | None = None,
+    step: str | None = None,
+    ended: str | None = None,
+    map: str = "driven",
+    unit: Literal["nats", "bits"] = "nats",
+    partial: bool = False,
+    same: Mapping[str, Any] | None = None,
+    about: Mapping[str, Any] | None = None,
+    where: str = "table",
+) -> Table:
+    """The `Table` of a frame with one row a trial and step.
+
+    `settings`, `outcomes` and `exponents` are names of columns or shell patterns of them (`le_*`). Without `trial`
+    each row is a trial of its own, without `step` its only one. Outcomes become measures, the first of them the
+    objective; a trial ended as the last value in its column `ended` says (finished, diverged, failed, stopped,
+    running), or else diverged where its last first outcome is no finite number, and finished otherwise. Exponents may
+    come in any order, NaN where there is none (-inf stays -inf); they are those of `map`, in nats or bits per step, and
+    become nats. Say `partial` where they are only the leading ones: a Kaplan-Yorke dimension beyond them is NaN then.
+    `same` are settings that all rows share, such as {"cell/kind": "lstm"}, by which the atlas groups.
+    `about` is what the table says of itself: name, question, intent ("map" | "hunt"), direction of the objective.
+
+    Raises `UnknownName` for a column that is not there, `BadTable`, with the column and the remedy, for a column that
+    holds no numbers, a setting that changes within a trial, and two rows of one trial and step.
+    """
+    named = {k: matched(frame, v, where) for k, v in {"s": settings, "o": outcomes, "e": exponents}.items()}
+    for name in filter(None, (trial, step, ended)):
+        matched(frame, name, where)
+    if not named["o"]:
+        raise BadTable(f"{where}: no outcome is named; say which column a trial is judged by.")
+    rows = ordered(frame, trial, step, where)
+    settled(rows, named["s"], where)
+    same = {k: v for k, v in (UNSAID | dict(same or {})).items() if k not in named["s"]}
+    values = {f"measures/{c}": numbers(rows, c, where) for c in named["o"]}
+    spectra = exponents_of(rows, named["e"], UNITS[unit], where)
+    last = ~rows["trial"].duplicated(keep="last").to_numpy(bool)
+    measured = pd.DataFrame(values | statistics(spectra, map, partial) if spectra.size else values, rows.index)
+    keys = rows[["trial", "step"]].assign(
+        outcome=endings(rows, last, next(iter(values.values())), ended, where), final=last, seconds=np.nan
+    )
+    told = {"objective": named["o"][0], "trials": int(last.sum())} | dict(about or {})
+    held = {map: spectra} if spectra.size else {}
+    return Table(
+        frame=pd.concat([keys, rows[named["s"]].assign(**same), measured], axis=1),
+        spectra=held,
+        spectra_stderr={m: np.full(v.shape, np.nan) for m, v in held.items()},
+        traces=[{} for _ in range(len(rows))],
+        about=told,
+    )
+
+
+def matched(frame: pd.DataFrame, patterns: Patterns, where: str) -> list[str]:
+    """The columns that names or patterns mean, in the frame's order; one that means none is an error."""
+    columns, found = [str(c) for c in frame.columns], []
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        meant = [pattern] if pattern in columns else fnmatch.filter(columns, pattern)
+        if not meant:
+            raise unknown("column", pattern, columns, where)
+        found += meant
+    return list(dict.fromkeys(found))
+
+
+def ordered(frame: pd.DataFrame, trial: str | None, step: str | None, where: str) -> pd.DataFrame:
+    """The frame with the columns trial (text) and step (whole numbers), sorted by both."""
+    keys = pd.DataFrame(index=frame.index)
+    keys["trial"] = frame[trial].astype(str) if trial else [f"{i:0{len(str(len(frame)))}d}" for i in range(len(frame))]
+    steps = numbers(frame, step, where) if step else np.zeros(len(frame))
+    if not np.isfinite(steps).all() or (steps != np.round(steps)).any():
+        raise BadTable(f"{where}: column '{step}' must hold whole numbers, the step of each row.")
+    keys["step"] = steps.astype(int)
+    twice = keys.duplicated()
+    if twice.any():
+        name, at = keys[twice].iloc[0]
+        raise BadTable(f"{where}: trial {name} has two rows of step {at}. Name the column of steps, or drop one.")
+    rest = frame.drop(columns=[c for c in ("trial", "step") if c in frame])
+    return pd.concat([keys, rest], axis=1).sort_values(["trial", "step"]).reset_index(drop=True)
+
+
+def settled(rows: pd.DataFrame, settings: list[str], where: str) -> None:
+    """Raise `BadTable` for a setting that changes within a trial or is called as the table's own columns are."""
+    for name in settings:
+        if name in KEYS or name.startswith(MEASURED):
+            raise BadTable(
+                f"{where}: a setting cannot be called '{name}', which is a column of every table: rename it."
+            )
+        if len(rows) and rows.groupby("trial")[name].nunique(dropna=False).max() > 1:
+            raise BadTable(
+                f"{where}: column '{name}' changes within a trial, so that it is no setting. Leave it out, or name "
+                "the column that tells trials apart."
+            )
+
+
+def numbers(rows: pd.DataFrame, name: str, where: str) -> np.ndarray:
+    """A column (rows,) of floats, NaN where it is empty."""
+    values = pd.Series(pd.to_numeric(rows[name], errors="coerce"), dtype=float)
+    wrong = values.isna() & rows[name].notna()
+    if wrong.any():
+        raise BadTable(
+            f"{where}: column '{name}' must hold numbers, but holds {rows[name].tolist()[int(wrong.argmax())]!r}."
+        )
+    return values.to_numpy()
+
+
+def exponents_of(rows: pd.DataFrame, columns: list[str], nats: float, where: str) -> np.ndarray:
+    """(rows, k) in nats per step, the largest first, NaN past a spectrum's end."""
+    if not columns:
+        return np.empty((len(rows), 0))
+    spectra = nats * np.column_stack([numbers(rows, c, where) for c in columns])
+    if np.isposinf(spectra).any():
+        at = columns[int(np.flatnonzero(np.isposinf(spectra).any(0))[0])]
+        raise BadTable(
+            f"{where}: column '{at}' holds inf, which no exponent is. Leave it empty where none was measured."
+        )
+    return -np.sort(-spectra, axis=1)
+
+
+def statistics(spectra: np.ndarray, map: str, partial: bool) -> dict[str, np.ndarray]:
+    """The columns that a table of records has of each spectrum."""
+    made = []
+    for row in spectra:
+        row = row[~np.isnan(row)]
+        spectrum = Spectrum(row, np.zeros(len(row)), steps=0, orbits=0, map=map, state=len(row) + partial)
+        made.append(spectrum.summary() if len(row) else {})
+    names = list(dict.fromkeys(name for summary in made for name in summary))
+    return {f"spectra/{map}/{name}": np.array([s.get(name, np.nan) for s in made]) for name in names}
+
+
+def endings(rows: pd.DataFrame, last: np.ndarray, first: np.ndarray, ended: str | None, where: str) -> np.ndarray:
+    """How each row's trial stood (rows,): running but in its last row."""
+    if ended is None:
+        final = np.where(np.isfinite(first), Outcome.FINISHED.value, Outcome.DIVERGED.value)
+    else:
+        final = rows[ended].astype(str).to_numpy()
+        for word in np.unique(final[last]):
+            if word not in {o.value for o in Outcome}:
+                raise unknown("outcome", str(word), [o.value for o in Outcome], f"{where}, column '{ended}'")
+    return np.where(last, final, Outcome.RUNNING.value).astype(object)
+
+
+def save(table_file: Path | str, folder: Path | str, about: Mapping[str, Any], **columns: Any) -> Table:
+    """Check a file and keep it in `folder` as `table.parquet`, with what its columns are in `sweep.json`."""
+    table = read(table_file, about=about, **columns)
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    frame_of(Path(table_file)).to_parquet(folder / FILE)
+    (folder / ABOUT).write_text(json.dumps(dict(about) | {OPTIONS: columns}, indent=1))
+    return table
+
+
+def load(folder: Path | str) -> Table:
+    """The table that `save` kept in a folder."""
+    folder = Path(folder)
+    about = described(folder / ABOUT)
+    if not isinstance(about.get(OPTIONS), dict):
+        raise BadTable(f"{folder / ABOUT} does not say what the columns of {FILE} are: import the table again.")
+    return read(folder / FILE, about={k: v for k, v in about.items() if k != OPTIONS}, **about[OPTIONS])

@@ -1,0 +1,215 @@
+"""Many records as one table: what every analysis reads, whether the records came from a folder or from a tracker."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from lyapsweep.config import Config
+from lyapsweep.dynamics.spectrum import Spectrum
+from lyapsweep.registry import unknown
+from lyapsweep.results.record import Record, load_folder
+
+if TYPE_CHECKING:
+    import xarray
+
+KEYS = ("trial", "step", "outcome", "final", "seconds")
+MEASURED = ("measures/", "floors/", "saturations/", "spectra/", "data/", "provenance/")
+
+
+class BadTable(ValueError):
+    """A folder or a description that no table can be made of."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """One row a record, in the order of trial and step.
+
+    `frame` has the columns trial, step, outcome, final (the record that a trial ended with, or its latest where it
+    still runs), seconds; every path of the configuration (forcing/interval, cell/kind, ...; lists as JSON text);
+    `measures/<name>` and `floors/<name>`; `spectra/<map>/...` (maximum, sum, mean, kaplan_yorke, entropy_rate,
+    positive; nats per step); `data/<key>` (what is known of the data); `provenance/<key>` (seed, commit, error, ...;
+    nested ones as JSON text). `spectra` and `spectra_stderr` hold a (rows, k) array for each map, NaN where a row has
+    no such exponent: nats per step, largest first, and -inf stays -inf. `traces` holds the arrays of each row,
+    `networks` its configuration and its weights (empty where the record holds none). `about` says what the sweep was:
+    name, question, intent ("map" | "hunt"), objective, direction, varied, trials (asked for), command, started,
+    versions; any of it may be missing.
+    """
+
+    frame: pd.DataFrame
+    spectra: dict[str, np.ndarray] = field(default_factory=dict)
+    spectra_stderr: dict[str, np.ndarray] = field(default_factory=dict)
+    traces: list[dict[str, np.ndarray]] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
+    networks: list[tuple[Config, dict[str, np.ndarray]]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, records: Iterable[Record], about: Mapping[str, Any] | None = None) -> "Table":
+        """The table of these records, whatever order they come in; of two with one trial and step the later counts."""
+        kept = {(r.trial, r.step): r for r in records}
+        rows = [kept[key] for key in sorted(kept)]
+        last = {r.trial: r.step for r in sorted(rows, key=lambda r: (r.outcome.final, r.step))}
+        frame = pd.DataFrame([row(r, final=r.step == last[r.trial]) for r in rows])
+        if not len(frame):
+            frame = pd.DataFrame({name: [] for name in KEYS})
+        maps = list(dict.fromkeys(name for r in rows for name in r.spectra))
+        return cls(
+            frame=frame,
+            spectra={m: padded([exponents(r.spectra.get(m)) for r in rows]) for m in maps},
+            spectra_stderr={m: padded([errors(r.spectra.get(m)) for r in rows]) for m in maps},
+            traces=[dict(r.traces) for r in rows],
+            about=dict(about or {}),
+            networks=[(r.config, r.weights) for r in rows],
+        )
+
+    @classmethod
+    def read(cls, folder: Path | str) -> "Table":
+        """Every record below `folder`, and `sweep.json` in it as `about` where there is one.
+
+        Raises `BadTable` where there is no such folder or `sweep.json` is no JSON object, `BadRecord` where a file is
+        no record.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            raise BadTable(f"There is no folder {folder}: name the folder that a sweep wrote its records to.")
+        return cls.of(load_folder(folder), described(folder / "sweep.json"))
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def column(self, name: str) -> pd.Series:
+        """One column; an unknown name is an error that knows the nearest one."""
+        if name not in self.frame:
+            raise unknown("column", name, [str(c) for c in self.frame.columns], "table")
+        column = self.frame[name]
+        assert isinstance(column, pd.Series), f"two columns are called {name}"
+        return column
+
+    def take(self, rows: np.ndarray) -> "Table":
+        """The rows of a mask or of a list of positions, as a table."""
+        positions = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, int)
+        return Table(
+            frame=self.frame.iloc[positions].reset_index(drop=True),
+            spectra={m: values[positions] for m, values in self.spectra.items()},
+            spectra_stderr={m: values[positions] for m, values in self.spectra_stderr.items()},
+            traces=[self.traces[i] for i in positions] if self.traces else [],
+            about=self.about,
+            networks=[self.networks[i] for i in positions] if self.networks else [],
+        )
+
+    def to_xarray(self, *dims: str) -> "xarray.Dataset":
+        """The table as arrays with named axes: `table.finals.to_xarray(*table.varied)["measures/loss"].mean("seed")`.
+
+        Every column is a variable over `dims`, columns that tell the rows apart, and NaN where there is no such row;
+        without `dims` it lies over `row`. `spectra/<map>` and `spectra_stderr/<map>` are (..., exponent), the index of
+        an exponent counted from 1; nats per step.
+
+        Raises ImportError where xarray is missing, `UnknownName` for a column, `BadTable` where rows share a place.
+        """
+        return arrays(self, dims)
+
+    @property
+    def finals(self) -> "Table":
+        """The last record of every trial; of a trial that still runs, the latest."""
+        return self.take(self.frame["final"].to_numpy(bool))
+
+    @property
+    def settings(self) -> list[str]:
+        """The columns that are paths of the configuration."""
+        return [str(c) for c in self.frame.columns if c not in KEYS and not str(c).startswith(MEASURED)]
+
+    @property
+    def varied(self) -> list[str]:
+        """What the sweep varied, as columns: `about`'s list (a section stands for those of its settings that take
+        more than one value), or else every setting that takes more than one value."""
+        moving = [c for c in self.settings if moves(self.frame[c])]
+        named = self.about.get("varied")
+        if not named:
+            return moving
+        columns = [[p] if p in self.frame else [c for c in moving if c.startswith(f"{p}/")] for p in named]
+        return list(dict.fromkeys(c for part in columns for c in part))
+
+
+def arrays(table: Table, dims: Sequence[str]) -> "xarray.Dataset":
+    """See `Table.to_xarray`."""
+    try:
+        import xarray
+    except ImportError as error:
+        raise ImportError('Table.to_xarray needs xarray: pip install "lyapsweep[xarray]".') from error
+    told: dict[str, Any] = {str(name): ("row", column.to_numpy()) for name, column in table.frame.items()}
+    for what, kinds in (("spectra", table.spectra), ("spectra_stderr", table.spectra_stderr)):
+        longest = max((values.shape[1] for values in kinds.values()), default=0)
+        for kind, values in kinds.items():
+            filled = np.pad(values, ((0, 0), (0, longest - values.shape[1])), constant_values=np.nan)
+            told[f"{what}/{kind}"] = (("row", "exponent"), filled)
+    sizes = [values.shape[1] for values in table.spectra.values()]
+    found = xarray.Dataset(told, {"exponent": np.arange(1, max(sizes, default=0) + 1)}, attrs=table.about)
+    if not dims:
+        return found
+    places = pd.concat([table.column(name) for name in dims], axis=1)
+    if bool(places.isna().to_numpy().any()) or bool(places.duplicated().any()):
+        raise BadTable(f"{', '.join(dims)} do not tell the {len(table)} rows apart, or some rows lack one of them.")
+    found = found.set_index(row=list(dims))
+    found = found.unstack("row") if len(dims) > 1 else found.rename(row=dims[0])  # noqa: PD010  # not pandas
+    return found.transpose(..., "exponent")
+
+
+def moves(values: Any) -> bool:
+    """Whether a column holds more than one value, gaps aside."""
+    return len(pd.unique(values.dropna())) > 1
+
+
+def row(record: Record, final: bool) -> dict[str, Any]:
+    """The scalars of one record under the names of their columns."""
+    provenance = dict(record.provenance)
+    data, seconds = provenance.pop("data", None) or {}, provenance.pop("seconds", None)
+    cells: dict[str, Any] = {
+        "trial": record.trial,
+        "step": record.step,
+        "outcome": record.outcome.value,
+        "final": final,
+        "seconds": np.nan if seconds is None else float(seconds),
+    }
+    cells |= {path: json.dumps(v) if isinstance(v, list | tuple) else v for path, v in record.config.flat.items()}
+    cells |= {f"measures/{name}": float(v) for name, v in record.measures.items()}
+    cells |= {f"floors/{name}": float(v) for name, v in record.floors.items()}
+    cells |= {f"saturations/{name}": float(v) for name, v in record.saturations.items()}
+    for name, spectrum in record.spectra.items():
+        cells |= {f"spectra/{name}/{statistic}": v for statistic, v in spectrum.summary().items()}
+    cells |= {f"data/{k}": v for k, v in data.items() if not isinstance(v, list | dict)}
+    return cells | {
+        f"provenance/{k}": json.dumps(v) if isinstance(v, dict | list) else v for k, v in provenance.items()
+    }
+
+
+def exponents(spectrum: Spectrum | None) -> np.ndarray:
+    return np.empty(0) if spectrum is None else np.asarray(spectrum.exponents, float)
+
+
+def errors(spectrum: Spectrum | None) -> np.ndarray:
+    return np.empty(0) if spectrum is None else np.asarray(spectrum.stderr, float)
+
+
+def padded(rows: list[np.ndarray]) -> np.ndarray:
+    """Rows of unequal length as one (rows, longest) array, NaN where a row has ended."""
+    filled = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
+    for i, values in enumerate(rows):
+        filled[i, : len(values)] = values
+    return filled
+
+
+def described(path: Path) -> dict[str, Any]:
+    """What `sweep.json` says; nothing where there is none."""
+    if not path.exists():
+        return {}
+    try:
+        about = json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise BadTable(f"{path} is not JSON: {error}.") from error
+    if not isinstance(about, dict):
+        raise BadTable(f'{path} must hold an object such as {{"name": ...}}, but holds {type(about).__name__}.')
+    return about

@@ -1,0 +1,1 @@
+"""Observing a sweep: progress, heartbeat, status, summary."""
