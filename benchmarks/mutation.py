@@ -5,8 +5,8 @@
 
 A mutant differs from the code in one operator, comparison, constant, Boolean or returned value. It is applied to a copy
 of the working tree, and the fast tests of its module run there: the file named after the module first, then those that
-mention most of its names. A mutant is killed where a test fails or does not end. Results go to a JSON lines file as they
-come; the same seed and number resume it.
+mention most of its names. A mutant is killed where a test fails or does not end. Results go to a JSON lines file as
+they come; the same seed and number resume it.
 """
 
 import argparse
