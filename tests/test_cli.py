@@ -374,7 +374,7 @@ def test_a_dry_run_of_a_zoomed_refined_map_names_it_and_its_first_points():
 def test_progress_in_words_not_too_often(monkeypatch, capsys):
     now = [100.0]
     monkeypatch.setattr(sweep_command.time, "monotonic", lambda: now[0])
-    lines = sweep_command.Lines("loss", printing.console())
+    lines = sweep_command.PlainProgress("loss", printing.console())
     lines(progress())
     now[0] += 1
     lines(progress(done=4, finished=2))

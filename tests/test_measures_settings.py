@@ -116,7 +116,7 @@ def test_errors_come_in_chunks_as_at_once(monkeypatch):
     test = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         whole = forecast_errors(network, test)
-        monkeypatch.setattr("lyapsweep.evaluation.ERROR_NUMBERS", 50 * 4 * 7)
+        monkeypatch.setattr("lyapsweep.evaluation.series.ERROR_NUMBERS", 50 * 4 * 7)
         torch.testing.assert_close(forecast_errors(network, test), whole)
 
 
