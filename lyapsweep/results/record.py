@@ -63,26 +63,25 @@ class BadRecord(ValueError):
 class Record:
     """One trial at one step.
 
-        Args:
-            config: The trial's settings.
-            step: Number of updates made; in a diverged record, the update that failed.
-            outcome: State of the trial.
-            spectra: Lyapunov spectra by map: "closed loop", "driven", "forced".
-            measures: Scores by name.
-            floors: Score of an independent sample of the true system, by measure.
-            traces: Arrays over updates or lags, by name.
-            weights: The network's weights by name, in final records.
-            provenance: Seed, versions, seconds, device and, of a failed trial, the error.
-            saturations: Score of a network that rests at a fixed point, by measure.
-            trial: The trial's id; by default `config.id`. A record that is read from a file keeps the id under which it
-                was written, whatever version wrote it.
+    Args:
+        config: The trial's settings.
+        step: Number of updates made; in a diverged record, the update that failed.
+        outcome: State of the trial.
+        spectra: Lyapunov spectra by map: "closed loop", "driven", "forced".
+        measures: Scores by name.
+        floors: Score of an independent sample of the true system, by measure.
+        traces: Arrays over updates or lags, by name.
+        weights: The network's weights by name, in final records.
+        provenance: Seed, versions, seconds, device and, of a failed trial, the error.
+        saturations: Score of a network that rests at a fixed point, by measure.
+        trial: The trial's id; by default `config.id`. A record that is read from a file keeps the id under which it
+            was written, whatever version wrote it.
 
-        Example:
-            >>> from lyapsweep.config import Config, migrate
-    from lyapsweep.config.migrations import current_version
-            >>> config = Config.of({"dataset": {"kind": "simulated", "system": "henon"}, "cell": {"kind": "lstm"}})
-            >>> Record(config, step=100, outcome=Outcome.RUNNING).trial == config.id
-            True
+    Example:
+        >>> from lyapsweep.config import Config
+        >>> config = Config.of({"dataset": {"kind": "simulated", "system": "henon"}, "cell": {"kind": "lstm"}})
+        >>> Record(config, step=100, outcome=Outcome.RUNNING).trial == config.id
+        True
     """
 
     config: Config
