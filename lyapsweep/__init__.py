@@ -1,14 +1,43 @@
-"""lyapsweep: which recurrent networks can learn a series, why, and with which forcing interval.
+"""lyapsweep: hyperparameter sweeps of recurrent networks, with the Lyapunov spectrum of every trial.
 
-Names are imported when they are first used, so that `import lyapsweep` costs nothing.
+Public names are imported at their first use, so that `import lyapsweep` takes no time.
+
+Example:
+    >>> import lyapsweep
+    >>> config = lyapsweep.Config.of({"dataset": {"kind": "simulated", "system": "henon"}, "cell": {"kind": "lstm"}})
+    >>> config.training.steps
+    5000
 """
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from lyapsweep.compat import install
+
+if TYPE_CHECKING:
+    from lyapsweep.config import Config
+    from lyapsweep.dynamics import Spectrum, lyapunov_spectra
+    from lyapsweep.exponents import lyapunov_spectrum
+    from lyapsweep.loading import load
+    from lyapsweep.results.record import Record
+    from lyapsweep.results.table import Table
+    from lyapsweep.trial import network_spectrum, run_trial, run_trials
 
 __version__ = "0.1.0"
+__all__ = [
+    "Config",
+    "Record",
+    "Spectrum",
+    "Table",
+    "load",
+    "lyapunov_spectra",
+    "lyapunov_spectrum",
+    "network_spectrum",
+    "run_trial",
+    "run_trials",
+]
 
-WHERE = {
+MODULES = {
     "Config": "lyapsweep.config",
     "Record": "lyapsweep.results.record",
     "Spectrum": "lyapsweep.dynamics",
@@ -21,10 +50,14 @@ WHERE = {
     "run_trials": "lyapsweep.trial",
 }
 
-__all__ = list(WHERE)
+install()
 
 
 def __getattr__(name: str) -> Any:
-    if name not in WHERE:
+    if name not in MODULES:
         raise AttributeError(f"module 'lyapsweep' has no attribute '{name}'")
-    return getattr(importlib.import_module(WHERE[name]), name)
+    return getattr(importlib.import_module(MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

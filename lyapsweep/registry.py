@@ -1,4 +1,4 @@
-"""A family's table of contents: name -> member, with an error that knows the neighbours."""
+"""`Registry`: the members of a family (cells, systems, measures, ...) by name."""
 
 import difflib
 import importlib.util
@@ -12,11 +12,25 @@ Member = TypeVar("Member", bound=Callable[..., Any])
 
 
 class UnknownName(ValueError):
-    """A name that no table holds; the message names the nearest one and the whole list."""
+    """A name that is not registered; the message lists the known names and the most similar one."""
 
 
 def unknown(what: str, name: object, known: list[str], place: str = "") -> UnknownName:
-    """The one sentence for every misspelling: `No cell is called 'lsmt'. Did you mean 'lstm'? Known: ...`."""
+    """Return the error for an unknown name.
+
+    Args:
+        what: What is named, such as "cell".
+        name: The unknown name.
+        known: All known names.
+        place: Where the name was given, such as "cell/kind".
+
+    Returns:
+        The error, to be raised.
+
+    Example:
+        >>> print(unknown("cell", "lsmt", ["gru", "lstm"], "cell/kind"))
+        cell/kind: No cell is called 'lsmt'. Did you mean 'lstm'? Known: gru, lstm.
+    """
     near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
     hint = f" Did you mean '{near[0]}'?" if near else ""
     where = f"{place}: " if place else ""
@@ -29,7 +43,7 @@ def is_from_file(name: object) -> bool:
 
 
 def from_file(family: str, name: str) -> Any:
-    """What a Python file calls so. Raises `UnknownName` where there is no such file, or no such name in it."""
+    """Return the object `Name` of a file that is named as `path/to/file.py:Name`, or raise `UnknownName`."""
     path, _, attribute = name.rpartition(":")
     file = Path(path).expanduser()
     if not file.is_file():
@@ -42,7 +56,7 @@ def from_file(family: str, name: str) -> Any:
 
 @lru_cache(maxsize=64)
 def executed(path: str, changed: int) -> dict[str, Any]:
-    """The names of a Python file, once a process as long as it does not change."""
+    """Return the names of a Python file, which is executed once per process and time of change."""
     spec = importlib.util.spec_from_file_location(f"lyapsweep_member_{Path(path).stem}", path)
     assert spec is not None, "a file that ends in .py"
     assert spec.loader is not None, "a file that ends in .py"
@@ -53,18 +67,29 @@ def executed(path: str, changed: int) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def parameters(member: Any) -> Mapping[str, inspect.Parameter]:
-    """The arguments of a class or function; kept, for every config of every record that is read asks for them."""
+    """Return the parameters of a class or function; cached, because every config of every record needs them."""
     return inspect.signature(member).parameters
 
 
 class Registry(Mapping[str, Member], Generic[Member]):
-    """The members of one family (`CELLS`, `SYSTEMS`, ...), in the order in which they are listed.
+    """Mapping of names to the members of one family (`CELLS`, `SYSTEMS`, ...), in the order of registration.
 
-    `given` names the arguments that the library supplies when it builds a member (a cell's `inputs`, `units`'s place
-    in the population, a generator, ...); every other argument of the member is a knob that a config may set.
+    A member that is not registered can be named as `path/to/file.py:Name`. That file's code is executed, in this
+    process and in every worker, so it must exist on each of their machines.
 
-    A member need not be listed: `path/to/file.py:Name` is what that file calls Name. The file's code is run, here and
-    in every worker, so it must be where they see it.
+    Args:
+        family: What a member is called in messages, such as "cell".
+        members: Name to class or function.
+        given: Parameters whose arguments the library passes (a cell's `inputs` and `population`, a generator, ...);
+            all other parameters are settings of a config.
+
+    Raises:
+        UnknownName: By `registry[name]`, if there is no such member.
+
+    Example:
+        >>> cells = Registry("cell", {"vanilla": lambda inputs, units=30: None}, given=("inputs",))
+        >>> list(cells), list(cells.knobs("vanilla"))
+        (['vanilla'], ['units'])
     """
 
     def __init__(self, family: str, members: Mapping[str, Member], given: tuple[str, ...] = ()):
@@ -78,7 +103,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
         return self.members[name]
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (name in self.members or is_from_file(name))  # Mapping's asks for a KeyError
+        return isinstance(name, str) and (name in self.members or is_from_file(name))  # Mapping's expects a KeyError
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.members)
@@ -87,15 +112,25 @@ class Registry(Mapping[str, Member], Generic[Member]):
         return len(self.members)
 
     def knobs(self, name: str) -> dict[str, inspect.Parameter]:
-        """The settings that a config may give to a member: its keyword arguments, defaults included."""
+        """Return the settings of a member: its parameters that are not in `given`."""
         return {k: p for k, p in parameters(self[name]).items() if k not in self.given and p.kind is not p.VAR_KEYWORD}
 
     def check(self, name: str, settings: Mapping[str, Any], place: str = "") -> None:
-        """Raise `UnknownName` or `ValueError` where `settings` do not fit the member `name`."""
+        """Check the settings of a member.
+
+        Args:
+            name: The member.
+            settings: Setting to value; settings with a default may be missing.
+            place: Where the settings were given, for messages.
+
+        Raises:
+            UnknownName: If there is no such member or setting.
+            ValueError: If a setting without a default is missing.
+        """
         if name not in self:
             raise unknown(self.family, name, list(self.members), place)
         knobs = self.knobs(name)
-        open_ended = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(self[name]).parameters.values())
+        open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters(self[name]).values())
         for key in settings:
             if key not in knobs and not open_ended:
                 raise unknown(f"setting of {self.family} '{name}'", key, list(knobs), place)
@@ -105,5 +140,5 @@ class Registry(Mapping[str, Member], Generic[Member]):
             raise ValueError(f"{where}{self.family} '{name}' needs a value for {', '.join(missing)}.")
 
     def sentence(self, name: str) -> str:
-        """The first line of a member's docstring: what `lyapsweep list` prints."""
+        """Return the first line of a member's docstring, which `lyapsweep list` prints."""
         return (inspect.getdoc(self[name]) or "").partition("\n")[0]

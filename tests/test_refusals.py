@@ -82,7 +82,7 @@ SETTINGS = {
     "no hidden": ({"cell": "{kind: shallow_plrnn, hidden: 0}"}, "cell/hidden >= 1 must hold, but got 0"),
     "no matrix to hold": ({"regularisation/attractor": 0.1}, "A z .* W phi.*, but got Vanilla. Set it to 0"),
     "infinite pull": ({"regularisation/latent": ".inf"}, "0 <= regularisation/latent < inf must hold, but got inf"),
-    "infinite rate": ({"training/lr": ".inf"}, "0 < training/lr < inf must hold, but got inf"),
+    "infinite rate": ({"training/lr": ".inf"}, "training/lr must be positive and finite, but got inf"),
     "unknown measure": ({"measures": "[los]"}, "No measure is called 'los'. Did you mean 'loss'"),
     "measure twice": ({"measures": "[loss, loss]"}, "'loss' is listed twice"),
     "measures no list": (

@@ -159,12 +159,12 @@ def published(system: Any, z: Any, compat: str, counted: Mapping[str, Any]) -> "
 
 def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
     """Values that cannot be what the system's annotations say; names are checked where it is built."""
-    from lyapsweep.config.config import typed
+    from lyapsweep.config.validation import check_type
     from lyapsweep.systems import SYSTEMS
 
     hints = typing.get_type_hints(SYSTEMS[name].__init__) if name in SYSTEMS else {}
     for key, value in parameters.items():
-        typed(f"{name}: {key}", value, hints.get(key, Any if key in hints else float | int | list))
+        check_type(f"{name}: {key}", value, hints.get(key, Any if key in hints else float | int | list))
 
 
 def of_config(path: Path, changes: Mapping[str, Any], plan: Mapping[str, int], seed: int | None) -> SpectrumTarget:

@@ -1,16 +1,16 @@
-"""The configuration of one trial: its sections, checks and identity.
+"""The configuration of one training run.
 
-`Config` is every setting of one training run, checked before anything starts. `sections` hold no family members
-(`training`, `lyapunov`, ...); `validation` checks what must hold between sections; `parsing` reads YAML.
+- `config`: `Config`, all settings of a run
+- `sections`: families, dataclasses of the plain sections, defaults
+- `validation`: completion, types, constraints between sections
+- `parsing`: YAML and paths of settings
+- `identity`: ids, stable across versions
+- `migrations`: renamed settings and changed defaults
 """
 
-from lyapsweep.config.config import (
-    FAMILIES,
-    PLAIN,
-    Config,
-    Lyapunov,
-    Training,
-)
-from lyapsweep.config.parsing import ConfigError
+from lyapsweep.config.config import Config
+from lyapsweep.config.migrations import migrate
+from lyapsweep.config.parsing import ConfigError, parse_value
+from lyapsweep.config.sections import FAMILIES, PLAIN, Lyapunov, Training
 
-__all__ = ["FAMILIES", "PLAIN", "Config", "ConfigError", "Lyapunov", "Training"]
+__all__ = ["FAMILIES", "PLAIN", "Config", "ConfigError", "Lyapunov", "Training", "migrate", "parse_value"]

@@ -1,7 +1,5 @@
-"""How a config is written: YAML with the floats that everybody expects, and paths such as `forcing/interval`."""
+"""Parsing of configs: YAML, and paths such as `forcing/interval`."""
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +8,38 @@ import yaml
 
 
 class ConfigError(ValueError):
-    """A setting that cannot be: the message names the place, the value and the remedy."""
+    """A config that cannot be used; the message names the setting, its value and what to do."""
+
+
+class Loader(yaml.SafeLoader):
+    """YAML 1.1 with the floats of YAML 1.2: `1e-3` is a number."""
+
+
+Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"),
+    list("-+0123456789."),
+)
+
+
+def parse_value(text: str) -> Any:
+    """Parse the value of `--set path=VALUE` as YAML.
+
+    Args:
+        text: A YAML scalar, list or mapping.
+
+    Returns:
+        The Python value.
+
+    Example:
+        >>> parse_value("[1e-3, 8, adam]")
+        [0.001, 8, 'adam']
+    """
+    return yaml.load(text, Loader=Loader)
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Flatten nested mappings to one of paths, e.g. `{"forcing/interval": 16}`."""
     flat: dict[str, Any] = {}
     for key, value in nested.items():
         if isinstance(value, Mapping):
@@ -23,21 +49,11 @@ def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def digest(flat: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(flat, sort_keys=True, default=str).encode()).hexdigest()[:12]
-
-
-def parse_value(text: str) -> Any:
-    """The value of `--set path=VALUE`, read as YAML reads it."""
-    return yaml.load(text, Loader=Loader)
-
-
-class Loader(yaml.SafeLoader):
-    """YAML 1.2 floats: `1e-3` is a number, as everybody expects."""
-
-
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"),
-    list("-+0123456789."),
-)
+def set_path(nested: dict[str, Any], path: str, value: Any) -> None:
+    """Set a value in nested dicts. Raises `ConfigError` where the path runs through a value."""
+    *parents, leaf = path.split("/")
+    for parent in parents:
+        nested = nested.setdefault(parent, {})
+        if not isinstance(nested, dict):
+            raise ConfigError(f"{path}: '{parent}' is a value, not a section. Leave out what follows it.")
+    nested[leaf] = value

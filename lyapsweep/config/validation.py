@@ -1,18 +1,106 @@
-"""What must hold between the sections of a config."""
+"""Completion and checks of a config: members and types, and constraints between sections."""
 
+import dataclasses
+import difflib
+import types
+import typing
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from lyapsweep.cells import CELLS
 from lyapsweep.config.parsing import ConfigError
+from lyapsweep.config.sections import FAMILIES, PLAIN, defaults_of
 from lyapsweep.datasets import DATASETS, is_task
 from lyapsweep.forcing import AUTO, FORCINGS
-from lyapsweep.measures import fitting
+from lyapsweep.measures import fitting, listed
 from lyapsweep.readouts import READOUTS
+from lyapsweep.registry import unknown
+
+type_hints = lru_cache(maxsize=256)(typing.get_type_hints)  # called for each config of each record that is read
 
 
-def agree(sections: Mapping[str, Any]) -> None:
-    """What must hold between sections, found out before any work starts."""
+def complete(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Check every section against its family or dataclass and fill in defaults."""
+    known = [*FAMILIES, *PLAIN, "measures", "seed"]
+    for section in content:
+        if section not in known:
+            raise unknown_setting(section, known)
+    task = names_task(content.get("dataset"))
+    sections: dict[str, Any] = {}
+    for section in FAMILIES:
+        sections[section] = complete_member(section, content.get(section, defaults_of(section, task)))
+    for section in PLAIN:
+        sections[section] = complete_plain(section, content.get(section) or {}, defaults_of(section, task) or {})
+    sections["measures"] = listed(content.get("measures", defaults_of("measures", task)))
+    sections["seed"] = content.get("seed", defaults_of("seed", task))
+    check_type("seed", sections["seed"], int)
+    check_sections(sections)
+    return sections
+
+
+def names_task(dataset: Any) -> bool:
+    """Whether the section `dataset` names a task; it need not be valid."""
+    kind = dataset.get("kind") if isinstance(dataset, Mapping) else None
+    return isinstance(kind, str) and kind in DATASETS and is_task(kind)
+
+
+def complete_member(section: str, given: Any) -> dict[str, Any]:
+    """Return a family section: its kind, and the arguments of that member with defaults."""
+    family = FAMILIES[section]
+    if not isinstance(given, Mapping) or "kind" not in given:
+        raise ConfigError(f"{section} needs a kind. Known: {', '.join(family)}.")
+    kind = given["kind"]
+    if kind not in family:
+        raise unknown(section, kind, list(family), f"{section}/kind")
+    knobs = family.knobs(kind)
+    hints = type_hints(family[kind].__init__ if isinstance(family[kind], type) else family[kind])
+    for key, value in given.items():
+        if key == "kind":
+            continue
+        if key not in knobs:
+            raise unknown_setting(f"{section}/{key}", [f"{section}/{k}" for k in knobs], f" for {section} '{kind}'")
+        check_type(f"{section}/{key}", value, hints.get(key, Any))
+    for key, knob in knobs.items():
+        if knob.default is knob.empty and key not in given:
+            raise ConfigError(f"{section}/{key} is missing. {section} '{kind}' has no default for it.")
+    return {"kind": kind} | {k: given.get(k, p.default) for k, p in knobs.items()}
+
+
+def complete_plain(section: str, given: Any, defaults: Mapping[str, Any]) -> Any:
+    """Return the dataclass of a section without a family."""
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"{section} must be a section of settings, but got {given!r}.")
+    plain = PLAIN[section]
+    hints, names = type_hints(plain), [f.name for f in dataclasses.fields(plain)]
+    for key, value in given.items():
+        if key not in names:
+            raise unknown_setting(f"{section}/{key}", [f"{section}/{n}" for n in names])
+        check_type(f"{section}/{key}", value, hints[key])
+    return plain(**{**defaults, **given})
+
+
+def unknown_setting(path: str, known: list[str], context: str = "") -> ConfigError:
+    near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return ConfigError(f"{path} is not known{context}.{hint} Known: {', '.join(known) or 'no settings'}.")
+
+
+def check_type(path: str, value: Any, hint: Any) -> None:
+    """Raise `ConfigError` where a value is not of the annotated type (int is accepted as float, bool is not)."""
+    options = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
+    for option in options:
+        plain = typing.get_origin(option) or option
+        if plain is Any or (plain is float and isinstance(value, int | float) and not isinstance(value, bool)):
+            return
+        if isinstance(plain, type) and isinstance(value, plain) and (plain is bool or not isinstance(value, bool)):
+            return
+    wanted = " or ".join("null" if o is type(None) else getattr(o, "__name__", str(o)) for o in options)
+    raise ConfigError(f"{path} must be {wanted}, but got {value!r}.")
+
+
+def check_sections(sections: Mapping[str, Any]) -> None:
+    """Check what must hold between sections."""
     forcing = dict(sections["forcing"])
     FORCINGS[forcing.pop("kind")](**forcing)
     cell = dict(sections["cell"])
@@ -20,38 +108,38 @@ def agree(sections: Mapping[str, Any]) -> None:
     sections["regularisation"].fit(CELLS[sections["cell"]["kind"]], READOUTS[sections["readout"]["kind"]])
     task = is_task(sections["dataset"]["kind"])
     fitting(sections["measures"], "task" if task else "series", f"dataset '{sections['dataset']['kind']}'")
-    (suit_a_task if task else suit_a_series)(sections)
+    (check_task if task else check_series)(sections)
 
 
-def suit_a_series(sections: Mapping[str, Any]) -> None:
-    """What only a series asks for: windows of a length that its forcing reaches into, and a way back to states."""
+def check_series(sections: Mapping[str, Any]) -> None:
+    """Check windows, forcing and readout of a config whose dataset is a series."""
     interval, length = sections["forcing"].get("interval"), sections["windows"].length
     if length is None:
-        raise ConfigError("windows/length must be a number for a series, but got null: only tasks have sequences.")
+        raise ConfigError("windows/length must be a number for a series, but got null. Only tasks have sequences.")
     windows = sections["windows"]
     if windows.policy != "random" or windows.spin_up:
         raise ConfigError(
             f"windows/policy must be random and windows/spin_up 0 where dataset/kind is a series, but got "
-            f"{windows.policy} and {windows.spin_up}: its windows begin at states that are read off the data."
+            f"{windows.policy} and {windows.spin_up}. The initial states of a series' windows are inferred from data."
         )
     if interval not in (None, AUTO) and interval > length:
         raise ConfigError(
             f"forcing/interval <= windows/length must hold, but got interval={interval}, length={length}: "
-            f"no step inside a window would be forced. Lengthen windows/length or use forcing: {{kind: none}}."
+            f"no step inside a window would be forced. Increase windows/length or set forcing: {{kind: none}}."
         )
     readout = sections["readout"]["kind"]
     if READOUTS[readout].whole:
         raise ConfigError(
-            f"readout/kind '{readout}' answers with whole sequences, so it cannot be forced: dataset/kind must be a "
+            f"readout/kind '{readout}' maps whole sequences, so it cannot be forced: dataset/kind must be a "
             f"task ({', '.join(filter(is_task, DATASETS))}), but is '{sections['dataset']['kind']}'."
         )
 
 
-def suit_a_task(sections: Mapping[str, Any]) -> None:
-    """A task drives its network by inputs: there is no state that a forcing could pull toward."""
+def check_task(sections: Mapping[str, Any]) -> None:
+    """Check that a config whose dataset is a task has no forcing."""
     kind = sections["dataset"]["kind"]
-    reason = "a task drives its network by inputs, and no state is known to force it to."
+    reason = "The network of a task is driven by inputs, and there is no known state to force it to."
     if (forcing := sections["forcing"]["kind"]) != "none":
-        raise ConfigError(f"forcing/kind must be none where dataset/kind is '{kind}', but got '{forcing}': {reason}")
+        raise ConfigError(f"forcing/kind must be none where dataset/kind is '{kind}', but got '{forcing}'. {reason}")
     if sections["lyapunov"].forced:
-        raise ConfigError(f"lyapunov/forced must be false where dataset/kind is '{kind}', but got true: {reason}")
+        raise ConfigError(f"lyapunov/forced must be false where dataset/kind is '{kind}', but got true. {reason}")

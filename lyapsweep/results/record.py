@@ -1,8 +1,9 @@
-"""What is true of one trial at one step, and the file that holds it (schema: docs/record.md)."""
+"""`Record`: the state of one trial at one step, and the file that stores it (schema: docs/record.md)."""
 
 import contextlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -13,15 +14,23 @@ from typing import IO, Any
 
 import numpy as np
 
-from lyapsweep.config import Config
+from lyapsweep.config import Config, migrate
+from lyapsweep.config.migrations import current_version
 from lyapsweep.dynamics.spectrum import Spectrum, strict
 
-SCHEMA = 1
-ENDED = ("error", "traceback", "interrupted")  # what a record says that was ended from outside
+SCHEMA = 2  # since 2 the header has the trial's id and the version of the settings
+READABLE = (1, 2)
+NAME = re.compile(r"(?P<trial>.+)-\d{8}")
+ENDED = ("error", "traceback", "interrupted")  # provenance of a record that was ended from outside
 
 
 class Outcome(StrEnum):
-    """How a trial stands. Divergence is data here, not an exception."""
+    """The state of a trial. Divergence is a result, not an error.
+
+    Example:
+        >>> Outcome("diverged").final, Outcome.RUNNING.final
+        (True, False)
+    """
 
     RUNNING = "running"
     FINISHED = "finished"
@@ -31,31 +40,48 @@ class Outcome(StrEnum):
 
     @property
     def sentence(self) -> str:
+        """One sentence that explains the state."""
         return {
-            "running": "Training goes on.",
-            "finished": "Every step was trained.",
-            "diverged": "Loss or gradient left the finite numbers; the network is the last finite one.",
-            "stopped": "A scheduler or a person ended it early; what it had reached is recorded.",
-            "failed": "An error ended it; the record says which.",
+            "running": "Training is in progress.",
+            "finished": "All steps were trained.",
+            "diverged": "Loss or gradient became infinite or NaN; the network is the last finite one.",
+            "stopped": "A scheduler or a user ended training early; the results up to then are recorded.",
+            "failed": "An error ended training; the record contains it.",
         }[self.value]
 
     @property
     def final(self) -> bool:
+        """Whether training has ended."""
         return self is not Outcome.RUNNING
 
 
 class BadRecord(ValueError):
-    """A file that is not a record of a schema that this version reads."""
+    """A file that is not a record, or has a schema that this version cannot read."""
 
 
 @dataclass(frozen=True)
 class Record:
     """One trial at one step.
 
-    `spectra` by map ("closed loop", "driven", "forced"); `measures` by name, with their `floors` (what an independent
-    sample of the truth scores) and `saturations` (what a dead network scores); `traces` are arrays over training or
-    lag; `weights` the network's own, in final records; `provenance` says seed, versions, seconds, device and, where it
-    failed, the error.
+    Args:
+        config: The trial's settings.
+        step: Number of updates made; in a diverged record, the update that failed.
+        outcome: State of the trial.
+        spectra: Lyapunov spectra by map: "closed loop", "driven", "forced".
+        measures: Scores by name.
+        floors: Score of an independent sample of the true system, by measure.
+        traces: Arrays over updates or lags, by name.
+        weights: The network's weights by name, in final records.
+        provenance: Seed, versions, seconds, device and, of a failed trial, the error.
+        saturations: Score of a network that rests at a fixed point, by measure.
+        trial: The trial's id; by default `config.id`. A record that is read from a file keeps the id under which it
+            was written, whatever version wrote it.
+
+    Example:
+        >>> from lyapsweep.config import Config
+        >>> config = Config.of({"dataset": {"kind": "simulated", "system": "henon"}, "cell": {"kind": "lstm"}})
+        >>> Record(config, step=100, outcome=Outcome.RUNNING).trial == config.id
+        True
     """
 
     config: Config
@@ -68,11 +94,11 @@ class Record:
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     saturations: dict[str, float] = field(default_factory=dict)
+    trial: str = ""
 
-    @property
-    def trial(self) -> str:
-        """The trial's key: its configuration's hash, the same on disk, in Ray, Optuna and MLflow."""
-        return self.config.id
+    def __post_init__(self) -> None:
+        if not self.trial:
+            object.__setattr__(self, "trial", self.config.id)
 
     @property
     def spectrum(self) -> Spectrum | None:
@@ -81,12 +107,22 @@ class Record:
 
     @property
     def filename(self) -> str:
+        """Name of the record's file, `<trial>-<step>.npz`."""
         return f"{self.trial}-{self.step:08d}.npz"
 
     def save(self, folder: Path | str) -> Path:
-        """Write `folder/<trial>-<step>.npz` whole or not at all; the same record written twice is one file."""
+        """Write the record to a folder, atomically; writing it again replaces the file.
+
+        Args:
+            folder: Created where it does not exist.
+
+        Returns:
+            The path of the file.
+        """
         header = {
             "schema": SCHEMA,
+            "id": self.trial,
+            "settings": current_version(),
             "config": self.config.to_dict(),
             "step": self.step,
             "outcome": self.outcome.value,
@@ -108,10 +144,20 @@ class Record:
 
     @classmethod
     def load(cls, path: Path | str, arrays: bool = True) -> "Record":
-        """Read a record, or all of it but the arrays; `BadRecord` where the file is another thing or of a later schema.
+        """Read a record.
 
-        Without traces and weights it takes half the time, and next to no memory.
+        Args:
+            path: The file.
+            arrays: Whether traces and weights are read; without them reading takes half the time.
+
+        Returns:
+            The record, with the id that is stored in the file (in its name, where version 0.1 wrote it).
+
+        Raises:
+            BadRecord: If the file is not a record, or of a later schema.
+            FileNotFoundError: If there is no such file.
         """
+        path = Path(path)
         try:
             with np.load(path, allow_pickle=False) as file:
                 header = json.loads(str(file["header"]))
@@ -120,27 +166,41 @@ class Record:
             raise
         except Exception as error:
             raise BadRecord(f"{path} is not a lyapsweep record ({error}).") from error
-        if header.get("schema") != SCHEMA:
-            raise BadRecord(f"{path} has record schema {header.get('schema')}; this version reads {SCHEMA}.")
-        part = lambda name: {k.removeprefix(name): v for k, v in found.items() if k.startswith(name)}  # noqa: E731
+        if header.get("schema") not in READABLE:
+            raise BadRecord(
+                f"{path} has record schema {header.get('schema')}, but this version reads {READABLE}. Use the version "
+                "that wrote it."
+            )
+        config = config_of(json.dumps(header["config"]), header.get("settings", 1))
         return cls(
-            config=configured(json.dumps(header["config"])),
+            config=config,
             step=header["step"],
             outcome=Outcome(header["outcome"]),
             spectra={name: Spectrum.from_dict(d) for name, d in header["spectra"].items()},
             measures={k: number(v) for k, v in header["measures"].items()},
             floors={k: number(v) for k, v in header["floors"].items()},
             saturations={k: number(v) for k, v in header.get("saturations", {}).items()},
-            traces=part("traces/"),
-            weights=part("weights/"),
+            traces=without_prefix(found, "traces/"),
+            weights=without_prefix(found, "weights/"),
             provenance=header["provenance"],
+            trial=header.get("id") or trial_of(path, config),
         )
 
 
 @lru_cache(maxsize=8)
-def configured(text: str) -> Config:
-    """The config of a header; records of one trial, which are mostly read one after another, share theirs."""
-    return Config.of(json.loads(text))
+def config_of(text: str, version: int) -> Config:
+    """Return the config of a header; the records of one trial, which are mostly read in a row, share theirs."""
+    return Config.of(migrate(json.loads(text), version))
+
+
+def trial_of(path: Path, config: Config) -> str:
+    """Return the id of a record of schema 1 from its file's name, or as 0.1 computed it if the file was renamed."""
+    name = NAME.fullmatch(path.stem)
+    return name["trial"] if name else next(iter(config.legacy_ids), config.id)
+
+
+def without_prefix(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 @contextlib.contextmanager

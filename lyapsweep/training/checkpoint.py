@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lyapsweep.config.parsing import digest
+from lyapsweep.config.identity import digest
 from lyapsweep.results.record import written_whole
 from lyapsweep.training.trainer import State
 
