@@ -1,20 +1,18 @@
 """What is true of one trial at one step, and the file that holds it (schema: docs/record.md)."""
 
-import contextlib
 import json
-import os
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum, strict
+from lyapsweep.results.experiment import RECORD_SUFFIX, atomic_write
 
 SCHEMA = 1
 ENDED = ("error", "traceback", "interrupted")  # what a record says that was ended from outside
@@ -81,7 +79,7 @@ class Record:
 
     @property
     def filename(self) -> str:
-        return f"{self.trial}-{self.step:08d}.npz"
+        return f"{self.trial}-{self.step:08d}{RECORD_SUFFIX}"
 
     def save(self, folder: Path | str) -> Path:
         """Write `folder/<trial>-<step>.npz` whole or not at all; the same record written twice is one file."""
@@ -102,7 +100,7 @@ class Record:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / self.filename
-        with written_whole(path) as file:
+        with atomic_write(path) as file:
             np.savez_compressed(file, **arrays)
         return path
 
@@ -112,16 +110,7 @@ class Record:
 
         Without traces and weights it takes half the time, and next to no memory.
         """
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                header = json.loads(str(file["header"]))
-                found = {k: file[k] for k in file.files if k != "header"} if arrays else {}
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise BadRecord(f"{path} is not a lyapsweep record ({error}).") from error
-        if header.get("schema") != SCHEMA:
-            raise BadRecord(f"{path} has record schema {header.get('schema')}; this version reads {SCHEMA}.")
+        header, found = read_file(Path(path), arrays)
         part = lambda name: {k.removeprefix(name): v for k, v in found.items() if k.startswith(name)}  # noqa: E731
         return cls(
             config=configured(json.dumps(header["config"])),
@@ -137,23 +126,50 @@ class Record:
         )
 
 
+@dataclass(frozen=True)
+class RecordHeader:
+    """The part of a record that tells how its trial stands.
+
+    Args:
+        step: Step of training.
+        outcome: How the trial stood at that step.
+        provenance: Where and with what it was trained.
+    """
+
+    step: int
+    outcome: Outcome
+    provenance: dict[str, Any]
+
+    @classmethod
+    def load(cls, path: Path) -> "RecordHeader":
+        """Read a record's file without its arrays and without its config.
+
+        Raises:
+            BadRecord: If the file is not a record or has a later schema.
+        """
+        header, _ = read_file(path, arrays=False)
+        return cls(header["step"], Outcome(header["outcome"]), header["provenance"])
+
+
+def read_file(path: Path, arrays: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The JSON header of a record's file, and its arrays by name."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            header = json.loads(str(file["header"]))
+            found = {k: file[k] for k in file.files if k != "header"} if arrays else {}
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise BadRecord(f"{path} is not a lyapsweep record ({error}).") from error
+    if header.get("schema") != SCHEMA:
+        raise BadRecord(f"{path} has record schema {header.get('schema')}; this version reads {SCHEMA}.")
+    return header, found
+
+
 @lru_cache(maxsize=8)
 def configured(text: str) -> Config:
     """The config of a header; records of one trial, which are mostly read one after another, share theirs."""
     return Config.of(json.loads(text))
-
-
-@contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write to that takes the place of `path` when all of it is written, and is gone where it is not."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def number(value: float | str | None) -> float:
@@ -161,10 +177,28 @@ def number(value: float | str | None) -> float:
     return float("nan") if value is None else float(value)
 
 
+def trial_of(file: Path) -> str:
+    """The trial that a record's file belongs to, by the file's name."""
+    return file.name.partition("-")[0]
+
+
+def files_by_trial(folder: Path, trial: str = "") -> dict[str, list[Path]]:
+    """The record files in a folder by trial, those of a trial in order of step; of one trial if it is given."""
+    files: dict[str, list[Path]] = {}
+    for file in sorted(folder.glob(f"{f'{trial}-' if trial else ''}*{RECORD_SUFFIX}")):
+        files.setdefault(trial_of(file), []).append(file)
+    return files
+
+
+def latest_files(folder: Path) -> dict[str, Path]:
+    """The file of the last record of every trial in a folder."""
+    return {trial: files[-1] for trial, files in files_by_trial(folder).items()}
+
+
 def latest(folder: Path, trial: str) -> Record | None:
     """A trial's last record; None before its first."""
-    file = max(folder.glob(f"{trial}-*.npz"), default=None)
-    return Record.load(file) if file else None
+    files = files_by_trial(folder, trial)
+    return Record.load(files[trial][-1]) if files else None
 
 
 def reopened(record: Record) -> Record:
@@ -178,6 +212,6 @@ def load_folder(folder: Path | str) -> Iterable[Record]:
 
     A half-written or foreign file is an error that names it.
     """
-    files = {path.name: path for path in sorted(Path(folder).rglob("*.npz"))}
+    files = {path.name: path for path in sorted(Path(folder).rglob(f"*{RECORD_SUFFIX}"))}
     for path in files.values():
         yield Record.load(path)
