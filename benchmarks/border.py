@@ -33,7 +33,7 @@ def agreement(labels: np.ndarray, trained: np.ndarray) -> float:
 
 def told(folder: Path, axes: Sequence[str], threshold: float | None) -> box_counting.BoxCountingFinding:
     table = Table.read(folder)
-    return box_counting.find(table, axes[0], axes[1], f"measures/{table.about['objective']}", threshold)
+    return box_counting.find(table, axes[0], axes[1], table.description.objective_column, threshold)
 
 
 def outcomes(found: box_counting.BoxCountingFinding) -> np.ndarray:

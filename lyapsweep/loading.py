@@ -4,6 +4,7 @@ from pathlib import Path
 
 from lyapsweep.registry import UnknownName, unknown
 from lyapsweep.results import imported
+from lyapsweep.results.experiment import IMPORTED_TABLE, RECORDS, ExperimentPaths
 from lyapsweep.results.table import Table
 
 
@@ -24,9 +25,10 @@ def located(experiment: str | Path, results: Path | str, uri: str | None) -> tup
     results = Path(results)
     if uri is None:
         for folder in (Path(experiment), results / experiment):
-            if folder.is_dir() and next(folder.rglob("*.npz"), None):
+            paths = ExperimentPaths(folder)
+            if folder.is_dir() and paths.has_records():
                 return Table.read(folder), folder
-            if (folder / imported.FILE).is_file():
+            if paths.imported_table.is_file():
                 return imported.load(folder), folder
     from lyapsweep import tracking  # which takes seconds
 
@@ -38,7 +40,7 @@ def located(experiment: str | Path, results: Path | str, uri: str | None) -> tup
 
 def nowhere(experiment: str | Path, results: Path, file: Path) -> UnknownName:
     """No records and no store: the folders below `results` are what could have been meant."""
-    known = sorted({part.parent.name for name in ("records", imported.FILE) for part in results.glob(f"*/{name}")})
+    known = sorted({part.parent.name for name in (RECORDS, IMPORTED_TABLE) for part in results.glob(f"*/{name}")})
     if not known:
         return UnknownName(
             f"No records in {experiment} or {results / experiment}, and there is no MLflow store at {file}. "

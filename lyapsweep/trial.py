@@ -265,7 +265,16 @@ def note(
     step = progress.died_at[p] if outcome is Outcome.DIVERGED else progress.step
     assert step is not None, "a member that diverged died at some step"
     return Record(
-        config, step, outcome, spectra, measures, **limits, traces=traces, weights=weights, provenance=provenance
+        config,
+        step,
+        outcome,
+        spectra,
+        measures,
+        floors=limits["floors"],
+        saturations=limits["saturations"],
+        traces=traces,
+        weights=weights,
+        provenance=provenance,
     )
 
 

@@ -2,6 +2,7 @@
 
 import shutil
 from contextlib import contextmanager
+from dataclasses import replace
 
 import made_up_map
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from lyapsweep.atlas import explorer, markup
 from lyapsweep.atlas.view import AtlasView
+from lyapsweep.results.table import RunLinks
 
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright drives the browser (the dev extra).")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -29,8 +31,7 @@ def browser():
 @pytest.fixture(scope="module")
 def table():
     made = made_up_map.table(SIDE)
-    made.about["runs"] = {t: f"{RUNS}/#/experiments/1/runs/{t}" for t in made.frame["trial"]}
-    return made
+    return replace(made, links=RunLinks({t: f"{RUNS}/#/experiments/1/runs/{t}" for t in made.frame["trial"]}))
 
 
 @pytest.fixture(scope="module")

@@ -1,11 +1,13 @@
 """A made-up sweep with a planted truth, for the exams of the second floor: nothing is trained."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 
 from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 
@@ -13,17 +15,17 @@ BEST = 80  # the planted best interval
 INTERVALS = (5, 10, 20, 40, 80, 160, 200)
 CELLS = {"shallow_plrnn": 0.15, "lstm": 0.4, "vanilla": 0.9}  # the planted score at the best interval
 LAMBDA_MAX, DT = 0.00906, 0.01
-ABOUT = {
-    "name": "forcing_interval",
-    "question": "Is the best forcing interval the predictability time of the data?\n\nExpected: yes, for every cell.",
-    "intent": "map",
-    "objective": "state_space",
-    "direction": "minimise",
-    "varied": ["cell", "forcing/interval", "seed"],
-    "trials": 42,
-    "command": "lyapsweep sweep sweeps/forcing_interval.py",
-    "started": "2026-01-02T03:04:05",
-}
+DESCRIPTION = SweepDescription(
+    name="forcing_interval",
+    question="Is the best forcing interval the predictability time of the data?\n\nExpected: yes, for every cell.",
+    intent="map",
+    objective="state_space",
+    direction="minimise",
+    varied=("cell", "forcing/interval", "seed"),
+    trials=42,
+    command="lyapsweep sweep sweeps/forcing_interval.py",
+    started="2026-01-02T03:04:05",
+)
 
 
 def config(cell: str = "vanilla", interval: int = BEST, seed: int = 0) -> Config:
@@ -100,5 +102,10 @@ def records(error: str = "RuntimeError: <script>alert(1)</script> out of memory"
     return [record(*next(iter(itertools.product(CELLS, INTERVALS, (0, 1)))), Outcome.RUNNING, step=0), *made]
 
 
+def as_hunt(table: Table) -> Table:
+    """The table as if a sampler had chosen its trials."""
+    return replace(table, description=replace(table.description, intent="hunt"))
+
+
 def table(**about) -> Table:
-    return Table.of(records(), ABOUT | about)
+    return Table.of(records(), replace(DESCRIPTION, **about))

@@ -10,6 +10,7 @@ import numpy as np
 
 from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
+from lyapsweep.results.description import BaseConfig, SweepDescription
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 
@@ -22,14 +23,14 @@ BASE = {
     "training": {"steps": STEPS},
     "measures": ["loss", "state_space"],
 }
-ABOUT = {
-    "name": "border",
-    "intent": "map",
-    "objective": "loss",
-    "direction": "minimise",
-    "varied": ["init/gain", "training/lr"],
-    "command": "lyapsweep sweep sweeps/border.py",
-}
+DESCRIPTION = SweepDescription(
+    name="border",
+    intent="map",
+    objective="loss",
+    direction="minimise",
+    varied=("init/gain", "training/lr"),
+    command="lyapsweep sweep sweeps/border.py",
+)
 DATA = {"dt": 0.01, "lambda_max": 0.00906, "predictability_time": 76.5}
 
 
@@ -76,5 +77,5 @@ def table(side: int = 8, exponents: int = 8, **about: object) -> Table:
     gains, rates = axes(side)
     base = Config.of(BASE)
     made = [r for gain in gains for lr in rates for r in records(gain, lr, exponents, base)]
-    told = {"base": {"path": "configs/border.yaml", "config": base.to_dict()}, "trials": side**2}
-    return Table.of(made, ABOUT | told | about)
+    told = {"base": BaseConfig("configs/border.yaml", base.to_dict()), "trials": side**2}
+    return Table.of(made, replace(DESCRIPTION, **(told | about)))

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.table import Table
 
 COLUMN, MAP = "measures/loss", "driven"
@@ -35,7 +36,7 @@ def table(seed: int = 0, trials: int = 80, noise: float = 0.5, lost: int = 4, ba
             f"spectra/{MAP}/mean": spectra.mean(1),
         }
     )
-    return Table(frame, {MAP: spectra}, {MAP: np.full_like(spectra, 0.001)}, about={"intent": "map"})
+    return Table(frame, {MAP: spectra}, {MAP: np.full_like(spectra, 0.001)}, description=SweepDescription(intent="map"))
 
 
 def shuffled(made: Table, seed: int) -> Table:
@@ -79,4 +80,4 @@ def learning(seed: int = 0, trials: int = 90, lost: int = 6, rate: float = RATE)
         }
     )
     frame.loc[frame["step"] > 0, [f"spectra/{MAP}/maximum", f"spectra/{MAP}/third"]] = 0.5  # of no use: too late
-    return Table(frame, {MAP: spectra[row]}, about={"intent": "map"})
+    return Table(frame, {MAP: spectra[row]}, description=SweepDescription(intent="map"))

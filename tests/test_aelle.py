@@ -14,6 +14,7 @@ from lyapsweep.analysis.prediction import aelle, autoencoder, cross_validation
 from lyapsweep.analysis.shared.selection import TooFew
 from lyapsweep.analysis.spectra.correlation import HuntTableError
 from lyapsweep.registry import UnknownName
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.table import Table
 
 POINTS = spectral.EXPONENTS
@@ -171,7 +172,7 @@ def test_what_cannot_be_asked_is_said():
             replace(table, frame=table.frame.assign(**{spectral.COLUMN: 1.0, "outcome": "finished"})), spectral.COLUMN
         )
     with pytest.raises(HuntTableError):
-        aelle.find(replace(table, about={"intent": "hunt"}), spectral.COLUMN)
+        aelle.find(replace(table, description=SweepDescription(intent="hunt")), spectral.COLUMN)
 
 
 def test_the_public_grid_is_foretold_as_well_as_by_linear_models():

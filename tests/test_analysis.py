@@ -15,6 +15,7 @@ from lyapsweep.analysis.settings.axis import places
 from lyapsweep.analysis.shared.selection import TooFew, digits
 from lyapsweep.analysis.spectra import correlation, spectra_by_outcome
 from lyapsweep.registry import UnknownName
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.table import Table
 
 AXIS, SCORE = "forcing/interval", "measures/state_space"
@@ -101,7 +102,9 @@ def test_a_lost_trial_counts_as_the_worst_and_is_not_drawn_as_a_score(table):
 
 def test_a_maximised_measure_loses_downward(table):
     frame = table.frame.rename(columns={SCORE: "measures/prediction_time"})
-    found = setting_curve.find(replace(table, frame=frame, about={}), AXIS, "measures/prediction_time")
+    found = setting_curve.find(
+        replace(table, frame=frame, description=SweepDescription()), AXIS, "measures/prediction_time"
+    )
     assert found.direction == "maximise"
     assert np.isneginf(found.median).sum() == 2
 

@@ -12,6 +12,7 @@ from plotly.offline import get_plotlyjs
 
 from lyapsweep.atlas import compression, markup, report, verdict
 from lyapsweep.atlas.view import AtlasView
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.record import Outcome
 from lyapsweep.results.table import Table
 
@@ -210,7 +211,9 @@ def test_little_to_show_is_said_and_no_error(records, said):
 
 
 def test_only_names_vary_and_the_verdict_ranks_them():
-    table = Table.of([made_up.record(c, 80, s) for c in made_up.CELLS for s in (0, 1)], {"objective": "state_space"})
+    table = Table.of(
+        [made_up.record(c, 80, s) for c in made_up.CELLS for s in (0, 1)], SweepDescription(objective="state_space")
+    )
     assert AtlasView(table).axes == ["cell/kind"]
     first, *rest = verdict.sentences(AtlasView(table))
     assert "is that of cell/kind shallow_plrnn: median" in first

@@ -13,6 +13,7 @@ from lyapsweep.analysis.prediction import band_importance, cross_validation
 from lyapsweep.analysis.shared.selection import TooFew
 from lyapsweep.analysis.spectra.correlation import HuntTableError
 from lyapsweep.registry import UnknownName
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.table import Table
 
 SIZES = {"points": spectral.EXPONENTS, "bands": 6}
@@ -57,7 +58,7 @@ def test_early_spectra_are_those_of_early_records():
     frame = pd.concat([start, made.frame]).reset_index(drop=True)
     spectra = np.concatenate([made.spectra[spectral.MAP], other])
     order = np.lexsort([frame["step"], frame["trial"]])
-    table = Table(frame, {spectral.MAP: spectra}, about=made.about).take(order)
+    table = Table(frame, {spectral.MAP: spectra}, description=made.description).take(order)
     early, last = (band_importance.find(table, spectral.COLUMN, fraction=f, **SIZES) for f in (0.05, None))
     assert band_importance.matters(early).sum() == 1
     assert band_importance.matters(last).sum() == 0
@@ -116,7 +117,7 @@ def test_what_cannot_be_asked_is_said():
     with pytest.raises(ValueError, match="between 1 and points = 4, but is 6"):
         band_importance.find(table, spectral.COLUMN, points=4)
     with pytest.raises(HuntTableError):
-        band_importance.find(replace(table, about={"intent": "hunt"}), spectral.COLUMN)
+        band_importance.find(replace(table, description=SweepDescription(intent="hunt")), spectral.COLUMN)
 
 
 def test_annihilated_directions_count_as_the_lowest_that_was_learned():

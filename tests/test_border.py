@@ -9,6 +9,7 @@ import pytest
 from lyapsweep.analysis.settings import phase_plane
 from lyapsweep.analysis.shared.selection import TooFew
 from lyapsweep.registry import UnknownName
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.table import Table
 
 GAINS, RATES = (0.5, 0.8, 1.25, 2.0), (1e-3, 1e-2, 1e-1)
@@ -30,7 +31,7 @@ def made_up(cells=("gru", "vanilla")) -> Table:
                     state |= {"outcome": "diverged"} if lost and step else {}
                     scores = {"measures/loss": loss, "spectra/driven/maximum": exponent}
                     rows.append(trial | state | scores)
-    return Table(pd.DataFrame(rows), about={"objective": "loss", "direction": "minimise"})
+    return Table(pd.DataFrame(rows), description=SweepDescription(objective="loss", direction="minimise"))
 
 
 def test_the_planted_place_its_exponents_and_the_lost_corner_are_found():
@@ -62,7 +63,9 @@ def test_the_lines_are_drawn_where_the_exponent_changes_sign():
 
 def test_without_exponents_there_is_a_map_without_lines():
     table = made_up()
-    found = phase_plane.find(Table(table.frame.drop(columns="spectra/driven/maximum"), about=table.about), *PLACE)
+    found = phase_plane.find(
+        Table(table.frame.drop(columns="spectra/driven/maximum"), description=table.description), *PLACE
+    )
     assert np.isnan(found.before).all()
     assert np.isfinite(found.median).sum() == 2 * (len(GAINS) * len(RATES) - 1)
 

@@ -1,6 +1,7 @@
 """The dimension of a border: known curves have theirs, noise has two; a planted border of a table is found and told."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from lyapsweep.analysis.settings import box_counting as boundary
 from lyapsweep.analysis.settings.box_counting import box_counting
 from lyapsweep.analysis.shared.selection import TooFew
 from lyapsweep.registry import UnknownName
+from lyapsweep.results.description import RefinedGrid, SweepDescription
 from lyapsweep.results.table import Table
 
 GAINS, RATES = np.linspace(0.5, 2.0, 32), np.geomspace(1e-3, 1, 24)
@@ -84,7 +86,7 @@ def made_up(skip=lambda i, j: False, lost_above: float = 0.3) -> Table:
             trial = {"trial": f"{i} {j}", "step": step, "final": step == 9, "outcome": outcome, "init/gain": gain}
             scores = {"measures/loss": gain, "spectra/driven/maximum": np.log(gain) if not step else -lr}
             rows.append(trial | {"training/lr": lr, "cell/kind": "vanilla"} | scores)
-    return Table(pd.DataFrame(rows), about={"objective": "loss", "direction": "minimise"})
+    return Table(pd.DataFrame(rows), description=SweepDescription(objective="loss", direction="minimise"))
 
 
 def test_a_planted_border_is_found_at_its_place():
@@ -106,7 +108,8 @@ def test_a_planted_border_is_found_at_its_place():
 def test_what_was_not_trained_has_the_nearest_answer():
     """As a refined map is stored: every other gain, of which sweep.json alone knows the others."""
     table = made_up(skip=lambda i, j: i % 2 == 1 and i < 31)
-    table.about["refined"] = {"axes": {"init/gain": GAINS.tolist(), "training/lr": RATES.tolist()}}
+    refined = RefinedGrid(axes={"init/gain": GAINS.tolist(), "training/lr": RATES.tolist()})
+    table = replace(table, description=replace(table.description, refined=refined))
     found = boundary.find(table, *PLACE)
     whole = boundary.find(made_up(), *PLACE)
     np.testing.assert_array_equal(found.inside, whole.inside)
@@ -127,7 +130,7 @@ def test_what_cannot_be_told_says_why():
     with pytest.raises(TooFew, match="values of init/gain"):
         boundary.find(made_up(skip=lambda i, j: i > 10), *PLACE)
     twice = made_up()
-    twice = Table(pd.concat([twice.frame, twice.frame.assign(trial="again")]), about=twice.about)
+    twice = Table(pd.concat([twice.frame, twice.frame.assign(trial="again")]), description=twice.description)
     with pytest.raises(ValueError, match="2 trials have one init/gain and training/lr"):
         boundary.find(twice, *PLACE)
 

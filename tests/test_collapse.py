@@ -19,7 +19,7 @@ EXPONENTS = {"lstm": -0.01, "shallow_plrnn": -0.05, "vanilla": -0.2}
 @cache
 def base() -> Table:
     records = [made_up.record(c, i, s) for c in made_up.CELLS for i in made_up.INTERVALS for s in (0, 1)]
-    return Table.of(records, made_up.ABOUT).finals
+    return Table.of(records, made_up.DESCRIPTION).finals
 
 
 def planted(law, noise: float = 0.05, seed: int = 0) -> Table:

@@ -90,7 +90,9 @@ def test_filters_leave_trials_out_and_are_told(browser, address, table):
 
 def test_panels_mix_no_sets_of_data_unless_asked(browser, tmp_path):
     records = [made_up.record(c, x, s) for c in made_up.CELLS for x in made_up.INTERVALS for s in (0, 1)]
-    table = Table.of(records, made_up.ABOUT | {"varied": ["cell/kind", "dataset/system", "forcing/interval", "seed"]})
+    table = Table.of(
+        records, replace(made_up.DESCRIPTION, varied=("cell/kind", "dataset/system", "forcing/interval", "seed"))
+    )
     table.frame["dataset/system"] = np.where(table.frame["seed"] == 0, "lorenz63", "roessler")
     with opened(browser, written(table, tmp_path)) as tab:
         assert tab.locator(".panels figcaption").all_inner_texts() == ["lorenz63", "roessler"]
@@ -107,7 +109,7 @@ def test_what_is_shown_first_is_one_set_of_data_and_two_numbers(table):
     frame = table.frame.copy()
     frame["cell/kind"] = np.where(frame["trial"] > "8", "lstm", "vanilla")
     frame["dataset/kind"] = np.where(frame[RATE] > 0.01, "adding", "copying")
-    made = replace(table, frame=frame, about=made_up_map.ABOUT | {"varied": None})
+    made = replace(table, frame=frame, description=replace(made_up_map.DESCRIPTION, varied=()))
     first = explorer.trials(AtlasView(made))["choice"]
     assert first == {
         "x": GAIN,

@@ -1,6 +1,7 @@
 """The card of a place: its trials, one of them in full, the ways to it and on from it."""
 
 import shlex
+from dataclasses import replace
 
 import exploring
 import made_up
@@ -10,6 +11,7 @@ from exploring import GAIN, RATE, RUNS, SIDE, opened, place, trial_at, written
 from lyapsweep.atlas import trial_command
 from lyapsweep.config import Config
 from lyapsweep.config.parsing import parse_value
+from lyapsweep.results.table import RunLinks
 
 pytestmark = exploring.NEEDED
 address, browser, table = exploring.address, exploring.browser, exploring.table
@@ -89,7 +91,7 @@ def test_what_users_write_is_text(browser, tmp_path):
     evil = "<img src=x onerror=alert(1)>"
     table = made_up.table()
     table.frame["cell/kind"] = table.frame["cell/kind"].replace("lstm", evil)
-    table.about["runs"] = dict.fromkeys(table.frame["trial"], "javascript:alert(2)")
+    table = replace(table, links=RunLinks(dict.fromkeys(table.frame["trial"], "javascript:alert(2)")))
     with opened(browser, written(table, tmp_path)) as tab:
         tab.mouse.click(*place(tab, 3, 0))
         assert evil in tab.inner_text(".card")

@@ -13,12 +13,13 @@ from click.testing import CliRunner
 from exploring import SIDE, opened, place, trial_at, written
 from test_rest import bits
 
-from lyapsweep.analysis.networks import attractor, best_trial_fixed_points
+from lyapsweep.analysis.networks import attractor
 from lyapsweep.analysis.shared.selection import digits
 from lyapsweep.atlas import orbits
 from lyapsweep.atlas.view import AtlasView
 from lyapsweep.cli import main
 from lyapsweep.config import Config
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 from lyapsweep.trial import run_trial
@@ -153,10 +154,12 @@ def searched_sweep(folder):
 
 def test_fixed_points_are_those_of_the_search_and_commands_bring_the_others(browser, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    table = replace(searched_sweep(tmp_path / "results/few"), about={"name": "few", "objective": "loss"})
+    table = replace(
+        searched_sweep(tmp_path / "results/few"), description=SweepDescription(name="few", objective="loss")
+    )
     prepared = orbits.prepared(table, tmp_path / "results/few")
     names = table.finals.frame.sort_values("measures/loss")["trial"].tolist()
-    told = prepared.about[best_trial_fixed_points.KEY]
+    told = prepared.fixed_points
     assert list(told) == names[:1]
     with opened(browser, written(prepared, tmp_path)) as tab:
         kept(tab, 2, 0)
@@ -191,7 +194,7 @@ def test_a_task_has_fixed_points_and_no_empty_frames(browser, tmp_path):
         }
     )
     records = [list(run_trial(base.changed({"training/lr": lr})))[-1] for lr in (1e-3, 1e-2)]
-    table = Table.of(records, {"name": "task", "objective": "loss"})
+    table = Table.of(records, SweepDescription(name="task", objective="loss"))
     with opened(browser, written(orbits.prepared(table, tmp_path), tmp_path)) as tab:
         heads, said = [], []
         for i in (0, 1):
@@ -210,7 +213,7 @@ def test_the_budget_holds_what_was_asked_for_then_the_best_then_others_evenly(mo
     finals = table.finals.frame
     ranked = finals[finals["outcome"] == "finished"].sort_values("measures/loss").index.tolist()
     asked = finals["trial"][ranked[-2]]
-    view = AtlasView(replace(table, about=table.about | {orbits.ASKED: [asked]}))
+    view = AtlasView(replace(table, shown=(asked,)))
     held = orbits.orbits(view, 45_000)
     shown = list(held["trials"])
     assert 8 < len(shown) < len(ranked) == held["has"].count("1")

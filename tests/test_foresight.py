@@ -58,7 +58,7 @@ def test_who_ended_before_or_was_never_measured_is_left_out_and_said():
 def test_settings_are_what_varies_seeds_aside():
     records = [made_up.record(c, i, s, made_up.Outcome.RUNNING, 0) for c, i, s in POINTS]
     records += [made_up.record(c, i, s) for c, i, s in POINTS]
-    rows = early(Table.of(records, made_up.ABOUT), "measures/state_space", 0.05)
+    rows = early(Table.of(records, made_up.DESCRIPTION), "measures/state_space", 0.05)
     assert set(rows.settings) == {"cell/kind", "cell/units", "forcing/interval"}
     assert set(rows.scores) == {"measures/state_space", "measures/loss"}
     assert rows.map == "closed loop"

@@ -37,8 +37,7 @@ def test_a_small_sweep_and_a_hunt_are_not_asked():
     table = made_up_early.table(n=120, effect=1.0)
     assert prediction_sections.foretells(AtlasView(table))
     assert not prediction_sections.foretells(AtlasView(table.take(table.frame["final"].to_numpy(bool))))
-    table.about["intent"] = "hunt"
-    assert not prediction_sections.foretells(AtlasView(table))
+    assert not prediction_sections.foretells(AtlasView(made_up.as_hunt(table)))
 
 
 def test_a_map_of_thousands_is_asked_in_part_and_says_so(monkeypatch):

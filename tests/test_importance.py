@@ -12,6 +12,7 @@ from lyapsweep.analysis.settings import importance
 from lyapsweep.analysis.shared.selection import TooFew
 from lyapsweep.analysis.spectra.correlation import HuntTableError
 from lyapsweep.registry import UnknownName
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.table import Table
 
 RATE, GAIN, KIND = "training/lr", "init/gain", "cell/kind"
@@ -147,4 +148,4 @@ def test_what_cannot_be_asked_is_said():
     with pytest.raises(TooFew, match="Too few settings or statistics that vary: there are 0"):
         find(table, settings=(), statistics=())
     with pytest.raises(HuntTableError):
-        find(replace(table, about={"intent": "hunt"}))
+        find(replace(table, description=SweepDescription(intent="hunt")))

@@ -3,6 +3,7 @@
 import html
 import pickle
 
+import made_up
 import made_up_early
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def test_what_cannot_be_asked_is_refused():
         incremental.find(made_up_early.table(n=15), OUTCOME)
     with pytest.raises(UnknownName, match="sed"):
         incremental.find(table, OUTCOME, group="sed")
-    table.about["intent"] = "hunt"
+    table = made_up.as_hunt(table)
     for module in (incremental, transfer):
         with pytest.raises(HuntTableError):
             module.find(table, OUTCOME)

@@ -19,16 +19,16 @@ def store(tmp_path):
 
 
 def test_every_trial_leads_to_its_run(store):
-    table = Table.of([made_up.record("lstm", x, 0) for x in (5, 80)], made_up.ABOUT)
-    about = links.linked(table, "planted", store).about
-    runs = about["runs"]
-    assert about["serve"] == "lyapsweep open planted --port 5000"
+    table = Table.of([made_up.record("lstm", x, 0) for x in (5, 80)], made_up.DESCRIPTION)
+    found = links.linked(table, "planted", store).links
+    runs = found.addresses
+    assert found.command == "lyapsweep open planted --port 5000"
     assert runs.keys() == set(table.frame["trial"])
     client = tracking.connect(store)
     for trial, address in runs.items():
         assert address.startswith(f"{links.LOCAL}/#/experiments/")
         assert client.get_run(address.rpartition("/")[2]).data.tags["trial_key"] == trial
-    assert "runs" not in table.about
+    assert table.links is None
 
 
 def test_a_store_that_does_not_know_the_experiment_changes_nothing(store):

@@ -19,12 +19,15 @@ from lyapsweep.datasets import build as data_of
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.evaluation.series import in_double, predict
 from lyapsweep.registry import UnknownName
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 from lyapsweep.tracking import experiment_view, metric_names, server, summary
 from lyapsweep.trial import rebuilt, run_trial
 
-ABOUT = {"name": "which", "question": "Which cell?\n\nThe larger one.", "objective": "loss", "direction": "minimise"}
+DESCRIPTION = SweepDescription(
+    name="which", question="Which cell?\n\nThe larger one.", objective="loss", direction="minimise"
+)
 TINY = {
     "dataset": {"kind": "simulated", "system": "lorenz63", "length": 600, "dt": 0.02},
     "cell": {"kind": "vanilla", "units": 4},
@@ -62,7 +65,7 @@ def ledger(uri, tmp_path, request):
 def log(ledger, folder, records):
     for r in records:
         ledger.write(r, r.save(folder / "records"))
-    return Table.of(records, ABOUT)
+    return Table.of(records, DESCRIPTION)
 
 
 # One trial
@@ -153,16 +156,16 @@ def sweep():
 
 
 def test_winners_are_the_best_that_finished_of_each_cell():
-    table = Table.of(sweep(), ABOUT)
+    table = Table.of(sweep(), DESCRIPTION)
     assert summary.winners(table) == {config("vanilla", 1).id: "of the sweep", config("lstm").id: "of its cell"}
-    upwards = Table.of(sweep(), ABOUT | {"direction": "maximise"})
+    upwards = Table.of(sweep(), replace(DESCRIPTION, direction="maximise"))
     assert summary.winners(upwards) == {config("lstm").id: "of the sweep"} | {config().id: "of its cell"}
-    assert summary.winners(Table.of(sweep(), {})) == {}  # nobody said what it was judged by
+    assert summary.winners(Table.of(sweep())) == {}  # nobody said what it was judged by
 
 
 def test_data_sets_are_not_compared_with_each_other():
     records = [record(config(), 0.3), record(config(system="roessler"), 0.001)]
-    assert set(summary.winners(Table.of(records, ABOUT)).values()) == {"of its cell"}
+    assert set(summary.winners(Table.of(records, DESCRIPTION)).values()) == {"of its cell"}
 
 
 def test_the_summary_tells_the_answer_first(ledger, tmp_path):

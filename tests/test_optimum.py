@@ -17,7 +17,7 @@ AXIS, SCORE = "forcing/interval", "measures/state_space"
 def scored(values: dict[int, list[float]], outcome: dict[int, list[str]] | None = None) -> Table:
     """A table whose scores at each interval are given, one cell, as many seeds as values."""
     records = [made_up.record("lstm", i, s) for i, v in values.items() for s in range(len(v))]
-    finals = Table.of(records, made_up.ABOUT).finals
+    finals = Table.of(records, made_up.DESCRIPTION).finals
     frame = finals.frame.copy()
     where = list(zip(frame[AXIS], frame["seed"], strict=True))
     frame[SCORE] = [values[i][s] for i, s in where]

@@ -1,5 +1,6 @@
 """Rank-partial correlations: those of the textbook, of a planted table and of a published sweep."""
 
+import made_up
 import made_up_early
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def test_controls_that_leave_too_few_trials_say_nothing():
 
 def test_a_hunt_is_refused():
     table = made_up_early.table(n=20)
-    table.about["intent"] = "hunt"
+    table = made_up.as_hunt(table)
     with pytest.raises(HuntTableError):
         partial_correlation.find(table, OUTCOME)
 

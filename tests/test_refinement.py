@@ -150,8 +150,8 @@ def test_a_map_is_refined_on_ray_without_mlflow_and_its_rounds_are_replayed(base
     assert f"{done.progress.asked} of the grid's 81 points" in done.notes
     assert not (tmp_path / "mlflow.db").exists()
     table = Table.read(done.folder)
-    assert table.about["trials"] == table.about["refined"]["asked"] == done.progress.asked
-    assert table.about["refined"]["axes"] == grid
+    assert table.description.trials == table.description.refined.asked == done.progress.asked
+    assert table.description.refined.axes == grid
     rows = table.finals.frame
     outcomes = {t: (Outcome(o), v) for t, o, v in zip(rows["trial"], rows["outcome"], rows["measures/loss"])}
     refinement = Refinement(sweep, spaces.draw(sweep))
@@ -179,4 +179,4 @@ def test_a_resumed_sweep_goes_on_refining_unless_it_is_told_not_to(base, tmp_pat
     assert planned(sweep, point, tmp_path).todo == 17**2
     for refine, todo, told in ((True, 25, True), (None, 25, True), (False, 17**2, False), (None, 17**2, False)):
         drive = planned(sweep, point, tmp_path, refine)
-        assert (drive.todo, bool(drive.folder.told()["refined"])) == (todo, told)
+        assert (drive.todo, drive.folder.description().refined is not None) == (todo, told)

@@ -59,7 +59,7 @@ def sweep(**about) -> Table:
         made.append(record(n, seed, 10.0 - n + 0.1 * rng.normal()))
     made.append(record(0, 20, 0.0, Outcome.DIVERGED))
     made.append(Record(config(21), 0, Outcome.FAILED, provenance={"error": "out of memory"}))
-    return Table.of(made, made_up.ABOUT | about)
+    return Table.of(made, replace(made_up.DESCRIPTION, **about))
 
 
 @pytest.fixture(scope="module")

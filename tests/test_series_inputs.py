@@ -25,6 +25,7 @@ from lyapsweep.evaluation import series as evaluation
 from lyapsweep.forcing import Adaptive, Schedule
 from lyapsweep.forcing.growth import PROXIES
 from lyapsweep.registry import UnknownName
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.record import Record
 from lyapsweep.results.table import Table
 from lyapsweep.tracking.forecast_models import write
@@ -296,7 +297,7 @@ def test_the_atlas_shows_a_driven_trial(tmp_path):
     told = summary(table, table.frame["trial"][0])
     assert (told["driven"], told["regions"]) == (True, None)
     assert all(len(x) == 1 for _, x in told["points"])
-    page = report.render(replace(table, about={"objective": "loss", "intent": "map"}))
+    page = report.render(replace(table, description=SweepDescription(objective="loss", intent="map")))
     assert "network, running freely" in page
 
 

@@ -13,11 +13,13 @@ from mlflow import MlflowClient
 
 from lyapsweep.cli import main
 from lyapsweep.config import Config
+from lyapsweep.results.description import SweepDescription
+from lyapsweep.results.experiment import HEARTBEAT
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 from lyapsweep.sweep import Sweep, SweepError, spaces
 from lyapsweep.sweep.execute.searcher import asked, split
-from lyapsweep.sweep.observe.heartbeat import FILE, SILENCE, HeartbeatWriter, heard
+from lyapsweep.sweep.observe.heartbeat import SILENCE, HeartbeatWriter, heard
 from lyapsweep.sweep.observe.status import state
 
 ENDS = [
@@ -71,8 +73,8 @@ def test_a_driver_is_heard_until_it_falls_silent_or_says_that_it_is_over(folder)
     assert (alive.driver.host, alive.driver.pid) == (socket.gethostname(), os.getpid())
     assert alive.left is not None
     assert 60 * 6 <= alive.left <= 60 * 12  # six are missing, and none has ended for two minutes
-    told = json.loads((folder / FILE).read_text())
-    (folder / FILE).write_text(json.dumps(told | {"time": told["time"] - SILENCE}))
+    told = json.loads((folder / HEARTBEAT).read_text())
+    (folder / HEARTBEAT).write_text(json.dumps(told | {"time": told["time"] - SILENCE}))
     assert not state(folder).runs
     pulse.beat({"running": 0}, over=True)
     assert (heard(folder).over, state(folder).runs) == (True, False)
@@ -139,14 +141,14 @@ def lr_and_seed(trial):
 def test_what_an_extension_asks_for(tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY)
     space = Sweep(base=tmp_path / "tiny.yaml", objective="loss", space=lr_and_seed, trials=3)
-    assert asked(space, {}, 0) == [3]
-    assert asked(space, {"extended": [2]}, 4) == [3, 2, 4]
+    assert asked(space, SweepDescription(), 0) == [3]
+    assert asked(space, SweepDescription(extended=(2,)), 4) == [3, 2, 4]
     with pytest.raises(SweepError, match="run it first"):
-        asked(space, {}, 4)
+        asked(space, SweepDescription(), 4)
     grid = Sweep(base=tmp_path / "tiny.yaml", objective="loss", grid={"seed": [0, 1]})
-    assert asked(grid, {}, 0) == []
+    assert asked(grid, SweepDescription(), 0) == []
     with pytest.raises(SweepError, match="give it more values"):
-        asked(grid, {"trials": 2}, 4)
+        asked(grid, SweepDescription(trials=2), 4)
     assert split("abcdef", [3, 2, 1]) == ["abc", "de", "f"]
     assert split("abcdef", []) == ["abcdef"]
 

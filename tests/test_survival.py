@@ -14,6 +14,7 @@ from lyapsweep.analysis.prediction import survival, time_to_event
 from lyapsweep.analysis.shared.selection import TooFew
 from lyapsweep.analysis.spectra.correlation import HuntTableError
 from lyapsweep.registry import UnknownName
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.table import Table
 
 THIRD, FIRST = f"spectra/{spectral.MAP}/third", f"spectra/{spectral.MAP}/maximum"
@@ -216,4 +217,4 @@ def test_what_cannot_be_asked_is_said():
     with pytest.raises(TooFew, match="there are 10, and 20 must be"):
         find(table.take(table.frame["trial"].isin([f"t{i:04d}" for i in range(10)]).to_numpy()))
     with pytest.raises(HuntTableError):
-        find(replace(table, about={"intent": "hunt"}))
+        find(replace(table, description=SweepDescription(intent="hunt")))

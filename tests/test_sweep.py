@@ -9,6 +9,7 @@ import pytest
 from made_up_sweeps import TINY, lr_space, states, written
 
 from lyapsweep.config import Config, ConfigError
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep import Sweep, SweepError, load, spaces
 from lyapsweep.sweep.execute import trainable
@@ -233,9 +234,9 @@ def test_a_used_folder_is_gone_on_with_only_when_that_is_meant(base, tmp_path):
 def test_the_first_start_is_kept_in_sweep_json(tmp_path):
     folder = ResultsFolder(tmp_path, "a")
     folder.hold()
-    folder.tell({"command": "first", "trials": 2})
-    assert folder.tell({"command": "second", "trials": 3}) == {"command": "first", "trials": 3}
-    assert json.loads(folder.about.read_text()) == {"command": "first", "trials": 3}
+    folder.describe(command="first", trials=2)
+    assert folder.describe(command="second", trials=3) == SweepDescription(command="first", trials=3)
+    assert json.loads(folder.paths.description.read_text()) == {"schema": 1, "command": "first", "trials": 3}
 
 
 def test_the_board_counts_and_knows_the_best(base):

@@ -80,7 +80,7 @@ def test_a_sweep_end_to_end(finished):
     assert [p.done for p in told] == sorted(p.done for p in told)
     here, there = Table.read(summary.folder), tracking.read("eight", summary.tracking_uri)
     assert here.frame.equals(there.frame)
-    assert here.about == there.about
+    assert here.description == there.description
     finals = here.frame[here.frame["final"]]
     assert len(finals) == 8
     trained = finals[finals["outcome"] == "finished"]

@@ -9,6 +9,7 @@ import pytest
 
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.registry import UnknownName
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.record import BadRecord, Outcome, Record
 from lyapsweep.results.table import BadTable, Table
 
@@ -19,7 +20,7 @@ def records():
 
 
 def test_a_row_holds_the_record_under_the_names_of_the_config(records):
-    table = Table.of(records, made_up.ABOUT)
+    table = Table.of(records, made_up.DESCRIPTION)
     record = records[-1]
     row = table.frame.set_index(["trial", "step"]).loc[(record.trial, record.step)]
     assert row["forcing/interval"] == record.config.forcing["interval"]
@@ -71,10 +72,10 @@ def test_spectra_are_padded_with_nan_and_keep_minus_infinity():
 def test_a_folder_gives_the_same_table(records, tmp_path):
     for record in records:
         record.save(tmp_path / "records")
-    (tmp_path / "sweep.json").write_text(json.dumps(made_up.ABOUT))
-    read, made = Table.read(tmp_path), Table.of(records, made_up.ABOUT)
+    made_up.DESCRIPTION.save(tmp_path / "sweep.json")
+    read, made = Table.read(tmp_path), Table.of(records, made_up.DESCRIPTION)
     pd.testing.assert_frame_equal(read.frame, made.frame[read.frame.columns])
-    assert read.about == made.about
+    assert read.description == made.description
     np.testing.assert_array_equal(read.spectra["closed loop"], made.spectra["closed loop"])
     assert [sorted(t) for t in read.traces] == [sorted(t) for t in made.traces]
 
@@ -95,10 +96,10 @@ def test_a_folder_that_is_not_one_says_so(tmp_path):
 
 
 def test_varied_is_what_about_says_or_what_moves(records):
-    assert Table.of(records, {"varied": ["forcing/interval"]}).varied == ["forcing/interval"]
+    assert Table.of(records, SweepDescription(varied=("forcing/interval",))).varied == ["forcing/interval"]
     moving = {"cell/kind", "cell/units", "forcing/interval", "seed"}
     assert set(Table.of(records).varied) == moving
-    assert set(Table.of(records, {"varied": ["cell", "forcing/interval", "seed"]}).varied) == moving
+    assert set(Table.of(records, SweepDescription(varied=("cell", "forcing/interval", "seed"))).varied) == moving
 
 
 def test_an_unknown_column_knows_its_neighbour(records):

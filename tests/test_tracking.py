@@ -15,6 +15,7 @@ from lyapsweep import tracking
 from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.registry import UnknownName
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 
@@ -82,7 +83,7 @@ def test_reading_back_is_reading_the_folder(ledger, uri, tmp_path):
     pd.testing.assert_frame_equal(there.frame, here.frame)
     np.testing.assert_array_equal(there.spectra["closed loop"], here.spectra["closed loop"])
     assert np.isneginf(there.spectra["closed loop"][:, 3]).all()  # which MLflow's own numbers cannot hold
-    assert there.about == here.about == {"intent": "map", "question": "Why?"}
+    assert there.description == here.description == SweepDescription(intent="map", question="Why?")
 
 
 def test_the_artifact_is_the_record_byte_for_byte(ledger, tmp_path):
@@ -199,8 +200,8 @@ def test_the_summary_is_one_flat_run_however_often_it_is_written(ledger, tmp_pat
     file = tmp_path / "atlas.html"
     file.write_text("<p>atlas</p>")
     for trials in (2, 3):
-        about = {"question": "Why?\n\nBecause.", "intent": "map", "trials": trials}
-        ledger.summary(Table.of([], about), [file], {"best/loss": 0.1, "x": -math.inf})
+        description = SweepDescription(question="Why?\n\nBecause.", intent="map", trials=trials)
+        ledger.summary(Table.of([], description), [file], {"best/loss": 0.1, "x": -math.inf})
     (run,) = ledger.all_runs()
     assert run.info.run_name == f"summary of {ledger.name}"
     assert run.data.tags["mlflow.note.content"] == "Why?\n\nBecause."

@@ -4,12 +4,11 @@ import json
 
 import numpy as np
 
-from lyapsweep.analysis.networks.best_trial_fixed_points import KEY
 from lyapsweep.analysis.shared.selection import digits, label, numbers
-from lyapsweep.atlas import markup, orbits
+from lyapsweep.atlas import markup
 from lyapsweep.atlas.view import AtlasView
 
-TOLD = ("command", "question", "name", "base", "runs", "serve", KEY, orbits.ASKED, orbits.FOLDER)  # elsewhere
+TOLD = ("schema", "command", "question", "name", "base")  # elsewhere
 
 
 def trials(view: AtlasView) -> str:
@@ -32,10 +31,10 @@ def plain(value: object) -> object:
 
 
 def provenance(view: AtlasView) -> str:
-    about, frame = view.table.about, view.finals.frame
-    parts = [f"<pre>{markup.text(about['command'])}</pre>"] if about.get("command") else []
+    description, frame = view.table.description, view.finals.frame
+    parts = [f"<pre>{markup.text(description.command)}</pre>"] if description.command else []
     packs = frame["provenance/pack"].fillna(1).astype(float) if "provenance/pack" in frame else 1.0
-    facts: list[tuple[str, object]] = [(k, v) for k, v in about.items() if k not in TOLD]
+    facts: list[tuple[str, object]] = [(k, v) for k, v in description.to_dict().items() if k not in TOLD]
     facts += [("seconds of compute, all trials", float(np.nansum(frame["seconds"].astype(float) / packs)))]
     names = [
         "seed",

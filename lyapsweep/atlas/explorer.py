@@ -17,7 +17,7 @@ from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.selection import STATISTICS, TooFew, direction, label, numbers
 from lyapsweep.atlas import compression, markup, orbits, trial_command
 from lyapsweep.atlas.view import MAIN_GROUP, SOURCES, AtlasView, is_numeric
-from lyapsweep.results.table import moves
+from lyapsweep.results.table import RunLinks, moves
 
 SCRIPTS = ("explorer_trials.js", "explorer_panels.js", "explorer_orbits.js", "explorer_card.js", "explorer.js")
 MOST_PLACES = 128  # on an axis: more distinct values are binned
@@ -44,6 +44,7 @@ def section(view: AtlasView) -> str:
 def trials(view: AtlasView) -> dict[str, Any]:
     """Everything the explorer knows: lists are of trials, in one order, unless said otherwise."""
     finals, frame = view.finals, view.finals.frame
+    links = view.table.links or RunLinks({})
     names, index = np.unique(frame["outcome"].astype(str), return_inverse=True)
     settings = [setting(c, finals.column(c)) for c in view.table.varied if c in frame and moves(frame[c])]
     told = {k: numbers(finals, f"data/{k}") for k in KNOWN if f"data/{k}" in frame}
@@ -56,8 +57,8 @@ def trials(view: AtlasView) -> dict[str, Any]:
         "spectra": spectra(view),
         "data": known,
         "alone": list(by_themselves(view)),
-        "runs": [view.table.about.get("runs", {}).get(str(t)) for t in frame["trial"]],
-        "serve": view.table.about.get("serve"),
+        "runs": [links.addresses.get(str(t)) for t in frame["trial"]],
+        "serve": links.command or None,
         "map": view.map,
         "scale": sample_colorscale(theme.SCALE, np.linspace(0, 1, 33).tolist()),
         "choice": first_choice(view, {s["name"] for s in settings if len(s["labels"]) <= MOST_PANELS}),
@@ -138,13 +139,13 @@ def thinned(exponents: np.ndarray) -> list[Any]:
 
 def by_themselves(view: AtlasView) -> Iterator[str | None]:
     """How each trial is run alone; None where the table does not hold its configuration."""
-    base = view.table.about.get("base")
+    base = view.table.description.base
     configs: Iterable = [config for config, _ in view.finals.networks] or [None] * len(view.finals)
     for config in configs:
         if config is None:
             yield None
         else:
-            yield trial_command.command(config, base["path"], base["config"]) if base else trial_command.written(config)
+            yield trial_command.command(config, base.path, base.config) if base else trial_command.written(config)
 
 
 def first_choice(view: AtlasView, few: set[str]) -> dict[str, Any]:

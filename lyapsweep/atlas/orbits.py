@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lyapsweep.analysis.networks.attractor import Curves, Plane, Power, curves, plane, power
-from lyapsweep.analysis.networks.best_trial_fixed_points import KEY, searched
+from lyapsweep.analysis.networks.best_trial_fixed_points import searched
 from lyapsweep.analysis.shared.selection import LOST, TooFew, numbers
 from lyapsweep.atlas import compression
 from lyapsweep.atlas.view import AtlasView
 from lyapsweep.evaluation.series import ORBITS
+from lyapsweep.results.experiment import ExperimentPaths
 from lyapsweep.results.table import Table
 from lyapsweep.trial import ORBIT_POINTS
 
@@ -27,7 +28,6 @@ BUDGET = 1_000_000  # bytes of the page
 BASE64 = 4 / 3
 LEVELS = 1000  # of either coordinate: finer than a card shows
 BEST = 64  # trials that come before the even ones
-ASKED, FOLDER = "shown", "folder"  # of `about`: trials that must be there, and where the records lie
 LEAST = 16  # rows of an orbit that is drawn
 NONE = np.empty((0, 0))
 
@@ -35,12 +35,11 @@ NONE = np.empty((0, 0))
 def prepared(table: Table, folder: Path, trials: Sequence[str] = ()) -> Table:
     """The table as the page wants it: fixed points sought in a few networks, those of `trials` among them, and where
     its records lie. Raises `UnknownName` where `trials` names one that is not there."""
-    about: dict[str, Any] = {ASKED: list(trials)}
-    if (folder / "records").is_dir():
+    where = ""
+    if ExperimentPaths(folder).records.is_dir():
         inside = folder.resolve().is_relative_to(Path.cwd())
-        about[FOLDER] = os.path.relpath(folder) if inside else str(folder.resolve())
-    found = searched(table, trials)
-    return replace(found, about=found.about | about)
+        where = os.path.relpath(folder) if inside else str(folder.resolve())
+    return replace(searched(table, trials), shown=tuple(trials), folder=where)
 
 
 def block(view: AtlasView) -> str:
@@ -54,17 +53,17 @@ def block(view: AtlasView) -> str:
 def orbits(view: AtlasView, budget: int) -> dict[str, Any]:
     """What the cards know. `trials` (orbits) and `fixed` (points) are by a trial's position among the finals; `has`
     and `nets` hold 1 for each trial whose record holds orbits, a network; `files` names what commands ask for."""
-    about, names = view.table.about, view.finals.frame["trial"].astype(str).tolist()
+    table, names = view.table, view.finals.frame["trial"].astype(str).tolist()
     packer, left, trials = Packer(), SizeBudget(budget), {}
     traces = view.finals.traces
     has = [i for i, t in enumerate(traces) if min(len(t.get(k, ())) for k in ("truth", "generated")) >= LEAST]
     among = set(has)
     for i in order(view, has):
         entry = packer.entry(traces[i])
-        if not left.takes(entry) and names[i] not in about.get(ASKED, ()):
+        if not left.takes(entry) and names[i] not in table.shown:
             break
         trials[i] = entry
-    fixed = {names.index(t): found for t, found in about.get(KEY, {}).items() if t in names}
+    fixed = {names.index(t): found for t, found in table.fixed_points.items() if t in names}
     return {
         "has": "".join("1" if i in among else "0" for i in range(len(names))),
         "nets": "".join("1" if weights else "0" for _, weights in view.finals.networks) or "0" * len(names),
@@ -78,9 +77,9 @@ def orbits(view: AtlasView, budget: int) -> dict[str, Any]:
 
 def files(view: AtlasView) -> dict[str, Any]:
     """The experiment; the file of each trial's last record, where its folder is known."""
-    folder, frame = view.table.about.get(FOLDER), view.finals.frame
+    folder, frame = view.table.folder, view.finals.frame
     steps = {"folder": folder, "steps": frame["step"].astype(int).tolist()} if folder else {}
-    return {"experiment": folder or view.table.about.get("name")} | steps
+    return {"experiment": folder or view.table.description.name or None} | steps
 
 
 def order(view: AtlasView, has: list[int]) -> Iterator[int]:
@@ -92,7 +91,7 @@ def order(view: AtlasView, has: list[int]) -> Iterator[int]:
         values = np.zeros(len(view.finals))
     lost = view.finals.frame["outcome"].isin(LOST).to_numpy(bool)
     ranked = sorted(has, key=lambda i: (lost[i], np.isnan(values[i]), values[i]))
-    asked = [i for i in has if names[i] in view.table.about.get(ASKED, ())]
+    asked = [i for i in has if names[i] in view.table.shown]
     others = ranked[BEST:]
     between = sorted(range(len(others)), key=lambda k: (-(k & -k) if k else -len(others), k))  # halves, quarters, ...
     yield from dict.fromkeys((*asked, *ranked[:BEST], *(others[k] for k in between)))

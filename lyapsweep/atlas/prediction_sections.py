@@ -20,7 +20,7 @@ THRESHOLD = "measures/time_to_threshold"
 
 def foretells(view: AtlasView) -> bool:
     """Whether there are spectra of enough trials from before their end."""
-    if view.map is None or view.table.about.get("intent") == "hunt":
+    if view.map is None or view.table.description.intent == "hunt":
         return False
     running = view.table.take(~view.table.frame["final"].to_numpy(bool))
     later = running.take((running.frame["step"] > 0).to_numpy(bool))  # before step 1 a spectrum follows from settings

@@ -25,7 +25,7 @@ def write(table: Table, path: Path | str) -> Path:
 
 def render(table: Table) -> str:
     """The page as text."""
-    name = str(table.about.get("name") or "Sweep")
+    name = table.description.name or "Sweep"
     if not len(table):
         return markup.page(name, markup.section(name, markup.note("There are no records yet.")))
     contents, body = under_questions(sections(AtlasView(table)))

@@ -58,13 +58,13 @@ def foretold(view: AtlasView) -> list[tuple[str, Callable[[AtlasView], str]]]:
 
 
 def title(view: AtlasView) -> str:
-    about = view.table.about
-    name = str(about.get("name") or "Sweep").replace("_", " ")
-    asked, ended = about.get("trials"), len(view.finals)
+    description = view.table.description
+    name = (description.name or "Sweep").replace("_", " ")
+    asked, ended = description.trials, len(view.finals)
     facts = [f"{ended} trials" if asked in (None, ended) else f"{ended} of {asked} trials"]
-    facts += [INTENTS.get(str(about.get("intent")), "")]
+    facts += [INTENTS.get(str(description.intent), "")]
     kicker = markup.text(" · ".join(f for f in facts if f))
-    question, _, rest = str(about.get("question") or "").strip().partition("\n\n")
+    question, _, rest = description.question.strip().partition("\n\n")
     said = f'<div class="question">{markup.paragraphs(question)}</div>{markup.paragraphs(rest)}' if question else ""
     return f'<header><h1>{markup.text(name[:1].upper() + name[1:])}</h1><p class="kicker">{kicker}</p>{said}</header>'
 

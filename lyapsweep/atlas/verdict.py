@@ -136,6 +136,6 @@ def losses(view: AtlasView) -> str:
 
 
 def hunted(view: AtlasView) -> str:
-    if view.table.about.get("intent") != "hunt":
+    if view.table.description.intent != "hunt":
         return ""
     return "This was a hunt: it names a good network, not a region, for its trials gathered where success was."

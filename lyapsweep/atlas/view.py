@@ -32,9 +32,8 @@ class AtlasView:
     @cached_property
     def objective(self) -> str:
         """The column that the sweep is judged by: its objective, else the first measure."""
-        named = str(self.table.about.get("objective") or "").removeprefix("measures/")
-        if f"measures/{named}" in self.table.frame:
-            return f"measures/{named}"
+        if self.table.description.objective_column in self.table.frame:
+            return self.table.description.objective_column
         if not self.measures:
             raise TooFew("No trial has a measure yet.")
         return self.measures[0]

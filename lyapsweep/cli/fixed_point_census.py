@@ -27,7 +27,7 @@ def run(what: str, results: Path, measure: str | None, search: "Search", plot: P
     from lyapsweep.loading import load
 
     table = load(what, results=results)
-    measure = measure or table.about.get("objective")
+    measure = measure or table.description.objective
     if not measure:
         raise CommandError(f"{what} does not say what it was judged by: name a measure with --measure.")
     column = f"measures/{str(measure).removeprefix('measures/')}"

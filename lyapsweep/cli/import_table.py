@@ -50,14 +50,17 @@ def command(
     The first --outcome is what trials are judged by. `lyapsweep atlas NAME` draws it.
     """
     from lyapsweep.results import imported
+    from lyapsweep.results.description import SweepDescription
+    from lyapsweep.results.experiment import ExperimentPaths
 
     name = name or table.stem
     folder = results / name
-    if next(folder.rglob("*.npz"), None):
+    if ExperimentPaths(folder).has_records():
         raise CommandError(f"{folder} holds records of a sweep of ours. Give the table another name with --name.")
-    about = {"name": name, "intent": "hunt" if hunt else "map"}
-    about["direction"] = "maximise" if maximise else "minimise"
-    made = imported.save(table, folder, about, map=which, same=changes, **columns)
+    description = SweepDescription(
+        name=name, intent="hunt" if hunt else "map", direction="maximise" if maximise else "minimise"
+    )
+    made = imported.save(table, folder, description, map=which, same=changes, **columns)
     counts = made.finals.frame["outcome"].value_counts()
     told = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
     click.echo(f"{folder}: {len(made.finals)} trials ({told}), {len(made)} rows")

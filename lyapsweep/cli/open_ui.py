@@ -30,10 +30,11 @@ def command(experiment: str, results: Path, tracking_uri: str | None, port: int 
     and runs until Ctrl-C; where it is a server, its page is opened.
     """
     from lyapsweep import tracking
+    from lyapsweep.results.experiment import ExperimentPaths
     from lyapsweep.tracking import server
 
     folder = Path(experiment)
-    if (folder / tracking.RECORDS).is_dir():
+    if ExperimentPaths(folder).records.is_dir():
         experiment, results = folder.resolve().name, folder.resolve().parent
     uri = tracking_uri or tracking.store(results)
     if (file := tracking.file_of(uri)) and not file.is_file():

@@ -1,7 +1,6 @@
 """`lyapsweep sweep`: many trials."""
 
 import contextlib
-import json
 import os
 import shlex
 import time
@@ -138,7 +137,7 @@ def preview(sweep: "Sweep", changes: Mapping[str, Any], settings: Mapping[str, A
     ended = len(folder.ended().keys() & {config.id for config in configs})
     plan = f"{len(configs)} trials in {len(packs(configs, size, device))} packs of at most {size}"
     refine = settings["refine"]
-    if folder.told().get("refined") if refine is None else refine:
+    if folder.description().refined if refine is None else refine:
         first = len(next(Refinement(sweep, points).rounds({})))
         plan = f"{first} of {len(configs)} trials at first, then those along the border"
     printing.write(out, [("sweep", sweep.name or ""), ("intent", sweep.intent), ("objective", sweep.objective)])
@@ -253,8 +252,11 @@ def conclude(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
 
 def print_best(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
     """The best trial: its score, its exponent, what sets it apart, and the command that trains it alone."""
+    from lyapsweep.results.description import SweepDescription
+    from lyapsweep.results.experiment import ExperimentPaths
+
     record = next(last_records(summary.folder, f"{summary.best_trial}-"))
-    varied = json.loads((summary.folder / "sweep.json").read_text()).get("varied", [])
+    varied = SweepDescription.load(ExperimentPaths(summary.folder).description).varied
     apart = [(path, printing.setting(record.config.flat[path])) for path in varied if path in record.config.flat]
     lines = [(name, text) for name, text in printing.scores(record) if name == sweep.objective]
     if spectrum := record.spectrum:

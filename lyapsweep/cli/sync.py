@@ -1,6 +1,5 @@
 """`lyapsweep sync`: tell an MLflow server what a results folder holds."""
 
-import json
 from pathlib import Path
 
 import click
@@ -27,22 +26,26 @@ def command(results_folder: str, results: Path, name: str | None, tracking_uri: 
     runs the sweep, its trials that train are left as they are.
     """
     from lyapsweep import tracking
+    from lyapsweep.results.description import SweepDescription
+    from lyapsweep.results.experiment import ExperimentPaths
     from lyapsweep.results.table import Table
     from lyapsweep.sweep.observe.heartbeat import heard
 
     folder = folder_of(results_folder, results)
-    file = folder / tracking.ABOUT
-    about = json.loads(file.read_text()) if file.exists() else {}
+    paths = ExperimentPaths(folder)
+    description = SweepDescription.load(paths.description)
     uri = tracking_uri or tracking.store(folder.resolve().parent)
-    ledger = tracking.prepare(name or about.get("name") or folder.resolve().name, uri, folder / "artifacts")
-    ledger.varied = about.get("varied", ())
-    ledger.labels = {k: about[k] for k in ("intent", "objective") if k in about}
+    ledger = tracking.prepare(name or description.name or folder.resolve().name, uri, paths.artifacts)
+    ledger.varied = description.varied
+    labels = {"intent": description.intent, "objective": description.objective}
+    ledger.labels = {key: value for key, value in labels.items() if value}
     written = ledger.sync(folder)
     driver = heard(folder)
     if driver is None or not driver.alive:
         ledger.reconcile()
-    if about:
-        told = {f"trials/{outcome}": float(n) for outcome, n in about.get("outcomes", {}).items()}
-        ledger.summary(Table.read(folder), [f for f in (file, folder / tracking.ATLAS) if f.exists()], told, models)
+    if paths.description.exists():
+        told = {f"trials/{outcome}": float(n) for outcome, n in description.outcomes.items()}
+        files = [file for file in (paths.description, paths.atlas) if file.exists()]
+        ledger.summary(Table.read(folder), files, told, models)
     told = [("logged", f"{written} records that were not there"), ("MLflow", printing.viewer(uri, folder))]
     printing.write(printing.console(), told)

@@ -1,9 +1,9 @@
 """A sweep of somebody else's, a CSV or Parquet file of one row a trial and step, as a table for every analysis."""
 
 import fnmatch
-import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,12 +12,14 @@ import pandas as pd
 
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.registry import unknown
+from lyapsweep.results.description import BadTable, SweepDescription
+from lyapsweep.results.experiment import ExperimentPaths
 from lyapsweep.results.record import Outcome
-from lyapsweep.results.table import KEYS, MEASURED, BadTable, Table, described
+from lyapsweep.results.table import KEYS, MEASURED, Table
 
 UNITS = {"nats": 1.0, "bits": math.log(2)}  # a step, in nats
 UNSAID = {"cell/kind": "network"}
-FILE, ABOUT, OPTIONS = "table.parquet", "sweep.json", "foreign"
+OPTIONS = "foreign"  # key of sweep.json that holds the arguments of `from_frame`
 Patterns = str | Sequence[str]
 
 
@@ -55,7 +57,7 @@ def from_frame(
     unit: Literal["nats", "bits"] = "nats",
     partial: bool = False,
     same: Mapping[str, Any] | None = None,
-    about: Mapping[str, Any] | None = None,
+    description: SweepDescription | None = None,
     where: str = "table",
 ) -> Table:
     """The `Table` of a frame with one row a trial and step.
@@ -67,7 +69,7 @@ def from_frame(
     come in any order, NaN where there is none (-inf stays -inf); they are those of `map`, in nats or bits per step, and
     become nats. Say `partial` where they are only the leading ones: a Kaplan-Yorke dimension beyond them is NaN then.
     `same` are settings that all rows share, such as {"cell/kind": "lstm"}, by which the atlas groups.
-    `about` is what the table says of itself: name, question, intent ("map" | "hunt"), direction of the objective.
+    `description` says what the sweep was: name, question, intent, direction of the objective.
 
     Raises `UnknownName` for a column that is not there, `BadTable`, with the column and the remedy, for a column that
     holds no numbers, a setting that changes within a trial, and two rows of one trial and step.
@@ -87,14 +89,18 @@ def from_frame(
     keys = rows[["trial", "step"]].assign(
         outcome=endings(rows, last, next(iter(values.values())), ended, where), final=last, seconds=np.nan
     )
-    told = {"objective": named["o"][0], "trials": int(last.sum())} | dict(about or {})
+    description = description or SweepDescription()
     held = {map: spectra} if spectra.size else {}
     return Table(
         frame=pd.concat([keys, rows[named["s"]].assign(**same), measured], axis=1),
         spectra=held,
         spectra_stderr={m: np.full(v.shape, np.nan) for m, v in held.items()},
         traces=[{} for _ in range(len(rows))],
-        about=told,
+        description=replace(
+            description,
+            objective=description.objective or named["o"][0],
+            trials=int(last.sum()) if description.trials is None else description.trials,
+        ),
     )
 
 
@@ -186,20 +192,26 @@ def endings(rows: pd.DataFrame, last: np.ndarray, first: np.ndarray, ended: str 
     return np.where(last, final, Outcome.RUNNING.value).astype(object)
 
 
-def save(table_file: Path | str, folder: Path | str, about: Mapping[str, Any], **columns: Any) -> Table:
+def save(table_file: Path | str, folder: Path | str, description: SweepDescription, **columns: Any) -> Table:
     """Check a file and keep it in `folder` as `table.parquet`, with what its columns are in `sweep.json`."""
-    table = read(table_file, about=about, **columns)
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    frame_of(Path(table_file)).to_parquet(folder / FILE)
-    (folder / ABOUT).write_text(json.dumps(dict(about) | {OPTIONS: columns}, indent=1))
+    frame = frame_of(Path(table_file))
+    table = from_frame(frame, where=str(table_file), description=description, **columns)
+    paths = ExperimentPaths(Path(folder))
+    paths.folder.mkdir(parents=True, exist_ok=True)
+    frame.to_parquet(paths.imported_table)
+    replace(description, other=description.other | {OPTIONS: columns}).save(paths.description)
     return table
 
 
 def load(folder: Path | str) -> Table:
     """The table that `save` kept in a folder."""
-    folder = Path(folder)
-    about = described(folder / ABOUT)
-    if not isinstance(about.get(OPTIONS), dict):
-        raise BadTable(f"{folder / ABOUT} does not say what the columns of {FILE} are: import the table again.")
-    return read(folder / FILE, about={k: v for k, v in about.items() if k != OPTIONS}, **about[OPTIONS])
+    paths = ExperimentPaths(Path(folder))
+    description = SweepDescription.load(paths.description)
+    other = dict(description.other)
+    columns = other.pop(OPTIONS, None)
+    if not isinstance(columns, dict):
+        raise BadTable(
+            f"{paths.description} does not say what the columns of {paths.imported_table.name} are. "
+            "Import the table again."
+        )
+    return read(paths.imported_table, description=replace(description, other=other), **columns)

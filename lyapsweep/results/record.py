@@ -1,22 +1,20 @@
 """`Record`: the state of one trial at one step, and the file that stores it (schema: docs/record.md)."""
 
-import contextlib
 import json
-import os
 import re
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from lyapsweep.config import Config, migrate
 from lyapsweep.config.migrations import current_version
 from lyapsweep.dynamics.spectrum import Spectrum, strict
+from lyapsweep.results.experiment import RECORD_SUFFIX, atomic_write
 
 SCHEMA = 2  # since 2 the header has the trial's id and the version of the settings
 READABLE = (1, 2)
@@ -108,7 +106,7 @@ class Record:
     @property
     def filename(self) -> str:
         """Name of the record's file, `<trial>-<step>.npz`."""
-        return f"{self.trial}-{self.step:08d}.npz"
+        return f"{self.trial}-{self.step:08d}{RECORD_SUFFIX}"
 
     def save(self, folder: Path | str) -> Path:
         """Write the record to a folder, atomically; writing it again replaces the file.
@@ -138,7 +136,7 @@ class Record:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / self.filename
-        with written_whole(path) as file:
+        with atomic_write(path) as file:
             np.savez_compressed(file, **arrays)
         return path
 
@@ -158,19 +156,7 @@ class Record:
             FileNotFoundError: If there is no such file.
         """
         path = Path(path)
-        try:
-            with np.load(path, allow_pickle=False) as file:
-                header = json.loads(str(file["header"]))
-                found = {k: file[k] for k in file.files if k != "header"} if arrays else {}
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise BadRecord(f"{path} is not a lyapsweep record ({error}).") from error
-        if header.get("schema") not in READABLE:
-            raise BadRecord(
-                f"{path} has record schema {header.get('schema')}, but this version reads {READABLE}. Use the version "
-                "that wrote it."
-            )
+        header, found = read_file(path, arrays)
         config = config_of(json.dumps(header["config"]), header.get("settings", 1))
         return cls(
             config=config,
@@ -183,8 +169,51 @@ class Record:
             traces=without_prefix(found, "traces/"),
             weights=without_prefix(found, "weights/"),
             provenance=header["provenance"],
-            trial=header.get("id") or trial_of(path, config),
+            trial=header.get("id") or id_of(path, config),
         )
+
+
+@dataclass(frozen=True)
+class RecordHeader:
+    """The part of a record that tells how its trial stands.
+
+    Args:
+        step: Step of training.
+        outcome: How the trial stood at that step.
+        provenance: Where and with what it was trained.
+    """
+
+    step: int
+    outcome: Outcome
+    provenance: dict[str, Any]
+
+    @classmethod
+    def load(cls, path: Path) -> "RecordHeader":
+        """Read a record's file without its arrays and without its config.
+
+        Raises:
+            BadRecord: If the file is not a record or has a later schema.
+        """
+        header, _ = read_file(path, arrays=False)
+        return cls(header["step"], Outcome(header["outcome"]), header["provenance"])
+
+
+def read_file(path: Path, arrays: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The JSON header of a record's file, and its arrays by name."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            header = json.loads(str(file["header"]))
+            found = {k: file[k] for k in file.files if k != "header"} if arrays else {}
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise BadRecord(f"{path} is not a lyapsweep record ({error}).") from error
+    if header.get("schema") not in READABLE:
+        raise BadRecord(
+            f"{path} has record schema {header.get('schema')}, but this version reads {READABLE}. Use the version "
+            "that wrote it."
+        )
+    return header, found
 
 
 @lru_cache(maxsize=8)
@@ -193,7 +222,7 @@ def config_of(text: str, version: int) -> Config:
     return Config.of(migrate(json.loads(text), version))
 
 
-def trial_of(path: Path, config: Config) -> str:
+def id_of(path: Path, config: Config) -> str:
     """Return the id of a record of schema 1 from its file's name, or as 0.1 computed it if the file was renamed."""
     name = NAME.fullmatch(path.stem)
     return name["trial"] if name else next(iter(config.legacy_ids), config.id)
@@ -203,28 +232,33 @@ def without_prefix(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.n
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-@contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write to that takes the place of `path` when all of it is written, and is gone where it is not."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
 def number(value: float | str | None) -> float:
     """Undo `strict`: null is NaN, "inf" and "-inf" are themselves."""
     return float("nan") if value is None else float(value)
 
 
+def trial_of(file: Path) -> str:
+    """The trial that a record's file belongs to, by the file's name."""
+    return file.name.partition("-")[0]
+
+
+def files_by_trial(folder: Path, trial: str = "") -> dict[str, list[Path]]:
+    """The record files in a folder by trial, those of a trial in order of step; of one trial if it is given."""
+    files: dict[str, list[Path]] = {}
+    for file in sorted(folder.glob(f"{f'{trial}-' if trial else ''}*{RECORD_SUFFIX}")):
+        files.setdefault(trial_of(file), []).append(file)
+    return files
+
+
+def latest_files(folder: Path) -> dict[str, Path]:
+    """The file of the last record of every trial in a folder."""
+    return {trial: files[-1] for trial, files in files_by_trial(folder).items()}
+
+
 def latest(folder: Path, trial: str) -> Record | None:
     """A trial's last record; None before its first."""
-    file = max(folder.glob(f"{trial}-*.npz"), default=None)
-    return Record.load(file) if file else None
+    files = files_by_trial(folder, trial)
+    return Record.load(files[trial][-1]) if files else None
 
 
 def reopened(record: Record) -> Record:
@@ -238,6 +272,6 @@ def load_folder(folder: Path | str) -> Iterable[Record]:
 
     A half-written or foreign file is an error that names it.
     """
-    files = {path.name: path for path in sorted(Path(folder).rglob("*.npz"))}
+    files = {path.name: path for path in sorted(Path(folder).rglob(f"*{RECORD_SUFFIX}"))}
     for path in files.values():
         yield Record.load(path)

@@ -1,8 +1,8 @@
 """Many records as one table: what every analysis reads, whether the records came from a folder or from a tracker."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ import pandas as pd
 from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.registry import unknown
+from lyapsweep.results.description import BadTable, SweepDescription
+from lyapsweep.results.experiment import ExperimentPaths
 from lyapsweep.results.record import Record, load_folder
 
 if TYPE_CHECKING:
@@ -21,8 +23,17 @@ KEYS = ("trial", "step", "outcome", "final", "seconds")
 MEASURED = ("measures/", "floors/", "saturations/", "spectra/", "data/", "provenance/")
 
 
-class BadTable(ValueError):
-    """A folder or a description that no table can be made of."""
+@dataclass(frozen=True)
+class RunLinks:
+    """Where the MLflow runs of trials are shown.
+
+    Args:
+        addresses: URL of each trial's run.
+        command: The command that must run for the URLs to answer; "" if a server does.
+    """
+
+    addresses: dict[str, str]
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,20 +46,26 @@ class Table:
     positive; nats per step); `data/<key>` (what is known of the data); `provenance/<key>` (seed, commit, error, ...;
     nested ones as JSON text). `spectra` and `spectra_stderr` hold a (rows, k) array for each map, NaN where a row has
     no such exponent: nats per step, largest first, and -inf stays -inf. `traces` holds the arrays of each row,
-    `networks` its configuration and its weights (empty where the record holds none). `about` says what the sweep was:
-    name, question, intent ("map" | "hunt"), objective, direction, varied, trials (asked for), command, started,
-    versions; any of it may be missing.
+    `networks` its configuration and its weights (empty where the record holds none). `description` says what the sweep
+    was: its question, its objective, its command.
+
+    What a report adds: `links` to the runs of trials; `fixed_points` by trial; `shown`, trials that it must draw;
+    `folder`, where the records lie, as a command names it.
     """
 
     frame: pd.DataFrame
     spectra: dict[str, np.ndarray] = field(default_factory=dict)
     spectra_stderr: dict[str, np.ndarray] = field(default_factory=dict)
     traces: list[dict[str, np.ndarray]] = field(default_factory=list)
-    about: dict[str, Any] = field(default_factory=dict)
+    description: SweepDescription = field(default_factory=SweepDescription)
     networks: list[tuple[Config, dict[str, np.ndarray]]] = field(default_factory=list)
+    links: RunLinks | None = None
+    fixed_points: dict[str, dict[str, Any]] = field(default_factory=dict)
+    shown: tuple[str, ...] = ()
+    folder: str = ""
 
     @classmethod
-    def of(cls, records: Iterable[Record], about: Mapping[str, Any] | None = None) -> "Table":
+    def of(cls, records: Iterable[Record], description: SweepDescription | None = None) -> "Table":
         """The table of these records, whatever order they come in; of two with one trial and step the later counts."""
         kept = {(r.trial, r.step): r for r in records}
         rows = [kept[key] for key in sorted(kept)]
@@ -62,13 +79,13 @@ class Table:
             spectra={m: padded([exponents(r.spectra.get(m)) for r in rows]) for m in maps},
             spectra_stderr={m: padded([errors(r.spectra.get(m)) for r in rows]) for m in maps},
             traces=[dict(r.traces) for r in rows],
-            about=dict(about or {}),
+            description=description or SweepDescription(),
             networks=[(r.config, r.weights) for r in rows],
         )
 
     @classmethod
     def read(cls, folder: Path | str) -> "Table":
-        """Every record below `folder`, and `sweep.json` in it as `about` where there is one.
+        """Every record below `folder`, and `sweep.json` in it as `description` where there is one.
 
         Raises `BadTable` where there is no such folder or `sweep.json` is no JSON object, `BadRecord` where a file is
         no record.
@@ -76,7 +93,7 @@ class Table:
         folder = Path(folder)
         if not folder.is_dir():
             raise BadTable(f"There is no folder {folder}: name the folder that a sweep wrote its records to.")
-        return cls.of(load_folder(folder), described(folder / "sweep.json"))
+        return cls.of(load_folder(folder), SweepDescription.load(ExperimentPaths(folder).description))
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -92,12 +109,12 @@ class Table:
     def take(self, rows: np.ndarray) -> "Table":
         """The rows of a mask or of a list of positions, as a table."""
         positions = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, int)
-        return Table(
+        return replace(
+            self,
             frame=self.frame.iloc[positions].reset_index(drop=True),
             spectra={m: values[positions] for m, values in self.spectra.items()},
             spectra_stderr={m: values[positions] for m, values in self.spectra_stderr.items()},
             traces=[self.traces[i] for i in positions] if self.traces else [],
-            about=self.about,
             networks=[self.networks[i] for i in positions] if self.networks else [],
         )
 
@@ -124,10 +141,13 @@ class Table:
 
     @property
     def varied(self) -> list[str]:
-        """What the sweep varied, as columns: `about`'s list (a section stands for those of its settings that take
-        more than one value), or else every setting that takes more than one value."""
+        """The columns of what the sweep varied.
+
+        Those that the description names, a section standing for those of its settings that take more than one value;
+        or else every setting that takes more than one value.
+        """
         moving = [c for c in self.settings if moves(self.frame[c])]
-        named = self.about.get("varied")
+        named = self.description.varied
         if not named:
             return moving
         columns = [[p] if p in self.frame else [c for c in moving if c.startswith(f"{p}/")] for p in named]
@@ -147,7 +167,9 @@ def arrays(table: Table, dims: Sequence[str]) -> "xarray.Dataset":
             filled = np.pad(values, ((0, 0), (0, longest - values.shape[1])), constant_values=np.nan)
             told[f"{what}/{kind}"] = (("row", "exponent"), filled)
     sizes = [values.shape[1] for values in table.spectra.values()]
-    found = xarray.Dataset(told, {"exponent": np.arange(1, max(sizes, default=0) + 1)}, attrs=table.about)
+    found = xarray.Dataset(
+        told, {"exponent": np.arange(1, max(sizes, default=0) + 1)}, attrs=table.description.to_dict()
+    )
     if not dims:
         return found
     places = pd.concat([table.column(name) for name in dims], axis=1)
@@ -200,16 +222,3 @@ def padded(rows: list[np.ndarray]) -> np.ndarray:
     for i, values in enumerate(rows):
         filled[i, : len(values)] = values
     return filled
-
-
-def described(path: Path) -> dict[str, Any]:
-    """What `sweep.json` says; nothing where there is none."""
-    if not path.exists():
-        return {}
-    try:
-        about = json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise BadTable(f"{path} is not JSON: {error}.") from error
-    if not isinstance(about, dict):
-        raise BadTable(f'{path} must hold an object such as {{"name": ...}}, but holds {type(about).__name__}.')
-    return about

@@ -10,7 +10,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 from lyapsweep.tracking.metric_names import LONGEST_PARAM, interrupted, run_name
-from lyapsweep.tracking.mlflow_logger import ABOUT, ATLAS, RECORDS, MLflowLogger, prepare, read
+from lyapsweep.tracking.mlflow_logger import MLflowLogger, prepare, read
 from lyapsweep.tracking.redaction import hidden
 from lyapsweep.tracking.stores import TrackingError, connect, file_of, find, store
 
@@ -18,10 +18,7 @@ for chatty in ("mlflow", "alembic"):
     logging.getLogger(chatty).setLevel(logging.WARNING)
 
 __all__ = [
-    "ABOUT",
-    "ATLAS",
     "LONGEST_PARAM",
-    "RECORDS",
     "MLflowLogger",
     "TrackingError",
     "connect",

@@ -12,7 +12,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from lyapsweep.config import Config
-from lyapsweep.results.record import Record
+from lyapsweep.results.record import Record, trial_of
 from lyapsweep.tracking import MLflowLogger
 from lyapsweep.tracking.null_logger import NullLogger
 
@@ -48,7 +48,7 @@ class AsyncLogger:
         """Log a record; together with those of its trial that wait already, so that who is behind has less to do."""
         if isinstance(self.ledger, NullLogger):  # nobody asks for what would be read
             return
-        trial = file.name.partition("-")[0]
+        trial = trial_of(file)
         with self.lock:
             if trial not in self.waiting:
                 self.waiting[trial] = []

@@ -5,8 +5,10 @@ MLflow's pages keep such a view as JSON in a tag of the experiment and open it b
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
+
+from lyapsweep.results.description import SweepDescription
 
 NAME = "lyapsweep"
 TAG = f"mlflow.sharedViewState.{NAME}"
@@ -21,13 +23,13 @@ def address(server: str, experiment_id: str, saved: bool) -> str:
     return f"{server.rstrip('/')}/#/experiments/{experiment_id}/runs?workflowType=machine_learning{chosen}"
 
 
-def state(about: Mapping[str, Any], varied: Sequence[str], maps: Sequence[str], scale: float | None = None) -> str:
+def state(description: SweepDescription, varied: Sequence[str], maps: Sequence[str], scale: float | None = None) -> str:
     """The view of a sweep, as the tag's value.
 
     `varied` are its settings, `maps` those that spectra belong to, `scale` is the data's lambda_max per unit time:
     untrained networks lie so far below that nothing else would be seen.
     """
-    objective, chart = f"measures/{about['objective']}", Charts()
+    objective, chart = description.objective_column, Charts()
     apart = [path for path in varied if path != "seed"]  # the name of a run has its seed
     main = "closed loop" if "closed loop" in maps else next(iter(maps), "closed loop")
     around = {"yMin": -3 * scale, "yMax": 3 * scale} if scale else {}
@@ -49,7 +51,7 @@ def state(about: Mapping[str, Any], varied: Sequence[str], maps: Sequence[str], 
         {
             "searchFilter": TRIALS,
             "orderByKey": f"metrics.`{objective}`",
-            "orderByAsc": about.get("direction", "minimise") != "maximise",
+            "orderByAsc": description.direction != "maximise",
             "startTime": "ALL",
             "lifecycleFilter": "Active",
             "datasetsFilter": [],

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit, urlunsplit
 from mlflow.exceptions import MlflowException
 
 from lyapsweep.registry import UnknownName
-from lyapsweep.results.table import Table
+from lyapsweep.results.table import RunLinks, Table
 from lyapsweep.tracking.stores import TrackingError, connect, find
 
 PORT = 5000
@@ -27,14 +27,14 @@ def linked(table: Table, experiment: str, uri: str) -> Table:
 
 
 def shown(table: Table, experiment: str, uri: str, experiment_id: str, runs: Mapping[str, str]) -> Table:
-    """The table with `about["runs"]`, {trial: address}, and the command that shows them, if one must run, as "serve".
+    """The table with `links` to its runs, and the command that shows them, if one must run.
 
     Addresses are on the tracking server, or where `lyapsweep open` shows a file; they hold no password.
     """
     server = plain(uri) if served(uri) else LOCAL
     addresses = {trial: f"{server}/#/experiments/{experiment_id}/runs/{run}" for trial, run in runs.items() if trial}
-    serve = {} if served(uri) else {"serve": f"lyapsweep open {experiment} --port {PORT}"}
-    return replace(table, about=table.about | {"runs": addresses} | serve)
+    command = "" if served(uri) else f"lyapsweep open {experiment} --port {PORT}"
+    return replace(table, links=RunLinks(addresses, command))
 
 
 def served(uri: str) -> bool:

@@ -19,7 +19,8 @@ from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
 from lyapsweep.config import Config
-from lyapsweep.results.record import Outcome, Record
+from lyapsweep.results.experiment import DESCRIPTION, RECORDS, ExperimentPaths
+from lyapsweep.results.record import Outcome, Record, files_by_trial
 from lyapsweep.results.table import Table
 from lyapsweep.tracking import experiment_view, links, metric_names
 from lyapsweep.tracking import summary as account
@@ -28,7 +29,6 @@ from lyapsweep.tracking.stores import TrackingError, connect, find
 
 METRICS_A_CALL, PARAMS_A_CALL = 800, 100  # MLflow's batch call takes 1000 entries in all
 LONGEST_TAG, MOST_MODELS = 8000, 12
-RECORDS, ABOUT, ATLAS = "records", "sweep.json", "atlas.html"
 STATUS = {Outcome.FINISHED: "FINISHED", Outcome.DIVERGED: "FINISHED", Outcome.FAILED: "FAILED"}
 
 
@@ -183,11 +183,8 @@ class MLflowLogger:
 
     def sync(self, folder: Path) -> int:
         """Log what the folder's records say and the experiment lacks; says how many records that were."""
-        trials: dict[str, list[Path]] = {}
-        for file in sorted((folder / RECORDS).glob("*.npz")):
-            trials.setdefault(file.name.partition("-")[0], []).append(file)
         written = 0
-        for trial, files in trials.items():
+        for trial, files in files_by_trial(ExperimentPaths(folder).records).items():
             run = self.runs.get(trial)
             there = {Path(f.path).name for f in self.client.list_artifacts(run.run_id, RECORDS)} if run else set()
             last = Record.load(files[-1], arrays=False)
@@ -204,14 +201,14 @@ class MLflowLogger:
         The best trials are tagged `best`, and their networks become models where `models`. Doing it again changes
         nothing but what has changed.
         """
-        about = table.about
+        description = table.description
         self.crown(account.winners(table), models)
         run = next(self.all_runs("tags.summary = 'yes'"), None)
         tags = {"sweep": self.name, "summary": "yes", "mlflow.note.content": account.story(table)}
         if run is None:
             run = self.client.create_run(self.experiment_id, tags=tags, run_name=f"summary of {self.name}")
         run_id, now = run.info.run_id, run.info.start_time
-        told = {**tags, **{f"about/{k}": text(v) for k, v in about.items()}}
+        told = {**tags, **{f"about/{k}": text(v) for k, v in description.to_dict().items()}}
         told |= {f"space/{k}": v for k, v in account.space(table).items()}
         self.client.log_batch(run_id, tags=[RunTag(k, v[:LONGEST_TAG]) for k, v in told.items()])
         points = [Metric(k, v, now, 0) for k, v in numbers.items() if math.isfinite(v)]
@@ -219,9 +216,9 @@ class MLflowLogger:
         for file in files:
             self.client.log_artifact(run_id, str(file))
         self.client.set_terminated(run_id, "FINISHED")
-        self.client.set_experiment_tag(self.experiment_id, "mlflow.note.content", str(about.get("question") or ""))
-        if about.get("objective") and table.spectra:
-            page = experiment_view.state(about, table.varied, list(table.spectra), account.scale(table))
+        self.client.set_experiment_tag(self.experiment_id, "mlflow.note.content", description.question)
+        if description.objective and table.spectra:
+            page = experiment_view.state(description, table.varied, list(table.spectra), account.scale(table))
             self.client.set_experiment_tag(self.experiment_id, experiment_view.TAG, page)
 
     def linked(self, table: Table) -> Table:
@@ -258,9 +255,9 @@ class MLflowLogger:
 
     def download(self, folder: Path) -> None:
         """Every record file, and the summary's sweep.json, as they lie in a results folder."""
-        (folder / RECORDS).mkdir(parents=True, exist_ok=True)
+        ExperimentPaths(folder).records.mkdir(parents=True, exist_ok=True)
         for run in self.all_runs():
-            wanted = ABOUT if "summary" in run.data.tags else RECORDS
+            wanted = DESCRIPTION if "summary" in run.data.tags else RECORDS
             if any(f.path == wanted for f in self.client.list_artifacts(run.info.run_id)):
                 self.client.download_artifacts(run.info.run_id, wanted, str(folder))
 

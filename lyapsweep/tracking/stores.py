@@ -10,6 +10,7 @@ from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 
 from lyapsweep.registry import unknown
+from lyapsweep.results.experiment import MLFLOW_DATABASE
 
 
 class TrackingError(RuntimeError):
@@ -18,7 +19,7 @@ class TrackingError(RuntimeError):
 
 def store(results: Path | str) -> str:
     """The tracking URI where none is given: MLFLOW_TRACKING_URI, else an SQLite file in the results folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(results).resolve() / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(results).resolve() / MLFLOW_DATABASE}"
 
 
 def file_of(uri: str) -> Path | None:

@@ -21,11 +21,11 @@ def winners(table: Table) -> dict[str, str]:
 
     Data sets are not compared with each other: a sweep over several has a winner for each cell on each.
     """
-    found, about = finished(table), table.about
+    found, description = finished(table), table.description
     if found is None or not len(found):
         return {}
-    ascending = about.get("direction", "minimise") != "maximise"
-    ranked = found.sort_values(f"measures/{about['objective']}", ascending=ascending, kind="stable")
+    ascending = description.direction != "maximise"
+    ranked = found.sort_values(description.objective_column, ascending=ascending, kind="stable")
     data = [c for c in ("dataset/kind", "dataset/system", "dataset/path") if c in ranked]
     best = ranked.groupby([*data, "cell/kind"], dropna=False, sort=False)["trial"].first()
     crowned = {str(trial): OF_CELL for trial in best}
@@ -34,7 +34,7 @@ def winners(table: Table) -> dict[str, str]:
 
 def finished(table: Table) -> pd.DataFrame | None:
     """The finished trials with a finite objective; None where the sweep's objective is not known."""
-    column = f"measures/{table.about.get('objective')}"
+    column = table.description.objective_column
     if column not in table.frame:
         return None
     frame = table.finals.frame
@@ -67,8 +67,8 @@ def sortable(value: Any) -> tuple[bool, Any]:
 
 def story(table: Table) -> str:
     """The summary run's description, in Markdown, the answer first: pages show the first lines of it."""
-    about, varied, crowned = table.about, space(table), winners(table)
-    question = str(about.get("question") or "").strip()
+    description, varied, crowned = table.description, space(table), winners(table)
+    question = description.question.strip()
     lines = [question.partition("\n")[0]]
     if crowned:
         rows = podium(table, crowned)
@@ -76,7 +76,11 @@ def story(table: Table) -> str:
             "",
             f"**{rows[0]['trial']}** won: " + ", ".join(f"{k} {v}" for k, v in rows[0].items() if v and k != "trial"),
         ]
-        lines += ["", f"The best that finished, by `{about['objective']}` ({about.get('direction', 'minimise')}d):", ""]
+        lines += [
+            "",
+            f"The best that finished, by `{description.objective}` ({description.direction or 'minimise'}d):",
+            "",
+        ]
         lines += [
             "| " + " | ".join(cells) + " |" for cells in (rows[0], ["---"] * len(rows[0]), *(r.values() for r in rows))
         ]
@@ -91,8 +95,8 @@ def story(table: Table) -> str:
 
 def podium(table: Table, crowned: Mapping[str, str]) -> list[dict[str, str]]:
     """What is said of each winner, the best first."""
-    name, finals = table.about["objective"], table.finals
-    sign = 1 if table.about.get("direction", "minimise") != "maximise" else -1
+    name, finals = table.description.objective, table.finals
+    sign = 1 if table.description.direction != "maximise" else -1
     places = [i for i, trial in enumerate(finals.frame["trial"]) if trial in crowned]
     told = []
     for i in sorted(places, key=lambda i: sign * finals.frame[f"measures/{name}"].iloc[i]):

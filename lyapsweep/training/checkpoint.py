@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from lyapsweep.config.identity import digest
-from lyapsweep.results.record import written_whole
+from lyapsweep.results.experiment import atomic_write
 from lyapsweep.training.trainer import State
 
 log = logging.getLogger("lyapsweep")
@@ -68,7 +68,7 @@ class Checkpoint:
         header = json.dumps({"format": FORMAT, "made": made, "arrays": shapes(arrays)} | told)
         try:
             path.parent.mkdir(exist_ok=True)
-            with written_whole(path) as file:
+            with atomic_write(path) as file:
                 np.savez(file, header=np.array(header), **arrays)
         except OSError as error:
             raise UnwrittenCheckpoint(f"{path} cannot be written ({error})") from error

@@ -27,11 +27,10 @@ LARGEST = 128  # units of those: larger networks take minutes
 ROOM = 2**23  # numbers in the Jacobians that are formed at a time
 MOST_TOLD = 32  # fixed points, the slowest first
 KICK, LINEAR, AT_REST = 1e-5, 1e-9, 1e-8  # of the usual size of a state
-KEY = "fixed points"
 
 
 def searched(table: Table, trials: Sequence[str] = ()) -> Table:
-    """The table with what was found in `trials` and in the best networks, as `about["fixed points"]`.
+    """The table with what was found in `trials` and in the best networks, as `fixed_points`.
 
     {trial: `summary`, or {"error": sentence} where its network cannot be searched here}. A network of 64 units takes
     3 to 6 seconds, one of 20 less than one. Raises `UnknownName` where `trials` names one that is not there.
@@ -46,13 +45,12 @@ def searched(table: Table, trials: Sequence[str] = ()) -> Table:
             found[trial] = summary(table, trial)
         except (ValueError, OSError, RuntimeError, ImportError) as reason:  # no weights, nothing finite, data elsewhere
             found[trial] = {"error": str(reason)}
-    return replace(table, about=table.about | {KEY: found}) if found else table
+    return replace(table, fixed_points=found)
 
 
 def best(table: Table) -> list[str]:
     """The best finished trial of every cell, the best first, of networks that are small enough and in the records."""
-    finals, named = table.finals, str(table.about.get("objective") or "").removeprefix("measures/")
-    column = f"measures/{named}"
+    finals, column = table.finals, table.description.objective_column
     if column not in finals.frame or not finals.networks:
         return []
     values = numbers(finals, column) * (-1 if direction(table, column) == "maximise" else 1)

@@ -108,8 +108,8 @@ def nearest(values: np.ndarray, trained: np.ndarray) -> np.ndarray:
 
 def places(table: Table, axis: str) -> np.ndarray:
     """The values of an axis: those of the sweep's grid where it was refined, for not every one was trained."""
-    refined = table.about.get("refined") or {}
-    return np.unique(np.append(numbers(table, axis), refined.get("axes", {}).get(axis, [])))
+    refined = table.description.refined
+    return np.unique(np.append(numbers(table, axis), refined.axes.get(axis, []) if refined else []))
 
 
 def raster(

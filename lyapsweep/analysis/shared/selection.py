@@ -82,8 +82,8 @@ def scored(column: str) -> bool:
 def direction(table: Table, column: str) -> Direction:
     """Which way is better: what the sweep says of its objective, what the measure says of itself, else down."""
     name = column.removeprefix("measures/")
-    if name == str(table.about.get("objective", "")).removeprefix("measures/") and "direction" in table.about:
-        return "maximise" if table.about["direction"] == "maximise" else "minimise"
+    if name == table.description.objective and table.description.direction:
+        return table.description.direction
     return MEASURES[name].direction if name in MEASURES else "minimise"
 
 

@@ -63,7 +63,7 @@ def find(
 
 def refuse(table: Table, hunted: bool) -> None:
     """Raise `Hunted` for the trials of a hunt, unless the caller says that it knows."""
-    if table.about.get("intent") == "hunt" and not hunted:
+    if table.description.intent == "hunt" and not hunted:
         raise HuntTableError(
             "These trials come from a hunt: the sampler went where it found success and the scheduler cut short what "
             "looked bad, so the sample is biased toward success and correlations in it say little about the region. "

@@ -9,19 +9,18 @@ results/<name>/records/*.npz    every record, written whole or not at all, befor
 
 import contextlib
 import fcntl
-import itertools
-import json
 import secrets
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
-from lyapsweep.results.record import BadRecord, Outcome, Record
+from lyapsweep.results.description import SweepDescription
+from lyapsweep.results.experiment import PARTIAL_SUFFIX, ExperimentPaths
+from lyapsweep.results.record import BadRecord, Outcome, Record, latest_files
 from lyapsweep.sweep.plan.definition import SweepError
-from lyapsweep.tracking import ABOUT, ATLAS, RECORDS, interrupted
-
-CHECKPOINTS = "checkpoints"
+from lyapsweep.tracking import interrupted
 
 
 class ResultsFolder:
@@ -30,9 +29,8 @@ class ResultsFolder:
     def __init__(self, results: Path | str, name: str):
         self.path = Path(results).resolve() / name
         self.name = name
-        self.records, self.about, self.atlas = self.path / RECORDS, self.path / ABOUT, self.path / ATLAS
-        self.journal = self.path / "optuna.journal"
-        self.checkpoints, self.artifacts = self.path / CHECKPOINTS, self.path / "artifacts"
+        self.paths = ExperimentPaths(self.path)
+        self.records, self.checkpoints = self.paths.records, self.paths.checkpoints
         self.lock: IO[str] | None = None
 
     @property
@@ -43,7 +41,7 @@ class ResultsFolder:
     def hold(self) -> None:
         """Refuse a second driver on the same folder; the lock ends with the process, however it ends."""
         self.records.mkdir(parents=True, exist_ok=True)
-        self.lock = (self.path / ".lock").open("w")
+        self.lock = self.paths.lock.open("w")
         try:
             fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -53,8 +51,11 @@ class ResultsFolder:
 
     def sweep_up(self) -> None:
         """Remove the halves of files that killed processes left. Only for the driver that holds the folder."""
-        for part in itertools.chain(self.records.glob("*.part"), self.checkpoints.glob("*.part")):
-            part.unlink(missing_ok=True)
+        partial = [*self.path.glob(f"{self.paths.description.name}.*{PARTIAL_SUFFIX}")]
+        for folder in (self.records, self.checkpoints):
+            partial += folder.glob(f"*{PARTIAL_SUFFIX}")
+        for file in partial:
+            file.unlink(missing_ok=True)
 
     def forget(self, checkpoint: str = "") -> None:
         """Remove the checkpoint of a pack that ended, or all of them; what cannot be removed harms nobody."""
@@ -70,19 +71,14 @@ class ResultsFolder:
 
     def last(self) -> dict[str, Record]:
         """The last record of every trial, without its arrays: ten thousand networks would fill the memory."""
-        files = {file.name.partition("-")[0]: file for file in sorted(self.records.glob("*.npz"))}
         try:
-            return {trial: Record.load(file, arrays=False) for trial, file in files.items()}
+            return {trial: Record.load(file, arrays=False) for trial, file in latest_files(self.records).items()}
         except BadRecord as error:
             raise SweepError(f"{error} Remove it and resume.") from error
 
     def latest(self, trials: Collection[str]) -> dict[str, Path]:
         """The file of the last record of each of these trials that has one: one look at the folder for all of them."""
-        files: dict[str, Path] = {}
-        for file in sorted(self.records.glob("*.npz")) if trials else ():
-            if (trial := file.name.partition("-")[0]) in trials:
-                files[trial] = file
-        return files
+        return {t: file for t, file in latest_files(self.records).items() if t in trials} if trials else {}
 
     def ended(self) -> dict[str, Record]:
         """The last record of every trial that needs no more work: not interrupted, not failed, not half-way."""
@@ -90,7 +86,7 @@ class ResultsFolder:
 
     def check(self, ended: Collection[str], planned: Collection[str] | None, resume: bool) -> None:
         """Nothing is overwritten: going on in a used folder must be meant, and must be the same sweep."""
-        used = any(self.records.glob("*.npz"))
+        used = self.paths.has_records()
         if planned is not None and (strange := [trial for trial in ended if trial not in planned]):
             raise SweepError(
                 f"{self.path} holds {len(strange)} trials that are not points of this sweep (such as {strange[0]}): "
@@ -105,20 +101,19 @@ class ResultsFolder:
 
     def mark(self) -> str:
         """What tells this folder from every other one, whatever their names: drawn once and kept in sweep.json."""
-        return self.tell({"mark": self.told().get("mark") or secrets.token_hex(8)})["mark"]
+        return self.describe(mark=self.description().mark or secrets.token_hex(8)).mark
 
-    def told(self) -> dict[str, Any]:
-        """What sweep.json says; nothing where there is none."""
-        return json.loads(self.about.read_text()) if self.about.exists() else {}
+    def description(self) -> SweepDescription:
+        """Read sweep.json; an empty description where there is none."""
+        return SweepDescription.load(self.paths.description)
 
-    def tell(self, about: Mapping[str, Any]) -> dict[str, Any]:
-        """Add to sweep.json and return all it says. When and how the sweep was first started is kept."""
-        before = self.told()
-        told = before | dict(about) | {k: before[k] for k in ("started", "command") if k in before}
-        part = self.about.with_suffix(".part")
-        part.write_text(json.dumps(told, indent=1, default=str))
-        part.replace(self.about)
-        return told
+    def describe(self, **changes: Any) -> SweepDescription:
+        """Change fields of sweep.json and return it; `started` and `command` stay those of the first start."""
+        before = self.description()
+        kept = {k: getattr(before, k) for k in ("started", "command") if getattr(before, k)}
+        description = replace(before, **(changes | kept))
+        description.save(self.paths.description)
+        return description
 
 
 def settled(record: Record) -> bool:

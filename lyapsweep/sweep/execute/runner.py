@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 from lyapsweep import tracking
 from lyapsweep.atlas import orbits, report
 from lyapsweep.config import Config
+from lyapsweep.results.description import BaseConfig, RefinedGrid
 from lyapsweep.results.record import Outcome
 from lyapsweep.results.table import Table
 from lyapsweep.sweep.execute.failures import Interrupted, interruptible, writing
@@ -23,7 +25,7 @@ from lyapsweep.sweep.execute.searcher import PackSearcher, asked, hunted, planne
 from lyapsweep.sweep.execute.tune_callback import TuneCallback
 from lyapsweep.sweep.observe.heartbeat import HeartbeatWriter
 from lyapsweep.sweep.observe.progress import ProgressCounter, SweepProgress
-from lyapsweep.sweep.observe.summary import SweepSummary, counts, known, numbers, overcome, start
+from lyapsweep.sweep.observe.summary import SweepSummary, command_line, counts, known, numbers, overcome, versions
 from lyapsweep.sweep.plan.definition import Sweep
 from lyapsweep.sweep.plan.refinement import Refinement
 from lyapsweep.sweep.spaces import draw, readable, varied
@@ -115,10 +117,10 @@ class SweepRunner:
 
     def plan(self, resume: bool, extend: int, refine: bool | None) -> None:
         """Which points there are, which of them have ended, and whether that fits the folder."""
-        sweep, mapped, told = self.sweep, self.sweep.intent == "map", self.folder.told()
+        sweep, mapped, told = self.sweep, self.sweep.intent == "map", self.folder.description()
         self.parts = asked(sweep, told, extend)
         sweep = self.sweep = dataclasses.replace(sweep, trials=sum(self.parts) if sweep.space else None)
-        self.packs_of = sweep.pack or told.get("pack")
+        self.packs_of = sweep.pack or told.pack
         sample = readable(draw(sweep, None if mapped else 20, self.seed, self.base))
         self.points = sample if mapped else []
         self.varied = varied([p.config for p in sample])
@@ -131,7 +133,7 @@ class SweepRunner:
         self.board.known(ended, sweep.objective)
         self.known = known(ended, sweep.objective)
         self.todo = self.board.asked - len(ended)
-        refine = bool(told.get("refined")) if refine is None else refine
+        refine = told.refined is not None if refine is None else refine
         self.refinement = Refinement(sweep, self.points) if refine else None
         if self.refinement:
             self.todo = self.refinement.left(self.known)
@@ -140,38 +142,44 @@ class SweepRunner:
     def grow(self, asked: int) -> None:
         """Another round of a refinement was planned."""
         self.board.asked = max(asked, len(self.known))
-        self.folder.tell({"trials": self.board.asked} | self.refined())
+        self.folder.describe(trials=self.board.asked, refined=self.refined())
 
-    def refined(self) -> dict[str, Any]:
+    def refined(self) -> RefinedGrid | None:
         """What sweep.json says of the refinement: a resumed sweep goes on with it."""
-        return self.refinement.about() if self.refinement else {"refined": None}
+        return self.refinement.description() if self.refinement else None
 
     def open_books(self, storage: str | None = None) -> None:
         """MLflow, Optuna and sweep.json, each put in order after an earlier driver that may have died."""
         sweep, name = self.sweep, self.folder.name
         self.folder.sweep_up()
-        self.ledger = NullLogger() if self.uri == NONE else tracking.prepare(name, self.uri, self.folder.artifacts)
+        self.ledger = (
+            NullLogger() if self.uri == NONE else tracking.prepare(name, self.uri, self.folder.paths.artifacts)
+        )
         self.ledger.reconcile()
         self.ledger.varied, self.ledger.labels = self.varied, {"intent": sweep.intent, "objective": sweep.objective}
-        place, mark = (storage, self.folder.mark()) if storage else (self.folder.journal, "")
+        place, mark = (storage, self.folder.mark()) if storage else (self.folder.paths.optuna_journal, "")
         self.journal = OptunaStudy(place, name, sweep.direction, sweep.intent, self.seed, mark)
         self.lost = self.journal.reconcile(self.known)
-        self.folder.tell(self.about())
+        self.describe()
 
-    def about(self) -> dict[str, Any]:
-        """What sweep.json says: all that a reader of the results must know of the question."""
-        return {
-            "name": self.folder.name,
-            "question": self.sweep.question,
-            "intent": self.sweep.intent,
-            "objective": self.sweep.objective,
-            "direction": self.sweep.direction,
-            "varied": self.varied,
-            "base": {"path": str(self.sweep.base), "config": self.base.to_dict()},
-            "trials": self.board.asked,
-            "extended": self.parts[1:],
-            "seed": self.seed,
-        } | (self.refined() | start())
+    def describe(self) -> None:
+        """Write to sweep.json what a reader of the results must know of the question."""
+        self.folder.describe(
+            name=self.folder.name,
+            question=self.sweep.question,
+            intent=self.sweep.intent,
+            objective=self.sweep.objective,
+            direction=self.sweep.direction,
+            varied=tuple(self.varied),
+            base=BaseConfig(str(self.sweep.base), self.base.to_dict()),
+            trials=self.board.asked,
+            extended=tuple(self.parts[1:]),
+            seed=self.seed,
+            refined=self.refined(),
+            command=command_line(),
+            started=time.strftime("%Y-%m-%d %H:%M:%S %z"),
+            versions=versions(),
+        )
 
     def work(
         self, jobs: int | None, gpus: float, limit: float | None, address: str | None, stop: threading.Event
@@ -232,7 +240,7 @@ class SweepRunner:
         size = self.packs_of or PACK[sweep.intent]
         if self.packs_of is None and device == "cpu" and sweep.intent == "map":  # none shall be idle beside a long pack
             size = min(size, math.ceil(len(self.points) / room()))
-        self.folder.tell({"pack": size})
+        self.folder.describe(pack=size)
         if self.refinement:
             supply = self.refinement.supply(size, room(), device, self.journal, self.known, self.failed, self.grow)
         elif sweep.intent == "map":
@@ -273,14 +281,15 @@ class SweepRunner:
             self.folder.forget()
             atlas = self.draw_atlas(notes)
         try:
-            about = self.folder.tell({"outcomes": counts(progress)})
+            description = self.folder.describe(outcomes=counts(progress))
             went_on = self.watch is not None and self.watch.continued[True]
             if self.known or went_on or self.scribe is None or self.scribe.left_out:  # else all has been logged
                 self.ledger.refresh()
                 self.ledger.sync(self.folder.path)
             self.ledger.reconcile()
-            files = [file for file in (self.folder.about, atlas) if file]
-            table = Table.of((), about) if interrupted else dataclasses.replace(self.table, about=about)
+            files = [file for file in (self.folder.paths.description, atlas) if file]
+            table = Table.of(()) if interrupted else self.table
+            table = dataclasses.replace(table, description=description)
             self.ledger.summary(table, files, numbers(progress, self.sweep.objective), self.models)
         except Exception as error:
             notes.append(f"MLflow lacks results ({tracking.hidden(str(error))}): `lyapsweep sync {self.folder.path}`.")
@@ -299,7 +308,9 @@ class SweepRunner:
 
     def draw_atlas(self, notes: list[str]) -> Path | None:
         try:
-            return report.write(orbits.prepared(self.ledger.linked(self.table), self.folder.path), self.folder.atlas)
+            return report.write(
+                orbits.prepared(self.ledger.linked(self.table), self.folder.path), self.folder.paths.atlas
+            )
         except Exception as error:  # a picture that fails must not hide the results it would have shown
             log.warning("The atlas could not be drawn: %s", error, exc_info=True)
             notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")

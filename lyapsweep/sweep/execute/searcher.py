@@ -10,6 +10,7 @@ from typing import Any
 from ray.tune.search import Searcher
 
 from lyapsweep.config import Config
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.sweep.execute.failures import PackFailure, writing
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.plan.definition import Sweep, SweepError
@@ -188,15 +189,15 @@ def checkpoint(pack: Sequence[Config]) -> str:
     return name([config.id for config in pack])
 
 
-def asked(sweep: Sweep, told: Mapping[str, Any], extend: int) -> list[int]:
-    """How many points were asked for at first and by each extension (`told` by sweep.json); nothing of a grid."""
+def asked(sweep: Sweep, before: SweepDescription, extend: int) -> list[int]:
+    """How many points were asked for at first and by each extension (`before` is sweep.json); nothing of a grid."""
     if sweep.space is None:
         if extend:
             raise SweepError(f"A grid is trained whole and cannot be extended by {extend}: give it more values.")
         return []
-    if extend and not told:
+    if extend and before == SweepDescription():
         raise SweepError(f"There is no sweep to extend by {extend} yet: run it first.")
-    return [sweep.trials or 0, *told.get("extended", []), *([extend] if extend else [])]
+    return [sweep.trials or 0, *before.extended, *([extend] if extend else [])]
 
 
 def split(points: Sequence[Point], parts: Sequence[int]) -> list[Sequence[Point]]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-FILE = "driver.json"
+from lyapsweep.results.experiment import ExperimentPaths
+
 EVERY = 5.0  # seconds between two beats
 SILENCE = 60.0  # seconds without one after which nobody is thought to be there
 
@@ -33,7 +34,7 @@ class HeartbeatWriter:
     """Written by the one driver that holds the folder; where it cannot be written the sweep goes on without."""
 
     def __init__(self, folder: Path):
-        self.file, self.last = folder / FILE, -EVERY
+        self.file, self.last = ExperimentPaths(folder).heartbeat, -EVERY
 
     def beat(self, told: Mapping[str, Any], over: bool = False) -> None:
         """Tell what is so now, at most every EVERY seconds; the last one (`over`) always."""
@@ -52,7 +53,7 @@ class HeartbeatWriter:
 def heard(folder: Path) -> Heartbeat | None:
     """The latest beat; None where there never was one."""
     try:
-        told = json.loads((folder / FILE).read_text())
+        told = json.loads(ExperimentPaths(folder).heartbeat.read_text())
     except (OSError, json.JSONDecodeError):
         return None
     return Heartbeat(told.pop("host"), told.pop("pid"), time.time() - told.pop("time"), told.pop("over"), told)

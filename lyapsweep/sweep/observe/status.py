@@ -1,20 +1,17 @@
 """How a sweep stands, read off its results folder alone: by any machine that sees it, while it runs or later."""
 
-import json
 import math
 import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from lyapsweep.results.record import BadRecord, Outcome
+from lyapsweep.results.description import SweepDescription
+from lyapsweep.results.experiment import ExperimentPaths
+from lyapsweep.results.record import Outcome, RecordHeader, latest_files
 from lyapsweep.sweep.observe.heartbeat import Heartbeat, heard
 from lyapsweep.sweep.plan.definition import SweepError
 
-RECORDS, ABOUT = "records", "sweep.json"  # as `tracking` has them, which would load MLflow
 RECENT = 0.2  # of the trials that ended, the latest ones by which the pace is judged
 FEWEST = 5
 
@@ -49,26 +46,29 @@ class SweepStatus:
 
 def state(folder: Path) -> SweepStatus:
     """Raises `SweepError` where the folder holds no sweep and no records."""
-    files = {file.name.partition("-")[0]: file for file in sorted((folder / RECORDS).glob("*.npz"))}
-    about = json.loads((folder / ABOUT).read_text()) if (folder / ABOUT).exists() else {}
-    if not files and not about:
-        raise SweepError(f"{folder} is no results folder: it holds neither {RECORDS}/ nor {ABOUT}.")
+    paths = ExperimentPaths(folder)
+    files = latest_files(paths.records)
+    if not files and not paths.description.exists():
+        raise SweepError(
+            f"{folder} is no results folder: it holds neither {paths.records.name}/ nor {paths.description.name}."
+        )
+    description = SweepDescription.load(paths.description)
     outcomes, nodes, ends = Counter(), Counter(), []
     for file in files.values():
-        told = header(file)
-        outcome, provenance = Outcome(told["outcome"]), told["provenance"]
+        header = RecordHeader.load(file)
+        outcome, provenance = header.outcome, header.provenance
         if provenance.get("interrupted"):  # a resumed sweep trains it again
             outcome = Outcome.RUNNING
         outcomes[outcome.value] += 1
         if outcome.final:
             ends.append(file.stat().st_mtime)
             nodes[provenance.get("node", "unknown")] += 1
-    driver, asked = heard(folder), about.get("trials")
+    driver, asked = heard(folder), description.trials
     alive = driver is not None and driver.alive
     pace = speed(sorted(ends), time.time() if alive else None)
     missing = None if asked is None else max(asked - len(ends), 0)
     left = 60 * missing / pace if alive and missing is not None and pace > 0 else None
-    name = about.get("name", folder.name)
+    name = description.name or folder.name
     return SweepStatus(name, asked, dict(outcomes), dict(nodes.most_common()), pace, left, driver)
 
 
@@ -79,12 +79,3 @@ def speed(ends: list[float], now: float | None) -> float:
         return math.nan
     span = (now or recent[-1]) - recent[0]
     return 60 * (len(recent) - (0 if now else 1)) / span if span > 0 else math.nan
-
-
-def header(file: Path) -> dict[str, Any]:
-    """A record's header, its arrays unread. Raises `BadRecord`."""
-    try:
-        with np.load(file, allow_pickle=False) as record:
-            return json.loads(str(record["header"]))
-    except Exception as error:
-        raise BadRecord(f"{file} is not a lyapsweep record ({error}).") from error

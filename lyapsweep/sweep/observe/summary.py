@@ -5,12 +5,11 @@ import math
 import platform
 import shlex
 import sys
-import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep.observe.progress import SweepProgress
@@ -41,15 +40,15 @@ class SweepSummary:
     notes: str = ""
 
 
-def start() -> dict[str, Any]:
-    """How and with what this process was started, without the passwords that its arguments may hold."""
+def command_line() -> str:
+    """The command that started this process, without the passwords that its arguments may hold."""
     program = Path(sys.argv[0]).name
-    command = ["lyapsweep" if program == "__main__.py" else program, *sys.argv[1:]]
-    return {
-        "command": hidden(shlex.join(command)),
-        "started": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
-    }
+    return hidden(shlex.join(["lyapsweep" if program == "__main__.py" else program, *sys.argv[1:]]))
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of Python and of the packages that a sweep depends on; None for one that is not installed."""
+    return {"python": platform.python_version()} | {p: version(p) for p in PACKAGES}
 
 
 def version(package: str) -> str | None:

@@ -8,11 +8,11 @@ agree: readers take the answer of the nearest one.
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from lyapsweep.config import Config
+from lyapsweep.results.description import RefinedGrid
 from lyapsweep.results.record import Outcome
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.searcher import planned
@@ -148,7 +148,6 @@ class Refinement:
         share = self.asked / len(self.points)
         return f"Refined: {self.asked} of the grid's {len(self.points)} points were asked for ({share:.0%})."
 
-    def about(self) -> dict[str, Any]:
+    def description(self) -> RefinedGrid:
         """What sweep.json says of it."""
-        told = {"grid": len(self.points), "asked": self.asked, "threshold": self.threshold, "axes": self.axes}
-        return {"refined": told}
+        return RefinedGrid(len(self.points), self.asked, self.threshold, self.axes)

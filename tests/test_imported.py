@@ -15,6 +15,7 @@ from lyapsweep.analysis.spectra import correlation
 from lyapsweep.cli import main
 from lyapsweep.registry import UnknownName
 from lyapsweep.results import imported
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.imported import from_frame
 from lyapsweep.results.table import BadTable
 
@@ -114,12 +115,14 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path):
 
 def test_what_is_saved_is_loaded(frame, tmp_path):
     frame.to_csv(tmp_path / "sweep.csv", index=False)
-    made = imported.save(tmp_path / "sweep.csv", tmp_path / "kept", {"name": "theirs", "intent": "map"}, **COLUMNS)
+    made = imported.save(
+        tmp_path / "sweep.csv", tmp_path / "kept", SweepDescription(name="theirs", intent="map"), **COLUMNS
+    )
     read = imported.load(tmp_path / "kept")
     pd.testing.assert_frame_equal(read.frame, made.frame)
-    assert (read.about["name"], read.about["objective"]) == ("theirs", "val_loss")
+    assert (read.description.name, read.description.objective) == ("theirs", "val_loss")
     (tmp_path / "kept" / "sweep.json").write_text(json.dumps({"name": "theirs"}))
-    with pytest.raises(BadTable, match="import the table again"):
+    with pytest.raises(BadTable, match="Import the table again"):
         imported.load(tmp_path / "kept")
 
 

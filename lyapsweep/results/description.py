@@ -1,0 +1,159 @@
+"""The description of a sweep, kept as sweep.json: what was asked, with which command and versions."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from lyapsweep.results.experiment import atomic_write
+
+SCHEMA = 1  # of the file; version 0.1 wrote the same keys without saying so
+
+
+class BadTable(ValueError):
+    """A folder, a file or a description that no table can be made of."""
+
+
+@dataclass(frozen=True)
+class BaseConfig:
+    """The configuration that every trial of a sweep starts from.
+
+    Args:
+        path: The file, as the sweep named it.
+        config: Its sections, as `Config.to_dict` returns them.
+    """
+
+    path: str
+    config: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RefinedGrid:
+    """The grid of a sweep that trains coarse points first and finer ones where neighbours disagree.
+
+    Args:
+        grid: Number of points of the whole grid.
+        asked: Number of points requested so far.
+        threshold: Objective that separates good trials from bad ones; None if only losses count.
+        axes: Values of each refined setting.
+    """
+
+    grid: int = 0
+    asked: int = 0
+    threshold: float | None = None
+    axes: dict[str, list[Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SweepDescription:
+    """What is known of a sweep beside its records; every field may be missing.
+
+    Args:
+        name: Name of the experiment.
+        question: What the sweep was run for, as text; the first paragraph is the question.
+        intent: "map" if the trials cover a region, "hunt" if they gather where success was.
+        objective: The measure that trials are judged by, without the prefix `measures/`.
+        direction: "minimise" or "maximise".
+        varied: Paths of the settings that differ between trials.
+        base: The base configuration and its file.
+        trials: Number of trials requested, extensions included.
+        extended: Number of trials requested by each extension.
+        seed: Seed of the sampler.
+        pack: Largest number of trials trained together.
+        refined: The refined grid; None if every point is trained.
+        command: The command line that started the sweep first.
+        started: When that was, as local time with its offset.
+        versions: Versions of Python and of the packages that ran.
+        outcomes: Number of trials per outcome when the sweep ended.
+        mark: Random identifier of the folder, by which a shared Optuna storage tells studies apart.
+        other: Keys of the file that this version does not know; they are kept when it is written.
+
+    Example:
+        >>> description = SweepDescription.from_dict({"objective": "measures/loss", "varied": ["seed"], "new": 1})
+        >>> description.objective, description.varied, description.direction
+        ('loss', ('seed',), None)
+        >>> description.to_dict()
+        {'schema': 1, 'objective': 'loss', 'varied': ['seed'], 'new': 1}
+    """
+
+    name: str = ""
+    question: str = ""
+    intent: Literal["map", "hunt"] | None = None
+    objective: str = ""
+    direction: Literal["minimise", "maximise"] | None = None
+    varied: tuple[str, ...] = ()
+    base: BaseConfig | None = None
+    trials: int | None = None
+    extended: tuple[int, ...] = ()
+    seed: int | None = None
+    pack: int | None = None
+    refined: RefinedGrid | None = None
+    command: str = ""
+    started: str = ""
+    versions: dict[str, str | None] = field(default_factory=dict)
+    outcomes: dict[str, int] = field(default_factory=dict)
+    mark: str = ""
+    other: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def objective_column(self) -> str:
+        """The column of the objective in `Table.frame`; "" if the objective is unknown."""
+        return f"measures/{self.objective}" if self.objective else ""
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Build a description from the content of sweep.json; null is the same as a missing key."""
+        values = {key: value for key, value in data.items() if value is not None and key != "schema"}
+        known = {f.name for f in fields(cls)} - {"other"}
+        other = {key: values.pop(key) for key in list(values) if key not in known}
+        for key in ("varied", "extended"):
+            if key in values:
+                values[key] = tuple(values[key])
+        for key, kind in (("base", BaseConfig), ("refined", RefinedGrid)):
+            if key in values:
+                values[key] = kind(**values[key])
+        if "objective" in values:
+            values["objective"] = str(values["objective"]).removeprefix("measures/")
+        return cls(**values, other=other)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of sweep.json: `schema`, the fields that are set, and the unknown keys."""
+        unset = SweepDescription()
+        known = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "other"}
+        content = {key: as_json(value) for key, value in known.items() if value != getattr(unset, key)}
+        return {"schema": SCHEMA} | content | self.other
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a description; an empty one where there is no file.
+
+        Raises:
+            BadTable: If the file is not a JSON object or was written by a later version.
+        """
+        if not path.exists():
+            return cls()
+        try:
+            data = json.loads(path.read_text())
+        except json.JSONDecodeError as error:
+            raise BadTable(f"{path} is not JSON: {error}.") from error
+        if not isinstance(data, dict):
+            raise BadTable(f'{path} must hold an object such as {{"name": ...}}, but holds {type(data).__name__}.')
+        if data.get("schema", SCHEMA) != SCHEMA:
+            raise BadTable(f"{path} has schema {data['schema']}, but this version reads {SCHEMA}. Update lyapsweep.")
+        try:
+            return cls.from_dict(data)
+        except TypeError as error:
+            raise BadTable(f"{path} does not describe a sweep: {error}.") from error
+
+    def save(self, path: Path) -> None:
+        """Write the description to `path`, whole or not at all."""
+        with atomic_write(path) as file:
+            file.write(json.dumps(self.to_dict(), indent=1, default=str).encode())
+
+
+def as_json(value: Any) -> Any:
+    """A field's value as JSON has it."""
+    if isinstance(value, tuple):
+        return list(value)
+    return vars(value) if isinstance(value, BaseConfig | RefinedGrid) else value
