@@ -13,6 +13,7 @@ from mlflow import MlflowClient
 
 from lyapsweep.cli import main
 from lyapsweep.config import Config
+from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 from lyapsweep.sweep import Sweep, SweepError, spaces
@@ -40,7 +41,7 @@ def folder(tmp_path):
     for seed, (outcome, told) in enumerate(ENDS):
         config = Config.load(base, {"seed": seed})
         Record(config, 0, Outcome.RUNNING, measures={"loss": 2.0}).save(made / "records")
-        file = Record(config, 2, outcome, measures={"loss": 1.0}, provenance=told).save(made / "records")
+        file = Record(config, 2, outcome, measures={"loss": 1.0}, provenance=Provenance(**told)).save(made / "records")
         os.utime(file, (now, now - 60 * (5 - seed)))
     about = {"name": "asked", "trials": 10, "question": "Why?", "intent": "map", "varied": ["seed"], "outcomes": {}}
     (made / "sweep.json").write_text(json.dumps(about))

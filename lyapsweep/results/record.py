@@ -15,9 +15,9 @@ import numpy as np
 
 from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum, strict
+from lyapsweep.results.provenance import Provenance
 
 SCHEMA = 1
-ENDED = ("error", "traceback", "interrupted")  # what a record says that was ended from outside
 
 
 class Outcome(StrEnum):
@@ -66,7 +66,7 @@ class Record:
     floors: dict[str, float] = field(default_factory=dict)
     traces: dict[str, np.ndarray] = field(default_factory=dict)
     weights: dict[str, np.ndarray] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
     saturations: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -94,7 +94,7 @@ class Record:
             "measures": self.measures,
             "floors": self.floors,
             "saturations": self.saturations,
-            "provenance": self.provenance,
+            "provenance": self.provenance.to_json(),
         }
         arrays: dict[str, Any] = {"header": np.array(json.dumps(strict(header), allow_nan=False))}
         arrays |= {f"traces/{k}": v for k, v in self.traces.items()}
@@ -133,7 +133,7 @@ class Record:
             saturations={k: number(v) for k, v in header.get("saturations", {}).items()},
             traces=part("traces/"),
             weights=part("weights/"),
-            provenance=header["provenance"],
+            provenance=Provenance.from_json(header["provenance"]),
         )
 
 
@@ -169,8 +169,8 @@ def latest(folder: Path, trial: str) -> Record | None:
 
 def reopened(record: Record) -> Record:
     """The record as it was before the trial was ended from outside: training goes on after it."""
-    told = {k: v for k, v in record.provenance.items() if k not in ENDED}
-    return replace(record, outcome=Outcome.RUNNING, provenance=told)
+    provenance = replace(record.provenance, error=None, traceback=None, interrupted=False)
+    return replace(record, outcome=Outcome.RUNNING, provenance=provenance)
 
 
 def load_folder(folder: Path | str) -> Iterable[Record]:
