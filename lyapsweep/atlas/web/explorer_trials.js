@@ -20,8 +20,9 @@ function median(values) {
 }
 
 class Trials {
-  constructor(data) {
-    Object.assign(this, data);
+  /** `data` is MapData of atlas/page_data.py. */
+  constructor({ trial, outcome, settings, columns, spectra, data, commands, run_links, serve_command, map, scale, choice }) {
+    Object.assign(this, { trial, outcome, settings, columns, spectra, data, commands, run_links, serve_command, map, scale, choice });
     for (const column of this.columns) {
       column.values = column.values.map(number);
       if (column.floor) column.floor = column.floor.map(number);
