@@ -41,15 +41,14 @@ def provenance(view: AtlasView) -> Markup:
     """The command, and what the description and the records say of how the results were made."""
     description, frame = view.table.description, view.finals.frame
     packs = frame["provenance/pack"].fillna(1).astype(float) if "provenance/pack" in frame else 1.0
-    seconds = float(np.nansum(frame["seconds"].astype(float) / packs))
-    facts = {k: v for k, v in description.to_dict().items() if k not in SHOWN_ELSEWHERE}
-    facts["seconds of compute, all trials"] = seconds
-    for name in FACTS:
-        if name in frame:
-            facts[name.removeprefix("provenance/")] = sorted(frame[name].dropna().unique().tolist(), key=str)
-    return render(
-        "sections/provenance", command=description.command, facts=[(k, in_words(v)) for k, v in facts.items()]
-    )
+    facts = [(key, value) for key, value in description.to_dict().items() if key not in SHOWN_ELSEWHERE]
+    facts.append(("seconds of compute, all trials", float(np.nansum(frame["seconds"].astype(float) / packs))))
+    for column in FACTS:
+        if column in frame:
+            values = sorted(frame[column].dropna().unique().tolist(), key=str)
+            facts.append((column.removeprefix("provenance/"), values))
+    facts = [(name, in_words(value)) for name, value in facts]
+    return render("sections/provenance", command=description.command, facts=facts)
 
 
 def as_python(value: object) -> object:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -12,26 +13,25 @@ from lyapsweep.analysis.settings.axis import places, wide
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.selection import STATISTICS, TooFew, direction, label, numbers
 from lyapsweep.atlas import orbits, trial_command
-from lyapsweep.atlas.page_data import (
-    DataProperties,
-    MapChoice,
-    MapColumn,
-    MapData,
-    MapSetting,
-    MapSpectra,
-    Number,
-)
+from lyapsweep.atlas.page_data import DataProperties, MapChoice, MapColumn, MapData, MapSetting, MapSpectra, Number
 from lyapsweep.atlas.rendering import render
 from lyapsweep.atlas.view import MAIN_GROUP, SOURCES, AtlasView, is_numeric
-from lyapsweep.results.table import RunLinks, moves
+from lyapsweep.results.table import moves
 
-SCRIPTS = ("explorer_trials.js", "explorer_panels.js", "explorer_orbits.js", "explorer_card.js", "explorer.js")
+SCRIPTS = (
+    "page.js",
+    "explorer_trials.js",
+    "explorer_panels.js",
+    "explorer_orbits.js",
+    "explorer_card.js",
+    "explorer.js",
+)
 MAX_PLACES = 128  # of an axis; more distinct values are binned
 MAX_EXPONENTS = 24  # of a spectrum on a card
 MAX_PANELS = 12
 MIN_GAP = 0.3  # between places drawn to scale, relative to their mean gap
 DIGITS = 6  # of every number; the page shows three
-INFINITIES = {math.inf: "Infinity", -math.inf: "-Infinity"}
+INFINITIES: dict[float, Number] = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
 def section(view: AtlasView) -> Markup:
@@ -44,11 +44,12 @@ def section(view: AtlasView) -> Markup:
 def map_data(view: AtlasView) -> MapData:
     """Collect what the map and its cards show of the trials."""
     finals, frame, links = view.finals, view.finals.frame, view.table.links
-    names, index = np.unique(frame["outcome"].astype(str), return_inverse=True)
+    outcomes = frame["outcome"].astype(str).tolist()
+    names = sorted(set(outcomes))
     settings = [map_setting(c, finals.column(c)) for c in view.table.varied if c in frame and moves(frame[c])]
     return {
         "trial": frame["trial"].astype(str).tolist(),
-        "outcome": {"names": names.tolist(), "index": index.tolist()},
+        "outcome": {"names": names, "index": [names.index(outcome) for outcome in outcomes]},
         "settings": settings,
         "columns": list(map_columns(view)),
         "spectra": map_spectra(view),
@@ -85,7 +86,7 @@ def map_setting(name: str, values: pd.Series) -> MapSetting:
     return found
 
 
-def axis_scale(centres: np.ndarray, log: bool) -> str:
+def axis_scale(centres: np.ndarray, log: bool) -> Literal["even", "log", "linear"]:
     """An axis is true to scale unless its places would lie too close together to be seen."""
     gaps = np.diff(np.log(centres) if log else centres)
     if not gaps.size or gaps.min() < MIN_GAP * gaps.mean():
@@ -112,9 +113,8 @@ def map_columns(view: AtlasView) -> Iterator[MapColumn]:
 
 
 def map_column(name: str, words: str, values: np.ndarray, group: str, better: int = 0) -> MapColumn:
-    log = bool(better) and wide(values[np.isfinite(values)])
-    values = as_json(values, DIGITS)
-    return {"name": name, "label": words, "group": group, "better": better, "log": log, "values": values}
+    log, rounded = bool(better) and wide(values[np.isfinite(values)]), as_json(values, DIGITS)
+    return {"name": name, "label": words, "group": group, "better": better, "log": log, "values": rounded}
 
 
 def first_records(view: AtlasView) -> pd.DataFrame | None:
@@ -148,10 +148,9 @@ def commands(view: AtlasView) -> list[str | None]:
     """How each trial is run on its own; None where the table does not hold its configuration."""
     base = view.table.description.base
     configs = [config for config, _ in view.finals.networks] or [None] * len(view.finals)
-    return [
-        None if c is None else trial_command.run_command(c, base.path, base.config) if base else trial_command.config_file(c)
-        for c in configs
-    ]
+    if base is None:
+        return [None if c is None else trial_command.config_file(c) for c in configs]
+    return [None if c is None else trial_command.run_command(c, base.path, base.config) for c in configs]
 
 
 def first_choice(view: AtlasView, few: set[str]) -> MapChoice:

@@ -1,6 +1,5 @@
 """Sections about what early spectra predict: one analysis of `lyapsweep.analysis.prediction` each."""
 
-from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
@@ -94,7 +93,10 @@ def bands(view: AtlasView) -> str:
 @sampled
 def settings(view: AtlasView) -> str:
     found = importance.find(view.table, view.objective, view.map, fraction=AT, draws=10)
-    caption = f"Importance by {found.evaluator}, of settings among settings and of statistics among statistics; lines hold 95 %."
+    caption = (
+        f"Importance by {found.evaluator}, of settings among settings and of statistics among statistics; "
+        "lines hold 95 %."
+    )
     return described(importance, found, caption)
 
 

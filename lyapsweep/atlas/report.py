@@ -51,9 +51,7 @@ def prepared(table: Table, folder: Path | str | None, trials: Sequence[str]) -> 
     """Search fixed points if the results folder is known, and name the folder as commands do."""
     if folder is None:
         return AtlasView(table, trials=tuple(trials))
-    return AtlasView(
-        table, command_path(Path(folder)), tuple(trials), best_trial_fixed_points.find(table, trials)
-    )
+    return AtlasView(table, command_path(Path(folder)), tuple(trials), best_trial_fixed_points.find(table, trials))
 
 
 def command_path(folder: Path) -> str:
@@ -76,7 +74,7 @@ def render_page(view: AtlasView) -> Markup:
 
 
 def page(title: str, header: str, questions: Sequence[Question]) -> Markup:
-    """Render a document of sections under their questions."""
-    return render(
-        "page", title=title, header=header, questions=questions, plotly=get_plotlyjs(), scripts=("page.js", *SCRIPTS)
-    )
+    """Render a document of sections under their questions; plotly.js is inside where anything is drawn."""
+    draws = any("data-kind" in section.content for question in questions for section in question.sections)
+    plotly = get_plotlyjs() if draws else ""
+    return render("page", title=title, header=header, questions=questions, plotly=plotly, scripts=SCRIPTS)

@@ -188,7 +188,7 @@ def spectra(view: AtlasView) -> Markup:
         fig=spectra_by_outcome.draw(found),
         lines=len(spectra_by_outcome.drawn(found)),
         trials=len(found.trials),
-        linear=found.linear,
+        linear=found.linear if np.isfinite(found.linear) else None,
         infinite=int(np.isneginf(found.exponents).sum()),
     )
 
@@ -205,8 +205,9 @@ def history(view: AtlasView) -> str:
 
 def orbits(view: AtlasView) -> str:
     """The true and the generated orbit of the best trial; "" for a task, whose network does not run freely."""
-    traces = view.finals.traces
-    if view.best_trial is None or (view.map == "driven" and not (traces and "generated" in traces[view.best])):
+    if view.best is None or view.best_trial is None:
+        return ""
+    if view.map == "driven" and not (view.finals.traces and "generated" in view.finals.traces[view.best]):
         return ""
     found = orbit.find(view.table, view.best_trial)
     return render("sections/orbits", found=found, figures=[orbit.draw(found, which) for which in orbit.SERIES])

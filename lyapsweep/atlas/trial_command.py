@@ -10,7 +10,7 @@ from lyapsweep.config.parsing import flatten, parse_value
 
 
 def run_command(config: Config, path: str, base: Mapping[str, Any]) -> str:
-    """Return the `lyapsweep run PATH --set ...` that turns the config at `path`, whose sections are `base`, into this."""
+    """Return the `lyapsweep run PATH --set ...` that changes the config at `path` (`base`) into this one."""
     options = [f"--set {shlex.quote(f'{key}={as_yaml(value)}')}" for key, value in changes(config.to_dict(), base)]
     return " ".join(["lyapsweep run", shlex.quote(path), *options])
 

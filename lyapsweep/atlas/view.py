@@ -58,10 +58,10 @@ class AtlasView:
     @cached_property
     def moving(self) -> list[str]:
         """Settings that take several values, without seeds and without those that the cell or the data determine."""
-        frame = self.finals.frame
-        columns = [c for c in self.table.varied if moves(frame[c]) and c.rpartition("/")[2] != "seed"]
+        column = self.finals.column
+        columns = [c for c in self.table.varied if moves(column(c)) and c.rpartition("/")[2] != "seed"]
         names = [c for c in (MAIN_GROUP, *SOURCES) if c in columns]
-        return [c for c in columns if c in names or not any(determines(frame[n], frame[c]) for n in names)]
+        return [c for c in columns if c in names or not any(determines(column(n), column(c)) for n in names)]
 
     @cached_property
     def axes(self) -> list[str]:
@@ -134,7 +134,8 @@ class AtlasView:
 
 def determines(name: pd.Series, setting: pd.Series) -> bool:
     """Return whether a setting has one value for each value of `name`."""
-    return bool(setting.astype(str).groupby(name.astype(str)).nunique().max() <= 1)
+    names, values = name.astype(str), setting.astype(str)
+    return len(set(zip(names, values))) == len(set(names))
 
 
 def is_numeric(values: pd.Series) -> bool:

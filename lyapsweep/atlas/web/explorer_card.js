@@ -66,7 +66,7 @@ class Card {
     const parts = Object.entries(counts).map(([name, n]) => `${n} ${name}`).join(", ");
     const chosen = column(choice.colour), what = chosen?.better && choice.worth === "best" ? "best " : "median ";
     const several = cell.rows.length > 1;
-    const value = !chosen ? "" : chosen.of || !several ? digits(cell.value) : `${what}${digits(cell.value)}`;
+    const value = !chosen ? "" : isCount(chosen) || !several ? digits(cell.value) : `${what}${digits(cell.value)}`;
     const exponents = Number.isNaN(cell.after) && Number.isNaN(cell.before) ? ""
       : ` ${several ? "Median λ₁" : "λ₁"} ${digits(cell.before)} before training, ${digits(cell.after)} after (nats per step).`;
     return `${parts}. ${chosen ? `${chosen.label}: ${value}.` : ""}${exponents}`;
