@@ -93,7 +93,7 @@ def test_a_record_says_where_its_free_runs_begin():
     assert last.traces["runs"].tolist() == [0, 30, 60, 90, 120]
     assert len(last.traces["generated"]) == 150
     older = {k: v for k, v in last.traces.items() if k != "runs"}
-    assert orbits.runs(last.traces) == orbits.runs(older) == (30, 150)
+    assert orbits.run_lengths(last.traces) == orbits.run_lengths(older) == (30, 150)
     network, _ = rebuilt(point, last.weights)  # whose states are what it shows
     rows = torch.from_numpy(last.traces["generated"]).double()
     off = (network.double().cell.step(rows[None, :-1])[0] - rows[1:]).abs().amax(dim=1)
