@@ -13,6 +13,7 @@ from markupsafe import escape
 from lyapsweep.atlas import compression, report
 from lyapsweep.atlas.rendering import environment, render
 from lyapsweep.atlas.sections import finding
+from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.table import RunLinks
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\"'é{{ 7 * 7 }}"
@@ -58,8 +59,8 @@ def test_a_figure_comes_back_in_single_precision_unless_it_does_not_fit():
 
 def test_code_in_a_question_is_shown_as_code():
     text = "Ask `lyapsweep suggest`\nfirst.\n\n    lyapsweep sweep a/b.py --set x=<y>\n\nThen."
-    shown = render("header", name="", facts=[], question=text, rest="")
-    assert re.findall("<(?:p|pre)>.*", shown) == [
+    shown = render("header", name="", trials="", description=SweepDescription(question=text))
+    assert re.findall("<(?:p|pre)>.*?</(?:p|pre)>", shown) == [
         "<p>Ask <code>lyapsweep suggest</code> first.</p>",
         "<pre>lyapsweep sweep a/b.py --set x=&lt;y&gt;</pre>",
         "<p>Then.</p>",

@@ -58,7 +58,7 @@ def map_data(view: AtlasView) -> MapData:
         "run_links": [links.addresses.get(str(t)) if links else None for t in frame["trial"]],
         "serve_command": links.command or None if links else None,
         "map": view.map,
-        "scale": sample_colorscale(theme.SCALE, np.linspace(0, 1, 33).tolist()),
+        "scale": [str(colour) for colour in sample_colorscale(theme.SCALE, np.linspace(0, 1, 33).tolist())],
         "choice": first_choice(view, {s["name"] for s in settings if len(s["labels"]) <= MAX_PANELS}),
     }
 
@@ -103,12 +103,13 @@ def map_columns(view: AtlasView) -> Iterator[MapColumn]:
         if (floors := name.replace("measures/", "floors/", 1)) in finals.frame:
             column["floor"] = as_json(numbers(finals, floors), DIGITS)
         yield column
-    start = first_records(view)
+    initial = initial_rows(view)
     for name in (f"spectra/{m}/{s}" for m in table.spectra for s in STATISTICS):
         if name in finals.frame:
             yield map_column(name, label(name), numbers(finals, name), "spectrum after training")
-            if start is not None:
-                before = start[name].to_numpy(float)
+            values = numbers(table, name)
+            before = np.array([np.nan if i is None else values[i] for i in initial])
+            if not np.isnan(before).all():
                 yield map_column(f"{name}@0", f"{label(name)}, before", before, "spectrum before training")
 
 
@@ -117,24 +118,20 @@ def map_column(name: str, words: str, values: np.ndarray, group: str, better: in
     return {"name": name, "label": words, "group": group, "better": better, "log": log, "values": rounded}
 
 
-def first_records(view: AtlasView) -> pd.DataFrame | None:
-    """Return the records of step 0 in the order of the trials; None where no spectrum was measured there."""
-    zero = view.table.take((view.table.column("step") == 0).to_numpy(bool)).frame.set_index("trial")
-    measured = [c for c in zero.columns if str(c).startswith("spectra/")]
-    if not measured or zero[measured].isna().to_numpy().all():
-        return None
-    return zero.reindex(view.finals.frame["trial"])
+def initial_rows(view: AtlasView) -> list[int | None]:
+    """Position in the table of each trial's record of step 0; None where there is none."""
+    frame = view.table.frame
+    rows = {trial: i for i, (trial, step) in enumerate(zip(frame["trial"], frame["step"])) if step == 0}
+    return [rows.get(trial) for trial in view.finals.frame["trial"]]
 
 
 def map_spectra(view: AtlasView) -> MapSpectra | None:
     """Select exponents of the headline map before and after training."""
     if view.map is None:
         return None
-    table = view.table
-    rows = dict(zip(table.frame["trial"][table.frame["step"] == 0], np.flatnonzero(table.frame["step"] == 0)))
-    before = [table.spectra[view.map][rows[t]] if t in rows else np.empty(0) for t in view.finals.frame["trial"]]
-    after = view.finals.spectra[view.map]
-    return {"before": [thinned(s) for s in before], "after": [thinned(s) for s in after]}
+    spectra = view.table.spectra[view.map]
+    before = [np.empty(0) if i is None else spectra[i] for i in initial_rows(view)]
+    return {"before": [*map(thinned, before)], "after": [*map(thinned, view.finals.spectra[view.map])]}
 
 
 def thinned(exponents: np.ndarray) -> list[Number]:

@@ -6,7 +6,7 @@ once for all trials that share it.
 
 import zlib
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -105,32 +105,25 @@ class SizeBudget:
         return self.remaining > 0
 
 
-class SharedTruth(NamedTuple):
-    """A true orbit that was seen: its position in `truths`, and the plane that it is drawn in."""
-
-    position: int
-    plane: Plane
-
-
 class OrbitEncoder:
     """Encodes the orbits of single trials; `truths` are the true orbits that they share."""
 
     def __init__(self) -> None:
         self.truths: list[TrueOrbit] = []
-        self.known: dict[tuple, SharedTruth] = {}
+        self.known: dict[tuple, tuple[int, Plane]] = {}  # position in `truths`, and plane
 
     def orbit(self, traces: dict[str, np.ndarray]) -> GeneratedOrbit:
         """Encode the generated orbit of one record, and its truth where that is new."""
         truth, generated = traces["truth"], traces["generated"]
         run, whole = run_lengths(traces)
         key = truth.shape, truth.tobytes(), len(generated), run, whole
-        frame = self.known[key].plane if key in self.known else plane(truth)
+        position, frame = self.known.get(key) or (len(self.truths), plane(truth))
         drawn, spectra = curves(frame, truth, generated, run), power(truth, generated, run, whole)
         if key not in self.known:
-            self.known[key] = SharedTruth(len(self.truths), frame)
+            self.known[key] = position, frame
             self.truths.append(true_orbit(frame, drawn, spectra))
         return {
-            "truth": self.known[key].position,
+            "truth": position,
             **orbit_curve(frame, drawn.generated),
             "outside": drawn.outside,
             "power": log_hundredths(spectra.generated),

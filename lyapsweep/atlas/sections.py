@@ -20,10 +20,6 @@ from lyapsweep.atlas.view import AtlasView, is_numeric
 from lyapsweep.registry import UnknownName
 
 UNAVAILABLE = (TooFew, UnknownName, correlation.HuntTableError)  # what an analysis may raise in place of a finding
-INTENTS = {
-    "map": "a map: the trials fill the space evenly and none was stopped early",
-    "hunt": "a hunt: the sampler concentrated on promising settings and the scheduler stopped the other trials early",
-}
 Content = Callable[[AtlasView], str]
 
 
@@ -76,9 +72,9 @@ def early_prediction(view: AtlasView) -> dict[str, Content]:
     """Sections about predictions from early spectra, if there are enough; imported only then."""
     if not view.has_early_spectra:
         return {}
-    from lyapsweep.atlas.prediction_sections import SECTIONS
+    from lyapsweep.atlas.prediction_sections import SECTIONS, sampled
 
-    return {title: per_source(content) for title, content in SECTIONS.items()}
+    return {title: per_source(sampled(content)) for title, content in SECTIONS.items()}
 
 
 def header(view: AtlasView) -> Markup:
@@ -86,9 +82,7 @@ def header(view: AtlasView) -> Markup:
     description, ended = view.table.description, len(view.finals)
     name = (description.name or "Sweep").replace("_", " ")
     trials = f"{ended} trials" if description.trials in (None, ended) else f"{ended} of {description.trials} trials"
-    facts = [trials, *([INTENTS[description.intent]] if description.intent else [])]
-    question, _, rest = description.question.strip().partition("\n\n")
-    return render("header", name=name[:1].upper() + name[1:], facts=facts, question=question, rest=rest)
+    return render("header", name=name[:1].upper() + name[1:], trials=trials, description=description)
 
 
 @per_source

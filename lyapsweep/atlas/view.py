@@ -129,7 +129,7 @@ class AtlasView:
             return False
         frame = self.table.frame
         during = ~frame["final"].astype(bool) & (frame["step"] > 0)  # at step 0 a spectrum follows from settings
-        return frame["trial"][during].nunique() >= MIN_TRIALS
+        return len(set(frame["trial"][during])) >= MIN_TRIALS
 
 
 def determines(name: pd.Series, setting: pd.Series) -> bool:
