@@ -8,7 +8,8 @@ import made_up_map
 import numpy as np
 import pytest
 
-from lyapsweep.atlas import explorer, markup
+from lyapsweep.atlas import explorer, report
+from lyapsweep.atlas.sections import Question, Section
 from lyapsweep.atlas.view import AtlasView
 from lyapsweep.results.table import RunLinks
 
@@ -40,10 +41,10 @@ def address(table, tmp_path_factory):
 
 
 def written(table, folder):
-    """The address of a page that holds the map alone."""
-    body = markup.section("The map", explorer.section(AtlasView(table)))
+    """Write a page with only the map of a table or a view; return its address."""
+    view = table if isinstance(table, AtlasView) else AtlasView(table)
     path = folder / "map.html"
-    path.write_text(markup.page("map", body, "", explorer.SCRIPTS), "utf-8")
+    path.write_text(report.page("map", "", [Question("", "", [Section("The map", explorer.section(view))])]), "utf-8")
     return path.as_uri()
 
 

@@ -93,7 +93,7 @@ def test_a_record_says_where_its_free_runs_begin():
     assert last.traces["runs"].tolist() == [0, 30, 60, 90, 120]
     assert len(last.traces["generated"]) == 150
     older = {k: v for k, v in last.traces.items() if k != "runs"}
-    assert orbits.runs(last.traces) == orbits.runs(older) == (30, 150)
+    assert orbits.run_lengths(last.traces) == orbits.run_lengths(older) == (30, 150)
     network, _ = restore_network(point, last.weights)  # whose states are what it shows
     rows = torch.from_numpy(last.traces["generated"]).double()
     off = (network.double().cell.step(rows[None, :-1])[0] - rows[1:]).abs().amax(dim=1)
@@ -151,7 +151,7 @@ def test_the_best_network_of_a_sweep_is_searched_and_those_that_were_asked_for()
     finished = finals[finals["outcome"] == "finished"]
     best = finished.loc[finished["measures/state_space"].idxmin()]
     other = finished["trial"][finished["trial"] != best.trial].iloc[0]
-    told = best_trial_fixed_points.searched(table, [other]).fixed_points
+    told = best_trial_fixed_points.find(table, [other])
     assert list(told) == [other, best.trial]
     summary = told[best.trial]
     assert summary["kinds"]["stable"][0] == 8  # three undecided bits: every corner is stable
@@ -160,6 +160,6 @@ def test_the_best_network_of_a_sweep_is_searched_and_those_that_were_asked_for()
     np.testing.assert_allclose(sorted(x for _, x in summary["points"]), sorted(searched.z.tolist()))
     assert summary["kinds"]["repeller"] == [1, pytest.approx(2), pytest.approx(2)]
     failed = finals["trial"][finals["outcome"] == "failed"].iloc[0]
-    assert "holds no weights" in best_trial_fixed_points.searched(table, [failed]).fixed_points[failed]["error"]
+    assert "holds no weights" in best_trial_fixed_points.find(table, [failed])[failed]["error"]
     with pytest.raises(UnknownName, match="nobody"):
-        best_trial_fixed_points.searched(table, ["nobody"])
+        best_trial_fixed_points.find(table, ["nobody"])

@@ -110,7 +110,7 @@ def test_what_is_shown_first_is_one_set_of_data_and_two_numbers(table):
     frame["cell/kind"] = np.where(frame["trial"] > "8", "lstm", "vanilla")
     frame["dataset/kind"] = np.where(frame[RATE] > 0.01, "adding", "copying")
     made = replace(table, frame=frame, description=replace(made_up_map.DESCRIPTION, varied=()))
-    first = explorer.trials(AtlasView(made))["choice"]
+    first = explorer.map_data(AtlasView(made))["choice"]
     assert first == {
         "x": GAIN,
         "y": RATE,
@@ -138,4 +138,4 @@ def test_a_table_without_spectra_configs_or_a_second_axis_has_its_map(browser, t
         assert values(tab).shape == (1, 2)
         tab.mouse.move(*place(tab, 1, 0))
         assert "finished" in tab.inner_text(".card")
-        assert tab.locator(".card .alone, .card svg").count() == 0
+        assert tab.locator(".card .run-command, .card svg").count() == 0

@@ -70,7 +70,7 @@ def test_the_command_of_a_trial_makes_its_config(browser, address, table):
     gains, rates = made_up_map.axes(SIDE)
     with opened(browser, address) as tab:
         tab.mouse.click(*place(tab, 4, 2))
-        words = shlex.split(tab.inner_text(".card .alone"))
+        words = shlex.split(tab.inner_text(".card .run-command"))
     assert words[:3] == ["lyapsweep", "run", "configs/border.yaml"]
     assert words[3::2] == ["--set", "--set"]
     changes = {path: parse_value(value) for path, value in (word.split("=", 1) for word in words[4::2])}
@@ -80,11 +80,11 @@ def test_the_command_of_a_trial_makes_its_config(browser, address, table):
 
 def test_a_command_replaces_sections_of_other_settings_whole_and_a_config_is_yaml():
     base, wanted = made_up.config("vanilla", 10), made_up.config("shallow_plrnn", 20, seed=3)
-    words = shlex.split(trial_command.command(wanted, "a b.yaml", base.to_dict()))
+    words = shlex.split(trial_command.run_command(wanted, "a b.yaml", base.to_dict()))
     changes = {path: parse_value(value) for path, value in (word.split("=", 1) for word in words[4::2])}
     assert words[2] == "a b.yaml"
     assert base.changed(changes).id == wanted.id
-    assert Config.of(parse_value(trial_command.written(wanted))).id == wanted.id
+    assert Config.of(parse_value(trial_command.config_file(wanted))).id == wanted.id
 
 
 def test_what_users_write_is_text(browser, tmp_path):

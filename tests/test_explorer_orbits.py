@@ -15,7 +15,7 @@ from test_rest import bits
 
 from lyapsweep.analysis.networks import attractor
 from lyapsweep.analysis.shared.selection import digits
-from lyapsweep.atlas import orbits
+from lyapsweep.atlas import compression, orbits, report
 from lyapsweep.atlas.view import AtlasView
 from lyapsweep.cli import main
 from lyapsweep.config import Config
@@ -157,11 +157,11 @@ def test_fixed_points_are_those_of_the_search_and_commands_bring_the_others(brow
     table = replace(
         searched_sweep(tmp_path / "results/few"), description=SweepDescription(name="few", objective="loss")
     )
-    prepared = orbits.prepared(table, tmp_path / "results/few")
+    view = report.prepared(table, tmp_path / "results/few", ())
     names = table.finals.frame.sort_values("measures/loss")["trial"].tolist()
-    told = prepared.fixed_points
+    told = view.fixed_points
     assert list(told) == names[:1]
-    with opened(browser, written(prepared, tmp_path)) as tab:
+    with opened(browser, written(view, tmp_path)) as tab:
         kept(tab, 2, 0)
         rows = tab.locator(".card .scores").last.locator("tbody tr").all_inner_texts()
         expected = {kind: n for kind, (n, *_) in told[names[0]]["kinds"].items()}
@@ -195,7 +195,7 @@ def test_a_task_has_fixed_points_and_no_empty_frames(browser, tmp_path):
     )
     records = [list(run_trial(base.changed({"training/lr": lr})))[-1] for lr in (1e-3, 1e-2)]
     table = Table.of(records, SweepDescription(name="task", objective="loss"))
-    with opened(browser, written(orbits.prepared(table, tmp_path), tmp_path)) as tab:
+    with opened(browser, written(report.prepared(table, tmp_path, ()), tmp_path)) as tab:
         heads, said = [], []
         for i in (0, 1):
             kept(tab, i, 0)
@@ -213,29 +213,31 @@ def test_the_budget_holds_what_was_asked_for_then_the_best_then_others_evenly(mo
     finals = table.finals.frame
     ranked = finals[finals["outcome"] == "finished"].sort_values("measures/loss").index.tolist()
     asked = finals["trial"][ranked[-2]]
-    view = AtlasView(replace(table, shown=(asked,)))
-    held = orbits.orbits(view, 45_000)
-    shown = list(held["trials"])
-    assert 8 < len(shown) < len(ranked) == held["has"].count("1")
+    view = AtlasView(table, trials=(asked,))
+    held = orbits.orbit_data(view, 45_000)
+    shown = list(held["orbits"])
+    assert 8 < len(shown) < len(ranked) == held["has_orbit"].count("1")
     assert shown[:5] == [ranked[-2], *ranked[:4]]
     places = np.sort([ranked.index(i) for i in shown[5:]])
     assert np.diff([4, *places, len(ranked)]).max() <= 2 * len(ranked) / len(places)
     assert len(held["truths"]) == 1
     monkeypatch.setattr(orbits, "BUDGET", 45_000)
-    assert 0.8 * 45_000 < len(orbits.block(view)) < 1.2 * 45_000 + 5000  # the truth comes on top
-    assert list(orbits.orbits(view, 0)["trials"]) == [ranked[-2]]  # whatever it weighs
+    assert (
+        0.8 * 45_000 < len(compression.packed(compression.compact_json(orbits.orbit_data(view)))) < 1.2 * 45_000 + 5000
+    )  # the truth comes on top
+    assert list(orbits.orbit_data(view, 0)["orbits"]) == [ranked[-2]]  # whatever it weighs
 
 
 def test_a_trial_that_did_not_fit_is_told_with_the_command_that_shows_it(browser, tmp_path, monkeypatch):
     monkeypatch.setattr(orbits, "BUDGET", 30_000)
     table = moving(name="border")
-    held = orbits.orbits(AtlasView(table), 30_000)
-    missing = next(i for i, has in enumerate(held["has"]) if has == "1" and i not in held["trials"])
+    held = orbits.orbit_data(AtlasView(table), 30_000)
+    missing = next(i for i, has in enumerate(held["has_orbit"]) if has == "1" and i not in held["orbits"])
     row = table.finals.frame.iloc[missing]
     gains, rates = made_up_map.axes(SIDE)
     with opened(browser, written(table, tmp_path)) as tab:
         kept(tab, gains.index(row["init/gain"]), rates.index(row["training/lr"]))
-        assert f"Orbits of {len(held['trials'])} of 64 trials are on this page" in tab.inner_text(".card")
+        assert f"Orbits of {len(held['orbits'])} of 64 trials are on this page" in tab.inner_text(".card")
         assert tab.inner_text(".card .command") == f"lyapsweep atlas border --trial {row.trial}"
 
 

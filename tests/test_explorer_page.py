@@ -12,7 +12,7 @@ import numpy as np
 from exploring import GAIN, opened, scroll_through, values
 
 from lyapsweep.analysis.spectra import correlation
-from lyapsweep.atlas import compression, prediction_sections, report
+from lyapsweep.atlas import compression, report, view
 
 pytestmark = exploring.NEEDED
 browser = exploring.browser
@@ -53,9 +53,7 @@ def test_a_browser_that_cannot_unpack_says_so_and_shows_the_words(browser, tmp_p
 
 
 def test_a_page_of_4096_trials_is_light_and_its_words_come_first(browser, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        prediction_sections, "ENOUGH", 10**6
-    )  # what is learned from spectra takes minutes, and little room
+    monkeypatch.setattr(view, "MIN_TRIALS", 10**6)  # predictions from spectra take minutes, and few bytes
     monkeypatch.setattr(correlation, "find", partial(correlation.find, resamples=50))
     table = made_up_map.table(64, exponents=64)
     truth = made_up_evidence.lorenz(2000, (1.0, 1.0, 20.0))
@@ -65,7 +63,7 @@ def test_a_page_of_4096_trials_is_light_and_its_words_come_first(browser, tmp_pa
     path = report.write(table, tmp_path / "atlas.html")
     assert path.stat().st_size < 5e6 - 2e5  # what was left out weighs less
     held = json.loads(compression.blocks(path.read_text("utf-8"), "orbits")[0])
-    assert held["has"].count("1") == 4096 > len(held["trials"]) > 300
+    assert held["has_orbit"].count("1") == 4096 > len(held["orbits"]) > 300
     with opened(browser, path.as_uri()) as tab:
         paint = tab.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
         assert paint < 6000  # 0.3 s on a quiet machine

@@ -1,63 +1,69 @@
-"""The end of the page: every trial, and where all of it comes from."""
+"""The last sections of the page: outcomes, every trial, and provenance."""
 
 import json
 
 import numpy as np
+from markupsafe import Markup
 
 from lyapsweep.analysis.shared.selection import digits, label, numbers
-from lyapsweep.atlas import markup
+from lyapsweep.atlas.rendering import render
 from lyapsweep.atlas.view import AtlasView
 
-TOLD = ("schema", "command", "question", "name", "base")  # elsewhere
+SHOWN_ELSEWHERE = ("schema", "command", "question", "name", "base")
+FACTS = ("seed", "data/source", "data/lambda_source", "provenance/commit", "provenance/device", "provenance/versions")
+MAX_ITEMS = 12
 
 
-def trials(view: AtlasView) -> str:
-    """Every trial, best first; a click on a head sorts."""
-    frame, varied = view.finals.frame, view.table.varied
+def outcomes(view: AtlasView) -> Markup:
+    """Trials per outcome, and per error."""
+    frame = view.finals.frame
+    errors = frame["provenance/error"].dropna().astype(str).value_counts() if "provenance/error" in frame else {}
+    return render(
+        "sections/outcomes", outcomes=list(view.outcomes.items()), errors=[(e, int(n)) for e, n in errors.items()]
+    )
+
+
+def trials(view: AtlasView) -> Markup:
+    """Every trial, the best first; a click on a head sorts."""
+    frame = view.finals.frame
     exponents = [f"spectra/{view.map}/{s}" for s in ("maximum", "kaplan_yorke")] if view.map else []
     measures = sorted(view.measures, key=lambda c: c != view.objective)
-    columns = ["trial", "outcome", *varied, *measures, *exponents, "step", "seconds"]
+    columns = ["trial", "outcome", *view.table.varied, *measures, *exponents, "step", "seconds"]
     values = numbers(view.finals, view.objective) if view.measures else np.zeros(len(frame))
     ranked = np.where(np.isnan(values), np.inf, -values if view.measures and view.maximised else values)
     order = np.lexsort((ranked, (frame["outcome"] != "finished").to_numpy()))
-    rows = list(zip(*([plain(v) for v in frame[c].iloc[order]] for c in columns), strict=True))
-    first = 0 if view.measures and view.best is not None else None
-    return markup.table([label(c) for c in columns], rows, sortable=True, best=first)
+    rows = list(zip(*([as_python(v) for v in frame[c].iloc[order]] for c in columns), strict=True))
+    best = rows[0] if view.measures and view.best is not None else None
+    return render("sections/trials", heads=[label(c) for c in columns], rows=rows, best=best)
 
 
-def plain(value: object) -> object:
-    """A Python value for a numpy one."""
+def provenance(view: AtlasView) -> Markup:
+    """The command, and what the description and the records say of how the results were made."""
+    description, frame = view.table.description, view.finals.frame
+    packs = frame["provenance/pack"].fillna(1).astype(float) if "provenance/pack" in frame else 1.0
+    facts = [(key, value) for key, value in description.to_dict().items() if key not in SHOWN_ELSEWHERE]
+    facts.append(("seconds of compute, all trials", float(np.nansum(frame["seconds"].astype(float) / packs))))
+    for column in FACTS:
+        if column in frame:
+            values = sorted(frame[column].dropna().unique().tolist(), key=str)
+            facts.append((column.removeprefix("provenance/"), values))
+    facts = [(name, in_words(value)) for name, value in facts]
+    return render("sections/provenance", command=description.command, facts=facts)
+
+
+def as_python(value: object) -> object:
+    """Return a Python value for a numpy one."""
     return value.item() if isinstance(value, np.generic) else value
 
 
-def provenance(view: AtlasView) -> str:
-    description, frame = view.table.description, view.finals.frame
-    parts = [f"<pre>{markup.text(description.command)}</pre>"] if description.command else []
-    packs = frame["provenance/pack"].fillna(1).astype(float) if "provenance/pack" in frame else 1.0
-    facts: list[tuple[str, object]] = [(k, v) for k, v in description.to_dict().items() if k not in TOLD]
-    facts += [("seconds of compute, all trials", float(np.nansum(frame["seconds"].astype(float) / packs)))]
-    names = [
-        "seed",
-        "data/source",
-        "data/lambda_source",
-        "provenance/commit",
-        "provenance/device",
-        "provenance/versions",
-    ]
-    for name in names:
-        if name in frame:
-            seen = sorted(frame[name].dropna().unique().tolist(), key=str)
-            facts.append((name.removeprefix("provenance/"), seen))
-    return "".join(parts) + markup.table(["what", "value"], [(k, shown(v)) for k, v in facts])
-
-
-def shown(value: object) -> str:
-    """Any value as words: numbers to three digits, up to twelve members of a list, a mapping as `key value`."""
-    value = plain(value)
+def in_words(value: object) -> str:
+    """Return any value as text: numbers to three digits, and the first members of a list."""
+    value = as_python(value)
     if isinstance(value, str) and value.startswith("{"):  # a nested provenance entry, which the table keeps as JSON
         value = json.loads(value)
     if isinstance(value, dict):
-        return ", ".join(f"{k} {shown(v)}" for k, v in value.items())
+        return ", ".join(f"{k} {in_words(v)}" for k, v in value.items())
     if isinstance(value, list | tuple):
-        return ", ".join(map(shown, value[:12])) + (f" and {len(value) - 12} more" if len(value) > 12 else "")
+        more = f" and {len(value) - MAX_ITEMS} more" if len(value) > MAX_ITEMS else ""
+        return ", ".join(map(in_words, value[:MAX_ITEMS])) + more
     return digits(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)

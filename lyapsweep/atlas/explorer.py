@@ -1,155 +1,157 @@
-"""The map of the sweep, to be explored in the page: every trial's settings, outcome, scores and spectrum, rounded.
+"""The map section: a sweep's trials as data that `web/explorer*.js` draws and lets the reader explore."""
 
-`web/explorer*.js` draws it: the reader chooses axes, colour, panels and filters, and a place opens as a card.
-"""
-
-import json
 import math
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from plotly.colors import sample_colorscale
 
 from lyapsweep.analysis.settings.axis import places, wide
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.selection import STATISTICS, TooFew, direction, label, numbers
-from lyapsweep.atlas import compression, markup, orbits, trial_command
+from lyapsweep.atlas import orbits, trial_command
+from lyapsweep.atlas.page_data import DataProperties, MapChoice, MapColumn, MapData, MapSetting, MapSpectra, Number
+from lyapsweep.atlas.rendering import render
 from lyapsweep.atlas.view import MAIN_GROUP, SOURCES, AtlasView, is_numeric
-from lyapsweep.results.table import RunLinks, moves
+from lyapsweep.results.table import moves
 
-SCRIPTS = ("explorer_trials.js", "explorer_panels.js", "explorer_orbits.js", "explorer_card.js", "explorer.js")
-MOST_PLACES = 128  # on an axis: more distinct values are binned
-MOST_EXPONENTS = 24  # of a spectrum drawn in a card
-MOST_PANELS = 12
-EVEN = 0.3  # the least gap between places, of their mean gap, that an axis true to scale may have
-DIGITS = 6  # of every number: the page shows three of them
-NAMES = {float("inf"): "Infinity", float("-inf"): "-Infinity"}
+SCRIPTS = (
+    "page.js",
+    "explorer_trials.js",
+    "explorer_panels.js",
+    "explorer_orbits.js",
+    "explorer_card.js",
+    "explorer.js",
+)
+MAX_PLACES = 128  # of an axis; more distinct values are binned
+MAX_EXPONENTS = 24  # of a spectrum on a card
+MAX_PANELS = 12
+MIN_GAP = 0.3  # between places drawn to scale, relative to their mean gap
+DIGITS = 6  # of every number; the page shows three
+INFINITIES: dict[float, Number] = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
-def section(view: AtlasView) -> str:
-    """The explorer, empty until the page unpacks its data. Raises `TooFew` where nothing varies."""
+def section(view: AtlasView) -> Markup:
+    """The map, empty until the page unpacks its data. Raises `TooFew` where no setting varies."""
     if not view.axes:
         raise TooFew("No setting takes more than one value, so there is no map to draw.")
-    words = (
-        "Choose axes, colour, panels and filters; hover over a place, or move there with the arrow keys, to see its "
-        "trials, and click to keep it. The address of the page holds the view. Lost trials count as the worst in a "
-        "median."
-    )
-    held = compression.block("trials", json.dumps(trials(view), separators=(",", ":"), allow_nan=False))
-    return f'<p class="kicker">{markup.prose(words)}</p><div class="explorer">{held}{orbits.block(view)}</div>'
+    return render("sections/map", trials=map_data(view), orbits=orbits.orbit_data(view))
 
 
-def trials(view: AtlasView) -> dict[str, Any]:
-    """Everything the explorer knows: lists are of trials, in one order, unless said otherwise."""
-    finals, frame = view.finals, view.finals.frame
-    links = view.table.links or RunLinks({})
-    names, index = np.unique(frame["outcome"].astype(str), return_inverse=True)
-    settings = [setting(c, finals.column(c)) for c in view.table.varied if c in frame and moves(frame[c])]
-    told = {k: numbers(finals, f"data/{k}") for k in KNOWN if f"data/{k}" in frame}
-    known = {k: short(values, DIGITS) for k, values in told.items() if np.isfinite(values).any()}
+def map_data(view: AtlasView) -> MapData:
+    """Collect what the map and its cards show of the trials."""
+    finals, frame, links = view.finals, view.finals.frame, view.table.links
+    outcomes = frame["outcome"].astype(str).tolist()
+    names = sorted(set(outcomes))
+    settings = [map_setting(c, finals.column(c)) for c in view.table.varied if c in frame and moves(frame[c])]
     return {
         "trial": frame["trial"].astype(str).tolist(),
-        "outcome": {"names": names.tolist(), "index": index.tolist()},
+        "outcome": {"names": names, "index": [names.index(outcome) for outcome in outcomes]},
         "settings": settings,
-        "columns": list(columns(view)),
-        "spectra": spectra(view),
-        "data": known,
-        "alone": list(by_themselves(view)),
-        "runs": [links.addresses.get(str(t)) for t in frame["trial"]],
-        "serve": links.command or None,
+        "columns": list(map_columns(view)),
+        "spectra": map_spectra(view),
+        "data": data_properties(view),
+        "commands": commands(view),
+        "run_links": [links.addresses.get(str(t)) if links else None for t in frame["trial"]],
+        "serve_command": links.command or None if links else None,
         "map": view.map,
-        "scale": sample_colorscale(theme.SCALE, np.linspace(0, 1, 33).tolist()),
-        "choice": first_choice(view, {s["name"] for s in settings if len(s["labels"]) <= MOST_PANELS}),
+        "scale": [str(colour) for colour in sample_colorscale(theme.SCALE, np.linspace(0, 1, 33).tolist())],
+        "choice": first_choice(view, {s["name"] for s in settings if len(s["labels"]) <= MAX_PANELS}),
     }
 
 
-KNOWN = ("lambda_max", "predictability_time", "dt")  # of the data, in nats per step, in steps, in units of time
+def data_properties(view: AtlasView) -> DataProperties:
+    """Collect what is known of each trial's data."""
+    found: DataProperties = {}
+    for key in DataProperties.__annotations__:
+        column = f"data/{key}"
+        if column in view.finals.frame and np.isfinite(values := numbers(view.finals, column)).any():
+            found[key] = as_json(values, DIGITS)
+    return found
 
 
-def setting(name: str, values: pd.Series) -> dict[str, Any]:
-    """One axis: its places, how they are spaced, and the place of every trial (-1 for none)."""
+def map_setting(name: str, values: pd.Series) -> MapSetting:
+    """Lay a setting out as an axis."""
     bins = int(np.clip(round(math.sqrt(len(values)) / 2), 6, 32))
-    where = places(values, MOST_PLACES, bins)
-    found = {"name": name, "labels": list(where.labels), "index": where.index.tolist()}
-    if not where.numeric:
-        return found | {"scale": "names"}
-    exact = {"exact": short(values.to_numpy(float), DIGITS)} if where.binned else {}
-    return found | {"scale": spacing(where.centres, where.log), "centres": where.centres.tolist()} | exact
+    axis = places(values, MAX_PLACES, bins)
+    found: MapSetting = {"name": name, "labels": list(axis.labels), "index": axis.index.tolist(), "scale": "names"}
+    if axis.numeric:
+        found["scale"] = axis_scale(axis.centres, axis.log)
+        found["centres"] = axis.centres.tolist()
+        if axis.binned:
+            found["exact"] = as_json(values.to_numpy(float), DIGITS)
+    return found
 
 
-def spacing(centres: np.ndarray, log: bool) -> str:
-    """How an axis is drawn: true to scale, unless places would lie too close to be seen."""
+def axis_scale(centres: np.ndarray, log: bool) -> Literal["even", "log", "linear"]:
+    """An axis is true to scale unless its places would lie too close together to be seen."""
     gaps = np.diff(np.log(centres) if log else centres)
-    if not gaps.size or gaps.min() < EVEN * gaps.mean():
+    if not gaps.size or gaps.min() < MIN_GAP * gaps.mean():
         return "even"
     return "log" if log else "linear"
 
 
-def columns(view: AtlasView) -> Iterator[dict[str, Any]]:
-    """What a place can be coloured by: measures, and statistics of spectra before and after training."""
+def map_columns(view: AtlasView) -> Iterator[MapColumn]:
+    """What the map can be coloured by: measures, and statistics of spectra before and after training."""
     finals, table = view.finals, view.table
     for name in sorted(view.measures, key=lambda c: c != view.objective):
-        values = numbers(finals, name)
         better = 1 if direction(table, name) == "maximise" else -1
-        limits = {}
+        column = map_column(name, label(name), numbers(finals, name), "scores", better)
         if (floors := name.replace("measures/", "floors/", 1)) in finals.frame:
-            limits = {"floor": short(numbers(finals, floors), DIGITS)}
-        yield described(name, label(name), values, better=better, group="scores") | limits
-    start = starts(view)
+            column["floor"] = as_json(numbers(finals, floors), DIGITS)
+        yield column
+    initial = initial_rows(view)
     for name in (f"spectra/{m}/{s}" for m in table.spectra for s in STATISTICS):
         if name in finals.frame:
-            yield described(name, label(name), numbers(finals, name), group="spectrum after training")
-            if start is not None:
-                words = f"{label(name)}, before"
-                yield described(f"{name}@0", words, start[name].to_numpy(float), group="spectrum before training")
+            yield map_column(name, label(name), numbers(finals, name), "spectrum after training")
+            values = numbers(table, name)
+            before = np.array([np.nan if i is None else values[i] for i in initial])
+            if not np.isnan(before).all():
+                yield map_column(f"{name}@0", f"{label(name)}, before", before, "spectrum before training")
 
 
-def described(name: str, words: str, values: np.ndarray, group: str, better: int = 0) -> dict[str, Any]:
-    log = bool(better) and wide(values[np.isfinite(values)])
-    return {"name": name, "label": words, "group": group, "better": better, "log": log, "values": short(values, DIGITS)}
+def map_column(name: str, words: str, values: np.ndarray, group: str, better: int = 0) -> MapColumn:
+    log, rounded = bool(better) and wide(values[np.isfinite(values)]), as_json(values, DIGITS)
+    return {"name": name, "label": words, "group": group, "better": better, "log": log, "values": rounded}
 
 
-def starts(view: AtlasView) -> pd.DataFrame | None:
-    """The records of step 0, in the order of the trials; None where no spectrum was measured there."""
-    zero = view.table.take((view.table.column("step") == 0).to_numpy(bool)).frame.set_index("trial")
-    measured = [c for c in zero.columns if str(c).startswith("spectra/")]
-    if not measured or zero[measured].isna().to_numpy().all():
-        return None
-    return zero.reindex(view.finals.frame["trial"])
+def initial_rows(view: AtlasView) -> list[int | None]:
+    """Position in the table of each trial's record of step 0; None where there is none."""
+    frame = view.table.frame
+    rows = {trial: i for i, (trial, step) in enumerate(zip(frame["trial"], frame["step"])) if step == 0}
+    return [rows.get(trial) for trial in view.finals.frame["trial"]]
 
 
-def spectra(view: AtlasView) -> dict[str, Any] | None:
-    """Exponents of the main map, largest first, evenly picked where there are many, before and after training."""
+def map_spectra(view: AtlasView) -> MapSpectra | None:
+    """Select exponents of the headline map before and after training."""
     if view.map is None:
         return None
-    table = view.table
-    rows = dict(zip(table.frame["trial"][table.frame["step"] == 0], np.flatnonzero(table.frame["step"] == 0)))
-    before = [table.spectra[view.map][rows[t]] if t in rows else np.empty(0) for t in view.finals.frame["trial"]]
-    return {"after": [thinned(s) for s in view.finals.spectra[view.map]], "before": [thinned(s) for s in before]}
+    spectra = view.table.spectra[view.map]
+    before = [np.empty(0) if i is None else spectra[i] for i in initial_rows(view)]
+    return {"before": [*map(thinned, before)], "after": [*map(thinned, view.finals.spectra[view.map])]}
 
 
-def thinned(exponents: np.ndarray) -> list[Any]:
-    """[how many there are, some of them]: the first, the last and evenly between."""
+def thinned(exponents: np.ndarray) -> list[Number]:
+    """Return the number of exponents, and the first, the last and evenly picked ones between."""
     held = exponents[~np.isnan(exponents)]
-    picked = np.unique(np.linspace(0, len(held) - 1, min(len(held), MOST_EXPONENTS)).round().astype(int))
-    return [len(held), *short(held[picked], 3)]
+    picked = np.unique(np.linspace(0, len(held) - 1, min(len(held), MAX_EXPONENTS)).round().astype(int))
+    return [len(held), *as_json(held[picked], 3)]
 
 
-def by_themselves(view: AtlasView) -> Iterator[str | None]:
-    """How each trial is run alone; None where the table does not hold its configuration."""
+def commands(view: AtlasView) -> list[str | None]:
+    """How each trial is run on its own; None where the table does not hold its configuration."""
     base = view.table.description.base
-    configs: Iterable = [config for config, _ in view.finals.networks] or [None] * len(view.finals)
-    for config in configs:
-        if config is None:
-            yield None
-        else:
-            yield trial_command.command(config, base.path, base.config) if base else trial_command.written(config)
+    configs = [config for config, _ in view.finals.networks] or [None] * len(view.finals)
+    if base is None:
+        return [None if c is None else trial_command.config_file(c) for c in configs]
+    return [None if c is None else trial_command.run_command(c, base.path, base.config) for c in configs]
 
 
-def first_choice(view: AtlasView, few: set[str]) -> dict[str, Any]:
-    """What is shown first: the two main settings, the objective, a panel a cell, one set of data."""
+def first_choice(view: AtlasView, few: set[str]) -> MapChoice:
+    """Choose the two main settings, the objective, a panel per cell, and one data set; `few` can be panels."""
     numeric = [a for a in view.axes if is_numeric(view.finals.column(a))]
     names = [a for a in view.moving if a not in numeric]
     x, *others = [*numeric, *names]
@@ -157,10 +159,9 @@ def first_choice(view: AtlasView, few: set[str]) -> dict[str, Any]:
     panels = next((c for c in (MAIN_GROUP, *names) if c in few and c not in (x, y)), None)
     sources = [c for c in SOURCES if c in few and c not in (x, y, panels)]
     only = {c: str(view.finals.column(c).dropna().astype(str).min()) for c in sources[:1]}
-    colour = view.objective if view.measures else None
-    return {"x": x, "y": y, "colour": colour, "panels": panels, "only": only}
+    return {"x": x, "y": y, "colour": view.objective if view.measures else None, "panels": panels, "only": only}
 
 
-def short(values: np.ndarray, digits: int) -> list[Any]:
-    """Numbers of a few significant digits as JSON can hold them: None for NaN, infinities by name."""
-    return [None if v != v else NAMES.get(v, 0 if v == 0 else float(f"{v:.{digits}g}")) for v in values.tolist()]
+def as_json(values: np.ndarray, digits: int) -> list[Number]:
+    """Round numbers to `digits` significant digits."""
+    return [None if v != v else INFINITIES.get(v, 0 if v == 0 else float(f"{v:.{digits}g}")) for v in values.tolist()]

@@ -1,152 +1,151 @@
-"""The orbits, power spectra and fixed points that the map's cards draw: of as many trials as a budget holds.
+"""Orbits, power spectra and fixed points on the cards of the map, of as many trials as fit into a budget.
 
-Trials that were asked for come first, then the best, then the others evenly from the better to the worse. Coordinates
-are whole levels of the frame, kept as differences; a truth is kept once for all trials that share it.
+Requested trials come first, then the best, then the others evenly from the best to the worst. A true orbit is stored
+once for all trials that share it.
 """
 
-import json
-import os
 import zlib
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from lyapsweep.analysis.networks.attractor import Curves, Plane, Power, curves, plane, power
-from lyapsweep.analysis.networks.best_trial_fixed_points import searched
 from lyapsweep.analysis.shared.selection import LOST, TooFew, numbers
-from lyapsweep.atlas import compression
+from lyapsweep.atlas.compression import compact_json
+from lyapsweep.atlas.page_data import (
+    FixedPointError,
+    FixedPoints,
+    GeneratedOrbit,
+    Levels,
+    OrbitCurve,
+    OrbitData,
+    RecordFiles,
+    TrueOrbit,
+)
 from lyapsweep.atlas.view import AtlasView
 from lyapsweep.evaluation.series import ORBITS
-from lyapsweep.results.experiment import ExperimentPaths
-from lyapsweep.results.table import Table
 from lyapsweep.trial import ORBIT_POINTS
 
 BUDGET = 1_000_000  # bytes of the page
 BASE64 = 4 / 3
-LEVELS = 1000  # of either coordinate: finer than a card shows
-BEST = 64  # trials that come before the even ones
-LEAST = 16  # rows of an orbit that is drawn
-NONE = np.empty((0, 0))
+LEVELS = 1000  # per coordinate: finer than a card shows
+BEST = 64  # trials that come before the evenly picked ones
+MIN_ROWS = 16  # of an orbit that is drawn
 
 
-def prepared(table: Table, folder: Path, trials: Sequence[str] = ()) -> Table:
-    """The table as the page wants it: fixed points sought in a few networks, those of `trials` among them, and where
-    its records lie. Raises `UnknownName` where `trials` names one that is not there."""
-    where = ""
-    if ExperimentPaths(folder).records.is_dir():
-        inside = folder.resolve().is_relative_to(Path.cwd())
-        where = os.path.relpath(folder) if inside else str(folder.resolve())
-    return replace(searched(table, trials), shown=tuple(trials), folder=where)
+def orbit_data(view: AtlasView, budget: int | None = None) -> OrbitData | None:
+    """Collect what the cards show of networks in motion; None where no record holds an orbit or a network.
 
-
-def block(view: AtlasView) -> str:
-    """The orbits as a block of the page; nothing where no trial has an orbit or a network."""
-    told = orbits(view, BUDGET)
-    if "1" not in told["has"] + told["nets"] and not told["fixed"]:
-        return ""
-    return compression.block("orbits", json.dumps(told, separators=(",", ":"), allow_nan=False))
-
-
-def orbits(view: AtlasView, budget: int) -> dict[str, Any]:
-    """What the cards know. `trials` (orbits) and `fixed` (points) are by a trial's position among the finals; `has`
-    and `nets` hold 1 for each trial whose record holds orbits, a network; `files` names what commands ask for."""
-    table, names = view.table, view.finals.frame["trial"].astype(str).tolist()
-    packer, left, trials = Packer(), SizeBudget(budget), {}
-    traces = view.finals.traces
-    has = [i for i, t in enumerate(traces) if min(len(t.get(k, ())) for k in ("truth", "generated")) >= LEAST]
-    among = set(has)
-    for i in order(view, has):
-        entry = packer.entry(traces[i])
-        if not left.takes(entry) and names[i] not in table.shown:
+    Args:
+        view: The sweep.
+        budget: Bytes of the page for generated orbits; None is `BUDGET`. Requested trials are kept beyond it.
+    """
+    names, traces = view.finals.frame["trial"].astype(str).tolist(), view.finals.traces
+    has_orbit = [i for i, t in enumerate(traces) if min(len(t.get(k, ())) for k in ("truth", "generated")) >= MIN_ROWS]
+    has_network = [i for i, (_, weights) in enumerate(view.finals.networks) if weights]
+    searched = {names.index(trial): found for trial, found in view.fixed_points.items() if trial in names}
+    if not (has_orbit or has_network or searched):
+        return None
+    encoder, size, orbits = OrbitEncoder(), SizeBudget(BUDGET if budget is None else budget), {}
+    for i in by_priority(view, has_orbit):
+        orbit = encoder.orbit(traces[i])
+        if not size.fits(orbit) and names[i] not in view.trials:
             break
-        trials[i] = entry
-    fixed = {names.index(t): found for t, found in table.fixed_points.items() if t in names}
+        orbits[i] = orbit
     return {
-        "has": "".join("1" if i in among else "0" for i in range(len(names))),
-        "nets": "".join("1" if weights else "0" for _, weights in view.finals.networks) or "0" * len(names),
+        "has_orbit": flags(has_orbit, len(names)),
+        "has_network": flags(has_network, len(names)),
         "levels": LEVELS,
-        "truths": packer.truths,
-        "trials": trials,
-        "fixed": {i: packer.marked(found, traces[i] if traces else {}) for i, found in fixed.items()},
-        "files": files(view),
+        "truths": encoder.truths,
+        "orbits": orbits,
+        "fixed_points": {i: fixed_points(found, traces[i] if traces else {}) for i, found in searched.items()},
+        "files": record_files(view),
     }
 
 
-def files(view: AtlasView) -> dict[str, Any]:
-    """The experiment; the file of each trial's last record, where its folder is known."""
-    folder, frame = view.table.folder, view.finals.frame
-    steps = {"folder": folder, "steps": frame["step"].astype(int).tolist()} if folder else {}
-    return {"experiment": folder or view.table.description.name or None} | steps
+def flags(positions: list[int], length: int) -> str:
+    """Return "1" at these positions and "0" at the others."""
+    return "".join("1" if i in positions else "0" for i in range(length)) if positions else "0" * length
 
 
-def order(view: AtlasView, has: list[int]) -> Iterator[int]:
-    """Positions of the trials that have orbits, the one that most deserves its room first."""
+def record_files(view: AtlasView) -> RecordFiles:
+    """The experiment as commands name it, and the step of each trial's last record where its folder is known."""
+    if not view.folder:
+        return {"experiment": view.table.description.name or None}
+    steps = view.finals.frame["step"].astype(int).tolist()
+    return {"experiment": view.folder, "folder": view.folder, "steps": steps}
+
+
+def by_priority(view: AtlasView, has_orbit: list[int]) -> Iterator[int]:
+    """Positions of the trials that have orbits: requested ones, the best, then halves, quarters, ... of the others."""
     names = view.finals.frame["trial"].astype(str).to_numpy()
     try:
         values = numbers(view.finals, view.objective) * (-1 if view.maximised else 1)
     except TooFew:
         values = np.zeros(len(view.finals))
     lost = view.finals.frame["outcome"].isin(LOST).to_numpy(bool)
-    ranked = sorted(has, key=lambda i: (lost[i], np.isnan(values[i]), values[i]))
-    asked = [i for i in has if names[i] in view.table.shown]
+    ranked = sorted(has_orbit, key=lambda i: (lost[i], np.isnan(values[i]), values[i]))
+    requested = [i for i in has_orbit if names[i] in view.trials]
     others = ranked[BEST:]
-    between = sorted(range(len(others)), key=lambda k: (-(k & -k) if k else -len(others), k))  # halves, quarters, ...
-    yield from dict.fromkeys((*asked, *ranked[:BEST], *(others[k] for k in between)))
+    between = sorted(range(len(others)), key=lambda k: (-(k & -k) if k else -len(others), k))
+    yield from dict.fromkeys((*requested, *ranked[:BEST], *(others[k] for k in between)))
 
 
 class SizeBudget:
-    """How much more fits, counted as it will be compressed."""
+    """The bytes of the page that remain for orbits, which are counted as compressed."""
 
     def __init__(self, budget: int):
-        self.left, self.pressed = budget / BASE64, zlib.compressobj(9)
+        self.remaining, self.compressor = budget / BASE64, zlib.compressobj(9)
 
-    def takes(self, entry: dict[str, Any]) -> bool:
-        text = json.dumps(entry, separators=(",", ":")).encode()
-        self.left -= len(self.pressed.compress(text) + self.pressed.flush(zlib.Z_SYNC_FLUSH))
-        return self.left > 0
-
-
-class Truth(NamedTuple):
-    """A truth that was met: its place in the list, and the plane that it is drawn in."""
-
-    at: int
-    plane: Plane
+    def fits(self, orbit: GeneratedOrbit) -> bool:
+        """Subtract the size of an orbit, and return whether any bytes remain."""
+        text = compact_json(orbit).encode()
+        self.remaining -= len(self.compressor.compress(text) + self.compressor.flush(zlib.Z_SYNC_FLUSH))
+        return self.remaining > 0
 
 
-class Packer:
-    """Curves of single trials, and the truths that they share, as plain JSON."""
+class OrbitEncoder:
+    """Encodes the orbits of single trials; `truths` are the true orbits that they share."""
 
     def __init__(self) -> None:
-        self.truths: list[dict[str, Any]] = []
-        self.known: dict[tuple, Truth] = {}
+        self.truths: list[TrueOrbit] = []
+        self.known: dict[tuple, tuple[int, Plane]] = {}  # position in `truths`, and plane
 
-    def entry(self, traces: dict[str, np.ndarray]) -> dict[str, Any]:
+    def orbit(self, traces: dict[str, np.ndarray]) -> GeneratedOrbit:
+        """Encode the generated orbit of one record, and its truth where that is new."""
         truth, generated = traces["truth"], traces["generated"]
-        run, whole = runs(traces)
+        run, whole = run_lengths(traces)
         key = truth.shape, truth.tobytes(), len(generated), run, whole
-        at = self.known[key].plane if key in self.known else plane(truth)
-        drawn, spectra = curves(at, truth, generated, run), power(truth, generated, run, whole)
+        position, frame = self.known.get(key) or (len(self.truths), plane(truth))
+        drawn, spectra = curves(frame, truth, generated, run), power(truth, generated, run, whole)
         if key not in self.known:
-            self.known[key] = Truth(len(self.truths), at)
-            self.truths.append(shared(at, drawn, spectra))
-        own = {"outside": drawn.outside, "power": decades(spectra.generated)}
-        return {"truth": self.known[key].at, **levels(at, drawn.generated), **own}
-
-    def marked(self, found: dict[str, Any], traces: dict[str, np.ndarray]) -> dict[str, Any]:
-        """Fixed points with their places in the plane of the trial's truth; none where points need a past."""
-        points = found.get("points", [])
-        if not points or not len(traces.get("truth", NONE)):
-            return found | {"points": []}
-        at = plane(traces["truth"])
-        placed = at.place(np.array([x for _, x in points])) if not at.delay else np.array([x * 2 for _, x in points])
-        return found | {"points": [[kind, *xy] for (kind, _), xy in zip(points, exact(at, placed))]}
+            self.known[key] = position, frame
+            self.truths.append(true_orbit(frame, drawn, spectra))
+        return {
+            "truth": position,
+            **orbit_curve(frame, drawn.generated),
+            "outside": drawn.outside,
+            "power": log_hundredths(spectra.generated),
+        }
 
 
-def runs(traces: dict[str, np.ndarray]) -> tuple[int, int | None]:
-    """(rows of each free run, rows of all of them or None): of records that do not say so, as far as it is known."""
+def fixed_points(found: dict[str, Any], traces: dict[str, np.ndarray]) -> FixedPoints | FixedPointError:
+    """Place fixed points in the plane of the trial's true orbit; without one, none is placed."""
+    if "error" in found:
+        return {"error": found["error"]}
+    points = []
+    if found["points"] and len(traces.get("truth", ())):
+        frame, kinds = plane(traces["truth"]), [kind for kind, _ in found["points"]]
+        states = np.array([x for _, x in found["points"]])
+        placed = np.tile(states, 2) if frame.delay else frame.place(states)
+        points = [(kind, x, y) for kind, (x, y) in zip(kinds, levels(frame, placed).tolist())]
+    kept: Any = {key: found[key] for key in ("kinds", "slow", "started", "regions")}
+    return kept | {"points": points, "driven": found.get("driven", False)}
+
+
+def run_lengths(traces: dict[str, np.ndarray]) -> tuple[int, int | None]:
+    """Return the rows of each free run, and of all of them (None where unknown); older records hold neither."""
     rows = len(traces["generated"])
     if len(traces.get("runs", ())) > 1:
         run = int(traces["runs"][1])
@@ -154,40 +153,42 @@ def runs(traces: dict[str, np.ndarray]) -> tuple[int, int | None]:
     return (max(1, rows // ORBITS), rows) if rows < ORBIT_POINTS else (rows, None)
 
 
-def shared(at: Plane, drawn: Curves, spectra: Power) -> dict[str, Any]:
-    """What all trials of one truth have in common."""
+def true_orbit(frame: Plane, drawn: Curves, spectra: Power) -> TrueOrbit:
+    """Encode what all trials of one true orbit share."""
+    width, height = frame.high - frame.low
     return {
-        **levels(at, drawn.truth),
+        **orbit_curve(frame, drawn.truth),
         "samples": drawn.samples,
-        "stride": at.stride,
-        "dot": at.dot,
-        "delay": at.delay,
-        "columns": int(at.axes.shape[1]),
-        "shares": [round(float(s), 3) for s in at.shares],
-        "aspect": round(float(np.divide(*(at.high - at.low)[::-1])), 3),
+        "stride": frame.stride,
+        "dot": frame.dot,
+        "delay": frame.delay,
+        "columns": int(frame.axes.shape[1]),
+        "shares": [round(float(s), 3) for s in frame.shares],
+        "aspect": round(float(np.divide(height, width)), 3),
         "frequency": [float(f"{f:.4g}") for f in spectra.frequency],
         "sigma": float(f"{spectra.sigma:.3g}"),
-        "power": decades(spectra.truth),
+        "power": log_hundredths(spectra.truth),
     }
 
 
-def levels(at: Plane, points: np.ndarray) -> dict[str, list[int | None]]:
-    """{"x", "y"}: whole levels of the frame, each the difference from the one shown before it; None is a gap."""
-    told = {}
-    for name, column in zip("xy", exact(at, points).T if len(points) else NONE.reshape(2, 0)):
-        seen = np.isfinite(column)
-        steps: list[int | None] = [None] * len(column)
-        differences = np.diff(column[seen], prepend=0).astype(int).tolist()
-        for place, difference in zip(np.flatnonzero(seen), differences):
-            steps[place] = difference
-        told[name] = steps
-    return told
+def orbit_curve(frame: Plane, points: np.ndarray) -> OrbitCurve:
+    """Encode points (points, 2) as levels of the frame."""
+    x, y = (differences(column) for column in levels(frame, points.reshape(-1, 2)).T)
+    return {"x": x, "y": y}
 
 
-def exact(at: Plane, points: np.ndarray) -> np.ndarray:
-    return np.round((points - at.low) / (at.high - at.low) * LEVELS)
+def differences(column: np.ndarray) -> Levels:
+    """Return levels as differences from the previous finite one."""
+    shown = np.isfinite(column)
+    steps = np.full(len(column), None)
+    steps[shown] = np.diff(column[shown], prepend=0).astype(int)
+    return steps.tolist()
 
 
-def decades(power: np.ndarray) -> list[int | None]:
-    """log10 in hundredths; None where there is none."""
+def levels(frame: Plane, points: np.ndarray) -> np.ndarray:
+    return np.round((points - frame.low) / (frame.high - frame.low) * LEVELS)
+
+
+def log_hundredths(power: np.ndarray) -> Levels:
+    """Return log10 of a power in hundredths; None where it is zero or not finite."""
     return [round(100 * v) if np.isfinite(v) else None for v in np.log10(power).tolist()]

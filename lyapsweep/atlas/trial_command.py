@@ -1,4 +1,4 @@
-"""How one trial of a sweep is run on its own: as a command where the sweep's base is known, else as a config file."""
+"""How one trial of a sweep is run on its own: a command where the sweep's base config is known, else a config file."""
 
 import json
 import shlex
@@ -9,35 +9,29 @@ from lyapsweep.config import Config
 from lyapsweep.config.parsing import flatten, parse_value
 
 
-def command(config: Config, path: str, base: Mapping[str, Any]) -> str:
-    """`lyapsweep run PATH --set ...`: what makes the config at `path`, whose sections are `base`, into this one."""
-    words = [f"--set {shlex.quote(f'{at}={spelt(value)}')}" for at, value in changes(config.to_dict(), base)]
-    return " ".join(["lyapsweep run", shlex.quote(path), *words])
+def run_command(config: Config, path: str, base: Mapping[str, Any]) -> str:
+    """Return the `lyapsweep run PATH --set ...` that changes the config at `path` (`base`) into this one."""
+    options = [f"--set {shlex.quote(f'{key}={as_yaml(value)}')}" for key, value in changes(config.to_dict(), base)]
+    return " ".join(["lyapsweep run", shlex.quote(path), *options])
 
 
 def changes(wanted: Mapping[str, Any], base: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """(path, value) where two configs differ; a section that has other settings is given whole."""
+    """Return (path, value) where two configs differ; a section with other settings is given whole."""
     found: list[tuple[str, Any]] = []
     for section, value in wanted.items():
-        before = base.get(section)
-        if value == before:
-            continue
-        new, old = ({section: v} for v in (value, before))
-        if isinstance(value, Mapping) and isinstance(before, Mapping) and flatten(new).keys() == flatten(old).keys():
-            held = flatten(old)
-            found += [(path, v) for path, v in flatten(new).items() if v != held[path]]
-        else:
-            found.append((section, value))
+        new, old = flatten({section: value}), flatten({section: base.get(section)})
+        same_settings = new.keys() == old.keys()
+        found += [(path, v) for path, v in new.items() if v != old[path]] if same_settings else [(section, value)]
     return found
 
 
-def spelt(value: Any) -> str:
-    """A value as YAML reads it back."""
+def as_yaml(value: Any) -> str:
+    """Write a value as YAML reads it back."""
     if isinstance(value, str) and parse_value(value) == value:
         return value
     return json.dumps(value)
 
 
-def written(config: Config) -> str:
-    """The whole config as YAML, a section a line."""
-    return "\n".join(f"{section}: {spelt(value)}" for section, value in config.to_dict().items())
+def config_file(config: Config) -> str:
+    """Write the whole config as YAML, one line per section."""
+    return "\n".join(f"{section}: {as_yaml(value)}" for section, value in config.to_dict().items())

@@ -1,7 +1,9 @@
-"""What the page shows of a table: the objective, the axes, the groups, the best trial."""
+"""What the page shows of a table: its objective, axes, groups and best trial."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,14 +13,25 @@ from lyapsweep.analysis.shared.selection import TooFew, direction, named, number
 from lyapsweep.results.table import Table, moves
 
 MAIN_AXES, MAIN_GROUP, MAIN_MAP = ("forcing/interval", "init/gain", "training/lr"), "cell/kind", "closed loop"
-SOURCES = ("dataset/kind", "dataset/system")  # of data: scores on one say nothing of scores on another
+SOURCES = ("dataset/kind", "dataset/system")  # settings that tell data sets apart: scores on them do not compare
+MIN_TRIALS = 100  # of a sweep whose early spectra are asked to predict outcomes
 
 
 @dataclass(frozen=True)
 class AtlasView:
-    """A table as the page sees it. Everything is derived; nothing is chosen by hand."""
+    """A table as the page shows it; everything else is derived from these.
+
+    Args:
+        table: The records of a sweep.
+        folder: The results folder, as commands name it; "" where it is unknown.
+        trials: Trials whose orbits are on the page whatever their size.
+        fixed_points: What a search of single networks found, by trial.
+    """
 
     table: Table
+    folder: str = ""
+    trials: tuple[str, ...] = ()
+    fixed_points: Mapping[str, dict[str, Any]] = field(default_factory=dict)
 
     @cached_property
     def finals(self) -> Table:
@@ -26,12 +39,12 @@ class AtlasView:
 
     @cached_property
     def measures(self) -> list[str]:
-        """Columns of measures proper: their details (measures/gradients/slope) are left to the table."""
+        """Columns of measures, without their details such as measures/gradients/slope."""
         return [c for c in map(str, self.table.frame.columns) if c.startswith("measures/") and c.count("/") == 1]
 
     @cached_property
     def objective(self) -> str:
-        """The column that the sweep is judged by: its objective, else the first measure."""
+        """Column of the sweep's objective, else the first measure."""
         if self.table.description.objective_column in self.table.frame:
             return self.table.description.objective_column
         if not self.measures:
@@ -44,16 +57,15 @@ class AtlasView:
 
     @cached_property
     def moving(self) -> list[str]:
-        """What was varied and takes more than one value, without seeds and without what a group alone decides."""
-        frame = self.finals.frame
-        columns = [c for c in self.table.varied if moves(frame[c]) and c.rpartition("/")[2] != "seed"]
+        """Settings that take several values, without seeds and without those that the cell or the data determine."""
+        column = self.finals.column
+        columns = [c for c in self.table.varied if moves(column(c)) and c.rpartition("/")[2] != "seed"]
         names = [c for c in (MAIN_GROUP, *SOURCES) if c in columns]
-        tied = lambda c: any(frame[c].astype(str).groupby(frame[n].astype(str)).nunique().max() <= 1 for n in names)  # noqa: E731
-        return [c for c in columns if c in names or not tied(c)]
+        return [c for c in columns if c in names or not any(determines(column(n), column(c)) for n in names)]
 
     @cached_property
     def axes(self) -> list[str]:
-        """Numeric settings, the usual ones first; where there are none, the first setting that moves."""
+        """Numeric settings, the usual ones first; without any, the first setting that takes several values."""
         numeric = [c for c in self.moving if is_numeric(self.finals.column(c))]
         numeric.sort(key=lambda c: MAIN_AXES.index(c) if c in MAIN_AXES else len(MAIN_AXES))
         return numeric or self.moving[:1]
@@ -66,12 +78,12 @@ class AtlasView:
 
     @cached_property
     def groups(self) -> tuple[str, ...]:
-        """The settings that tell apart what is not to be averaged over: the system and the cell, where they vary."""
+        """Settings that separate what must not be averaged: data and cell, where they vary."""
         return tuple(c for c in (*SOURCES, MAIN_GROUP) if c in self.moving) or (self.group,)
 
     @cached_property
     def sources(self) -> "dict[str, AtlasView]":
-        """The same of each set of data alone, by its name; of one set this view."""
+        """A view per data set, by its name; this view where there is one data set."""
         columns = [c for c in SOURCES if c in self.moving]
         if not columns:
             return {"": self}
@@ -85,14 +97,14 @@ class AtlasView:
 
     @cached_property
     def main(self) -> setting_curve.SettingCurveFinding:
-        """The objective against the main axis; `TooFew` where the sweep has none."""
+        """The objective against the main axis. Raises `TooFew` without an axis."""
         if not self.axes:
             raise TooFew("No setting takes more than one value, so there is nothing to compare.")
         return setting_curve.find(self.table, self.axes[0], self.objective, self.groups)
 
     @cached_property
     def best(self) -> int | None:
-        """The row, among the finals, of the finished trial with the best objective; None where none has a value."""
+        """Row, among the finals, of the finished trial with the best objective; None where none has a value."""
         values = numbers(self.finals, self.objective)
         good = (self.finals.frame["outcome"] == "finished").to_numpy(bool) & np.isfinite(values)
         if not good.any():
@@ -100,9 +112,30 @@ class AtlasView:
         ranked = np.where(good, values, -np.inf if self.maximised else np.inf)
         return int(ranked.argmax() if self.maximised else ranked.argmin())
 
-    def counts(self) -> dict[str, int]:
-        """Trials by outcome."""
+    @cached_property
+    def best_trial(self) -> str | None:
+        """Key of the best trial."""
+        return None if self.best is None else str(self.finals.frame["trial"].iloc[self.best])
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """Number of trials per outcome."""
         return {str(k): int(n) for k, n in self.finals.frame["outcome"].value_counts().items()}
+
+    @property
+    def has_early_spectra(self) -> bool:
+        """Whether enough trials of a map have a spectrum from between their start and their end."""
+        if self.map is None or self.table.description.intent == "hunt" or len(self.finals) < MIN_TRIALS:
+            return False
+        frame = self.table.frame
+        during = ~frame["final"].astype(bool) & (frame["step"] > 0)  # at step 0 a spectrum follows from settings
+        return len(set(frame["trial"][during])) >= MIN_TRIALS
+
+
+def determines(name: pd.Series, setting: pd.Series) -> bool:
+    """Return whether a setting has one value for each value of `name`."""
+    names, values = name.astype(str), setting.astype(str)
+    return len(set(zip(names, values))) == len(set(names))
 
 
 def is_numeric(values: pd.Series) -> bool:

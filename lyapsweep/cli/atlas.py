@@ -9,11 +9,10 @@ import click
 from lyapsweep.cli import options
 from lyapsweep.cli.errors import CommandError
 from lyapsweep.process import small_networks
+from lyapsweep.results.experiment import ExperimentPaths
 
 if TYPE_CHECKING:
     from lyapsweep.results.table import Table
-
-PAGE = "atlas.html"
 
 
 @click.command(
@@ -57,11 +56,11 @@ def command(
     table, folder = located(experiment, results, tracking_uri)
     if not len(table):
         raise CommandError(f"{experiment} holds no records yet; `lyapsweep sweep` and `lyapsweep run` write them.")
-    from lyapsweep.atlas import figure_files, orbits, report
+    from lyapsweep.atlas import figure_files, report
 
     small_networks()
-    table = orbits.prepared(linked(table, folder.resolve(), tracking_uri), folder, trials)
-    page = report.write(table, output or folder / PAGE)
+    table = linked(table, folder.resolve(), tracking_uri)
+    page = report.write(table, output or ExperimentPaths(folder).atlas, folder, trials)
     click.echo(page)
     formats = [kind for kind, wanted in zip(figure_files.FORMATS, (png, svg, pdf), strict=True) if wanted]
     try:

@@ -47,10 +47,7 @@ class Table:
     nested ones as JSON text). `spectra` and `spectra_stderr` hold a (rows, k) array for each map, NaN where a row has
     no such exponent: nats per step, largest first, and -inf stays -inf. `traces` holds the arrays of each row,
     `networks` its configuration and its weights (empty where the record holds none). `description` says what the sweep
-    was: its question, its objective, its command.
-
-    What a report adds: `links` to the runs of trials; `fixed_points` by trial; `shown`, trials that it must draw;
-    `folder`, where the records lie, as a command names it.
+    was: its question, its objective, its command. `links` lead to the runs of trials, where a store knows them.
     """
 
     frame: pd.DataFrame
@@ -60,9 +57,6 @@ class Table:
     description: SweepDescription = field(default_factory=SweepDescription)
     networks: list[tuple[Config, dict[str, np.ndarray]]] = field(default_factory=list)
     links: RunLinks | None = None
-    fixed_points: dict[str, dict[str, Any]] = field(default_factory=dict)
-    shown: tuple[str, ...] = ()
-    folder: str = ""
 
     @classmethod
     def of(cls, records: Iterable[Record], description: SweepDescription | None = None) -> "Table":

@@ -5,7 +5,6 @@ linear map (real) or not (virtual): z = (I - J)^-1 (f(z') - J z') for a state z'
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,8 +26,8 @@ MOST_TOLD = 32  # fixed points, the slowest first
 KICK, LINEAR, AT_REST = 1e-5, 1e-9, 1e-8  # of the usual size of a state
 
 
-def searched(table: Table, trials: Sequence[str] = ()) -> Table:
-    """The table with what was found in `trials` and in the best networks, as `fixed_points`.
+def find(table: Table, trials: Sequence[str] = ()) -> dict[str, Any]:
+    """What was found in `trials` and in the best networks.
 
     {trial: `summary`, or {"error": sentence} where its network cannot be searched here}. A network of 64 units takes
     3 to 6 seconds, one of 20 less than one. Raises `UnknownName` where `trials` names one that is not there.
@@ -43,7 +42,7 @@ def searched(table: Table, trials: Sequence[str] = ()) -> Table:
             found[trial] = summary(table, trial)
         except (ValueError, OSError, RuntimeError, ImportError) as reason:  # no weights, nothing finite, data elsewhere
             found[trial] = {"error": str(reason)}
-    return replace(table, fixed_points=found)
+    return found
 
 
 def best(table: Table) -> list[str]:

@@ -17,12 +17,12 @@ class Explorer {
     this.status.setAttribute("role", "status");
     this.panels = element("div", "panels");
     this.key = element("div", "key");
-    this.card = new Card(this.trials, i => this.chosen(i), () => this.letGo());
+    this.card = new Card(this.trials, i => this.chosen(i), () => this.release());
     this.choice = this.readAddress() ?? this.first();
     slot.replaceChildren(this.controls(), this.status, element("div", "map", null,
       element("div", "left", null, this.panels, this.key), this.card.aside));
     new ResizeObserver(() => this.fit()).observe(this.panels);
-    slot.addEventListener("keydown", event => { if (event.key === "Escape") this.letGo(); });
+    slot.addEventListener("keydown", event => { if (event.key === "Escape") this.release(); });
     addEventListener("hashchange", () => {
       const choice = this.readAddress();
       if (choice) this.take(choice);
@@ -44,7 +44,7 @@ class Explorer {
     return line === "time" ? Boolean(data.predictability_time && setting("forcing/interval")) : Boolean(lines[line]?.some(Number.isFinite));
   }
 
-  // -- the address: a view can be sent
+  // -- the address, which holds the view
 
   readAddress() {
     if (!location.hash.startsWith(MARK)) return null;
@@ -198,9 +198,9 @@ class Explorer {
     this.drawn = panels.map(panel => new Panel(panel, map, (...where) => this.at(...where)));
     this.panels.replaceChildren(...this.drawn.map(panel => panel.figure));
     this.fit();
-    this.tell();
-    this.keyOf(range);
-    this.recall();
+    this.showStatus();
+    this.showKey(range);
+    this.showKept();
     if (chosen) this.writeAddress();
   }
 
@@ -211,11 +211,11 @@ class Explorer {
     const beside = Math.min(most, this.drawn.length || 1), each = Math.floor((width - 10 * (beside - 1)) / beside);
     this.panels.style.gridTemplateColumns = `repeat(${beside}, ${each}px)`;
     for (const panel of this.drawn) panel.draw(Math.min(each, 680));
-    this.recall(false);
+    this.showKept(false);
   }
 
-  /** How many trials are shown, and what a reader should know of them. */
-  tell() {
+  /** Show how many trials are drawn, and a warning where places mix data sets. */
+  showStatus() {
     const { trials, choice, mapped } = this, left = trials.count - mapped.shown - mapped.left;
     const parts = [`${mapped.shown} of ${trials.count} trials`];
     if (left) parts.push(`${left} filtered out`);
@@ -243,7 +243,7 @@ class Explorer {
   }
 
   /** What colours and marks mean. */
-  keyOf(range) {
+  showKey(range) {
     const chosen = this.trials.column(this.choice.colour), parts = [];
     if (range.any && chosen) {
       const bar = element("span", "bar"), ends = range.flip ? [range.high, range.low] : [range.low, range.high];
@@ -262,7 +262,7 @@ class Explorer {
 
   // -- places
 
-  /** The reader is at a place of a panel. */
+  /** Called when the reader points at a place of a panel, or clicks it (`kept`). */
   at(panel, i, j, kept) {
     const { choice } = this;
     if (kept) {
@@ -273,12 +273,12 @@ class Explorer {
     for (const other of this.drawn) other.ring("here", other === panel ? [i, j] : null);
     if (!choice.kept) this.open(panel, i, j, false);
     if (!kept) return;
-    this.recall();
+    this.showKept();
     this.writeAddress();
   }
 
-  /** Show the place that is kept. */
-  recall(open = true) {
+  /** Mark the kept place, and open its card. */
+  showKept(open = true) {
     const [name, i, j] = this.choice.kept ?? [], panel = this.drawn.find(p => p.panel.name === name);
     const there = Boolean(panel?.panel.cells[j]?.[i]);
     for (const other of this.drawn) other.ring("kept", there && other === panel ? [i, j] : null);
@@ -296,19 +296,19 @@ class Explorer {
 
   chosen(i) {
     this.choice.trial = this.trials.trial[i];
-    this.recall();
+    this.showKept();
     this.writeAddress();
   }
 
-  /** The orbits have been unpacked, after the map was drawn. */
-  move(told) {
-    this.card.orbits = new Orbits(told, this.trials);
-    if (this.choice.kept) this.recall();
+  /** Orbits are unpacked after the map was drawn. */
+  addOrbits(data) {
+    this.card.orbits = new Orbits(data, this.trials);
+    if (this.choice.kept) this.showKept();
   }
 
-  letGo() {
+  release() {
     this.choice.kept = this.choice.trial = null;
-    this.recall();
+    this.showKept();
     this.writeAddress();
   }
 }
@@ -323,7 +323,7 @@ if (!OLD) {
       const sent = location.hash.startsWith(MARK);
       window.explorer = new Explorer(slot, JSON.parse(text));
       if (sent) slot.scrollIntoView();
-      return orbits && unpack(orbits).then(told => window.explorer.move(JSON.parse(told)));
+      return orbits && unpack(orbits).then(text => window.explorer.addOrbits(JSON.parse(text)));
     });
   }
 }

@@ -47,7 +47,7 @@ class Card {
     const parts = [head];
     if (kept) {
       const button = element("button", "close", "×");
-      button.setAttribute("aria-label", "Let this place go");
+      button.setAttribute("aria-label", "Release this place");
       button.addEventListener("click", () => this.close());
       parts.unshift(button);
     }
@@ -66,7 +66,7 @@ class Card {
     const parts = Object.entries(counts).map(([name, n]) => `${n} ${name}`).join(", ");
     const chosen = column(choice.colour), what = chosen?.better && choice.worth === "best" ? "best " : "median ";
     const several = cell.rows.length > 1;
-    const value = !chosen ? "" : chosen.of || !several ? digits(cell.value) : `${what}${digits(cell.value)}`;
+    const value = !chosen ? "" : isCount(chosen) || !several ? digits(cell.value) : `${what}${digits(cell.value)}`;
     const exponents = Number.isNaN(cell.after) && Number.isNaN(cell.before) ? ""
       : ` ${several ? "Median λ₁" : "λ₁"} ${digits(cell.before)} before training, ${digits(cell.after)} after (nats per step).`;
     return `${parts}. ${chosen ? `${chosen.label}: ${value}.` : ""}${exponents}`;
@@ -96,14 +96,15 @@ class Card {
     if (scores.length) yield rowsOf("scores", ["score", "value", "floor"], scores.map(c => [c.label, digits(c.values[i]), floor(c)]));
     if (t.spectra) yield* this.spectrum(i);
     if (this.orbits) yield* this.orbits.card(i);
-    const address = t.runs[i];
+    const address = t.run_links[i];
     if (typeof address === "string" && /^https?:/.test(address)) {
       const link = element("a", "run", "Its run in MLflow");
       Object.assign(link, { href: address, target: "_blank", rel: "noopener" });
-      yield element("p", "", null, link, ...(t.serve ? [element("span", "small", ` while ${t.serve} runs`)] : []));
+      yield element("p", "", null, link, ...(t.serve_command ? [element("span", "small", ` while ${t.serve_command} runs`)] : []));
     }
-    if (t.alone[i]?.startsWith("lyapsweep run")) yield* written("Run it alone:", t.alone[i]);
-    else if (t.alone[i]) yield* written("Run it alone, saved as trial.yaml, by lyapsweep run trial.yaml:", t.alone[i]);
+    const command = t.commands[i];
+    if (command?.startsWith("lyapsweep run")) yield* codeBlock("Run only this trial:", command, "run-command");
+    else if (command) yield* codeBlock("Run only this trial, saved as trial.yaml, with lyapsweep run trial.yaml:", command, "run-command");
   }
 
   /** Exponents against their index, before training and after it, over zero and the data's own largest. */
@@ -134,10 +135,10 @@ class Card {
   }
 }
 
-function* written(words, code, kind = "alone") {
+function* codeBlock(words, code, kind) {
   yield element("p", "small", words);
   const block = element("pre", kind, code);
   block.tabIndex = 0;
-  block.title = "A click selects it all";
+  block.title = "Click to select all of it";
   yield block;
 }

@@ -1,5 +1,5 @@
 "use strict";
-// What a card draws of one network in motion: its orbit beside the true one, their power spectra, its fixed points.
+// What a card shows of one network in motion: its orbit beside the true one, their power spectra, its fixed points.
 
 const BOX = { width: 268, pad: 6 };
 const MARKS = { stable: "●", marginal: "◆", saddle: "×", repeller: "○" };
@@ -15,7 +15,7 @@ function summed(differences) {
   return differences.map(d => d === null ? null : level += d);
 }
 
-/** A path through points, broken at gaps; each stretch begins with a dot, so that a resting orbit is seen. */
+/** A path through points, broken at gaps; each stretch begins with a dot, so that an orbit at rest is seen. */
 function trail(points, dots = false) {
   let drawn = false;
   return points.map(([x, y]) => {
@@ -27,33 +27,33 @@ function trail(points, dots = false) {
 }
 
 class Orbits {
-  /** `told` is what `orbits.py` packs; places of trials in it are those of `trials`. */
-  constructor(told, trials) {
-    Object.assign(this, told, { told, trials });
-    this.any = told.has.includes("1");
-    this.inside = ([, a, b]) => Math.min(a, b) >= 0 && Math.max(a, b) <= told.levels;
+  /** `data` is OrbitData of atlas/page_data.py; positions in it are those of `trials`. */
+  constructor(data, trials) {
+    Object.assign(this, { data, trials });
+    this.any = data.has_orbit.includes("1");
+    this.inside = ([, a, b]) => Math.min(a, b) >= 0 && Math.max(a, b) <= data.levels;
   }
 
   *card(i) {
-    const own = this.told.trials[i], points = this.fixed[i];
+    const own = this.data.orbits[i], points = this.data.fixed_points[i];
     if (own) yield* this.orbit(i, own, points);
     if (own) yield* this.power(i, own);
-    if (points) yield* this.resting(points);
+    if (points) yield* this.fixedPoints(points);
     yield* this.missing(i, own, points);
   }
 
   *orbit(i, own, points) {
-    const truth = this.truths[own.truth], { width, pad } = BOX;
+    const truth = this.data.truths[own.truth], { width, pad } = BOX;
     const height = width * Math.min(1, Math.max(.5, truth.aspect));
-    const x = v => v === null ? null : pad + v / this.levels * (width - 2 * pad);
-    const y = v => v === null ? null : height - pad - v / this.levels * (height - 2 * pad);
+    const x = v => v === null ? null : pad + v / this.data.levels * (width - 2 * pad);
+    const y = v => v === null ? null : height - pad - v / this.data.levels * (height - 2 * pad);
     const svg = picture(`True and generated orbit of trial ${this.trials.trial[i]}`, "orbit", width, height);
     for (const [kind, curve] of [["true", truth], ["generated", own]]) {
       const [across, up] = [summed(curve.x), summed(curve.y)];
       const d = trail(across.map((v, n) => [x(v), y(up[n])]), truth.dot);
       svg.append(shape("path", { d, class: `${kind}${truth.dot ? " dots" : ""}` }));
       const seen = across.map((v, n) => [v, up[n]]).filter(([v]) => v !== null);
-      if (seen.length && reach(seen) < this.levels / 100) {  // it rests
+      if (seen.length && reach(seen) < this.data.levels / 100) {  // it is at rest
         svg.append(shape("circle", { cx: x(seen.at(-1)[0]), cy: y(seen.at(-1)[1]), r: 3.5, class: kind }));
       }
     }
@@ -72,7 +72,7 @@ class Orbits {
   }
 
   *power(i, own) {
-    const truth = this.truths[own.truth], dt = this.trials.data.dt?.[i];
+    const truth = this.data.truths[own.truth], dt = this.trials.data.dt?.[i];
     const [per, unit] = Number.isFinite(dt) ? [dt, "cycles per unit time"] : [1, "cycles per step"];
     const { width, pad } = BOX, height = 150, left = 37, bottom = 30;
     const shown = [...truth.power, ...own.power].filter(v => v !== null);
@@ -106,10 +106,10 @@ class Orbits {
     yield element("p", "small", `${distance}Share of the power${mean}, smoothed by a Gaussian of ${digits(truth.sigma / per)} ${unit}.${still}`);
   }
 
-  *resting(found) {
+  *fixedPoints(found) {
     yield element("h4", "", "Fixed points");
     if (found.error) {
-      yield element("p", "small", `They could not be sought here: ${found.error}`);
+      yield element("p", "small", `They could not be searched here: ${found.error}`);
       return;
     }
     const kinds = Object.entries(found.kinds), slow = found.slow;
@@ -126,27 +126,27 @@ class Orbits {
       words.push(`Of the ${visited} linear regions that its orbits and these points lie in, ${real} hold the fixed point of `
         + `their own linear map (real), ${virtual} do not (virtual)${none ? `, of ${none} the map has none` : ""}`);
     }
-    words.push(`Sought from ${found.started} states${found.driven ? ", inputs held at their mean" : ""}`);
+    words.push(`Searched from ${found.started} states${found.driven ? ", inputs held at their mean" : ""}`);
     yield element("p", "small", words.filter(Boolean).map(w => `${w}.`).join(" "));
   }
 
   /** What is not here, why, and the commands that show it. */
   *missing(i, own, points) {
-    const t = this.trials, { experiment, folder, steps } = this.files, said = [], count = held => Object.keys(held).length;
-    const orbit = this.has[i] === "1", network = this.nets[i] === "1";
+    const t = this.trials, { experiment, folder, steps } = this.data.files, said = [], count = entries => Object.keys(entries).length;
+    const orbit = this.data.has_orbit[i] === "1", network = this.data.has_network[i] === "1";
     if (this.any && !orbit) said.push(`The record of this trial (${t.outcomes[i]}) holds no orbit.`);
-    if (orbit && !own) said.push(`Orbits of ${count(this.told.trials)} of ${t.count} trials are on this page; this one's is not.`);
-    if (!network && !points) said.push("Its record holds no network whose fixed points could be sought.");
-    if (network && !points) said.push(`Fixed points of ${count(this.fixed)} of ${t.count} trials are on this page; this one's are not.`);
+    if (orbit && !own) said.push(`Orbits of ${count(this.data.orbits)} of ${t.count} trials are on this page; this one's is not.`);
+    if (!network && !points) said.push("Its record holds no network whose fixed points could be searched.");
+    if (network && !points) said.push(`Fixed points of ${count(this.data.fixed_points)} of ${t.count} trials are on this page; this one's are not.`);
     const lacking = [own || !this.any ? "" : "orbit", points ? "" : "fixed points"].filter(Boolean).join(" and ");
     if (said.length) yield element("h4", "", lacking[0].toUpperCase() + lacking.slice(1));
     if (said.length) yield element("p", "small lacking", said.join(" "));
     if (experiment && ((orbit && !own) || (network && !points))) {
-      yield* written("A page that shows them:", command("atlas", experiment, "--trial", t.trial[i]), "command");
+      yield* codeBlock("A page that shows them:", command("atlas", experiment, "--trial", t.trial[i]), "command");
     }
     if (folder && network && !points) {
       const file = `${folder}/records/${t.trial[i]}-${String(steps[i]).padStart(8, "0")}.npz`;
-      yield* written("The fixed points alone:", command("fixed-points", file), "command");
+      yield* codeBlock("Only the fixed points:", command("fixed-points", file), "command");
     }
   }
 }

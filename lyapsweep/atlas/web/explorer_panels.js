@@ -113,9 +113,9 @@ function zeroLines(field, xs, ys) {
 }
 
 class Panel {
-  /** `told(panel, i, j, kept)` hears where the reader is: column i of x, row j of y. */
-  constructor(panel, map, told) {
-    Object.assign(this, { panel, map, told, focus: null });
+  /** `select(panel, i, j, kept)` is called with the place that the reader selects: column i of x, row j of y. */
+  constructor(panel, map, select) {
+    Object.assign(this, { panel, map, select, focus: null });
     this.figure = document.createElement("figure");
     this.title = document.createElement("figcaption");
     this.title.textContent = panel.name;
@@ -258,7 +258,7 @@ class Panel {
 
   go(i, j, kept) {
     this.focus = [i, j];
-    this.told(this, i, j, kept);
+    this.select(this, i, j, kept);
   }
 }
 

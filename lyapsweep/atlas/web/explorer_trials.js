@@ -8,6 +8,7 @@ const COUNTS = [
   { name: "trials", label: "number of trials", group: "outcome", of: () => rows => rows.length },
 ];
 
+const isCount = column => COUNTS.includes(column);
 const number = v => v === null ? NaN : Number(v);
 
 /** The median as numpy takes it: infinities count, NaN do not. */
@@ -20,8 +21,9 @@ function median(values) {
 }
 
 class Trials {
-  constructor(data) {
-    Object.assign(this, data);
+  /** `data` is MapData of atlas/page_data.py. */
+  constructor({ trial, outcome, settings, columns, spectra, data, commands, run_links, serve_command, map, scale, choice }) {
+    Object.assign(this, { trial, outcome, settings, columns, spectra, data, commands, run_links, serve_command, map, scale, choice });
     for (const column of this.columns) {
       column.values = column.values.map(number);
       if (column.floor) column.floor = column.floor.map(number);
@@ -89,7 +91,7 @@ class Trials {
 
   /** A function of the trials of a place: its value and state, and the median largest exponents there. */
   worth(choice) {
-    const column = this.column(choice.colour), value = column?.of ? column.of(this) : rows => this.value(rows, column, choice);
+    const column = this.column(choice.colour), value = isCount(column) ? column.of(this) : rows => this.value(rows, column, choice);
     const middle = name => rows => this.lines[name] ? median(rows.map(i => this.lines[name][i])) : NaN;
     const [before, after] = [middle("before"), rows => middle("after")(rows.filter(i => !this.lost[i]))];
     return rows => {
@@ -118,7 +120,7 @@ class Trials {
     const values = cells.filter(cell => cell.state === "value").map(cell => cell.value);
     const low = Math.min(...values), high = Math.max(...values), column = this.column(choice.colour);
     const log = Boolean(column?.log && low > 0 && high > 3 * low);
-    return { low, high, log, flip: column?.better < 0 || column?.of, any: values.length > 0 };
+    return { low, high, log, flip: column?.better < 0 || isCount(column), any: values.length > 0 };
   }
 
   /** The predictability times of the data of some trials; none where there are many. */

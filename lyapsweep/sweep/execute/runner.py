@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lyapsweep import tracking
-from lyapsweep.atlas import orbits, report
+from lyapsweep.atlas import report
 from lyapsweep.config import Config
 from lyapsweep.results.description import BaseConfig, RefinedGrid
 from lyapsweep.results.record import Outcome
@@ -308,9 +308,7 @@ class SweepRunner:
 
     def draw_atlas(self, notes: list[str]) -> Path | None:
         try:
-            return report.write(
-                orbits.prepared(self.ledger.linked(self.table), self.folder.path), self.folder.paths.atlas
-            )
+            return report.write(self.ledger.linked(self.table), self.folder.paths.atlas, self.folder.path)
         except Exception as error:  # a picture that fails must not hide the results it would have shown
             log.warning("The atlas could not be drawn: %s", error, exc_info=True)
             notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")

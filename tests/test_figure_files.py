@@ -8,7 +8,8 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from lyapsweep.atlas import figure_files, markup, report
+from lyapsweep.atlas import figure_files, report
+from lyapsweep.atlas.sections import Question, Section, finding
 
 CHROMIUM = any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
 MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "svg": b"<svg", "pdf": b"%PDF"}
@@ -19,8 +20,8 @@ def small(tmp_path):
     """A page with two figures in two sections."""
     figures = [go.Figure(go.Scatter(y=np.array(y))).update_layout(height=200) for y in ([1.0, 3.0], [2.0, np.nan])]
     path = tmp_path / "atlas.html"
-    body = "".join(markup.section(name, markup.figure(fig, "")) for name, fig in zip(("One / two", "Three"), figures))
-    path.write_text(markup.page("small", body), "utf-8")
+    sections = [Section(name, finding("", fig, "")) for name, fig in zip(("One / two", "Three"), figures)]
+    path.write_text(report.page("small", "", [Question("", "", sections)]), "utf-8")
     return path
 
 
