@@ -11,9 +11,8 @@ from made_up_early import OUTCOME
 from published import BINOMIAL, grid
 
 from lyapsweep.analysis.prediction import incremental, transfer
-from lyapsweep.analysis.shared.selection import TooFew
+from lyapsweep.analysis.shared.selection import HuntTableError, TooFew
 from lyapsweep.analysis.spectra import partial_correlation
-from lyapsweep.analysis.shared.selection import HuntTableError
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.imported import from_frame
 

@@ -8,9 +8,8 @@ from made_up_early import OUTCOME
 from published import BINOMIAL, grid
 from scipy import stats
 
-from lyapsweep.analysis.shared.selection import TooFew
+from lyapsweep.analysis.shared.selection import HuntTableError, TooFew
 from lyapsweep.analysis.spectra import partial_correlation
-from lyapsweep.analysis.shared.selection import HuntTableError
 
 
 def column(found, name):

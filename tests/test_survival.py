@@ -87,7 +87,7 @@ def test_the_measures_own_crossing_knows_the_update_and_what_is_censored():
     times = time_to_event.event_times(Table(frame), own)
     assert times.time.tolist() == [37, 100, 100, 42]
     assert times.reached.tolist() == [True, False, False, True]
-    with pytest.raises(ValueError, match="threshold=3. Leave threshold out"):
+    with pytest.raises(ValueError, match=r"threshold=3\. Leave threshold out"):
         time_to_event.event_times(Table(frame), own, 3)
 
 

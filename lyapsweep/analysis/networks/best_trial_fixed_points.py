@@ -64,9 +64,9 @@ def summary(table: Table, trial: str) -> dict[str, Any]:
     """Search the fixed points of the network in a trial's last record, and describe them as plain JSON.
 
     `kinds` is {kind: [how many, smallest and largest of their largest |lambda|]}, `slow` and `far` are numbers of
-    points, `started` of candidates; `points` lists [kind, observation] of fixed points, standardised (empty of a
-    task); a network that a task or a series' inputs drive is `driven`. `regions` is `visited_regions`, None if the map is
-    not piecewise linear or has inputs. Raises `TooFew` without weights or a finite state.
+    points, `started` of candidates; `points` lists [kind, observation] of fixed points, standardised (empty of a task);
+    a network that a task or a series' inputs drive is `driven`. `regions` is `visited_regions`, None if the map is not
+    piecewise linear or has inputs. Raises `TooFew` without weights or a finite state.
     """
     config, weights = network_of(table, trial)
     points = of_network(config, weights)
@@ -105,7 +105,8 @@ def visited(points: NetworkFixedPoints) -> States:
 
 
 def visited_regions(map: AbstractMap, z: States) -> dict[str, int] | None:
-    """Count the linear regions of the states (1, states, state) that contain their own fixed point, and those that do not.
+    """Count the linear regions of the states (1, states, state) that contain their own fixed point, and those that do
+    not.
 
     {"visited", "real", "virtual", "none"}: none if I - J is singular. None for a map that is not piecewise linear,
     that is, whose step near most states differs from its linearisation by more than rounding.
