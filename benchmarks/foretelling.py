@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--outcome", default="measures/loss")
     parser.add_argument("--form", choices=("summaries", "quantiles", "components"), default="summaries")
-    parser.add_argument("--learner", choices=tuple(incremental.BY), default="ridge")
+    parser.add_argument("--learner", choices=tuple(incremental.LEARNERS), default="ridge")
     parser.add_argument("--repeats", type=int, default=10)
     args = parser.parse_args()
     one_thread()

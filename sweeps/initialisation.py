@@ -1,4 +1,4 @@
-"""Does the spectrum at the first update foretell what training makes of a network?
+"""Does the spectrum at the first update predict what training makes of a network?
 
 Three cells of two sizes on two tasks that need memory, adding (30 steps) and copying (4 symbols over 12 steps), across
 the gain of the recurrent weights and the learning rate. Spectra under held-out inputs before training and after 1, 5,

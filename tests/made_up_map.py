@@ -56,7 +56,7 @@ def placed(base: Config, gain: float, lr: float) -> Config:
 def records(gain: float, lr: float, exponents: int, base: Config) -> list[Record]:
     """One trial: its records at step 0 and at its end."""
     config, end = placed(base, gain, lr), outcome(gain, lr)
-    rng = np.random.default_rng(int(config.id, 16))
+    rng = np.random.default_rng([int(1e6 * gain), int(1e6 * lr)])
     loss = float(0.01 + np.log(gain) ** 2 + 0.1 * (np.log10(lr) + 2) ** 2 + 0.01 * rng.random())
     spectra = {step: {"closed loop": spectrum(gain, step, exponents, rng)} for step in (0, STEPS)}
     measures = {"loss": loss, "state_space": 3 * loss + rng.random()}

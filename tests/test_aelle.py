@@ -11,8 +11,8 @@ import torch
 from scipy import stats
 
 from lyapsweep.analysis.prediction import aelle, autoencoder, cross_validation
-from lyapsweep.analysis.shared.selection import TooFew
-from lyapsweep.analysis.spectra.correlation import HuntTableError
+from lyapsweep.analysis.shared.early_records import spectrum_rows
+from lyapsweep.analysis.shared.selection import HuntTableError, TooFew
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.table import Table
@@ -45,15 +45,15 @@ def test_the_map_is_ordered_by_outcome_in_trials_it_never_saw(found):
     assert kept.sum() > 25
     assert stats.spearmanr(found.coordinates[kept, 0], found.values[kept]).statistic > 0.4
     assert found.explained[0] >= found.explained[1] >= 0
-    assert found.shade[np.argmin(found.values)] > 0.98
-    assert np.isnan(found.shade[np.isinf(found.values)]).all()
+    assert found.rank[np.argmin(found.values)] > 0.98
+    assert np.isnan(found.rank[np.isinf(found.values)]).all()
     assert (np.diff(found.ticks) < 0).all()  # the best is the least
 
 
 def test_lost_trials_are_crosses_of_their_own(found):
     figure = aelle.draw(found)
     traces = {trace.name: trace for trace in figure.data if trace.name}
-    assert set(traces) == {"learned from", "held out", "lost"}
+    assert set(traces) == {"training", "held out", "lost"}
     assert len(traces["lost"].x) == 4
     assert traces["lost"].marker.symbol == "x"
     assert sum(len(trace.x) for trace in traces.values()) == len(found.trials)
@@ -68,8 +68,8 @@ def test_a_stored_finding_draws_the_same_figure_and_says_the_same(found):
 
 def test_held_out_trials_change_nothing_that_was_learned():
     """Other spectra and other outcomes in one split's test part: the same weights, and the same answers elsewhere."""
-    rows = cross_validation.rows(spectral.table(trials=60, bare=0), spectral.COLUMN, spectral.MAP)
-    split = cross_validation.parts(rows.trials, 3, 0)
+    rows = spectrum_rows(spectral.table(trials=60, bare=0), spectral.COLUMN, spectral.MAP)
+    split = cross_validation.random_splits(rows.trials, 3, 0)
     test = split[0] == cross_validation.TEST
     spectra, values = rows.spectra.copy(), rows.values.copy()
     spectra[test] = 7 * spectra[test][:, ::-1] - 3
@@ -82,13 +82,13 @@ def test_held_out_trials_change_nothing_that_was_learned():
         assert (one.weights[name][1] != two.weights[name][1]).any()  # whose training part holds some of them
     np.testing.assert_array_equal(one.latent[0][~test], two.latent[0][~test])
     assert (one.latent[0][test] != two.latent[0][test]).any()
-    answers = [aelle.answered(r, split[0], POINTS)[:, ~test] for r in (rows, other)]
+    answers = [aelle.linear_predictions(r, split[0], POINTS)[:, ~test] for r in (rows, other)]
     np.testing.assert_array_equal(*answers)
 
 
 def test_validation_trials_choose_the_epoch_and_train_nothing():
-    rows = cross_validation.rows(spectral.table(trials=60, bare=0), spectral.COLUMN, spectral.MAP)
-    split = cross_validation.parts(rows.trials, 1, 0)
+    rows = spectrum_rows(spectral.table(trials=60, bare=0), spectral.COLUMN, spectral.MAP)
+    split = cross_validation.random_splits(rows.trials, 1, 0)
     values = rows.values.copy()
     values[split[0] == cross_validation.VALIDATION] = values[split[0] == cross_validation.VALIDATION][::-1]
     early = QUICK._replace(epochs=3, alpha=0.1)  # while everything still improves
@@ -100,8 +100,8 @@ def test_validation_trials_choose_the_epoch_and_train_nothing():
 
 
 def test_the_best_state_is_kept_and_is_not_the_last():
-    rows = cross_validation.rows(spectral.table(trials=60), spectral.COLUMN, spectral.MAP)
-    split = cross_validation.parts(rows.trials, 4, 0)
+    rows = spectrum_rows(spectral.table(trials=60), spectral.COLUMN, spectral.MAP)
+    split = cross_validation.random_splits(rows.trials, 4, 0)
     kept = aelle.encoded(rows, split, POINTS, QUICK, 0)
     assert (kept.best < kept.last).all()
     assert (np.nanargmin(kept.losses, axis=0) == kept.best).all()
@@ -113,8 +113,8 @@ def test_the_best_state_is_kept_and_is_not_the_last():
 
 def test_a_member_does_not_depend_on_how_long_its_neighbours_train():
     """Where one split has ended the others go on: its kept state is that of a run in which all end when it does."""
-    rows = cross_validation.rows(spectral.table(trials=60), spectral.COLUMN, spectral.MAP)
-    split = cross_validation.parts(rows.trials, 4, 0)
+    rows = spectrum_rows(spectral.table(trials=60), spectral.COLUMN, spectral.MAP)
+    split = cross_validation.random_splits(rows.trials, 4, 0)
     kept = aelle.encoded(rows, split, POINTS, QUICK, 0)
     first = int(kept.last.argmin())
     assert kept.last[first] < kept.last.max()

@@ -10,9 +10,11 @@ import pytest
 from scipy import stats
 
 from lyapsweep.analysis.networks import orbit
-from lyapsweep.analysis.settings import heatmap, setting_curve
-from lyapsweep.analysis.settings.axis import places
-from lyapsweep.analysis.shared.selection import TooFew, digits
+from lyapsweep.analysis.settings import phase_plane, setting_curve
+from lyapsweep.analysis.shared import theme
+from lyapsweep.analysis.shared.axis import places
+from lyapsweep.analysis.shared.rank_correlation import rank_correlation
+from lyapsweep.analysis.shared.selection import HuntTableError, TooFew, digits
 from lyapsweep.analysis.spectra import correlation, spectra_by_outcome
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.description import SweepDescription
@@ -27,9 +29,10 @@ def table():
 
 
 def shuffled(table: Table, seed: int) -> Table:
-    """The scores dealt out anew among the trials that finished."""
+    """The scores permuted among the finished trials, in the order of their settings, which ids do not change."""
     finals = table.finals
-    frame = finals.frame[finals.frame["outcome"] == "finished"].reset_index(drop=True)
+    frame = finals.frame[finals.frame["outcome"] == "finished"]
+    frame = frame.sort_values(["cell/kind", AXIS, "seed"]).reset_index(drop=True)
     columns = [c for c in frame if c.startswith("measures/")]
     frame[columns] = frame[columns].to_numpy()[np.random.default_rng(seed).permutation(len(frame))]
     return replace(finals, frame=frame, spectra={}, spectra_stderr={}, traces=[])
@@ -39,7 +42,7 @@ FINDINGS = {
     "curve": (setting_curve, lambda t: setting_curve.find(t, AXIS, SCORE)),
     "curve of names": (setting_curve, lambda t: setting_curve.find(t, "cell/kind", SCORE, "init/kind")),
     "curve of exponents": (setting_curve, lambda t: setting_curve.find(t, AXIS, "spectra/closed loop/maximum")),
-    "heatmap": (heatmap, lambda t: heatmap.find(t, AXIS, "cell/kind", SCORE)),
+    "phase plane": (phase_plane, lambda t: phase_plane.find(t, AXIS, "cell/kind", SCORE, "init/kind")),
     "spectra": (spectra_by_outcome, lambda t: spectra_by_outcome.find(t, SCORE)),
     "correlation": (correlation, lambda t: correlation.find(t, resamples=50)),
     "orbit": (orbit, lambda t: orbit.find(t, made_up.config("lstm", 80, 0).id)),
@@ -60,7 +63,7 @@ def test_a_misspelt_column_knows_its_neighbour(table, name):
     module, _ = FINDINGS[name]
     arguments = {
         setting_curve: [AXIS, SCORE + "x"],
-        heatmap: [AXIS, "cell/kind", SCORE + "x"],
+        phase_plane: [AXIS, "cell/kind", SCORE + "x"],
         spectra_by_outcome: [SCORE + "x"],
     }
     with pytest.raises(UnknownName, match="Did you mean 'measures/state_space'"):
@@ -138,19 +141,18 @@ def test_an_axis_is_logarithmic_where_its_values_are_spaced_so(values, log):
     assert places(pd.Series(values)).log is log
 
 
-def test_heatmap_finds_the_planted_place_and_tells_lost_from_bad_and_from_empty(table):
+def test_phase_plane_finds_the_planted_place_and_tells_lost_from_bad_and_from_empty(table):
     rows = ~((table.frame["cell/kind"] == "lstm") & (table.frame[AXIS] == 40)).to_numpy()
-    found = heatmap.find(table.take(rows), AXIS, "cell/kind", SCORE)
+    found = phase_plane.find(table.take(rows), AXIS, "cell/kind", SCORE, "init/kind")
+    median, count, lost = found.median[0], found.count[0], found.lost[0]
     at = lambda cell, x: (found.y_labels.index(cell), found.x_labels.index(str(x)))  # noqa: E731
-    assert np.unravel_index(np.nanargmin(found.median), found.median.shape) == at("shallow_plrnn", made_up.BEST)
-    assert (found.count[at("lstm", 40)], found.lost[at("lstm", 40)]) == (0, 0)
-    assert (found.count[at("lstm", 5)], found.lost[at("lstm", 5)]) == (2, 1)
-    assert np.isnan(found.median[at("lstm", 5)])
-    assert np.isnan(found.median[at("lstm", 40)])
-    figure = heatmap.draw(found)
-    crosses = {(int(note.y), int(note.x)) for note in figure.layout.annotations}
-    assert crosses == {at("lstm", 5), at("vanilla", 200)}
-    grey = np.array(figure.data[0].z)
+    assert np.unravel_index(np.nanargmin(median), median.shape) == at("shallow_plrnn", made_up.BEST)
+    assert (count[at("lstm", 40)], lost[at("lstm", 40)]) == (0, 0)
+    assert (count[at("lstm", 5)], lost[at("lstm", 5)]) == (2, 1)
+    assert np.isnan(median[at("lstm", 5)])
+    assert np.isnan(median[at("lstm", 40)])
+    assert set(zip(*np.nonzero(lost))) == {at("lstm", 5), at("vanilla", 200)}
+    grey = np.array(phase_plane.draw(found).data[0].z)
     assert grey[at("lstm", 5)] == 1
     assert np.isnan(grey[at("lstm", 40)])
 
@@ -173,7 +175,7 @@ def test_correlation_is_scipys_and_its_interval_excludes_zero_where_an_effect_is
 def test_shuffled_rows_have_no_correlation(table):
     pair = ("spectra/closed loop/maximum", SCORE)
     covered = 0
-    for seed in range(60):  # of intervals at 95 %; the order of rows, and with it each shuffle, is that of config ids
+    for seed in range(60):  # of intervals at 95 %
         found = correlation.find(shuffled(table, seed), [SCORE])
         k = list(zip(found.statistics, found.measures)).index(pair)
         covered += found.low[k] <= 0 <= found.high[k]
@@ -189,7 +191,7 @@ def test_shuffled_rows_have_no_best_interval(table):
 def test_divergent_exponents_and_scores_take_the_worst_ranks():
     x = np.array([-np.inf, 1, 2, 3, 4, 5, 6, 7])
     y = np.array([0, 1, 2, 3, 4, 5, 6, np.inf])
-    rho, low, high, _ = correlation.spearman(x, y, 200, 0)
+    rho, low, high, _ = rank_correlation(x, y, 200, 0)
     assert rho == pytest.approx(1)
     assert low == pytest.approx(1)
     assert high == pytest.approx(1)
@@ -203,7 +205,7 @@ def test_the_interval_is_seeded(table):
 
 def test_a_hunt_is_refused_unless_the_caller_says_so():
     hunt = made_up.table(intent="hunt")
-    with pytest.raises(correlation.HuntTableError, match="biased toward success"):
+    with pytest.raises(HuntTableError, match="biased toward success"):
         correlation.find(hunt)
     assert correlation.find(hunt, hunted=True, resamples=10).hunted
 
@@ -220,8 +222,8 @@ def test_spectra_are_per_unit_time_with_the_truth_beside_them_and_better_is_ligh
     found = spectra_by_outcome.find(table, SCORE)
     assert found.unit == "nats per unit time"
     assert found.truth == pytest.approx([made_up.LAMBDA_MAX / made_up.DT])
-    assert found.shade[np.argmin(found.values)] == 1
-    assert np.isnan(found.shade[np.isinf(found.values)]).all()
+    assert found.quality[np.argmin(found.values)] == 1
+    assert np.isnan(found.quality[np.isinf(found.values)]).all()
     first = dict(zip(found.trials, found.exponents[:, 0]))
     record = made_up.record("lstm", 80, 0)
     assert first[record.trial] == pytest.approx(record.spectra["closed loop"].per_time[0])
@@ -233,8 +235,8 @@ def test_strong_contraction_bends_the_axis_and_its_ticks_say_the_exponents(table
     found = spectra_by_outcome.find(table, SCORE)
     assert np.isinf(found.linear)
     far = found._replace(exponents=np.array([[0.9, -1.0, -500.0, -np.inf]]), truth=np.array([0.9]), linear=0.1)
-    assert spectra_by_outcome.linear_below(far.exponents, far.truth) == pytest.approx(0.1)
-    axis = spectra_by_outcome.draw(far._replace(trials=("a",), values=np.ones(1), shade=np.full(1, 0.5))).layout.yaxis
+    assert theme.linear_limit(far.exponents, far.truth) == pytest.approx(0.1)
+    axis = spectra_by_outcome.draw(far._replace(trials=("a",), values=np.ones(1), quality=np.full(1, 0.5))).layout.yaxis
     assert list(axis.ticktext) == ["−100", "−10", "−1", "−0.100", "0", "0.100"]
     assert axis.tickvals[0] == pytest.approx(-np.log10(1001))
 

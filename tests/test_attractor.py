@@ -4,7 +4,7 @@ import made_up_evidence
 import numpy as np
 import pytest
 import torch
-from test_rest import bits, config, sweep
+from test_network_fixed_points import bits, config, sweep
 
 from lyapsweep import systems
 from lyapsweep.analysis.networks import attractor, best_trial_fixed_points

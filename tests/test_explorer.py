@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from exploring import GAIN, RATE, SIDE, cells, opened, place, values, written
 
-from lyapsweep.analysis.settings import heatmap
+from lyapsweep.analysis.settings import phase_plane
 from lyapsweep.atlas import explorer
 from lyapsweep.atlas.view import AtlasView
 from lyapsweep.results.record import Outcome
@@ -20,11 +20,11 @@ address, browser, table = exploring.address, exploring.browser, exploring.table
 
 
 def test_the_map_is_that_of_the_analysis_and_lost_places_say_how(browser, address, table):
-    found = heatmap.find(table, GAIN, RATE, "measures/loss")
+    found = phase_plane.find(table, GAIN, RATE, "measures/loss")
     gains, rates = made_up_map.axes(SIDE)
     with opened(browser, address) as tab:
         assert tab.inner_text(".explorer .status") == f"{SIDE**2} of {SIDE**2} trials."
-        np.testing.assert_allclose(values(tab), found.median, rtol=1e-3)
+        np.testing.assert_allclose(values(tab), found.median[0], rtol=1e-3)
         states = [[c["state"] for c in row] for row in cells(tab)]
     planted = [[made_up_map.outcome(gain, lr) for gain in gains] for lr in rates]
     assert states == [["value" if o is Outcome.FINISHED else o.value for o in row] for row in planted]
@@ -124,7 +124,7 @@ def test_medians_of_several_trials_count_lost_ones_as_the_worst(browser, tmp_pat
     table = made_up.table()
     found = heatmap.find(table, "forcing/interval", "cell/kind", "measures/state_space")
     with opened(browser, written(table, tmp_path)) as tab:
-        np.testing.assert_allclose(values(tab), found.median, rtol=1e-3)
+        np.testing.assert_allclose(values(tab), found.median[0], rtol=1e-3)
         got = cells(tab)
         assert (got[2][6]["state"], got[2][6]["n"], got[2][6]["lost"]) == ("diverged", 2, 1)
         tab.select_option("select[name=worth]", "best")

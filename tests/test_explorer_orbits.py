@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from exploring import SIDE, opened, place, trial_at, written
-from test_rest import bits
+from test_network_fixed_points import bits
 
 from lyapsweep.analysis.networks import attractor
 from lyapsweep.analysis.shared.selection import digits

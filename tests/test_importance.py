@@ -9,8 +9,7 @@ import spectral
 from scipy import stats
 
 from lyapsweep.analysis.settings import importance
-from lyapsweep.analysis.shared.selection import TooFew
-from lyapsweep.analysis.spectra.correlation import HuntTableError
+from lyapsweep.analysis.shared.selection import HuntTableError, TooFew
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.table import Table
@@ -51,7 +50,7 @@ def found():
 def test_what_was_planted_matters_and_leads(evaluator):
     found = find(planted(trials=150), evaluator)
     assert [found.names[0], found.names[3]] == [RATE, "minimum"]
-    assert importance.matters(found)[0]
+    assert importance.significant(found)[0]
     assert found.p[np.isin(found.names, [GAIN, KIND, "maximum"])].min() > 0.05
 
 
@@ -61,12 +60,12 @@ def test_fanova_gives_each_effect_its_share(found):
     share = dict(zip(found.names, found.importance))
     assert 0.5 < share[RATE] < 1
     assert share[GAIN] < 0.15 > share[KIND]
-    assert found.names[int(importance.matters(found).argmax())] == RATE
+    assert found.names[int(importance.significant(found).argmax())] == RATE
     assert found.spectral.tolist() == [False] * 3 + [True] * 2
     assert (found.n, found.lost, found.without) == (78, 3, 2)
     lead = found.names.index(RATE)
     assert found.chance[lead] < found.low[lead] < found.importance[lead]
-    assert f"there matter of the settings {RATE} 0." in importance.sentence(found)
+    assert f"of the settings, {RATE} 0." in importance.sentence(found)
 
 
 def test_scale_and_direction_do_not_matter():
@@ -92,14 +91,14 @@ def test_what_was_varied_is_judged_seeds_aside_and_what_some_lack_is_named():
     )
     assert set(np.array(found.names)[~found.spectral]) == {RATE, GAIN, KIND}
     assert found.absent == ("cell/units",)
-    assert "for some trials lack them: cell/units" in importance.sentence(found)
+    assert "because some trials lack them: cell/units" in importance.sentence(found)
 
 
 def refused(tables: int, evaluator: str, **changes) -> int:
     """In how many tables with shuffled outcomes any setting is said to matter."""
     made = (spectral.shuffled(planted(seed, trials=50), seed) for seed in range(tables))
     return sum(
-        bool(importance.matters(find(t, evaluator, statistics=(), draws=20, seed=s, **changes)).any())
+        bool(importance.significant(find(t, evaluator, statistics=(), draws=20, seed=s, **changes)).any())
         for s, t in enumerate(made)
     )
 
@@ -120,7 +119,7 @@ def test_a_forest_makes_nothing_of_shuffled_outcomes_either():
 
 def test_nothing_beyond_chance_is_said_in_words():
     found = find(spectral.shuffled(planted(), 3))
-    assert "of the settings none beyond chance (most: " in importance.sentence(found)
+    assert "of the settings, none is significant (largest: " in importance.sentence(found)
 
 
 def test_a_stored_finding_draws_the_same_figure(found):

@@ -11,9 +11,8 @@ from made_up_early import OUTCOME
 from published import BINOMIAL, grid
 
 from lyapsweep.analysis.prediction import incremental, transfer
-from lyapsweep.analysis.shared.selection import TooFew
+from lyapsweep.analysis.shared.selection import HuntTableError, TooFew
 from lyapsweep.analysis.spectra import partial_correlation
-from lyapsweep.analysis.spectra.correlation import HuntTableError
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.imported import from_frame
 
@@ -30,7 +29,7 @@ def test_a_planted_gain_is_found():
     assert (found.gains.low > 0).all()
     assert score(found, "spectrum") > 0.6
     assert score(found, ALL) > score(found, KNOWN) > score(found, "settings") > 0
-    assert "The spectrum adds to what was known" in incremental.sentence(found)
+    assert "The spectrum improves the prediction" in incremental.sentence(found)
 
 
 def test_the_better_half_is_told_from_the_worse():
@@ -161,7 +160,7 @@ def test_the_published_sweep_says_what_was_computed_of_it_by_other_means():
     for name, value in PUBLISHED.items():
         assert score(found, name) == pytest.approx(value, abs=0.015), name
     assert found.gains.low[-1] < 0 < found.gains.high[-1]
-    assert "is not shown" in incremental.sentence(found)
+    assert "No significant gain by the spectrum" in incremental.sentence(found)
 
 
 def test_components_of_the_whole_published_spectra_say_as_much_as_their_summaries():

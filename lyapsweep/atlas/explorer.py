@@ -9,8 +9,8 @@ import pandas as pd
 from markupsafe import Markup
 from plotly.colors import sample_colorscale
 
-from lyapsweep.analysis.settings.axis import places, wide
 from lyapsweep.analysis.shared import theme
+from lyapsweep.analysis.shared.axis import places, wide
 from lyapsweep.analysis.shared.selection import STATISTICS, TooFew, direction, label, numbers
 from lyapsweep.atlas import orbits, trial_command
 from lyapsweep.atlas.page_data import DataProperties, MapChoice, MapColumn, MapData, MapSetting, MapSpectra, Number

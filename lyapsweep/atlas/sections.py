@@ -12,14 +12,14 @@ from markupsafe import Markup
 
 from lyapsweep.analysis.networks import orbit
 from lyapsweep.analysis.settings import box_counting, optimum, phase_plane, setting_curve
-from lyapsweep.analysis.shared.selection import TooFew, label
+from lyapsweep.analysis.shared.selection import HuntTableError, TooFew, label
 from lyapsweep.analysis.spectra import correlation, spectra_by_outcome, spectrum_history
 from lyapsweep.atlas import appendix, explorer, verdict
 from lyapsweep.atlas.rendering import render
 from lyapsweep.atlas.view import AtlasView, is_numeric
 from lyapsweep.registry import UnknownName
 
-UNAVAILABLE = (TooFew, UnknownName, correlation.HuntTableError)  # what an analysis may raise in place of a finding
+UNAVAILABLE = (TooFew, UnknownName, HuntTableError)  # what an analysis may raise in place of a finding
 Content = Callable[[AtlasView], str]
 
 
@@ -180,7 +180,7 @@ def spectra(view: AtlasView) -> Markup:
     return render(
         "sections/spectra",
         fig=spectra_by_outcome.draw(found),
-        lines=len(spectra_by_outcome.drawn(found)),
+        lines=len(spectra_by_outcome.drawn_trials(found)),
         trials=len(found.trials),
         linear=found.linear if np.isfinite(found.linear) else None,
         infinite=int(np.isneginf(found.exponents).sum()),

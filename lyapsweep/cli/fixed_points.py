@@ -16,7 +16,7 @@ from lyapsweep.cli.spectrum_targets import SYSTEM, TRANSIENT, WEIGHTS, check_par
 from lyapsweep.process import small_networks
 
 if TYPE_CHECKING:
-    from lyapsweep.analysis.networks.network_fixed_points import Rest
+    from lyapsweep.analysis.networks.network_fixed_points import NetworkFixedPoints
     from lyapsweep.dynamics import Search
 
 STARTS = 32  # orbits of a system
@@ -71,7 +71,7 @@ def command(what: str, changes: dict[str, Any], results: Path, as_json: bool, pl
     if plot is not None:
         from lyapsweep.analysis.networks import fixed_point_plot
 
-        fixed_point_plot.save(fixed_point_plot.of_rest(what, rest), plot)
+        fixed_point_plot.save(fixed_point_plot.of_points(what, rest), plot)
 
 
 def refuse(what: str, results: Path, changes: dict, measure: str | None, driven: dict) -> None:
@@ -89,7 +89,9 @@ def refuse(what: str, results: Path, changes: dict, measure: str | None, driven:
         raise CommandError(f"{what} is driven by a series: {weights.DRIVING}.")
 
 
-def sought(what: str, changes: dict[str, Any], driven: dict[str, Any], search: "Search", tell: Any) -> "Rest":
+def sought(
+    what: str, changes: dict[str, Any], driven: dict[str, Any], search: "Search", tell: Any
+) -> "NetworkFixedPoints":
     """The search that this subject needs."""
     from lyapsweep.analysis.networks import network_fixed_points
 
@@ -111,7 +113,7 @@ def sought(what: str, changes: dict[str, Any], driven: dict[str, Any], search: "
     return network_fixed_points.of_network(record.config.changed(changes), record.weights, search, tell)
 
 
-def of_system(name: str, parameters: dict[str, Any], search: "Search", tell: Any) -> "Rest":
+def of_system(name: str, parameters: dict[str, Any], search: "Search", tell: Any) -> "NetworkFixedPoints":
     """From states near the attractor; a transient leads there."""
     import torch
 
@@ -127,7 +129,7 @@ def of_system(name: str, parameters: dict[str, Any], search: "Search", tell: Any
     return of_map(system, z.clone(), search, tell)
 
 
-def of_weights(path: Path, driven: dict[str, Any], search: "Search", tell: Any) -> "Rest":
+def of_weights(path: Path, driven: dict[str, Any], search: "Search", tell: Any) -> "NetworkFixedPoints":
     import torch
 
     from lyapsweep.analysis.networks.network_fixed_points import of_driven
@@ -141,7 +143,7 @@ def of_weights(path: Path, driven: dict[str, Any], search: "Search", tell: Any) 
     return of_driven(map, inputs, driven.get("rest", "mean"), search, tell)
 
 
-def show_json(what: str, rest: "Rest") -> None:
+def show_json(what: str, rest: "NetworkFixedPoints") -> None:
     from lyapsweep.dynamics.spectrum import strict
 
     found, line = rest.found, rest.line
@@ -171,7 +173,7 @@ def listed(points: Any, kinds: tuple[str, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def show_points(what: str, rest: "Rest") -> None:
+def show_points(what: str, rest: "NetworkFixedPoints") -> None:
     """One row a fixed point, its slowest mode in words of time, then what the points are together."""
     out, found = printing.console(), rest.found
     fixed, slow, dt = found.fixed, found.slow, found.fixed.dt
@@ -198,7 +200,7 @@ def counted(n: int, what: str) -> str:
     return f"{n} {what}" + "s" * (n != 1)
 
 
-def summary(rest: "Rest") -> list[tuple[str, str]]:
+def summary(rest: "NetworkFixedPoints") -> list[tuple[str, str]]:
     found, line = rest.found, rest.line
     left = max(0, len(found.fixed) - ROWS)
     lines = [("not shown", f"{left} more fixed points: --json lists them all")] if left else []

@@ -81,19 +81,13 @@ class Spectrum:
 
     @property
     def kaplan_yorke(self) -> float:
-        """Kaplan-Yorke dimension D = j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}|, j the last partial sum >= 0.
+        """Kaplan-Yorke dimension of the spectrum.
 
-        NaN where a partial spectrum ends before its sum turns negative; the whole state where it never does.
+        NaN if a partial spectrum ends before its sum turns negative; the number of states if the sum never does.
         """
         if not self.finite:
             return math.nan
-        sums = np.cumsum(self.exponents)
-        below = np.flatnonzero(sums < 0)
-        if below.size == 0:
-            return float(self.state) if self.complete else math.nan
-        j = int(below[0])
-        kept = sums[j - 1] if j else 0.0
-        return float(j + kept / abs(self.exponents[j])) if j else 0.0
+        return kaplan_yorke(self.exponents, float(self.state) if self.complete else math.nan)
 
     @property
     def predictability_time(self) -> float:
@@ -193,6 +187,19 @@ class Spectrum:
             settings=d["settings"],
             checks={name: loose([value])[0].item() for name, value in d.get("checks", {}).items()},
         )
+
+
+def kaplan_yorke(exponents: np.ndarray, otherwise: float) -> float:
+    """Kaplan-Yorke dimension D = j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}|, j the last partial sum >= 0.
+
+    `exponents` (k,) are sorted, largest first. Returns `otherwise` if no partial sum is negative.
+    """
+    sums = np.cumsum(exponents)
+    negative = np.flatnonzero(sums < 0)
+    if negative.size == 0:
+        return otherwise
+    j = int(negative[0])
+    return float(j + sums[j - 1] / abs(exponents[j])) if j else 0.0
 
 
 def strict(value: Any) -> Any:

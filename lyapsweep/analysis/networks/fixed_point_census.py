@@ -1,32 +1,43 @@
-"""How do the networks of a sweep come to rest, and does it go with how well they do? A census of fixed points."""
+"""Which fixed points do the networks of a sweep have, and do they correlate with the outcome?"""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 
 from lyapsweep.analysis.networks.fixed_point_plot import KINDS
-from lyapsweep.analysis.networks.network_fixed_points import SEARCH, Rest, of_network
+from lyapsweep.analysis.networks.network_fixed_points import SEARCH, NetworkFixedPoints, of_network
 from lyapsweep.analysis.shared import theme
-from lyapsweep.analysis.shared.selection import JudgedTrials, direction, judged, label, require
-from lyapsweep.analysis.spectra import correlation
+from lyapsweep.analysis.shared.rank_correlation import CorrelationFinding, correlate
+from lyapsweep.analysis.shared.selection import (
+    EndedTrials,
+    TooFew,
+    direction,
+    ended_trials,
+    label,
+    refuse_hunt,
+    require,
+)
 from lyapsweep.dynamics import Search
 from lyapsweep.results.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Progress = Callable[[int, int], None]
 """Called with the number of networks searched and of all."""
 
 
 class FixedPointCensusFinding(NamedTuple):
-    """One row a trial, in the order of the table: `counts` (trials, 5) of points by `KINDS`, slow ones last.
+    """One row per trial, in the order of the table: `counts` (trials, 5) of points by `KINDS`, slow ones last.
 
     `unstable` (trials,) is the largest number of unstable modes of a fixed point, `time_constants` (trials,) the
-    longest 1 / |ln |lambda|| of a fixed point, steps, and `in_time` the same in units of time; `rate` is ln |lambda|
-    of that mode. `ratio` and `share` are participation ratio and first principal component of fixed and slow points.
-    All NaN where there is no point to ask. `values` (trials,) is the measure `column`, the worst there is for a lost
-    trial; `relation` its rank correlations with the rest, None where there are too few trials to say.
+    longest 1 / |ln |lambda|| of a fixed point in steps, `in_time` the same in units of time, `rate` ln |lambda| of that
+    mode. `ratio` and `share` are participation ratio and first principal component of fixed and slow points. All are
+    NaN without points. `values` (trials,) is the measure `column`, the worst value for a lost trial; `relation` its
+    rank correlations with the counts, None with too few trials.
     """
 
     column: str
@@ -42,7 +53,7 @@ class FixedPointCensusFinding(NamedTuple):
     ratio: np.ndarray
     share: np.ndarray
     search: dict[str, float]
-    relation: correlation.CorrelationFinding | None
+    relation: CorrelationFinding | None
 
 
 def find(
@@ -55,25 +66,43 @@ def find(
     seed: int = 0,
     progress: Progress | None = None,
 ) -> FixedPointCensusFinding:
-    """Search the network of every trial that ended and holds one, lost trials (their last finite weights) included.
+    """Search the network of every ended trial that holds weights, and correlate the counts with a measure.
 
-    A network of 64 units takes 3 to 6 seconds of one core; nothing is trained. The correlations are those of
-    `correlation.find`, with the same rules for lost trials. Raises `Hunted` for the trials of a hunt unless
-    `hunted=True`, `TooFew` where no trial holds weights, `UnknownName` for a column that is not there.
+    A network of 64 units takes 3 to 6 seconds of one core. Of lost trials the last finite weights are searched. Lost
+    trials have the worst rank in correlations, as in `correlation.find`.
+
+    Args:
+        table: The trials of a sweep.
+        column: The measure, such as `measures/loss`.
+        search: Settings of the search.
+        hunted: Accept the trials of a hunt, which are biased toward success.
+        resamples: Bootstrap resamples for the intervals.
+        seed: Of the resamples.
+        progress: Called with the numbers of networks searched and of all.
+
+    Returns:
+        A `FixedPointCensusFinding`.
+
+    Raises:
+        HuntTableError: If the trials are those of a hunt and `hunted` is false.
+        TooFew: If no trial holds weights.
+        UnknownName: If the column does not exist.
     """
-    correlation.refuse(table, hunted)
+    refuse_hunt(table, hunted)
     search = search or SEARCH
-    trials = judged(table, column)
+    trials = ended_trials(table, column)
     rows = np.array([bool(weights) for _, weights in trials.table.networks], bool)
     require(int(rows.sum()), 1, "trials with weights")
-    trials = JudgedTrials(trials.table.take(rows), trials.values[rows], trials.lost[rows])
+    trials = trials.take(rows)
     entries = []
     for i, (config, weights) in enumerate(trials.table.networks):
         entries.append(entry(of_network(config, weights, search)))
         if progress:
-            progress(i + 1, len(rows[rows]))
+            progress(i + 1, len(trials.values))
     counts, *scalars = (np.array(column) for column in zip(*entries))
-    named = dict(zip(("unstable", "time_constants", "in_time", "rate", "ratio", "share"), scalars))
+    quantities: dict[str, np.ndarray] = dict(
+        zip(("unstable", "time_constants", "in_time", "rate", "ratio", "share"), scalars)
+    )
     return FixedPointCensusFinding(
         column=column,
         direction=direction(table, column),
@@ -81,16 +110,16 @@ def find(
         values=trials.values,
         lost=trials.lost,
         counts=counts,
-        **named,
+        **quantities,
         search=vars(search),
-        relation=related(counts, named, column, trials, resamples, seed, hunted),
+        relation=related(counts, quantities, column, trials, resamples, seed, hunted),
     )
 
 
-def entry(rest: Rest) -> tuple[np.ndarray, float, float, float, float, float, float]:
-    """One trial's row: counts by kind, then the scalars in the order of `Finding`."""
-    fixed, line = rest.found.fixed, rest.line
-    kinds = [*fixed.kinds, *("slow",) * len(rest.found.slow)]
+def entry(points: NetworkFixedPoints) -> tuple[np.ndarray, float, float, float, float, float, float]:
+    """One trial: counts by kind, then the scalars in the order of the finding."""
+    fixed, line = points.found.fixed, points.line
+    kinds = [*fixed.kinds, *("slow",) * len(points.found.slow)]
     counts = np.array([kinds.count(kind) for kind in KINDS])
     if not len(fixed):
         return counts, np.nan, np.nan, np.nan, np.nan, line.participation_ratio, line.first_share
@@ -100,32 +129,38 @@ def entry(rest: Rest) -> tuple[np.ndarray, float, float, float, float, float, fl
 
 
 def related(
-    counts: np.ndarray, named: dict, column: str, trials: JudgedTrials, resamples: int, seed: int, hunted: bool
-) -> correlation.CorrelationFinding | None:
-    """Rank correlations of what was counted with the measure, where enough trials have both and both vary."""
-    quantities = {
+    counts: np.ndarray,
+    quantities: dict[str, np.ndarray],
+    column: str,
+    trials: EndedTrials,
+    resamples: int,
+    seed: int,
+    hunted: bool,
+) -> CorrelationFinding | None:
+    """Rank correlations of the counts with the measure, None if too few trials have both."""
+    columns = {
         "fixed points": counts[:, :-1].sum(axis=1),
         "stable points": counts[:, KINDS.index("stable")],
         "slow points": counts[:, KINDS.index("slow")],
-        "largest number of unstable modes": named["unstable"],
-        "longest time constant": named["time_constants"],
-        "participation ratio": named["ratio"],
+        "largest number of unstable modes": quantities["unstable"],
+        "longest time constant": quantities["time_constants"],
+        "participation ratio": quantities["ratio"],
     }
-    pairs = [
-        correlation.pair(name, np.asarray(x, float), column, trials, resamples, seed) for name, x in quantities.items()
-    ]
-    rows = [p.row for p in pairs if p.row is not None]
-    return correlation.arranged(rows, resamples, hunted) if rows else None
+    columns = {name: np.asarray(x, float) for name, x in columns.items()}
+    try:
+        return correlate(columns, {column: trials}, resamples, seed, hunted)
+    except TooFew:
+        return None
 
 
 def ranked(finding: FixedPointCensusFinding) -> np.ndarray:
-    """Positions of the trials from the best to the worst; undefined values count as the worst."""
+    """The rows of the trials from the best to the worst; undefined values count as the worst."""
     upward = finding.values if finding.direction == "minimise" else -finding.values
     return np.argsort(np.where(np.isnan(upward), np.inf, upward), kind="stable")
 
 
 def draw(finding: FixedPointCensusFinding) -> go.Figure:
-    """Points of each kind, one bar a trial, from the best trial to the worst; lost trials stand at the right."""
+    """Draw the points of each kind as one bar per trial, from the best trial to the worst, lost ones at the right."""
     order = ranked(finding)
     fig = theme.figure(420)
     for k, kind in enumerate(KINDS[:-1]):
@@ -146,13 +181,12 @@ def draw(finding: FixedPointCensusFinding) -> go.Figure:
 
 
 def save(finding: FixedPointCensusFinding, path: Path) -> None:
-    """Write the picture: .html (plotly, whole in one file), .png or .svg (matplotlib, which needs no browser)."""
-    if path.suffix.lower() == ".html":
-        draw(finding).write_html(path, include_plotlyjs=True)
-        return
-    from matplotlib.figure import Figure
+    """Write the figure as .html, .png or .svg."""
+    theme.save(path, lambda: draw(finding), lambda page: plot(finding, page), (8, 4.2))
 
-    page = Figure(figsize=(8, 4.2), layout="constrained", dpi=150)
+
+def plot(finding: FixedPointCensusFinding, page: "Figure") -> None:
+    """Plot the same bars by matplotlib."""
     axes = page.subplots()
     below = np.zeros(len(finding.trials))
     for k, kind in enumerate(KINDS[:-1]):
@@ -165,4 +199,3 @@ def save(finding: FixedPointCensusFinding, path: Path) -> None:
     axes.locator_params(integer=True)
     if below.any():
         axes.legend(frameon=False)
-    page.savefig(path)

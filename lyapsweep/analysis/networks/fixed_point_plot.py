@@ -1,33 +1,36 @@
-"""Where does one network come to rest? Its fixed points among its orbits, and the eigenvalues of the map there."""
+"""Where are the fixed points of one network? Points among its orbits, and the eigenvalues of the map there."""
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lyapsweep.analysis.networks.network_fixed_points import Rest, of_network
+from lyapsweep.analysis.networks.network_fixed_points import NetworkFixedPoints, of_network
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.selection import TooFew, digits, network_of
 from lyapsweep.dynamics import Search
 from lyapsweep.dynamics.newton import Progress
 from lyapsweep.results.table import Table
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 Picture = Literal["plane", "eigenvalues"]
 PICTURES: tuple[Picture, Picture] = ("plane", "eigenvalues")
-DRAWN = 12  # orbits
+ORBITS = 12  # drawn
 KINDS = ("stable", "marginal", "saddle", "repeller", "slow")
 ANGLES = np.linspace(0, 2 * np.pi, 361)
 CIRCLE = np.cos(ANGLES), np.sin(ANGLES)
 
 
 class FixedPointPlotFinding(NamedTuple):
-    """Points and orbits in the first two principal components of the orbits, whose shares of the variance are `shares`.
+    """Points and orbits in the first two principal components of the orbits, with `shares` of the variance.
 
-    `orbits` (orbits, steps, 2), NaN beyond the finite numbers; `points` (points, 2), fixed ones first, with `kinds`
-    ("slow" for those that are not at rest), `speeds` (distance per step) and `eigenvalues` (points, state).
+    `orbits` (orbits, steps, 2), NaN where not finite; `points` (points, 2), fixed ones first, with `kinds` ("slow" if
+    not fixed), `speeds` (distance per step) and `eigenvalues` (points, state).
     """
 
     name: str
@@ -42,23 +45,22 @@ class FixedPointPlotFinding(NamedTuple):
 def find(
     table: Table, trial: str, search: Search | None = None, progress: Progress | None = None
 ) -> FixedPointPlotFinding:
-    """The points of the network that the last record of `trial` holds.
+    """Search the fixed points of the network in the last record of `trial`.
 
-    Raises `UnknownName` where there is no such trial, `TooFew` where its record holds no weights.
+    Raises `UnknownName` if there is no such trial, `TooFew` if its record holds no weights.
     """
-    return of_rest(trial, of_network(*network_of(table, trial), search, progress))
+    return of_points(trial, of_network(*network_of(table, trial), search, progress))
 
 
-def of_rest(name: str, rest: Rest) -> FixedPointPlotFinding:
-    """The picture of a search that has been made."""
-    fixed, slow = rest.found.fixed, rest.found.slow
-    orbits = np.where(np.isfinite(rest.orbits), rest.orbits, np.nan)
+def of_points(name: str, points: NetworkFixedPoints) -> FixedPointPlotFinding:
+    """Project the result of a search."""
+    fixed, slow = points.found.fixed, points.found.slow
+    orbits = np.where(np.isfinite(points.orbits), points.orbits, np.nan)
     centre, axes, shares = components(orbits.reshape(-1, orbits.shape[-1]))
-    place = lambda z: (z - centre) @ axes.T  # noqa: E731
     return FixedPointPlotFinding(
         name=name,
-        orbits=place(orbits[:DRAWN]),
-        points=place(np.concatenate((fixed.z, slow.z))),
+        orbits=(orbits[:ORBITS] - centre) @ axes.T,
+        points=(np.concatenate((fixed.z, slow.z)) - centre) @ axes.T,
         kinds=fixed.kinds + ("slow",) * len(slow),
         speeds=np.concatenate((fixed.speed, slow.speed)),
         eigenvalues=np.concatenate((fixed.eigenvalues, slow.eigenvalues)),
@@ -73,7 +75,7 @@ def components(states: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """
     finite = states[np.isfinite(states).all(axis=1)]
     if not len(finite):
-        raise TooFew("No state that was visited is finite: the network diverges from everywhere.")
+        raise TooFew("No visited state is finite: the network diverges from all initial states.")
     centre = finite.mean(axis=0)
     _, singular, axes = np.linalg.svd(finite - centre, full_matrices=False)
     variance = np.pad(singular**2, (0, 2))
@@ -82,12 +84,12 @@ def components(states: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def draw(finding: FixedPointPlotFinding, which: Picture = "plane") -> go.Figure:
-    """The points among the orbits, or the eigenvalues about the unit circle; one colour and symbol a kind."""
+    """Draw the points among the orbits, or the eigenvalues and the unit circle; one colour and symbol per kind."""
     return draw_plane(finding) if which == "plane" else draw_eigenvalues(finding)
 
 
 def groups(finding: FixedPointPlotFinding) -> Iterator[tuple[int, str, np.ndarray]]:
-    """(position, kind, rows) of every kind that occurs."""
+    """(index, kind, rows) of every kind that occurs."""
     for k, kind in enumerate(KINDS):
         rows = np.array([name == kind for name in finding.kinds], bool)
         if rows.any():
@@ -95,7 +97,7 @@ def groups(finding: FixedPointPlotFinding) -> Iterator[tuple[int, str, np.ndarra
 
 
 def titles(finding: FixedPointPlotFinding, which: Picture) -> tuple[str, str]:
-    """Of the two axes."""
+    """The titles of the two axes."""
     if which == "eigenvalues":
         return "Re λ", "Im λ"
     first, second = (f"component {i + 1} ({digits(100 * share)} %)" for i, share in enumerate(finding.shares))
@@ -103,6 +105,7 @@ def titles(finding: FixedPointPlotFinding, which: Picture) -> tuple[str, str]:
 
 
 def draw_plane(finding: FixedPointPlotFinding) -> go.Figure:
+    """Points and orbits in the plane of the principal components."""
     fig = theme.figure(460)
     for orbit in finding.orbits:
         line = {"color": "#b8b8b8", "width": 0.8}
@@ -125,6 +128,7 @@ def draw_plane(finding: FixedPointPlotFinding) -> go.Figure:
 
 
 def draw_eigenvalues(finding: FixedPointPlotFinding) -> go.Figure:
+    """Eigenvalues of the map at the points in the complex plane."""
     fig = theme.figure(460)
     line = {"color": "#444", "width": 1, "dash": "dot"}
     fig.add_scatter(x=CIRCLE[0], y=CIRCLE[1], mode="lines", line=line, name="unit circle", hoverinfo="skip")
@@ -145,7 +149,7 @@ def draw_eigenvalues(finding: FixedPointPlotFinding) -> go.Figure:
 
 
 def draw_both(finding: FixedPointPlotFinding) -> go.Figure:
-    """The two pictures side by side, with one legend."""
+    """Draw both panels side by side with one legend."""
     fig = make_subplots(rows=1, cols=2, horizontal_spacing=0.1)
     fig.update_layout(theme.figure(520).layout)
     fig.update_layout(title={"text": theme.plain(finding.name), "font": {"size": 15}}, margin_t=80)
@@ -160,22 +164,21 @@ def draw_both(finding: FixedPointPlotFinding) -> go.Figure:
 
 
 def save(finding: FixedPointPlotFinding, path: Path) -> None:
-    """Write both pictures: .html (plotly, whole in one file), .png or .svg (matplotlib, which needs no browser)."""
-    if path.suffix.lower() == ".html":
-        draw_both(finding).write_html(path, include_plotlyjs=True)
-        return
-    from matplotlib.figure import Figure
+    """Write both panels as .html, .png or .svg."""
+    theme.save(path, lambda: draw_both(finding), lambda page: plot(finding, page), (11, 5.2))
 
-    page = Figure(figsize=(11, 5.2), layout="constrained", dpi=150)
+
+def plot(finding: FixedPointPlotFinding, page: "Figure") -> None:
+    """Plot the same two panels by matplotlib."""
     plane, values = page.subplots(1, 2)
     for orbit in finding.orbits:
         plane.plot(orbit[:, 0], orbit[:, 1], color="#b8b8b8", lw=0.6)
     values.plot(*CIRCLE, color="#444", lw=0.8, ls=":")
     for k, kind, rows in groups(finding):
-        own = {"color": theme.colour(k), "ls": "none", "marker": "os^Dv"[k], "ms": 3 if kind == "slow" else 7}
-        plane.plot(finding.points[rows, 0], finding.points[rows, 1], label=f"{kind} ({rows.sum()})", **own)
+        style = {"color": theme.colour(k), "ls": "none", "marker": "os^Dv"[k], "ms": 3 if kind == "slow" else 7}
+        plane.plot(finding.points[rows, 0], finding.points[rows, 1], label=f"{kind} ({rows.sum()})", **style)
         eigenvalues = finding.eigenvalues[rows].ravel()
-        values.plot(np.real(eigenvalues), np.imag(eigenvalues), alpha=0.7, **own | {"ms": 4})
+        values.plot(np.real(eigenvalues), np.imag(eigenvalues), alpha=0.7, **style | {"ms": 4})
     for axes, which in zip((plane, values), PICTURES):
         x, y = titles(finding, which)
         axes.set(xlabel=x, ylabel=y)
@@ -184,4 +187,3 @@ def save(finding: FixedPointPlotFinding, path: Path) -> None:
     if finding.kinds:
         plane.legend(frameon=False)
     page.suptitle(finding.name, fontsize=11)
-    page.savefig(path)

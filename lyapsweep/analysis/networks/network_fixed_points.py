@@ -1,4 +1,4 @@
-"""The fixed points of one network or system, sought from states that it visits: what the pictures and counts are of."""
+"""The fixed points of one network or system, searched from states that it visits."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -18,14 +18,14 @@ from lyapsweep.rollout import Network
 from lyapsweep.trial import restore_network
 
 STARTS, STEPS = 32, 256  # orbits, and their steps
-TIMES = [0, *np.unique(np.geomspace(1, STEPS, 32).astype(int)).tolist()]  # of candidates: early ones are still moving
-SEARCH = Search(noise=0.5)  # saddles lie between the places to which a network returns
+TIMES = [0, *np.unique(np.geomspace(1, STEPS, 32).astype(int)).tolist()]  # of candidates, transients included
+SEARCH = Search(noise=0.5)  # noise, because saddles lie between the regions that orbits visit
 
 
-class Rest(NamedTuple):
-    """What was found, the orbits (starts, steps, state) that it was sought from, and the read-out's directions.
+class NetworkFixedPoints(NamedTuple):
+    """The points found, the orbits (starts, steps, state) of the search, and the directions of the readout.
 
-    Orbits are NaN from where they escape to infinity.
+    Orbits are NaN after they escape to infinity.
     """
 
     found: Found
@@ -34,7 +34,7 @@ class Rest(NamedTuple):
 
     @property
     def line(self) -> Line:
-        """The line scores of fixed and slow points together: where training leaves a line imperfect, most are slow."""
+        """The line scores of fixed and slow points together: most points of an imperfect line attractor are slow."""
         return line_scores(self.found.every, self.readout)
 
 
@@ -44,29 +44,31 @@ def of_network(
     weights: Mapping[str, np.ndarray] | None = None,
     search: Search | None = None,
     progress: Progress | None = None,
-) -> Rest:
-    """The points of one freely running network: as `config` draws it, or with a final record's `weights`.
+) -> NetworkFixedPoints:
+    """Search the fixed points of one network, as `config` initialises it or with a final record's `weights`.
 
-    Candidates lie on free runs from states inferred from held-out observations, their transients included: a network
-    that falls into a stable point would otherwise visit nothing else. With inputs held at their mean, from orbits that
-    held-out inputs drive: of a task, from zero; of a series, from its inferred states. Raises ValueError where weights
-    do not fit.
+    Candidates lie on free runs from states inferred from held-out observations, with their transients, since a network
+    that falls into a stable point visits nothing else. With inputs, which are held at their mean, candidates lie on
+    orbits driven by held-out inputs: of a task from the zero state, of a series from inferred states. Raises
+    `ValueError` if the weights do not fit.
     """
     network, problem = restore_network(config, weights)
     network = problem.double_precision(network)
     start, inputs = problem.orbits(network, config, STARTS, STEPS)
     if inputs is None:
-        rest = of_map(network.cell, start, search, progress)
+        points = of_map(network.cell, start, search, progress)
     else:
-        rest = of_driven(network.cell, inputs, search=search, progress=progress, start=start)
+        points = of_driven(network.cell, inputs, search=search, progress=progress, start=start)
     if network.readout.whole:  # it reads whole sequences, not states
-        return rest
-    return rest._replace(readout=directions(network, torch.from_numpy(rest.orbits)))
+        return points
+    return points._replace(readout=directions(network, torch.from_numpy(points.orbits)))
 
 
 @torch.no_grad()
-def of_map(map: AbstractMap, starts: States, search: Search | None = None, progress: Progress | None = None) -> Rest:
-    """The points of a population of one, sought from `starts` and the orbits that begin there."""
+def of_map(
+    map: AbstractMap, starts: States, search: Search | None = None, progress: Progress | None = None
+) -> NetworkFixedPoints:
+    """Search the points of a population of one from `starts` and the orbits that begin there."""
     states, z = [starts], starts
     for _ in range(STEPS):
         z = map.step(z)
@@ -74,7 +76,9 @@ def of_map(map: AbstractMap, starts: States, search: Search | None = None, progr
     orbits = torch.stack(states, dim=2)  # population, starts, steps, state
     orbits = bounded(orbits.flatten(1, 2)).view_as(orbits)
     visited = orbits[:, :, TIMES].flatten(1, 2)
-    return Rest(find_fixed_points(map, visited, None, search or SEARCH, progress)[0], orbits[0].cpu().numpy(), None)
+    return NetworkFixedPoints(
+        find_fixed_points(map, visited, None, search or SEARCH, progress)[0], orbits[0].cpu().numpy(), None
+    )
 
 
 @torch.no_grad()
@@ -85,21 +89,24 @@ def of_driven(
     search: Search | None = None,
     progress: Progress | None = None,
     start: States | None = None,
-) -> Rest:
-    """The points of a population of one that `inputs` drive from `start` (zero), x* held: their "mean", or "zero".
+) -> NetworkFixedPoints:
+    """Search the points of a population of one that `inputs` drive from `start` (zero), x* their "mean" or "zero".
 
-    Candidates are states on the driven orbits; so the network rests where its inputs take it, and nowhere else.
+    Candidates are states on the driven orbits.
     """
     if start is None:
         start = torch.zeros(1, inputs.shape[2], map.state, dtype=inputs.dtype, device=inputs.device)
     orbits = map.orbit(start, inputs, len(inputs)).permute(1, 2, 0, 3)  # population, batch, time, state
     found = find_fixed_points(map, orbits.flatten(1, 2), resting_input(inputs, choice), search or SEARCH, progress)[0]
-    return Rest(found, orbits[0].cpu().numpy(), None)
+    return NetworkFixedPoints(found, orbits[0].cpu().numpy(), None)
 
 
 def directions(network: Network, orbits: Tensor) -> np.ndarray:
-    """d x_hat / d z (features, state) at the mean of the visited states; linear read-outs have one everywhere."""
+    """d x_hat / d z (features, state) at the mean of the visited states; constant for linear readouts."""
     visited = orbits.flatten(0, 1)
     centre = visited[visited.isfinite().all(dim=1)].mean(dim=0).nan_to_num()
-    observe = lambda z: network.readout(z.expand(1, 1, -1))[0, 0]  # noqa: E731
+
+    def observe(z: Tensor) -> Tensor:
+        return network.readout(z.expand(1, 1, -1))[0, 0]
+
     return torch.func.jacfwd(observe)(centre).numpy()  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""Does the network's free run look like the data? Both orbits in the same frame."""
+"""Does the free run of a network look like the data? Both orbits in the same frame."""
 
 from typing import Literal, NamedTuple
 
@@ -6,8 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lyapsweep.analysis.shared import theme
-from lyapsweep.analysis.shared.selection import TooFew, require
-from lyapsweep.registry import unknown
+from lyapsweep.analysis.shared.selection import TooFew, final_row, require
 from lyapsweep.results.table import Table
 
 POINTS = 2000
@@ -16,9 +15,11 @@ SERIES: tuple[Series, Series] = ("truth", "generated")
 
 
 class OrbitFinding(NamedTuple):
-    """The first points of `truth` and of one free run, `generated`, (points, 1 | 2 | 3), standardised, and the truth's
-    `low`, `high` with a margin (both (features,)). One feature is drawn against time, three in space, any other number
-    by its first two. `escaped` are the generated points outside that frame or not finite."""
+    """The first points of `truth` and of one free run, `generated`, (points, 1 | 2 | 3), standardised.
+
+    `low` and `high` (features,) are the truth's limits with a margin; `escaped` counts generated points outside of them
+    or not finite. One feature is drawn against time, three in space, otherwise the first two.
+    """
 
     trial: str
     truth: np.ndarray
@@ -29,15 +30,27 @@ class OrbitFinding(NamedTuple):
 
 
 def find(table: Table, trial: str) -> OrbitFinding:
-    """The orbits that the last record of `trial` holds.
+    """Take the orbits from the last record of a trial.
 
-    Raises `UnknownName` where there is no such trial, `TooFew` where its record holds no orbits.
+    Args:
+        table: The trials of a sweep.
+        trial: The id of the trial.
+
+    Returns:
+        An `OrbitFinding`.
+
+    Raises:
+        TooFew: If the record holds no orbits.
+        UnknownName: If there is no such trial.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"trial": ["a"], "step": 9, "final": True})
+        >>> traces = {"truth": np.array([[0.0], [1.0], [0.0]]), "generated": np.array([[0.1], [9.0], [np.nan]])}
+        >>> find(Table(frame, traces=[traces]), "a").escaped
+        2
     """
-    finals = table.finals
-    names = finals.frame["trial"].astype(str).tolist()
-    if trial not in names:
-        raise unknown("trial", trial, names, "table")
-    traces = finals.traces[names.index(trial)]
+    traces = table.finals.traces[final_row(table, trial)]
     if "truth" not in traces or "generated" not in traces:
         raise TooFew(f"The record of trial {trial} holds no orbits (traces 'truth' and 'generated').")
     truth, generated = (np.asarray(traces[k], float)[: one_run(traces)] for k in ("truth", "generated"))
@@ -51,16 +64,16 @@ def find(table: Table, trial: str) -> OrbitFinding:
 
 
 def one_run(traces: dict[str, np.ndarray]) -> int:
-    """How many rows of a record's orbits are one free run, at most POINTS."""
+    """The rows of one free run in a record's orbits, at most POINTS."""
     starts = traces.get("runs", np.empty(0))
     return int(np.clip(starts[1], 2, POINTS)) if len(starts) > 1 else POINTS
 
 
 def draw(finding: OrbitFinding, which: Series = "generated") -> go.Figure:
-    """One of the two orbits, in the frame of the truth, so that the pair can be compared by eye."""
-    orbit, tint = (finding.truth, "#000000") if which == "truth" else (finding.generated, theme.GROUPS[0])
+    """Draw one of the two orbits in the frame of the truth."""
+    orbit, color = (finding.truth, "#000000") if which == "truth" else (finding.generated, theme.GROUPS[0])
     fig = theme.figure(380, legend=False)
-    line = {"color": tint, "width": 1.1}
+    line = {"color": color, "width": 1.1}
     ranges = [[float(a), float(b)] for a, b in zip(finding.low, finding.high, strict=True)]
     common = {"mode": "lines", "showlegend": False, "hoverinfo": "skip"}
     if orbit.shape[1] == 3:

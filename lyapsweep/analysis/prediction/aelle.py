@@ -1,4 +1,4 @@
-"""Do spectra that train alike lie together? An autoencoder of spectra that also predicts (AeLLE, Vogt et al. 2024)."""
+"""Do spectra of similar outcome lie together? A predicting autoencoder of spectra (AeLLE, Vogt et al. 2024)."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,16 +8,16 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from sklearn.decomposition import PCA
 from sklearn.linear_model import RidgeCV
-from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lyapsweep.analysis.prediction import autoencoder, cross_validation
 from lyapsweep.analysis.prediction.band_importance import PENALTIES
-from lyapsweep.analysis.prediction.cross_validation import ranks
+from lyapsweep.analysis.prediction.cross_validation import TEST, TRAIN, scaled_ranks
 from lyapsweep.analysis.shared import theme
-from lyapsweep.analysis.shared.selection import Direction, digits, direction, label
+from lyapsweep.analysis.shared.early_records import SpectrumRows, spectrum_rows
+from lyapsweep.analysis.shared.selection import Direction, digits, direction, interval, label, left_out, refuse_hunt
 from lyapsweep.analysis.shared.spectrum_features import summaries
-from lyapsweep.analysis.spectra.correlation import refuse
 from lyapsweep.results.table import Table
 
 MODELS = ("AeLLE", "PCA + ridge", "statistics + ridge")
@@ -25,15 +25,15 @@ COMPONENTS = 10
 
 
 class AelleFinding(NamedTuple):
-    """The latent map of one split and the scores of three models on all of them.
+    """The latent space of one split, and the scores of three models on all splits.
 
     `coordinates` (trials, 2) are the latent variables of the first split on the two principal axes of its training
-    part, which hold the shares `explained` of their variance; `held` (trials,) the trials that this split's
-    autoencoder never saw. `values` (trials,) are infinite and `shade` is NaN where a trial was lost; shade in [0, 1]
-    is the rank among the finite values, from the worst to the best; `ticks` (5,) are the values at 0, 1/4, ..., 1.
-    `score`, `low`, `high` (models,): rank correlation with the outcome in the held-out part, mean over splits and 95 %
-    interval; `gain`, `gain_low`, `gain_high` (models,): AeLLE's score less each model's, on the same splits. `best` and
-    `last` (splits,) are the epochs whose state was kept and at which training ended.
+    part, with the shares `explained` of their variance; `held` (trials,) marks the trials that this split held out.
+    `values` (trials,) are infinite and `rank` is NaN where a trial was lost; rank in [0, 1] is that among the finite
+    values, from the worst to the best; `ticks` (5,) are the values at ranks 0, 1/4, ..., 1. `score`, `low`, `high`
+    (models,) are the held-out rank correlation, mean over splits, and its 95 % interval; `gain`, `gain_low`,
+    `gain_high` (models,) AeLLE's score minus each model's on the same splits. `best` and `last` (splits,) are the
+    epochs of the kept state and of the end of training.
     """
 
     which: str
@@ -43,7 +43,7 @@ class AelleFinding(NamedTuple):
     explained: np.ndarray
     held: np.ndarray
     values: np.ndarray
-    shade: np.ndarray
+    rank: np.ndarray
     ticks: np.ndarray
     models: tuple[str, ...]
     score: np.ndarray
@@ -72,36 +72,60 @@ def find(
     hunted: bool = False,
     seed: int = 0,
 ) -> AelleFinding:
-    """Train on spectra at `points` quantiles, so that networks of all sizes share one latent space:
-    the last spectra, or those at a `fraction` of training.
+    """Train an autoencoder of spectra with a head that predicts the rank of the outcome, and compare it.
 
-    The outcome is its rank among the training trials, lost ones the worst. Everything that is fitted, standardisation
-    too, is fitted to a split's training part, and the autoencoder's best epoch is chosen on its validation part; PCA
-    with ridge regression and the spectrum's statistics with ridge regression learn from both parts.
+    Everything, standardisation included, is fitted to a split's training part, and the best epoch is chosen on its
+    validation part. The two other models, PCA with ridge regression and the spectrum's statistics with ridge
+    regression, are fitted to both parts. The outcome is its rank among the training trials, that of a lost trial the
+    worst.
 
-    Raises `Hunted` for the trials of a hunt unless `hunted=True`, `UnknownName` for a map or column that is not there,
-    `TooFew` below 40 trials with both.
+    Args:
+        table: The trials of a sweep with spectra.
+        column: The outcome, such as `measures/loss`.
+        map: The map of the spectra; the closed loop or the first one by default.
+        fraction: Of training, for early spectra; None for the last ones.
+        points: Quantiles per spectrum, so that networks of all sizes share one latent space.
+        settings: Of the autoencoder.
+        group: Trials with the same values of these columns stay in one part of a split.
+        splits: Random splits into training, validation and test part.
+        hunted: Accept the trials of a hunt.
+        seed: Of splits and weights.
+
+    Returns:
+        An `AelleFinding`.
+
+    Raises:
+        HuntTableError: If the trials are those of a hunt and `hunted` is false.
+        TooFew: With fewer than 40 trials.
+        UnknownName: If a map or column does not exist.
+
+    Example:
+        >>> import pandas as pd
+        >>> spectra = np.random.default_rng(0).normal(size=(60, 4)) / 9 - np.arange(4)
+        >>> frame = pd.DataFrame({"trial": np.arange(60), "step": 1, "outcome": "finished", "final": True})
+        >>> table = Table(frame.assign(**{"measures/loss": spectra[:, 2]}), {"driven": spectra})
+        >>> found = find(table, "measures/loss", points=4, splits=3, settings=autoencoder.Settings(epochs=20))
+        >>> found.coordinates.shape, found.models
+        ((60, 2), ('AeLLE', 'PCA + ridge', 'statistics + ridge'))
     """
-    refuse(table, hunted)
-    rows = cross_validation.rows(table, column, map, fraction)
-    split = cross_validation.parts(rows.trials, splits, seed, group)
-    made = encoded(rows, split, points, settings, seed)
-    scores = np.stack([scored(rows, part, points, p) for part, p in zip(split, made.predicted, strict=True)], axis=1)
-    score, gain = (
-        cross_validation.over_splits(scores, split, 1.0),
-        cross_validation.over_splits(scores[0] - scores, split),
-    )
-    coordinates, explained = flat(made.latent[0], split[0], made.predicted[0])
-    shade, ticks = shades(rows.values, direction(table, column))
+    refuse_hunt(table, hunted)
+    rows = spectrum_rows(table, column, map, fraction)
+    split = cross_validation.random_splits(rows.trials, splits, seed, group)
+    fit = encoded(rows, split, points, settings, seed)
+    scores = np.stack([scored(rows, part, points, p) for part, p in zip(split, fit.predicted, strict=True)], axis=1)
+    score = cross_validation.over_splits(scores, split, 1.0)
+    gain = cross_validation.over_splits(scores[0] - scores, split)
+    coordinates, explained = principal_axes(fit.latent[0], split[0], fit.predicted[0])
+    rank, ticks = outcome_ranks(rows.values, direction(table, column))
     return AelleFinding(
-        which=rows.which,
+        which=rows.description,
         column=column,
         trials=tuple(rows.trials.frame["trial"].astype(str)),
         coordinates=coordinates,
         explained=explained,
-        held=split[0] == cross_validation.TEST,
+        held=split[0] == TEST,
         values=rows.values,
-        shade=shade,
+        rank=rank,
         ticks=ticks,
         models=MODELS,
         score=score.mean,
@@ -110,8 +134,8 @@ def find(
         gain=gain.mean,
         gain_low=gain.low,
         gain_high=gain.high,
-        best=made.best,
-        last=made.last,
+        best=fit.best,
+        last=fit.last,
         lost=int(rows.lost.sum()),
         without=rows.without,
         splits=splits,
@@ -119,102 +143,95 @@ def find(
 
 
 def encoded(
-    rows: cross_validation.Rows, split: np.ndarray, points: int, settings: autoencoder.Settings, seed: int
+    rows: SpectrumRows, split: np.ndarray, points: int, settings: autoencoder.Settings, seed: int
 ) -> autoencoder.AutoencoderFit:
-    """The autoencoders of all splits, each on numbers that its own training part standardised."""
-    x = np.stack(
-        [
-            standard(
-                cross_validation.axis(rows.spectra, points, p == cross_validation.TRAIN), p == cross_validation.TRAIN
-            )
-            for p in split
-        ]
+    """The autoencoders of all splits, each on quantiles standardised by its own training part."""
+    x, y = [], []
+    for part in split:
+        train = part == TRAIN
+        axis = cross_validation.quantile_axis(rows.spectra, points, train)
+        x.append(StandardScaler().fit(axis[train]).transform(axis))
+        y.append(np.sqrt(3) * scaled_ranks(rows.values, rows.values[train]))  # of unit variance
+    return autoencoder.fit(np.stack(x), np.stack(y), split, seed, settings)
+
+
+def scored(rows: SpectrumRows, part: np.ndarray, points: int, predicted: np.ndarray) -> np.ndarray:
+    """The scores (models,) in the test part of one split; `predicted` (trials,) are the autoencoder's predictions."""
+    test = part == TEST
+    every = np.vstack([predicted, linear_predictions(rows, part, points)])
+    return cross_validation.rank_score(every[:, test], rows.values[test])
+
+
+def linear_predictions(rows: SpectrumRows, part: np.ndarray, points: int) -> np.ndarray:
+    """(2, trials): predictions by PCA with ridge and by statistics with ridge, fitted to all but the test part."""
+    train = part != TEST
+    y = scaled_ranks(rows.values[train], rows.values[train])
+    axis = cross_validation.quantile_axis(rows.spectra, points, train)
+    statistics = np.stack([*summaries(rows.spectra, cross_validation.floor(rows.spectra[train])).values()], axis=1)
+    pca = PCA(min(COMPONENTS, points, int(train.sum())))
+    models = (
+        (make_pipeline(StandardScaler(), pca, RidgeCV(PENALTIES)), axis),
+        (make_pipeline(StandardScaler(), RidgeCV(PENALTIES)), statistics),
     )
-    y = [ranks(rows.values, rows.values[p == cross_validation.TRAIN]) for p in split]
-    return autoencoder.fit(x, np.sqrt(3) * np.stack(y), split, seed, settings)  # ranks in [-1, 1] to unit variance
+    return np.stack([model.fit(x[train], y).predict(x) for model, x in models])
 
 
-def standard(x: np.ndarray, learned: np.ndarray) -> np.ndarray:
-    """Columns in units of their spread about their mean over the learned rows."""
-    return np.asarray(StandardScaler().fit(x[learned]).transform(x))
+def principal_axes(latent: np.ndarray, part: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(coordinates (rows, 2) on principal axes of the training part, their shares of the variance).
 
-
-def scored(rows: cross_validation.Rows, part: np.ndarray, points: int, predicted: np.ndarray) -> np.ndarray:
-    """The scores (models,) in the test part of one split; `predicted` (trials,) is the autoencoder's answer."""
-    test = part == cross_validation.TEST
-    answers = np.vstack([predicted, answered(rows, part, points)])
-    return cross_validation.agreement(answers[:, test], rows.values[test])
-
-
-def answered(rows: cross_validation.Rows, part: np.ndarray, points: int) -> np.ndarray:
-    """(2, trials): what PCA with ridge and statistics with ridge predict, learned outside of the test part."""
-    learned = part != cross_validation.TEST
-    y = ranks(rows.values[learned], rows.values[learned])
-    axis = cross_validation.axis(rows.spectra, points, learned)
-    statistics = np.stack([*summaries(rows.spectra, cross_validation.floor(rows.spectra[learned])).values()], axis=1)
-    components = min(COMPONENTS, points, int(learned.sum()))
-    models = ((ridge(PCA(components)), axis), (ridge(), statistics))
-    return np.stack([model.fit(x[learned], y).predict(x) for model, x in models])
-
-
-def ridge(*steps: PCA) -> Pipeline:
-    return make_pipeline(StandardScaler(), *steps, RidgeCV(PENALTIES))
-
-
-def flat(latent: np.ndarray, part: np.ndarray, predicted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """((rows, 2) on principal axes of the training part, shares of variance); what is predicted rises along both."""
-    pca = PCA(min(2, latent.shape[1])).fit(latent[part == cross_validation.TRAIN])
+    The sign of an axis is such that the prediction increases along it.
+    """
+    pca = PCA(min(2, latent.shape[1])).fit(latent[part == TRAIN])
     found = np.zeros((len(latent), 2))
     found[:, : pca.n_components_] = pca.transform(latent)
     sign = np.where(((found - found.mean(0)) * (predicted - predicted.mean())[:, None]).sum(0) < 0, -1.0, 1.0)
     return sign * found, np.append(pca.explained_variance_ratio_, 0.0)[:2]
 
 
-def shades(values: np.ndarray, better: Direction) -> tuple[np.ndarray, np.ndarray]:
-    """(where values lie among the finite ones, the worst 0 and the best 1 (trials,), NaN where infinite; the values at
-    0, 1/4, ..., 1 (5,)): by rank, so that one outlier does not make all others look the same."""
+def outcome_ranks(values: np.ndarray, better: Direction) -> tuple[np.ndarray, np.ndarray]:
+    """(ranks (trials,) among the finite values, the worst 0, the best 1, NaN if infinite; the values at 0, 1/4, ...,
+    1).
+
+    Colours are by rank, so that an outlier does not take most of the scale.
+    """
     finite = np.isfinite(values)
     known = values[finite] if finite.any() else np.array([np.nan])
     share = np.full(len(values), np.nan)
-    share[finite] = (1 + ranks(values[finite], known)) / 2
-    marks = np.quantile(known, np.linspace(0, 1, 5))
-    return (1 - share, marks[::-1]) if better == "minimise" else (share, marks)
+    share[finite] = (1 + scaled_ranks(values[finite], known)) / 2
+    ticks = np.quantile(known, np.linspace(0, 1, 5))
+    return (1 - share, ticks[::-1]) if better == "minimise" else (share, ticks)
 
 
 def sentence(finding: AelleFinding) -> str:
-    """What was found, in words."""
-    scores = ", ".join(
-        f"{name} {interval(*row)}"
-        for name, *row in zip(finding.models, finding.score, finding.low, finding.high, strict=True)
-    )
+    """State the three scores and compare AeLLE with the better of the other models."""
+    rows = zip(finding.models, finding.score, finding.low, finding.high, strict=True)
+    scores = ", ".join(f"{name} {interval(*row)}" for name, *row in rows)
     other = 1 + int(np.argmax(finding.score[1:]))
     low, high = finding.gain_low[other], finding.gain_high[other]
-    verdict = "better" if low > 0 else "worse" if high < 0 else "no difference is shown"
-    left = f"; {finding.without} without a spectrum left out" if finding.without else ""
+    verdict = "better" if low > 0 else "worse" if high < 0 else "no significant difference"
     return (
         f"Held-out rank correlation of the {finding.which} with {label(finding.column)}: {scores}. AeLLE gains "
-        f"{interval(finding.gain[other], low, high)} on {finding.models[other]}: {verdict} "
-        f"({len(finding.trials)} trials, {finding.lost} of them lost{left}; {finding.splits} splits, 95 % intervals)."
+        f"{interval(finding.gain[other], low, high)} over {finding.models[other]}: {verdict} "
+        f"({len(finding.trials)} trials, {finding.lost} of them lost{left_out(finding.without)}; {finding.splits} "
+        "splits, 95 % intervals)."
     )
-
-
-def interval(mean: float, low: float, high: float) -> str:
-    return f"{digits(mean)} [{digits(low)}, {digits(high)}]"
 
 
 def draw(finding: AelleFinding) -> go.Figure:
-    """The latent map, trials that it never saw ringed and lost ones crossed out; beside it the scores."""
+    """Draw the latent space, held-out trials ringed and lost ones as crosses (left), and the scores (right)."""
     fig = make_subplots(rows=1, cols=2, column_widths=[0.62, 0.38], horizontal_spacing=0.3)
     fig.update_layout(theme.figure(480).layout)
     lost = ~np.isfinite(finding.values)
-    for held, name in ((False, "learned from"), (True, "held out")):
-        dots(fig, finding, (finding.held == held) & ~lost, name, held)
+    for held, name in ((False, "training"), (True, "held out")):
+        draw_trials(fig, finding, (finding.held == held) & ~lost, name, held)
     if lost.any():
-        fig.add_scatter(**placed(finding, lost, "lost"), marker={"symbol": "x", "size": 9, "color": theme.colour(1)})
+        fig.add_scatter(
+            **coordinates_of(finding, lost, "lost"), marker={"symbol": "x", "size": 9, "color": theme.colour(1)}
+        )
     fig.add_scatter(
         x=finding.score,
         y=[*finding.models],
-        error_x={"array": finding.high - finding.score, "arrayminus": finding.score - finding.low, "color": theme.GREY},
+        error_x=theme.error_bars(finding.score, finding.low, finding.high),
         mode="markers",
         marker={"size": 10, "color": theme.colour(0)},
         showlegend=False,
@@ -230,8 +247,8 @@ def draw(finding: AelleFinding) -> go.Figure:
     return theme.frame(fig)
 
 
-def placed(finding: AelleFinding, chosen: np.ndarray, name: str) -> dict[str, Any]:
-    """The places of some trials on the map."""
+def coordinates_of(finding: AelleFinding, chosen: np.ndarray, name: str) -> dict[str, Any]:
+    """Plotly's arguments for the points of some trials."""
     return {
         "x": finding.coordinates[chosen, 0],
         "y": finding.coordinates[chosen, 1],
@@ -242,8 +259,8 @@ def placed(finding: AelleFinding, chosen: np.ndarray, name: str) -> dict[str, An
     }
 
 
-def dots(fig: go.Figure, finding: AelleFinding, chosen: np.ndarray, name: str, held: bool) -> None:
-    """Trials with a value, the better the lighter; one colour bar for all of them."""
+def draw_trials(fig: go.Figure, finding: AelleFinding, chosen: np.ndarray, name: str, held: bool) -> None:
+    """Trials with a value, better ones lighter; one colour bar for all of them."""
     bar = {
         "title": {"text": theme.plain(label(finding.column)), "side": "right"},
         "tickvals": np.linspace(0, 1, len(finding.ticks)),
@@ -253,7 +270,7 @@ def dots(fig: go.Figure, finding: AelleFinding, chosen: np.ndarray, name: str, h
         "xanchor": "left",
     }
     marker = {
-        "color": finding.shade[chosen],
+        "color": finding.rank[chosen],
         "cmin": 0,
         "cmax": 1,
         "colorscale": theme.SCALE,
@@ -262,4 +279,4 @@ def dots(fig: go.Figure, finding: AelleFinding, chosen: np.ndarray, name: str, h
         "showscale": held,
         "colorbar": bar,
     }
-    fig.add_scatter(**placed(finding, chosen, name), marker=marker)
+    fig.add_scatter(**coordinates_of(finding, chosen, name), marker=marker)

@@ -1,4 +1,4 @@
-"""An autoencoder with a head that predicts, one for every split of the trials, trained side by side."""
+"""An autoencoder with a predicting head, one per split of the trials, trained in one batch."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ LAYERS = ("inward", "latent", "outward", "rebuilt", "head")
 
 
 class Settings(NamedTuple):
-    """`alpha` weighs prediction against reconstruction; training ends `patience` epochs after the best one."""
+    """`alpha` is the weight of the prediction loss; training ends `patience` epochs after the best one."""
 
     latent: int = 4
     hidden: int = 32
@@ -27,11 +27,11 @@ DEFAULT = Settings()
 
 
 class AutoencoderFit(NamedTuple):
-    """What the best state of each split makes of all rows, and the states themselves.
+    """The best state of each split, and its outputs for all rows.
 
-    `latent` (splits, rows, latent), `predicted` (splits, rows); `best` (splits,) the epoch whose state was kept and
-    `last` the epoch at which training ended; `losses` (epochs, splits) the validation loss, NaN after the end;
-    `weights` by layer (splits, in + 1, out), the bias in the last row.
+    `latent` (splits, rows, latent) and `predicted` (splits, rows) are outputs; `best` (splits,) is the epoch of the
+    kept state and `last` the one at which training ended; `losses` (epochs, splits) are the validation losses, NaN
+    after the end; `weights` of each layer are (splits, in + 1, out), the bias in the last row.
     """
 
     latent: np.ndarray
@@ -43,40 +43,39 @@ class AutoencoderFit(NamedTuple):
 
 
 def fit(x: np.ndarray, y: np.ndarray, split: np.ndarray, seed: int, settings: Settings = DEFAULT) -> AutoencoderFit:
-    """Minimise mean |x' - x| + alpha (y' - y)^2 over the training rows of each split, by Adam on all of them at once.
+    """Minimise mean |x' - x| + alpha (y' - y)^2 over the training rows of each split by AdamW, full batch.
 
-    z = A tanh(B x + b) + a, x' = D tanh(C z + c) + d, y' = w z + v: the head is linear. `x` (splits, rows, points)
-    and `y` (splits, rows) are standardised by the caller. The state with the least of the same loss over the
-    validation rows is kept, as a copy of its own; a split that has not improved for `patience` epochs has ended.
-    Splits share the epochs and nothing else; rows of the test part have no weight in either loss.
+    z = A tanh(B x + b) + a, x' = D tanh(C z + c) + d, y' = w z + v. `x` (splits, rows, points) and `y` (splits, rows)
+    are standardised by the caller. The state with the least validation loss is kept; a split ends after `patience`
+    epochs without improvement. Splits share the epochs and nothing else; rows of the test part do not enter any loss.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return descend(torch.as_tensor(x), torch.as_tensor(y), torch.as_tensor(split), seed, settings)
+        return minimise(torch.as_tensor(x), torch.as_tensor(y), torch.as_tensor(split), seed, settings)
     finally:
         torch.set_num_threads(threads)
 
 
-def descend(x: Tensor, y: Tensor, split: Tensor, seed: int, settings: Settings) -> AutoencoderFit:
-    weights = drawn(len(x), x.shape[2], settings, torch.Generator().manual_seed(seed))
+def minimise(x: Tensor, y: Tensor, split: Tensor, seed: int, settings: Settings) -> AutoencoderFit:
+    weights = random_weights(len(x), x.shape[2], settings, torch.Generator().manual_seed(seed))
     optimiser = torch.optim.AdamW(list(weights.values()), lr=settings.lr, weight_decay=settings.decay)
     kept = {name: w.detach().clone() for name, w in weights.items()}
-    least = torch.full((len(x),), torch.inf, dtype=x.dtype)
+    lowest = torch.full((len(x),), torch.inf, dtype=x.dtype)
     best = torch.zeros(len(x), dtype=torch.long)
-    losses, going = [], torch.ones(len(x), dtype=torch.bool)
+    losses, running = [], torch.ones(len(x), dtype=torch.bool)
     for epoch in range(settings.epochs + 1):
-        each = row_losses(weights, x, y, settings.alpha)
-        checked = over(each.detach(), split == VALIDATION)
-        losses.append(torch.where(going, checked, torch.nan))
-        better = going & (checked < least)
-        least, best = torch.where(better, checked, least), torch.where(better, epoch, best)
+        loss = row_losses(weights, x, y, settings.alpha)
+        validation = mean_over(loss.detach(), split == VALIDATION)
+        losses.append(torch.where(running, validation, torch.nan))
+        better = running & (validation < lowest)
+        lowest, best = torch.where(better, validation, lowest), torch.where(better, epoch, best)
         kept = {name: torch.where(better[:, None, None], w.detach(), kept[name]) for name, w in weights.items()}
-        going = going & (epoch - best < settings.patience)
-        if not going.any():
+        running = running & (epoch - best < settings.patience)
+        if not running.any():
             break
         optimiser.zero_grad()
-        over(each, split == TRAIN).sum().backward()
+        mean_over(loss, split == TRAIN).sum().backward()
         optimiser.step()
     history = torch.stack(losses).numpy()
     with torch.no_grad():
@@ -91,12 +90,15 @@ def descend(x: Tensor, y: Tensor, split: Tensor, seed: int, settings: Settings) 
     )
 
 
-def drawn(splits: int, points: int, settings: Settings, generator: torch.Generator) -> dict[str, Tensor]:
-    """Weights and biases uniform in +-1 / sqrt(in), every split its own."""
+def random_weights(splits: int, points: int, settings: Settings, generator: torch.Generator) -> dict[str, Tensor]:
+    """Weights and biases uniform in +-1 / sqrt(in), different for each split."""
     hidden, latent = settings.hidden, settings.latent
     sizes = ((points, hidden), (hidden, latent), (latent, hidden), (hidden, points), (latent, 1))
-    draw = lambda i, o: torch.rand(splits, i + 1, o, generator=generator, dtype=torch.float64)  # noqa: E731
-    return {name: ((2 * draw(i, o) - 1) / i**0.5).requires_grad_() for name, (i, o) in zip(LAYERS, sizes, strict=True)}
+    weights = {}
+    for name, (i, o) in zip(LAYERS, sizes, strict=True):
+        uniform = torch.rand(splits, i + 1, o, generator=generator, dtype=torch.float64)
+        weights[name] = ((2 * uniform - 1) / i**0.5).requires_grad_()
+    return weights
 
 
 def forward(weights: dict[str, Tensor], x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -116,6 +118,6 @@ def row_losses(weights: dict[str, Tensor], x: Tensor, y: Tensor, alpha: float) -
     return (rebuilt - x).abs().mean(-1) + alpha * (predicted - y) ** 2
 
 
-def over(losses: Tensor, rows: Tensor) -> Tensor:
-    """The mean over some rows of each split (splits,)."""
+def mean_over(losses: Tensor, rows: Tensor) -> Tensor:
+    """The mean over the marked rows of each split (splits,)."""
     return torch.where(rows, losses, 0.0).sum(1) / rows.sum(1)

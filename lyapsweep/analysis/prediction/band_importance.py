@@ -1,8 +1,8 @@
-"""Which part of the spectrum foretells the outcome? Bands of neighbouring quantiles, permuted in held-out trials."""
+"""Which part of the spectrum predicts the outcome? Bands of neighbouring quantiles, permuted in held-out trials."""
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -15,22 +15,23 @@ from sklearn.preprocessing import StandardScaler
 
 from lyapsweep.analysis.prediction import cross_validation
 from lyapsweep.analysis.shared import theme
-from lyapsweep.analysis.shared.selection import digits, label
-from lyapsweep.analysis.spectra.correlation import refuse, spearman
+from lyapsweep.analysis.shared.early_records import SpectrumRows, spectrum_rows
+from lyapsweep.analysis.shared.rank_correlation import rank_correlation
+from lyapsweep.analysis.shared.selection import digits, interval, label, left_out, refuse_hunt
 from lyapsweep.results.table import Table
 
 Model = Literal["ridge", "trees"]
 PENALTIES = np.logspace(-2, 4, 13)
-LEVEL = 0.05  # of the false discovery rate, below which a band is said to matter
+LEVEL = 0.05  # false discovery rate of significant bands
 
 
 class BandImportanceFinding(NamedTuple):
-    """Importance of bands (bands,) beside each quantile's own rank correlation (points,).
+    """Importance of bands (bands,), and each quantile's own rank correlation with the outcome (points,).
 
-    `importance` is what the held-out rank correlation loses when a band's values are dealt out anew among the held-out
+    `importance` is the drop of the held-out rank correlation if a band's values are permuted among the held-out
     trials, mean over splits with its 95 % interval; q is p adjusted for all bands (Benjamini and Hochberg 1995).
-    `edges` (bands, 2) and `quantiles` (points,) lie in [0, 1], 0 the largest exponent. `score` is the model's with all
-    bands in place. Of `n` trials `lost` were lost; `without` more had no spectrum.
+    `edges` (bands, 2) and `quantiles` (points,) are in [0, 1], 0 the largest exponent. `score` is that of the model
+    without permutation. Of `n` trials `lost` were lost; `without` more had no spectrum.
     """
 
     which: str
@@ -70,29 +71,72 @@ def find(
     hunted: bool = False,
     seed: int = 0,
 ) -> BandImportanceFinding:
-    """Learn the rank of `column` from spectra on `points` quantiles; permute bands of them in held-out trials.
+    """Predict the rank of the outcome from spectra at quantiles, and permute bands of them in held-out trials.
 
-    Spectra are the last ones, or those at a `fraction` of training. Neighbouring quantiles say much the same, so that
-    the model misses none of them alone: they are permuted together, a band at a time. What another band says as well
-    is still not missed; the rank correlations are beside for that.
+    Neighbouring quantiles are correlated, so that a model can replace one by others: they are permuted together, one
+    band at a time. A band that another band can replace has no importance; for this the rank correlations are given.
 
-    Raises `Hunted` for the trials of a hunt unless `hunted=True`, `UnknownName` for a map or column that is not there,
-    `TooFew` below 40 trials with both, `ValueError` where there are more bands than points.
+    Args:
+        table: The trials of a sweep with spectra.
+        column: The outcome, such as `measures/loss`.
+        map: The map of the spectra; the closed loop or the first one by default.
+        fraction: Of training, for early spectra; None for the last ones.
+        points: Quantiles per spectrum.
+        bands: Bands of neighbouring quantiles.
+        model: "ridge" regression, its penalty by leave-one-out, or 200 extremely randomised "trees".
+        group: Trials with the same values of these columns stay in one part of a split.
+        splits: Random splits into training and held-out trials.
+        permutations: Per band and split.
+        resamples: Bootstrap resamples for the intervals of the rank correlations.
+        hunted: Accept the trials of a hunt.
+        seed: Of splits, permutations and resamples.
+
+    Returns:
+        A `BandImportanceFinding`.
+
+    Raises:
+        HuntTableError: If the trials are those of a hunt and `hunted` is false.
+        TooFew: With fewer than 40 trials.
+        UnknownName: If a map or column does not exist.
+        ValueError: If there are more bands than points.
+
+    Example:
+        >>> import pandas as pd
+        >>> spectra = np.random.default_rng(0).normal(size=(60, 4)) / 9 - np.arange(4)
+        >>> frame = pd.DataFrame({"trial": np.arange(60), "step": 1, "outcome": "finished", "final": True})
+        >>> table = Table(frame.assign(**{"measures/loss": spectra[:, 2]}), {"driven": spectra})
+        >>> found = find(table, "measures/loss", points=4, bands=4, splits=5, resamples=20)
+        >>> significant(found)
+        array([False, False,  True, False])
     """
-    refuse(table, hunted)
+    refuse_hunt(table, hunted)
     if not 1 <= bands <= points:
         raise ValueError(f"bands: must lie between 1 and points = {points}, but is {bands}.")
-    rows = cross_validation.rows(table, column, map, fraction)
-    split = cross_validation.parts(rows.trials, splits, seed, group)
-    cuts = np.linspace(0, points, bands + 1).round().astype(int)
+    rows = spectrum_rows(table, column, map, fraction)
+    split = cross_validation.random_splits(rows.trials, splits, seed, group)
+    cuts, generator = np.linspace(0, points, bands + 1).round().astype(int), np.random.default_rng(seed)
+    regressor = make_regressor(model, seed)
+    scores, drops = zip(*(permuted(rows, p, points, cuts, regressor, permutations, generator) for p in split))
+    score = cross_validation.over_splits(np.array(scores), split, 1.0)
+    drop = cross_validation.over_splits(np.array(drops).T, split)
+    axis = cross_validation.quantile_axis(rows.spectra, points, np.full(len(rows.values), True))
+    rho, rho_low, rho_high, _ = np.array([rank_correlation(u, rows.values, resamples, seed) for u in axis.T]).T
     return BandImportanceFinding(
-        which=rows.which,
+        which=rows.description,
         column=column,
         model=model,
         quantiles=(np.arange(points) + 0.5) / points,
-        **correlated(rows, points, resamples, seed),
+        rho=rho,
+        rho_low=rho_low,
+        rho_high=rho_high,
         edges=np.stack([cuts[:-1], cuts[1:]], axis=1) / points,
-        **permuted(rows, points, split, cuts, model, permutations, seed),
+        importance=drop.mean,
+        low=drop.low,
+        high=drop.high,
+        q=stats.false_discovery_control(drop.p),
+        score=float(score.mean),
+        score_low=float(score.low),
+        score_high=float(score.high),
         n=len(rows.values),
         lost=int(rows.lost.sum()),
         without=rows.without,
@@ -100,108 +144,66 @@ def find(
     )
 
 
-def correlated(rows: cross_validation.Rows, points: int, resamples: int, seed: int) -> dict[str, np.ndarray]:
-    """The rank correlation of each quantile with the outcome, and its interval."""
-    x = cross_validation.axis(rows.spectra, points, np.full(len(rows.values), True))
-    rho, low, high, _ = np.array([spearman(u, rows.values, resamples, seed) for u in x.T]).T
-    return {"rho": rho, "rho_low": low, "rho_high": high}
-
-
-def permuted(
-    rows: cross_validation.Rows,
-    points: int,
-    split: np.ndarray,
-    cuts: np.ndarray,
-    model: Model,
-    permutations: int,
-    seed: int,
-) -> dict[str, Any]:
-    """The model's score over all splits, and what it loses as each band is permuted."""
-    generator = np.random.default_rng(seed)
-    found = [missed(rows, points, part, cuts, regressor(model, seed), permutations, generator) for part in split]
-    full, drops = zip(*found, strict=True)
-    score, loss = (
-        cross_validation.over_splits(np.array(full), split, 1.0),
-        cross_validation.over_splits(np.array(drops).T, split),
-    )
-    return {
-        "importance": loss.mean,
-        "low": loss.low,
-        "high": loss.high,
-        "q": stats.false_discovery_control(loss.p),
-        "score": float(score.mean),
-        "score_low": float(score.low),
-        "score_high": float(score.high),
-    }
-
-
-def regressor(model: Model, seed: int) -> Pipeline:
-    """Ridge regression, its penalty by leave-one-out of the trials it learns from, or a forest of random trees."""
+def make_regressor(model: Model, seed: int) -> Pipeline:
+    """Ridge regression with its penalty chosen by leave-one-out, or a forest of random trees."""
     if model == "trees":
         return make_pipeline(ExtraTreesRegressor(200, min_samples_leaf=3, random_state=seed))
     return make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
 
 
-def missed(
-    rows: cross_validation.Rows,
-    points: int,
+def permuted(
+    rows: SpectrumRows,
     part: np.ndarray,
+    points: int,
     cuts: np.ndarray,
     model: Pipeline,
     permutations: int,
     generator: np.random.Generator,
 ) -> tuple[float, list[float]]:
-    """(rank correlation in the held-out part, what it loses as each band is permuted there) of one split."""
-    learned = part != cross_validation.TEST
-    x = cross_validation.axis(rows.spectra, points, learned)
-    model.fit(x[learned], cross_validation.ranks(rows.values[learned], rows.values[learned]))
-    held, values = x[~learned], rows.values[~learned]
-    full, drops = float(cross_validation.agreement(model.predict(held), values)), []
+    """(rank correlation in the held-out part, its drop as each band is permuted there) of one split."""
+    train = part != cross_validation.TEST
+    x = cross_validation.quantile_axis(rows.spectra, points, train)
+    model.fit(x[train], cross_validation.scaled_ranks(rows.values[train], rows.values[train]))
+    held, values = x[~train], rows.values[~train]
+    score, drops = float(cross_validation.rank_score(model.predict(held), values)), []
     for start, stop in pairwise(cuts):
         order = np.argsort(generator.random((permutations, len(held))), axis=1)
-        dealt = np.repeat(held[None], permutations, axis=0)
-        dealt[:, :, start:stop] = held[order, start:stop]
-        predicted = model.predict(dealt.reshape(-1, points)).reshape(permutations, -1)
-        drops.append(full - float(cross_validation.agreement(predicted, values).mean()))
-    return full, drops
+        mixed = np.repeat(held[None], permutations, axis=0)
+        mixed[:, :, start:stop] = held[order, start:stop]
+        predicted = model.predict(mixed.reshape(-1, points)).reshape(permutations, -1)
+        drops.append(score - float(cross_validation.rank_score(predicted, values).mean()))
+    return score, drops
 
 
-def matters(finding: BandImportanceFinding) -> np.ndarray:
-    """Which bands (bands,) the model misses, by more than chance over all of them."""
+def significant(finding: BandImportanceFinding) -> np.ndarray:
+    """Whether permuting a band (bands,) reduces the score significantly, adjusted for all bands."""
     return (finding.q < LEVEL) & (finding.importance > 0)
 
 
 def sentence(finding: BandImportanceFinding) -> str:
-    """What was found, in words."""
-    found = np.flatnonzero(matters(finding))
-    who = f"{finding.n} trials, {finding.lost} of them lost" + (
-        f"; {finding.without} without a spectrum left out" if finding.without else ""
-    )
-    score = f"{digits(finding.score)} [{digits(finding.score_low)}, {digits(finding.score_high)}]"
+    """State the held-out score and the significant bands."""
+    found = np.flatnonzero(significant(finding))
+    trials = f"{finding.n} trials, {finding.lost} of them lost" + left_out(finding.without)
+    score = interval(finding.score, finding.score_low, finding.score_high)
+    drops = [interval(*row) for row in zip(finding.importance, finding.low, finding.high, strict=True)]
     if not found.size:
-        best = int(np.argmax(finding.importance))
         return (
-            f"No band of the {finding.which} is shown to matter for {label(finding.column)}: held-out rank "
-            f"correlation {score}, and the most that permuting a band takes from it is {span(finding, best)} ({who})."
+            f"No band of the {finding.which} has a significant importance for {label(finding.column)}: held-out rank "
+            f"correlation {score}, its largest drop by permuting a band {drops[int(np.argmax(finding.importance))]} "
+            f"({trials})."
         )
     order = found[np.argsort(-finding.importance[found])]
-    bands = "; ".join(f"quantiles {between(finding, b)}, without which it loses {span(finding, b)}" for b in order)
-    return (
-        f"The {finding.which} foretells {label(finding.column)} with a held-out rank correlation of {score}, "
-        f"mostly by {bands} ({who}; 95 % intervals)."
+    bands = "; ".join(
+        f"quantiles {digits(a)} to {digits(b)} by {drops[k]}" for k in order for a, b in [finding.edges[k]]
     )
-
-
-def between(finding: BandImportanceFinding, band: int) -> str:
-    return " to ".join(digits(edge) for edge in finding.edges[band])
-
-
-def span(finding: BandImportanceFinding, band: int) -> str:
-    return f"{digits(finding.importance[band])} [{digits(finding.low[band])}, {digits(finding.high[band])}]"
+    return (
+        f"The {finding.which} predicts {label(finding.column)} with a held-out rank correlation of {score}; permuting "
+        f"a band reduces it: {bands} ({trials}; 95 % intervals)."
+    )
 
 
 def draw(finding: BandImportanceFinding) -> go.Figure:
-    """Above, the rank correlation of every quantile; below, what each band is worth to the model, sure ones filled."""
+    """Draw the rank correlation of every quantile (top) and the importance of each band, significant ones coloured."""
     fig = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.1)
     fig.update_layout(theme.figure(560, legend=False).layout, showlegend=False)
     u, blue = finding.quantiles, theme.colour(0)
@@ -219,24 +221,18 @@ def draw(finding: BandImportanceFinding) -> go.Figure:
     fig.add_scatter(
         x=u, y=finding.rho, mode="lines", line={"color": blue, "width": 2}, hovertemplate=hover, row=1, col=1
     )
-    sure = matters(finding)
     fig.add_bar(
         x=finding.edges.mean(1),
         y=finding.importance,
         width=0.94 * (finding.edges[:, 1] - finding.edges[:, 0]),
-        error_y={
-            "array": finding.high - finding.importance,
-            "arrayminus": finding.importance - finding.low,
-            "color": theme.GREY,
-            "thickness": 1.2,
-        },
-        marker={"color": [theme.colour(1) if s else "#d9d9d9" for s in sure]},
+        error_y=theme.error_bars(finding.importance, finding.low, finding.high),
+        marker={"color": [theme.colour(1) if s else theme.PALE for s in significant(finding)]},
         customdata=finding.q,
         hovertemplate="quantile %{x:.2f}: %{y:.3f}, q = %{customdata:.2g}<extra></extra>",
         row=2,
         col=1,
     )
-    for row, title in ((1, f"ρ with {label(finding.column)}"), (2, "lost when permuted")):
+    for row, title in ((1, f"ρ with {label(finding.column)}"), (2, "drop of the score if permuted")):
         fig.update_yaxes(title=theme.plain(title), row=row, col=1)
     fig.update_xaxes(showticklabels=True, row=1, col=1)
     fig.update_xaxes(title="quantile of the spectrum, largest exponent at the left", row=2, col=1)

@@ -1,45 +1,31 @@
-"""What do early spectra add to what is known anyway? Predictions of held-out trials, with the spectra and without."""
+"""What do early spectra add to what is known without them? Held-out predictions with and without the spectra."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 
-from lyapsweep.analysis.prediction.early_records import Early, Seen, early, seen
-from lyapsweep.analysis.prediction.ridge import (
-    COMPONENTS,
-    Block,
+from lyapsweep.analysis.prediction.held_out import (
+    Form,
     Learner,
     Score,
-    block,
+    bootstrap_weights,
     held_out,
     interval,
+    predictor_blocks,
+    random_folds,
     scored,
-    split,
-    weights,
 )
 from lyapsweep.analysis.shared import theme
-from lyapsweep.analysis.shared.selection import label, named, require
-from lyapsweep.analysis.shared.spectrum_features import quantiles
-from lyapsweep.analysis.spectra.correlation import refuse
+from lyapsweep.analysis.shared.early_records import EarlyRecords, RowSummary, early_records
+from lyapsweep.analysis.shared.selection import label, named, refuse_hunt, require
 from lyapsweep.results.table import Table
 
-NEED, GROUPS = 20, 3  # trials, and groups of them, below which nothing can be held out
-LONGEST = 512  # points that a spectrum is resampled to before its components are taken
-Form = Literal["summaries", "quantiles", "components"]
-SETS = {
-    "settings": ("settings",),
-    "early scores": ("early scores",),
-    "settings + early scores": ("settings", "early scores"),
-    "spectrum": ("spectrum",),
-    "settings + spectrum": ("settings", "spectrum"),
-    "early scores + spectrum": ("early scores", "spectrum"),
-    "settings + early scores + spectrum": ("settings", "early scores", "spectrum"),
-}
-BY = {"ridge": "ridge regression", "trees": "trees"}
+NEED, GROUPS = 20, 3  # fewest trials and groups for cross-validation
 GAINS = {name: f"{name} + spectrum" for name in ("settings", "early scores", "settings + early scores")}
+SETS = {name: tuple(name.split(" + ")) for name in (*GAINS, "spectrum", *GAINS.values())}
+LEARNERS = {"ridge": "ridge regression", "trees": "trees"}
 
 
 class IncrementalScores(NamedTuple):
@@ -52,14 +38,14 @@ class IncrementalScores(NamedTuple):
 
 
 class IncrementalFinding(NamedTuple):
-    """Out-of-sample scores of seven sets of predictors, and what the spectrum adds to three of them.
+    """Held-out scores of seven sets of predictors, and the gain of three of them by the spectrum.
 
-    `gains` are scores with the spectrum less those without, named by what it is added to; the last is beyond settings
+    `gains` are scores with the spectrum minus those without, named by the set without; the last is that beyond settings
     and early scores. `columns` (3,) counts the predictors of each kind: settings, early scores, spectrum. Intervals
-    rest on `units` trials, or groups of them.
+    are over `units` trials, or groups of trials.
     """
 
-    rows: Seen
+    rows: RowSummary
     form: str
     score: str
     group: str
@@ -89,91 +75,84 @@ def find(
     hunted: bool = False,
     seed: int = 0,
 ) -> IncrementalFinding:
-    """Cross-validated prediction of the final outcome from settings, early scores and the early spectrum.
+    """Predict the final outcome from settings, early scores and the early spectrum by cross-validation.
 
-    Predictors are fitted by `prediction.held_out`, once a fold and repeat, to the rank of the outcome, judged by
-    Spearman's rho between predictions and outcomes; or ("AUC") to whether a trial ends in the better half. Scores are
-    of all held-out predictions of a repeat together, and their mean over repeats is reported. With `group`, a column
-    such as seed or cell/kind, whole groups are held out, and it is no predictor. `form` says what the spectrum is
-    given as: its summaries, 20 quantiles, or ten principal components of all of it.
+    The rank of the outcome is fitted, once per fold and repeat. A score is that of all held-out predictions of a repeat
+    together; the mean over repeats is reported, with the interval of `held_out.interval`. A gain is specific to the
+    learner: ridge regression has squares of settings and no interactions, which a spectrum can replace.
 
-    Intervals are those of `prediction.interval`, over trials, or over groups where these are held out: they hold the
-    variance of trials, twice because every trial is also trained on, and that of the splits. A gain is that of this
-    learner. Ridge regression sees settings with their squares and no interaction of two, for which a spectrum may stand
-    in; to `trees`, an ensemble of 200 that may interact, it adds what settings cannot say.
+    Args:
+        table: The trials of a sweep, with spectra at early records.
+        outcome: The predicted column, such as `measures/loss`.
+        fraction: Of training; spectra are those of the latest record at or before it.
+        form: The spectrum as its "summaries", 20 "quantiles", or ten principal "components".
+        score: "rank correlation", Spearman's rho of predictions with outcomes, or "AUC" for ending in the better half.
+        group: A column; all trials with the same value are held out together, and it is no predictor.
+        map: The map of the spectra; the closed loop or the first one by default.
+        scores: Columns of early scores; the outcome and the loss by default.
+        folds: Of the cross-validation; at most as many as there are groups.
+        repeats: Random splits into folds.
+        resamples: Bayesian bootstrap draws for the intervals.
+        learner: "ridge" regression, or 200 "trees", which model interactions of settings.
+        hunted: Accept the trials of a hunt.
+        seed: Of folds and bootstrap.
 
-    Raises `Hunted` for the trials of a hunt unless `hunted=True`, `TooFew` with less than 20 trials, less than three
-    groups, or less than five trials in either half, `UnknownName` and `ValueError` as `foresight.early` does.
+    Returns:
+        An `IncrementalFinding`.
+
+    Raises:
+        HuntTableError: If the trials are those of a hunt and `hunted` is false.
+        TooFew: With fewer than 20 trials, three groups, or five trials in either half (AUC).
+        UnknownName: If a map or column does not exist.
+        ValueError: If `fraction` is not in [0, 1) or `form` is unknown.
+
+    Example:
+        >>> import pandas as pd
+        >>> from lyapsweep.results.imported import from_frame
+        >>> rng = np.random.default_rng(0)
+        >>> frame = pd.DataFrame({"run": np.repeat(np.arange(30), 2), "epoch": [0, 9] * 30})
+        >>> frame["lr"] = np.repeat(rng.uniform(size=30), 2)
+        >>> frame["loss"], frame["l1"] = frame["lr"] + frame["epoch"] / 9, rng.normal(size=60)
+        >>> names = {"settings": "lr", "outcomes": "loss", "exponents": "l1", "trial": "run", "step": "epoch"}
+        >>> found = find(from_frame(frame, **names), "measures/loss", folds=3, repeats=1, resamples=20)
+        >>> found.units, found.gains.names
+        (30, ('settings', 'early scores', 'settings + early scores'))
     """
-    refuse(table, hunted)
-    rows = early(table, outcome, fraction, map, scores)
+    refuse_hunt(table, hunted)
+    rows = early_records(table, outcome, fraction, map, scores)
     n = len(rows.values)
     require(n, NEED, "trials with an early spectrum and an outcome")
     units = np.arange(n) if group is None else np.unique(named(rows.trials, group), return_inverse=True)[1]
     count = len(np.unique(units))
     require(count, GROUPS, f"values of {group}")
-    blocks, target = blocks_of(rows, form, group), target_of(rows, score)
-    values = cross_validated(blocks, target, units, score, min(folds, count), repeats, resamples, seed, learner)
-    places = [[list(SETS).index(name) for name in pair] for pair in GAINS.items()]
-    gained = np.stack([values[:, after] - values[:, before] for before, after in places], axis=1)
+    blocks, target, folds = predictor_blocks(rows, form, group), target_of(rows, score), min(folds, count)
+    generator = np.random.default_rng(seed)
+    splits = [random_folds(units, folds, generator) for _ in range(repeats)]
+    predicted = [held_out(blocks, list(SETS.values()), target, split, score, learner) for split in splits]
+    w = np.concatenate([np.ones((1, n)), bootstrap_weights(units, resamples, generator)])
+    values = np.array([[scored(p, target, w, score) for p in repeat] for repeat in predicted])
+    pairs = [[list(SETS).index(name) for name in pair] for pair in GAINS.items()]
+    gains = np.stack([values[:, after] - values[:, before] for before, after in pairs], axis=1)
     limits = (0.0, 1.0) if score == "AUC" else (-1.0, 1.0)
     return IncrementalFinding(
-        rows=seen(rows),
+        rows=rows.summary,
         form=form,
         score=score,
         group=group or "",
         predictors=IncrementalScores(
             tuple(SETS), *(np.clip(v, *limits) for v in interval(values, count, crossed=True))
         ),
-        gains=IncrementalScores(tuple(GAINS), *interval(gained, count, crossed=True)),
+        gains=IncrementalScores(tuple(GAINS), *interval(gains, count, crossed=True)),
         columns=np.array([b.numbers.shape[1] + b.names.shape[1] for b in blocks.values()]),
         units=count,
-        folds=min(folds, count),
+        folds=folds,
         repeats=repeats,
         learner=learner,
     )
 
 
-def cross_validated(
-    blocks: dict[str, Block],
-    target: np.ndarray,
-    units: np.ndarray,
-    score: Score,
-    folds: int,
-    repeats: int,
-    resamples: int,
-    seed: int,
-    learner: Learner,
-) -> np.ndarray:
-    """Scores (repeats, 7, 1 + resamples) of held-out predictions: of the trials as they are, then under weights."""
-    generator, one = np.random.default_rng(seed), np.ones(len(target))
-    cuts = [split(units, folds, generator) for _ in range(repeats)]
-    made = [held_out(blocks, list(SETS.values()), target, cut, one, score, learner) for cut in cuts]
-    drawn = np.concatenate([one[None], weights(units, resamples, generator)])
-    return np.array([[scored(p, target, drawn, score) for p in repeat] for repeat in made])
-
-
-def blocks_of(rows: Early, form: Form, group: str | None) -> dict[str, Block]:
-    """The predictors of each kind. Settings have squares: a learning rate is best somewhere in the middle."""
-    settings = rows.settings.drop(columns=[group] if group in rows.settings else [])
-    forms = {
-        "summaries": lambda: block(rows.statistics),
-        "quantiles": lambda: block(pd.DataFrame(quantiles(rows.spectra, 2 * COMPONENTS))),
-        "components": lambda: block(
-            pd.DataFrame(quantiles(rows.spectra, min(rows.spectra.shape[1], LONGEST))), components=COMPONENTS
-        ),
-    }
-    if form not in forms:
-        raise ValueError(f"form: must be one of {', '.join(forms)}, but is '{form}'.")
-    return {
-        "settings": block(settings, squares=True),
-        "early scores": block(rows.scores, ranked=True),
-        "spectrum": forms[form](),
-    }
-
-
-def target_of(rows: Early, score: Score) -> np.ndarray:
-    """The outcome (rows,) as it is, or whether it is in the better half (1.0) or not (0.0)."""
+def target_of(rows: EarlyRecords, score: Score) -> np.ndarray:
+    """The outcome (rows,) itself, or whether it is in the better half (1.0) or not (0.0)."""
     if score != "AUC":
         return rows.values
     better = (rows.ranked <= np.median(rows.ranked)).astype(float)
@@ -182,22 +161,22 @@ def target_of(rows: Early, score: Score) -> np.ndarray:
 
 
 def sentence(finding: IncrementalFinding) -> str:
-    """What the spectrum adds beyond settings and early scores, with its interval, and what that means."""
+    """State the gain by the spectrum beyond settings and early scores, with its interval."""
     rows, predictors, last = finding.rows, finding.predictors, finding.gains.names[-1]
     before, after = (predictors.value[predictors.names.index(name)] for name in (last, GAINS[last]))
     gain, low, high = (float(v[-1]) for v in finding.gains[1:])
-    name = "an area under the ROC" if finding.score == "AUC" else "a Spearman ρ"
+    name = "an area under the ROC curve" if finding.score == "AUC" else "a Spearman ρ"
     held = f"trials of held-out {finding.group} ({finding.units} groups)" if finding.group else "held-out trials"
-    said = (
-        f"Settings and early scores foretell the final {label(rows.outcome)} of {held} with {name} of {before:.3f}; "
+    words = (
+        f"Settings and early scores predict the final {label(rows.outcome)} of {held} with {name} of {before:.3f}; "
         f"with the spectrum at {rows.moment} it is {after:.3f}: {signed(gain)} ({signed(low)} to {signed(high)}), "
-        f"n = {rows.n}, by {BY[finding.learner]}."
+        f"n = {rows.n}, by {LEARNERS[finding.learner]}."
     )
     if low > 0:
-        return f"{said} The spectrum adds to what was known."
+        return f"{words} The spectrum improves the prediction."
     if high < 0:
-        return f"{said} The spectrum makes this prediction worse."
-    return f"{said} That the spectrum adds anything is not shown."
+        return f"{words} The spectrum makes this prediction worse."
+    return f"{words} No significant gain by the spectrum."
 
 
 def signed(value: float) -> str:
@@ -205,11 +184,11 @@ def signed(value: float) -> str:
 
 
 def draw(finding: IncrementalFinding) -> go.Figure:
-    """Left the score of each set of predictors, right what the spectrum adds to three of them, with intervals."""
+    """Draw the score of each set of predictors (left) and the gains by the spectrum (right), with intervals."""
     fig = theme.figure(430, legend=False)
     left, right = finding.predictors, finding.gains
-    dots(fig, left, left.names, "x")
-    dots(fig, right, tuple(GAINS[name] for name in right.names), "x2")
+    draw_scores(fig, left, left.names, "x")
+    draw_scores(fig, right, tuple(GAINS[name] for name in right.names), "x2")
     fig.add_shape(type="line", x0=0, x1=0, y0=0, y1=1, xref="x2", yref="paper", line={"color": "#444", "width": 1})
     fig.update_layout(
         xaxis={"domain": [0, 0.6], "title": f"{finding.score}, held out"},
@@ -222,24 +201,18 @@ def draw(finding: IncrementalFinding) -> go.Figure:
     return fig
 
 
-def dots(fig: go.Figure, scores: IncrementalScores, rows: Sequence[str], axis: str) -> None:
-    """One dot a row with its interval as a bar; another colour where the spectrum is a predictor."""
-    for i, row in enumerate(rows):
-        value, low, high = (float(v[i]) for v in scores[1:])
-        fig.add_scatter(
-            x=[value],
-            y=[row],
-            xaxis=axis,
-            error_x={
-                "type": "data",
-                "array": [high - value],
-                "arrayminus": [value - low],
-                "thickness": 1.6,
-                "width": 0,
-            },
-            mode="markers",
-            marker={"size": 9, "color": theme.colour(1 if "spectrum" in row else 0)},
-            hovertext=f"{theme.plain(row)}: {value:.3f} ({low:.3f} to {high:.3f})",
-            hoverinfo="text",
-            showlegend=False,
-        )
+def draw_scores(fig: go.Figure, scores: IncrementalScores, rows: Sequence[str], axis: str) -> None:
+    """One dot per row with its interval, in another colour if the spectrum is a predictor."""
+    value, low, high = scores[1:]
+    texts = zip(rows, value, low, high, strict=True)
+    fig.add_scatter(
+        x=value,
+        y=list(rows),
+        xaxis=axis,
+        error_x=theme.error_bars(value, low, high, width=0),
+        mode="markers",
+        marker={"size": 9, "color": [theme.colour(1 if "spectrum" in row else 0) for row in rows]},
+        hovertext=[f"{theme.plain(row)}: {v:.3f} ({a:.3f} to {b:.3f})" for row, v, a, b in texts],
+        hoverinfo="text",
+        showlegend=False,
+    )

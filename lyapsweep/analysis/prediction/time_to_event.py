@@ -1,4 +1,4 @@
-"""When did each trial get there? Updates until a measure crosses a threshold, censored where it did not."""
+"""When did each trial reach a threshold? Updates until a measure crosses it, censored if it does not."""
 
 from typing import NamedTuple
 
@@ -7,16 +7,15 @@ import numpy as np
 from lyapsweep.analysis.shared.selection import LOST, Direction, digits, direction, label, numbers, require
 from lyapsweep.results.table import Table
 
-OWN = "measures/time_to_threshold"  # that knows its own threshold, and to the update
+OWN = "measures/time_to_threshold"  # has a threshold of its own and is exact to the update
 
 
-class Crossing(NamedTuple):
-    """When each trial crossed. Arrays (trials,), in the order of `trials`.
+class EventTimes(NamedTuple):
+    """When each trial reached the threshold. Arrays (trials,), in the order of `trials`.
 
-    `time` is the step of the crossing where `reached`, else the step up to which there was none: the last record's
-    where a trial finished, the end that was planned where it was `lost` (diverged or failed). `first` is the row of
-    each trial's first record in the table. `without` more trials ended without a single value. `aim` says in words what
-    was to be crossed.
+    `time` is the step of the event if `reached`; otherwise the last step without it: that of the last record if the
+    trial finished, the planned end if it was `lost` (diverged or failed). `first` is the row of each trial's first
+    record in the table. `without` more trials ended without any value. `event` describes the event in words.
     """
 
     trials: np.ndarray
@@ -25,32 +24,47 @@ class Crossing(NamedTuple):
     lost: np.ndarray
     first: np.ndarray
     without: int
-    aim: str
+    event: str
 
-    def take(self, kept: np.ndarray) -> "Crossing":
-        """The trials of a mask."""
+    def take(self, rows: np.ndarray) -> "EventTimes":
+        """Return the trials of a boolean mask."""
         names = ("trials", "time", "reached", "lost", "first")
-        return self._replace(**{name: getattr(self, name)[kept] for name in names})
+        return self._replace(**{name: getattr(self, name)[rows] for name in names})
 
 
-def crossings(table: Table, column: str, threshold: float | None = None) -> Crossing:
-    """Updates until `column` is at `threshold` or better, of the trials that came to an end of their own.
+def event_times(table: Table, column: str, threshold: float | None = None) -> EventTimes:
+    """Compute the updates until `column` is at `threshold` or better, of the trials that finished or were lost.
 
-    Measures are known at records only: a crossing between two counts at the second. Without a threshold it is the
-    median of the last finite values. `measures/time_to_threshold` brings its own crossing and takes none.
+    Measures are known at records only: an event between two records counts at the later one. A lost trial that has not
+    reached the threshold never will. This is a competing outcome: the trial stays at risk, without an event, until its
+    planned end (`training/steps`, or the longest run of the table). Censoring it earlier would assume that it would
+    have fared like the others. Since all others are censored at the end of training alone, 1 - S is then the cumulative
+    incidence (Aalen and Johansen 1978), and a Cox model one of the subdistribution (Fine and Gray 1999).
 
-    A lost trial that had not crossed never will: it is a competing outcome, and stays among those that might have,
-    without crossing, until its planned end (`training/steps`, or the longest run of the table). Censoring it where it
-    was lost would say that it fares as the others do from there on, and flatter what makes networks diverge. Since all
-    others are censored at the end of training alone, 1 - S is then the cumulative incidence (Aalen and Johansen 1978),
-    and a Cox model one of the subdistribution (Fine and Gray 1999, where all censoring is known).
+    Args:
+        table: The trials of a sweep, with a record at every report.
+        column: A measure, such as `measures/loss`, or `measures/time_to_threshold`.
+        threshold: None for the median of the final values; must be None for `measures/time_to_threshold`.
 
-    Raises `UnknownName`, `TooFew` without a single trial that has a value, `ValueError` where a threshold is given to
-    `measures/time_to_threshold`.
+    Returns:
+        An `EventTimes`.
+
+    Raises:
+        TooFew: If no trial has a value.
+        UnknownName: If the column does not exist.
+        ValueError: If a threshold is given for `measures/time_to_threshold`.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"trial": ["a", "a", "b", "b"], "step": [5, 9] * 2, "final": [False, True] * 2})
+        >>> frame["outcome"] = ["running", "finished"] * 2
+        >>> times = event_times(Table(frame.assign(**{"measures/loss": [0.4, 0.3, 0.8, 0.7]})), "measures/loss", 0.5)
+        >>> times.time, times.reached
+        (array([5., 9.]), array([ True, False]))
     """
     table.column(column)
     if column == OWN and threshold is not None:
-        raise ValueError(f"{OWN} crosses the threshold of its own setting `fraction`: leave threshold={threshold} out.")
+        raise ValueError(f"{OWN}: has its own threshold `fraction`, but threshold={threshold}. Leave threshold out.")
     frame = table.frame
     names, outcome, step = (frame[c].to_numpy() for c in ("trial", "outcome", "step"))
     last = np.flatnonzero(frame["final"].to_numpy(bool) & np.isin(outcome.astype(str), ["finished", *LOST]))
@@ -60,50 +74,39 @@ def crossings(table: Table, column: str, threshold: float | None = None) -> Cros
     rows = [of[name][np.argsort(step[of[name]], kind="stable")] for name in names[last]]
     kept = np.array([bool(np.isfinite(values[r]).any()) for r in rows], bool) | lost
     require(int(kept.sum()), 1, f"trials with a value of {column}")
-    planned = ends(table, last)
+    planned = planned_ends(table, last)
     if column == OWN:
-        time, reached, aim = own(table, last, planned), ~censored(table, last), label(column)
+        time, event = np.where(np.isfinite(values[last]) & (values[last] <= planned), values[last], planned), label(OWN)
+        reached = numbers(table, f"{OWN}/censored")[last] == 0
     else:
         better = direction(table, column)
         threshold = median(values[last]) if threshold is None else threshold
-        time, reached = first_below(values, rows, step, threshold, better)
-        aim = f"{label(column)} {'≤' if better == 'minimise' else '≥'} {digits(threshold)}"
+        time, reached = first_crossings(values, rows, step, threshold, better)
+        event = f"{label(column)} {'≤' if better == 'minimise' else '≥'} {digits(threshold)}"
     time = np.where(reached, time, np.where(lost, planned, time))
     first = np.array([r[0] for r in rows])
-    return Crossing(names[last][kept], time[kept], reached[kept], lost[kept], first[kept], int((~kept).sum()), aim)
+    return EventTimes(names[last][kept], time[kept], reached[kept], lost[kept], first[kept], int((~kept).sum()), event)
 
 
-def ends(table: Table, last: np.ndarray) -> np.ndarray:
-    """The step at which each trial was to end."""
-    steps = table.frame["step"].to_numpy(float)[last]
-    if "training/steps" not in table.frame:
-        return np.full(len(last), steps.max(initial=0.0))
-    planned = numbers(table, "training/steps")[last]
-    return np.where(np.isfinite(planned), planned, steps.max(initial=0.0))
+def planned_ends(table: Table, last: np.ndarray) -> np.ndarray:
+    """The planned last step of each trial."""
+    longest = table.frame["step"].to_numpy(float)[last].max(initial=0.0)
+    planned = numbers(table, "training/steps")[last] if "training/steps" in table.frame else np.full(len(last), np.nan)
+    return np.where(np.isfinite(planned), planned, longest)
 
 
 def median(values: np.ndarray) -> float:
+    """The median of the finite values. Raises `TooFew` if there are none."""
     finite = values[np.isfinite(values)]
     require(finite.size, 1, "final values to take a threshold from")
     return float(np.median(finite))
 
 
-def first_below(
+def first_crossings(
     values: np.ndarray, rows: list[np.ndarray], step: np.ndarray, threshold: float, better: Direction
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(step of the first record at the threshold or better, else of the last record; whether there is one)."""
-    there = values <= threshold if better == "minimise" else values >= threshold
-    reached = np.array([bool(there[r].any()) for r in rows], bool)
-    at = [r[np.argmax(there[r])] if hit else r[-1] for r, hit in zip(rows, reached, strict=True)]
+    """(step of the first record at the threshold or better, of the last record if there is none; whether there is)."""
+    crossed = values <= threshold if better == "minimise" else values >= threshold
+    reached = np.array([bool(crossed[r].any()) for r in rows], bool)
+    at = [r[np.argmax(crossed[r])] if hit else r[-1] for r, hit in zip(rows, reached, strict=True)]
     return step[at].astype(float), reached
-
-
-def own(table: Table, last: np.ndarray, planned: np.ndarray) -> np.ndarray:
-    """The measure's times; a worst value, of a network lost before, is no time."""
-    values = numbers(table, OWN)[last]
-    return np.where(np.isfinite(values) & (values <= planned), values, planned)
-
-
-def censored(table: Table, last: np.ndarray) -> np.ndarray:
-    """What the measure says of itself; where it says nothing, no crossing is known."""
-    return numbers(table, f"{OWN}/censored")[last] != 0

@@ -1,4 +1,4 @@
-"""Is what a spectrum says of one cell (or task) true of another? Fitted on one group of trials, tried on the others."""
+"""Does a prediction from spectra carry over to another cell or task? Fitted to one group, tested on the others."""
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -6,26 +6,25 @@ from typing import Literal, NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from lyapsweep.analysis.prediction.early_records import Seen, early, seen
-from lyapsweep.analysis.prediction.incremental import Form, blocks_of
-from lyapsweep.analysis.prediction.ridge import (
+from lyapsweep.analysis.prediction.held_out import (
     Block,
-    fitted,
+    Form,
+    bootstrap_weights,
     held_out,
     interval,
-    ranks,
-    ready,
+    predictor_blocks,
+    prepared,
+    random_folds,
+    ridge,
     scored,
-    split,
-    weights,
 )
 from lyapsweep.analysis.shared import theme
-from lyapsweep.analysis.shared.selection import label, named, require
-from lyapsweep.analysis.spectra.correlation import refuse
-from lyapsweep.analysis.spectra.partial_correlation import two
+from lyapsweep.analysis.shared.early_records import RowSummary, early_records
+from lyapsweep.analysis.shared.rank_correlation import rank_share
+from lyapsweep.analysis.shared.selection import decimal_interval, decimals, label, named, refuse_hunt, require
 from lyapsweep.results.table import Table
 
-NEED, FOLDS = 10, 10  # trials of a group below which it is left out; folds of the diagonal
+NEED, FOLDS = 10, 10  # fewest trials of a group; folds of the diagonal
 PREDICTORS = {
     "spectrum": ("spectrum",),
     "known": ("settings", "early scores"),
@@ -35,12 +34,12 @@ Predictors = Literal["spectrum", "known", "all"]
 
 
 class TransferFinding(NamedTuple):
-    """`rho` (groups, groups): Spearman's rho of predictions with outcomes, fitted on the row's group, tried on the
-    column's, with its 95 % interval [low, high]; on the diagonal trials are held out. `n` (groups,) counts trials.
-    `small` are the groups with too few of them.
+    """`rho` (groups, groups): Spearman's rho of predictions with outcomes, fitted to the row's group, tested on the
+    column's, with its 95 % interval [low, high]; cross-validated on the diagonal. `n` (groups,) counts trials.
+    `small` are the groups with too few trials.
     """
 
-    rows: Seen
+    rows: RowSummary
     by: str
     predictors: str
     form: str
@@ -67,29 +66,59 @@ def find(
     hunted: bool = False,
     seed: int = 0,
 ) -> TransferFinding:
-    """Fit the outcome's rank within each group of `by` by ridge regression, and try every fit on every group.
+    """Fit the outcome's rank within each group by ridge regression, and test every fit on every group.
 
-    Predictors are the early spectrum (as `form` says: 20 quantiles, so that networks of any size compare, its summaries
-    or its components), what is known without it ("known": settings, `by` aside, and early scores), or all. Scales and
-    the penalty are those of the group fitted on. Off the diagonal the interval is that of one fit over the trials it is
-    tried on (Bayesian bootstrap); on it that of ten-fold cross-validation, as in `incremental.find`.
+    Scales and the penalty are those of the fitted group. Off the diagonal the interval is that of one fit over the
+    tested trials (Bayesian bootstrap); on it that of ten-fold cross-validation, as in `incremental.find`.
 
-    Raises `Hunted` for the trials of a hunt unless `hunted=True`, `TooFew` with less than two groups of ten trials,
-    `UnknownName` and `ValueError` as `foresight.early` does.
+    Args:
+        table: The trials of a sweep, with spectra at early records.
+        outcome: The predicted column, such as `measures/loss`.
+        by: The column of the groups; it is no predictor.
+        fraction: Of training; spectra are those of the latest record at or before it.
+        predictors: The early "spectrum", what is "known" without it (settings and early scores), or "all".
+        form: The spectrum as its "summaries", 20 "quantiles" (for networks of any size), or ten "components".
+        map: The map of the spectra; the closed loop or the first one by default.
+        scores: Columns of early scores; the outcome and the loss by default.
+        repeats: Random splits into folds, on the diagonal.
+        resamples: Bayesian bootstrap draws for the intervals.
+        hunted: Accept the trials of a hunt.
+        seed: Of folds and bootstrap.
+
+    Returns:
+        A `TransferFinding`.
+
+    Raises:
+        HuntTableError: If the trials are those of a hunt and `hunted` is false.
+        TooFew: With fewer than two groups of ten trials.
+        UnknownName: If a map or column does not exist.
+        ValueError: If `fraction` is not in [0, 1), or `predictors` or `form` is unknown.
+
+    Example:
+        >>> import pandas as pd
+        >>> from lyapsweep.results.imported import from_frame
+        >>> rng = np.random.default_rng(0)
+        >>> frame = pd.DataFrame({"run": np.repeat(np.arange(24), 2), "epoch": [0, 9] * 24})
+        >>> frame["cell"] = np.repeat(["gru", "lstm"], 24)
+        >>> frame["loss"] = frame["l1"] = np.repeat(rng.uniform(size=24), 2)
+        >>> names = {"settings": "cell", "outcomes": "loss", "exponents": "l1", "trial": "run", "step": "epoch"}
+        >>> found = find(from_frame(frame, **names), "measures/loss", "cell", repeats=1, resamples=20)
+        >>> found.groups, found.n, found.rho.round(2)[0, 1]
+        (('gru', 'lstm'), array([12, 12]), np.float64(1.0))
     """
-    refuse(table, hunted)
+    refuse_hunt(table, hunted)
     if predictors not in PREDICTORS:
         raise ValueError(f"predictors: must be one of {', '.join(PREDICTORS)}, but is '{predictors}'.")
-    rows = early(table, outcome, fraction, map, scores)
+    rows = early_records(table, outcome, fraction, map, scores)
     of = named(rows.trials, by)
     names = sorted(set(of))
     groups = [g for g in names if (of == g).sum() >= NEED and len(set(rows.values[of == g])) > 1]
     require(len(groups), 2, f"values of {by} with {NEED} trials whose outcomes differ")
-    every = blocks_of(rows, form, by)
-    there = [np.flatnonzero(of == g) for g in groups]
-    cells = matrix([every[name] for name in PREDICTORS[predictors]], rows.values, there, repeats, resamples, seed)
+    blocks = predictor_blocks(rows, form, by)
+    members = [np.flatnonzero(of == g) for g in groups]
+    cells = matrix([blocks[name] for name in PREDICTORS[predictors]], rows.values, members, repeats, resamples, seed)
     return TransferFinding(
-        rows=seen(rows),
+        rows=rows.summary,
         by=by,
         predictors=predictors,
         form=form,
@@ -97,77 +126,74 @@ def find(
         rho=cells[0],
         low=cells[1],
         high=cells[2],
-        n=np.array([len(i) for i in there]),
+        n=np.array([len(i) for i in members]),
         small=tuple(g for g in names if g not in groups),
     )
 
 
 def matrix(
-    blocks: list[Block], y: np.ndarray, there: list[np.ndarray], repeats: int, resamples: int, seed: int
+    blocks: list[Block], y: np.ndarray, members: list[np.ndarray], repeats: int, resamples: int, seed: int
 ) -> np.ndarray:
-    """(rho, low, high) of every fit on every group (3, groups, groups); `there` are the rows of each."""
+    """(rho, low, high) of every fit on every group (3, groups, groups); `members` are the rows of each group."""
     generator = np.random.default_rng(seed)
-    drawn = [np.vstack([np.ones(len(i)), weights(i, resamples, generator)]) for i in there]
-    cells = np.empty((3, len(there), len(there)))
-    for a, train in enumerate(there):
-        for b, test in enumerate(there):
-            made = predicted(blocks, y, train, test, (repeats, generator) if a == b else None)
-            values = np.array([[scored(p, y[test], drawn[b], "rank correlation")] for p in made])
+    w = [np.vstack([np.ones(len(i)), bootstrap_weights(i, resamples, generator)]) for i in members]
+    cells = np.empty((3, len(members), len(members)))
+    for a, train in enumerate(members):
+        for b, test in enumerate(members):
+            predicted = (
+                cross_validated(blocks, y, train, repeats, generator) if a == b else [fitted(blocks, y, train)[test]]
+            )
+            values = np.array([[scored(p, y[test], w[b], "rank correlation")] for p in predicted])
             cells[:, a, b] = np.clip(np.concatenate(interval(values, len(test), crossed=a == b)), -1, 1)
     return cells
 
 
-def predicted(
-    blocks: list[Block],
-    y: np.ndarray,
-    train: np.ndarray,
-    test: np.ndarray,
-    within: tuple[int, np.random.Generator] | None,
-) -> np.ndarray:
-    """Predictions (repeats, tested) of rows `test` by a fit on rows `train`; held out, where those are the same."""
-    w = np.bincount(train, minlength=len(y)).astype(float)
-    if within is None:
-        parts = [ready(block, w) for block in blocks]
-        return fitted(parts, ranks(y, w), w)[None, test]
-    repeats, generator = within
-    mine = [Block(b.numbers[train], b.names[train], b.squares, b.ranked, b.components) for b in blocks]
-    named_blocks, one = {str(i): b for i, b in enumerate(mine)}, np.ones(len(train))
-    cuts = [split(train, FOLDS, generator) for _ in range(repeats)]
-    return np.array([held_out(named_blocks, [list(named_blocks)], y[train], cut, one)[0] for cut in cuts])
+def fitted(blocks: list[Block], y: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Predictions of all trials by a fit to some rows."""
+    train = np.isin(np.arange(len(y)), rows)
+    return ridge([prepared(b, train) for b in blocks], rank_share(y, y[train]), train)
+
+
+def cross_validated(
+    blocks: list[Block], y: np.ndarray, rows: np.ndarray, repeats: int, generator: np.random.Generator
+) -> list[np.ndarray]:
+    """Held-out predictions within one group, once per repeat."""
+    own = {str(i): b.take(rows) for i, b in enumerate(blocks)}
+    splits = [random_folds(rows, FOLDS, generator) for _ in range(repeats)]
+    return [held_out(own, [list(own)], y[rows], split)[0] for split in splits]
 
 
 def sentence(finding: TransferFinding) -> str:
-    """How well fits carry over, beside how well they do at home, and how many of them surely do."""
+    """Compare the predictions for other groups with those within groups."""
     off = ~np.eye(len(finding.groups), dtype=bool)
-    home, away = float(np.median(np.diag(finding.rho))), float(np.median(finding.rho[off]))
-    firm, wrong = int((finding.low[off] > 0).sum()), int((finding.high[off] < 0).sum())
-    what = {"spectrum": "the spectrum", "known": "settings and early scores", "all": "all that is known"}
-    said = (
-        f"From {what[finding.predictors]} at {finding.rows.moment} a fit within one {finding.by} foretells the final "
-        f"{label(finding.rows.outcome)} of its own held-out trials with a median ρ of {two(home)}, of another "
-        f"{finding.by} with {two(away)} ({two(finding.rho[off].min())} to {two(finding.rho[off].max())}); "
-        f"{firm} of {off.sum()} transfers have an interval above zero"
+    within, across = float(np.median(np.diag(finding.rho))), finding.rho[off]
+    above, below = int((finding.low[off] > 0).sum()), int((finding.high[off] < 0).sum())
+    source = {"spectrum": "the spectrum", "known": "settings and early scores", "all": "all predictors"}
+    words = (
+        f"From {source[finding.predictors]} at {finding.rows.moment} a fit within one {finding.by} predicts the final "
+        f"{label(finding.rows.outcome)} of its own held-out trials with a median ρ of {decimals(within)}, of another "
+        f"{finding.by} with {decimals(np.median(across))} ({decimal_interval(across.min(), across.max())}); "
+        f"{above} of {off.sum()} transfers have an interval above zero"
     )
     least, most = finding.n.min(), finding.n.max()
     sizes = f"{least}" if least == most else f"{least} to {most}"
-    return f"{said}{f', {wrong} below it' if wrong else ''}, n = {sizes} a group."
+    return f"{words}{f', {below} below it' if below else ''}, n = {sizes} per group."
 
 
 def draw(finding: TransferFinding) -> go.Figure:
-    """rho by colour, fitted on the row's group and tried on the column's; bold where the interval excludes 0."""
+    """Draw rho as a heatmap, fitted to the row's group and tested on the column's; bold if the interval excludes 0."""
     text = np.full(finding.rho.shape, "", dtype=object)
     for i, j in np.ndindex(*finding.rho.shape):
-        rho = two(finding.rho[i, j])
-        firm = finding.low[i, j] > 0 or finding.high[i, j] < 0
-        span = f"{two(finding.low[i, j])} to {two(finding.high[i, j])}"
-        text[i, j] = f"{f'<b>{rho}</b>' if firm else rho}<br>{span}"
+        low, high = finding.low[i, j], finding.high[i, j]
+        text[i, j] = f"{theme.bold(decimals(finding.rho[i, j]), low > 0 or high < 0)}<br>{decimal_interval(low, high)}"
     rows = [theme.plain(g) for g in finding.groups]
     columns = [f"{g} (n = {n})" for g, n in zip(rows, finding.n, strict=True)]
-    fig = theme.correlations(rows, columns, finding.rho, text, "fitted on %{y}, tried on %{x}", 230 + 52 * len(rows))
+    hover, height = "fitted to %{y}, tested on %{x}", 230 + 52 * len(rows)
+    fig = theme.correlation_matrix(rows, columns, finding.rho, text, hover, height)
     for i in range(len(finding.groups)):
         box = {"x0": i - 0.49, "x1": i + 0.49, "y0": i - 0.49, "y1": i + 0.49}
         fig.add_shape(type="rect", **box, line={"color": "#222", "width": 2})
-    fig.update_xaxes(title=f"tried on ({theme.plain(finding.by)})")
-    fig.update_yaxes(title="fitted on")
+    fig.update_xaxes(title=f"tested on ({theme.plain(finding.by)})")
+    fig.update_yaxes(title="fitted to")
     fig.update_layout(title=theme.headline(sentence(finding)), margin={"t": 90})
     return fig

@@ -1,46 +1,63 @@
-"""How rough is the border between two outcomes on a grid? Its box-counting dimension.
+"""How rough is the border between two outcomes on a grid of two settings? Its box-counting dimension.
 
-A square of four neighbouring cells that do not all have one outcome holds a piece of the border. Of all boxes of side s
-that could be laid over the plane, N(s) = (those that hold a piece) / s^2 is the number of boxes that cover the border,
-averaged over where the boxes begin, and N(s) ~ s^-D (Falconer 2014, section 2.1). A smooth line has D = 1; D = 2 where
-either outcome comes everywhere. The share of boxes that hold a piece grows as s^(2 - D): it is that of settings
-whose outcome an uncertainty of s leaves open (McDonald et al. 1985).
+A square of four neighbouring cells without a common outcome contains a piece of the border. Over all positions of boxes
+of side s, N(s) = (boxes with a piece) / s^2 is the mean number of boxes that cover the border, and N(s) ~ s^-D
+(Falconer 2014, section 2.1). A smooth line has D = 1; D = 2 if both outcomes occur everywhere. The share of boxes with
+a piece grows as s^(2 - D): it is the share of settings whose outcome is uncertain to a resolution of s (McDonald et
+al. 1985).
 """
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy.ndimage import distance_transform_edt, maximum_filter
 
-from lyapsweep.analysis.settings import heatmap
-from lyapsweep.analysis.settings.axis import log_spaced, wide
 from lyapsweep.analysis.shared import theme
-from lyapsweep.analysis.shared.selection import Direction, TooFew, digits, direction, judged, label, numbers, require
+from lyapsweep.analysis.shared.axis import log_spaced, wide
+from lyapsweep.analysis.shared.selection import (
+    Direction,
+    TooFew,
+    digits,
+    direction,
+    ended_trials,
+    label,
+    numbers,
+    require,
+)
 from lyapsweep.results.table import Table
 
-FEWEST = 16  # values of an axis
-FIRST, SIDES = 2, 8  # cells along the smallest box of the fit; of the largest there are so many along the plane
-LOST = "#d0d0d0"
-TILES = 4  # along each axis: what is left out, one at a time, for the standard error
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FEWEST = 16  # values per axis
+FIRST, SIDES = 2, 8  # cells along the smallest box of the fit; largest boxes along the plane
+TILES = 4  # along each axis, left out one at a time for the standard error
+TITLE = "λ_max after training"
 
 
 class Boxes(NamedTuple):
-    """`counts` N(s) of boxes of `sides` s, in cells; `dimension` D with its standard error, fitted over all of them."""
+    """`counts` N(s) of boxes of `sides` s, in cells; the fitted `dimension` D with its standard error."""
 
     sides: np.ndarray
     counts: np.ndarray
     dimension: float
     stderr: float
 
+    @property
+    def fitted(self) -> np.ndarray:
+        """N(s) on the fitted line."""
+        logs = np.log(self.sides)
+        return np.exp(np.log(self.counts).mean() - self.dimension * (logs - logs.mean()))
+
 
 class BoxCountingFinding(NamedTuple):
-    """Arrays (y, x) over the values `xs` and `ys` of two settings; what was not `trained` has the nearest answer.
+    """Arrays (y, x) over the values `xs` and `ys` of two settings; cells not `trained` have their nearest neighbour's.
 
-    `value` of the outcome, NaN where `lost`; `inside`: on the good side of `threshold`, or, without one, not lost;
-    `before` and `after` the largest exponent (nats per step) at step 0 and at the end, NaN where there is none.
+    `value` is the outcome, NaN if `lost`; `inside` says that it is better than `threshold` or, without one, not lost;
+    `before` and `after` are the largest exponent (nats per step) at step 0 and at the end, NaN if there is none.
     """
 
     x: str
@@ -60,94 +77,141 @@ class BoxCountingFinding(NamedTuple):
     after: np.ndarray
     boxes: Boxes
 
+    @property
+    def maximised(self) -> bool:
+        """Whether larger outcomes are better."""
+        return self.direction == "maximise"
+
+
+class Grid(NamedTuple):
+    """The plane of two settings: their names and sorted values."""
+
+    x: str
+    y: str
+    xs: np.ndarray
+    ys: np.ndarray
+
+    def plane(self, table: Table, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(`values` (rows,) as an array (y, x), NaN where there is no row; where there is one)."""
+        cell = np.searchsorted(self.ys, numbers(table, self.y)), np.searchsorted(self.xs, numbers(table, self.x))
+        count = np.zeros((len(self.ys), len(self.xs)), int)
+        np.add.at(count, cell, 1)
+        if count.max(initial=0) > 1:
+            raise ValueError(
+                f"table: {count.max()} trials have the same {self.x} and {self.y}. Take one seed and one group."
+            )
+        plane = np.full(count.shape, np.nan)
+        plane[cell] = values
+        return plane, count > 0
+
+    def exponents(self, table: Table, column: str) -> np.ndarray:
+        """A column of exponents as an array (y, x), NaN where there is none."""
+        known = np.isin(numbers(table, self.x), self.xs) & np.isin(numbers(table, self.y), self.ys)
+        if column not in table.frame or not known.any():
+            return np.full((len(self.ys), len(self.xs)), np.nan)
+        rows = table.take(known)
+        return self.plane(rows, numbers(rows, column))[0]
+
 
 def find(
     table: Table, x: str, y: str, column: str, threshold: float | None = None, map: str = "driven"
 ) -> BoxCountingFinding:
-    """The border in the plane of settings `x` and `y` between trials on the good side of `threshold` and all others.
+    """Compute the box-counting dimension of the border between two outcomes in the plane of two settings.
 
-    Without a threshold the border is that between trials that were lost and all others. Exponents are those of `map`.
-    Raises `UnknownName` for a column that is not there, `ValueError` where several trials have one place (take one
-    seed), `TooFew` where an axis has fewer than 16 values or no border runs through the plane.
+    Args:
+        table: The trials of a sweep, one per cell of the grid. Untrained cells of a refined grid take the outcome of
+            their nearest neighbour.
+        x: A setting with 16 or more numbers.
+        y: Likewise.
+        column: The outcome, such as `measures/loss`.
+        threshold: The border lies between trials better than this and all others; by default between trials that were
+            lost (diverged or failed) and all others.
+        map: The map of the exponents.
+
+    Returns:
+        A `BoxCountingFinding`.
+
+    Raises:
+        TooFew: If an axis has fewer than 16 values, or the plane has no border.
+        UnknownName: If a column does not exist.
+        ValueError: If several trials have the same place.
+
+    Example:
+        >>> import itertools, pandas as pd
+        >>> frame = pd.DataFrame(itertools.product(range(16), range(16)), columns=["a", "b"]).assign(step=5, final=True)
+        >>> frame["trial"], frame["outcome"], frame["measures/loss"] = frame.index, "finished", frame["a"] + frame["b"]
+        >>> round(find(Table(frame), "a", "b", "measures/loss", threshold=15.5).boxes.dimension, 1)
+        1.0
     """
-    trials = judged(table, column)
-    xs, ys = (places(trials.table, axis) for axis in (x, y))
-    for axis, values in ((x, xs), (y, ys)):
+    trials = ended_trials(table, column)
+    grid = Grid(x, y, axis_values(trials.table, x), axis_values(trials.table, y))
+    for axis, values in ((x, grid.xs), (y, grid.ys)):
         require(len(values), FEWEST, f"values of {axis}")
-    value, trained = raster(trials.table, x, y, xs, ys, trials.values)
-    lost, _ = raster(trials.table, x, y, xs, ys, trials.lost.astype(float))
+    value, trained = grid.plane(trials.table, trials.values)
+    lost, _ = grid.plane(trials.table, trials.lost.astype(float))
     value, lost = nearest(value, trained), nearest(lost == 1, trained)
-    way = direction(table, column)
-    inside = ~lost if threshold is None else ~lost & ((value > threshold) if way == "maximise" else (value < threshold))
+    better = direction(table, column)
+    good = ~lost if threshold is None else (value > threshold if better == "maximise" else value < threshold)
     exponent, firsts = f"spectra/{map}/maximum", table.take((table.column("step") == 0).to_numpy(bool))
-    before, after = (exponents(part, x, y, xs, ys, exponent) for part in (firsts, trials.table))
     return BoxCountingFinding(
         x=x,
         y=y,
         column=column,
-        direction=way,
+        direction=better,
         threshold=threshold,
-        xs=xs,
-        ys=ys,
-        x_log=log_spaced(xs),
-        y_log=log_spaced(ys),
+        xs=grid.xs,
+        ys=grid.ys,
+        x_log=log_spaced(grid.xs),
+        y_log=log_spaced(grid.ys),
         value=np.where(lost, np.nan, value),
         lost=lost,
-        inside=inside,
+        inside=good & ~lost,
         trained=trained,
-        before=nearest(before, trained),
-        after=np.where(lost, np.nan, nearest(after, trained)),
-        boxes=box_counting(inside),
+        before=nearest(grid.exponents(firsts, exponent), trained),
+        after=np.where(lost, np.nan, nearest(grid.exponents(trials.table, exponent), trained)),
+        boxes=box_counting(good & ~lost),
     )
 
 
 def nearest(values: np.ndarray, trained: np.ndarray) -> np.ndarray:
-    """`values` (y, x), at places that were not trained those of the nearest one that was."""
+    """`values` (y, x), in untrained cells those of the nearest trained one."""
     return values[tuple(np.asarray(distance_transform_edt(~trained, return_distances=False, return_indices=True)))]
 
 
-def places(table: Table, axis: str) -> np.ndarray:
-    """The values of an axis: those of the sweep's grid where it was refined, for not every one was trained."""
+def axis_values(table: Table, axis: str) -> np.ndarray:
+    """The values of an axis, those of the sweep's grid if it was refined, since not every cell was trained."""
     refined = table.description.refined
     return np.unique(np.append(numbers(table, axis), refined.axes.get(axis, []) if refined else []))
 
 
-def raster(
-    table: Table, x: str, y: str, xs: np.ndarray, ys: np.ndarray, values: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """`values` (rows,) as an array (y, x), NaN where there are none, and where there is a row."""
-    place = np.searchsorted(ys, numbers(table, y)), np.searchsorted(xs, numbers(table, x))
-    count = np.zeros((len(ys), len(xs)), int)
-    np.add.at(count, place, 1)
-    if count.max(initial=0) > 1:
-        raise ValueError(f"table: {count.max()} trials have one {x} and {y}. Take those of one seed, and of one group.")
-    plane = np.full(count.shape, np.nan)
-    plane[place] = values
-    return plane, count > 0
-
-
-def exponents(table: Table, x: str, y: str, xs: np.ndarray, ys: np.ndarray, exponent: str) -> np.ndarray:
-    known = np.isin(numbers(table, x), xs) & np.isin(numbers(table, y), ys)
-    if exponent not in table.frame or not known.any():
-        return np.full((len(ys), len(xs)), np.nan)
-    rows = table.take(known)
-    return raster(rows, x, y, xs, ys, numbers(rows, exponent))[0]
-
-
 def box_counting(inside: np.ndarray) -> Boxes:
-    """The dimension of the border of a mask (y, x): minus the slope of log N over log s, by least squares.
+    """Compute the box-counting dimension of the border of a mask.
 
-    Sides run from two cells to an eighth of the shorter axis, or to four, about half an octave apart: one cell is
-    as fine as the grid knows the border, and a handful of boxes sees its outline. The standard error is that of a
-    jackknife over 4 x 4 tiles of the plane and of the scatter about the line, in quadrature; it says nothing of the
-    resolution, by which a Koch curve (1.262) reads 0.06 low on 64 x 64 cells and 0.03 on 512 x 512. Raises `TooFew`
-    where the mask has no border or is smaller than 16 x 16.
+    D = -d log N / d log s by least squares. Sides run from two cells to an eighth of the shorter axis, or to four,
+    about half an octave apart: one cell is the resolution of the border, and a few boxes only see its outline. The
+    standard error combines a jackknife over 4 x 4 tiles of the plane and the scatter about the line. It does not
+    include the resolution, by which a Koch curve (1.262) is estimated 0.06 low with 64 x 64 cells and 0.03 with 512 x
+    512.
+
+    Args:
+        inside: Mask (y, x) of one of the two outcomes, 16 x 16 or larger.
+
+    Returns:
+        `Boxes`.
+
+    Raises:
+        TooFew: If the mask has no border or is smaller.
+
+    Example:
+        >>> boxes = box_counting(np.tril(np.ones((64, 64), bool)))
+        >>> round(boxes.dimension, 2)
+        0.95
     """
     require(min(inside.shape), FEWEST, "cells along an axis")
     corners = np.stack([inside[:-1, :-1], inside[1:, :-1], inside[:-1, 1:], inside[1:, 1:]])
     pieces = corners.any(0) & ~corners.all(0)
     if not pieces.any():
-        raise TooFew("No border: every cell of the plane has the same outcome.")
+        raise TooFew("No border: all cells of the plane have the same outcome.")
     octaves = np.log2(max(2 * FIRST, min(pieces.shape) // SIDES) / FIRST)
     sides = np.unique(np.round(FIRST * 2 ** np.linspace(0, octaves, int(2 * octaves) + 1)).astype(int))
     hits = np.stack([maximum_filter(pieces, size=s, mode="constant", cval=False) for s in sides])
@@ -162,7 +226,7 @@ def box_counting(inside: np.ndarray) -> Boxes:
 
 
 def slope(sides: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
-    """-d log N / d log s and its standard error from the scatter about the line (0 where two points fix it)."""
+    """-d log N / d log s and its standard error from the scatter about the line (0 for two points)."""
     u, v = np.log(sides) - np.log(sides).mean(), np.log(counts)
     found = (u @ v) / (u @ u)
     rest = v - v.mean() - found * u
@@ -170,43 +234,40 @@ def slope(sides: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
 
 
 def sentence(finding: BoxCountingFinding) -> str:
-    """The dimension with its standard error and fit range, and what lies on either side of the border."""
-    boxes, inside, what = finding.boxes, finding.inside, label(finding.column)
+    """State the dimension with its standard error and fit range, and the outcomes on either side of lambda_max = 0."""
+    boxes, inside, name = finding.boxes, finding.inside, label(finding.column)
     kind = (
         "are not lost"
         if finding.threshold is None
-        else f"have {what} {'>' if rising(finding) else '<'} {digits(finding.threshold)}"
+        else f"have {name} {'>' if finding.maximised else '<'} {digits(finding.threshold)}"
     )
     words = (
-        f"{inside.mean():.0%} of {inside.size} places {kind}, {finding.lost.mean():.0%} were lost. Their border has "
+        f"{inside.mean():.0%} of {inside.size} cells {kind}, {finding.lost.mean():.0%} were lost. Their border has "
         f"box-counting dimension {boxes.dimension:.2f} ± {boxes.stderr:.2f} (one standard error), from boxes of "
         f"{boxes.sides[0]} to {boxes.sides[-1]} cells of {inside.shape[1]} × {inside.shape[0]}."
     )
     if not finding.trained.all():
-        words += f" {finding.trained.mean():.0%} of the places were trained, the others have the nearest answer."
+        words += f" {finding.trained.mean():.0%} of the cells were trained, the others take the nearest outcome."
     known = np.isfinite(finding.before) & finding.trained
     sides = [inside[known & side] for side in (finding.before < 0, finding.before >= 0)]
     if all(side.size for side in sides):
         below, above = (f"{side.mean():.0%} of {side.size}" for side in sides)
-        words += f" Where λ_max < 0 before training {below} are, where λ_max ≥ 0 {above}."
+        words += f" With λ_max < 0 before training {below} are, with λ_max ≥ 0 {above}."
     return words
 
 
-def rising(finding: BoxCountingFinding) -> bool:
-    return finding.direction == "maximise"
-
-
 def draw(finding: BoxCountingFinding) -> go.Figure:
-    """The outcome, lost places grey; the largest exponent after training, with lambda_max = 0 before it; N(s)."""
-    titles = [theme.plain(t) for t in (label(finding.column), "λ_max after training", "Boxes that cover the border")]
+    """Draw the outcome (lost cells grey), the exponent after training, with lambda_max = 0 before it, and N(s)."""
+    titles = [theme.plain(t) for t in (label(finding.column), TITLE, "Boxes that cover the border")]
     fig = go.Figure(make_subplots(cols=3, subplot_titles=titles, horizontal_spacing=0.09))
     fig.update_layout(theme.figure(420, legend=False).layout, margin={"t": 40})
-    for col, shade in enumerate(colours(finding), start=1):
-        lost = np.where(finding.lost, 1.0, np.nan)
-        grey = {"colorscale": [[0, LOST], [1, LOST]], "showscale": False, "hoverinfo": "skip"}
-        fig.add_heatmap(x=finding.xs, y=finding.ys, z=lost, **grey, row=1, col=col)
-        fig.add_heatmap(x=finding.xs, y=finding.ys, coloraxis=f"coloraxis{col}", **shade, row=1, col=col)
-        fig.update_layout({f"coloraxis{col}": scale(finding, col)})
+    value = np.log10(finding.value) if wide(finding.value) else finding.value
+    hover = "%{x:.4g}, %{y:.4g}<br>%{customdata:.3g}<extra></extra>"
+    for col, (z, shown) in enumerate(((value, finding.value), (finding.after, finding.after)), start=1):
+        fig.add_heatmap(x=finding.xs, y=finding.ys, **theme.grey(finding.lost), row=1, col=col)
+        cells = {"z": z, "customdata": shown, "hovertemplate": hover, "coloraxis": f"coloraxis{col}"}
+        fig.add_heatmap(x=finding.xs, y=finding.ys, **cells, row=1, col=col)
+        fig.update_layout({f"coloraxis{col}": colour_axis(finding, col)})
     line = {"start": 0, "end": 0, "size": 1, "coloring": "none"}
     fig.add_contour(
         x=finding.xs, y=finding.ys, z=finding.before, contours=line, line={"color": "black", "width": 1.5},
@@ -215,7 +276,7 @@ def draw(finding: BoxCountingFinding) -> go.Figure:
     boxes = finding.boxes
     fig.add_scatter(x=boxes.sides, y=boxes.counts, mode="markers", marker={"color": theme.colour(0)}, row=1, col=3)
     fig.add_scatter(
-        x=boxes.sides, y=fitted(boxes), mode="lines", line={"color": theme.colour(0), "width": 1}, row=1, col=3
+        x=boxes.sides, y=boxes.fitted, mode="lines", line={"color": theme.colour(0), "width": 1}, row=1, col=3
     )
     for col in (1, 2):
         fig.update_xaxes(title=theme.plain(finding.x), type="log" if finding.x_log else "linear", row=1, col=col)
@@ -225,61 +286,45 @@ def draw(finding: BoxCountingFinding) -> go.Figure:
     return fig
 
 
-def fitted(boxes: Boxes) -> np.ndarray:
-    """N(s) on the fitted line."""
-    logs = np.log(boxes.sides)
-    return np.exp(np.log(boxes.counts).mean() - boxes.dimension * (logs - logs.mean()))
-
-
-def colours(finding: BoxCountingFinding) -> list[dict[str, object]]:
-    """What the two maps show: numbers, logarithms where they span decades, and their own digits on hover."""
-    value = np.log10(finding.value) if wide(finding.value) else finding.value
-    hover = "%{x:.4g}, %{y:.4g}<br>%{customdata:.3g}<extra></extra>"
-    both = zip((value, finding.after), (finding.value, finding.after))
-    return [{"z": z, "customdata": shown, "hovertemplate": hover} for z, shown in both]
-
-
-def scale(finding: BoxCountingFinding, col: int) -> dict[str, object]:
+def colour_axis(finding: BoxCountingFinding, col: int) -> dict[str, object]:
+    """The colours of the outcome (column 1) or of the exponent (column 2)."""
     bar = {"thickness": 10, "len": 0.9, "x": (0.275, 0.64)[col - 1]}
     if col == 1:
         log, ends = wide(finding.value), np.array(limits(finding.value))
         low, high = np.log10(ends) if log else ends
-        shown = {"cmin": float(low), "cmax": float(high), "colorbar": bar | heatmap.decades(ends, log)}
-        return {"colorscale": theme.SCALE, "reversescale": not rising(finding)} | shown
+        shown = {"cmin": float(low), "cmax": float(high), "colorbar": bar | theme.log_ticks(ends, log)}
+        return {"colorscale": theme.SCALE, "reversescale": not finding.maximised} | shown
     return {"colorscale": theme.DIVERGING, "cmid": 0, "cmin": -1, "cmax": 1, "colorbar": bar}
 
 
 def save(finding: BoxCountingFinding, path: Path) -> None:
-    """Write the picture: .html (plotly, whole in one file), .png or .svg (matplotlib, which needs no browser)."""
-    if path.suffix.lower() == ".html":
-        draw(finding).write_html(path, include_plotlyjs=True)
-        return
-    from matplotlib.figure import Figure
+    """Write the figure as .html, .png or .svg."""
+    theme.save(path, lambda: draw(finding), lambda page: plot(finding, page), (11, 3.4), dpi=110)
 
-    page = Figure(figsize=(11, 3.4), layout="constrained", dpi=110)
+
+def plot(finding: BoxCountingFinding, page: "Figure") -> None:
+    """Plot the same three panels by matplotlib."""
     outcome, exponent, counts = page.subplots(1, 3, width_ratios=(1, 1, 0.7))
-    low, high = limits(finding.value)
-    shades = {"cmap": "viridis" if rising(finding) else "viridis_r", "norm": "log" if wide(finding.value) else "linear"}
-    shades |= {"clim": (low, high)}
-    for axes, plane, said, how in (
-        (outcome, finding.value, label(finding.column), shades),
-        (exponent, finding.after, "λ_max after training", {"cmap": "RdBu_r", "clim": (-1, 1)}),
+    norm, cmap = "log" if wide(finding.value) else "linear", "viridis" if finding.maximised else "viridis_r"
+    for axes, plane, title, colours in (
+        (outcome, finding.value, label(finding.column), {"cmap": cmap, "norm": norm, "clim": limits(finding.value)}),
+        (exponent, finding.after, TITLE, {"cmap": "RdBu_r", "clim": (-1, 1)}),
     ):
-        page.colorbar(axes.pcolormesh(finding.xs, finding.ys, plane, **how), ax=axes, pad=0.01, extend="both")
-        axes.set(xlabel=finding.x, ylabel=finding.y, facecolor=LOST)
+        page.colorbar(axes.pcolormesh(finding.xs, finding.ys, plane, **colours), ax=axes, pad=0.01, extend="both")
+        axes.set(xlabel=finding.x, ylabel=finding.y, facecolor=theme.LIGHT)
         axes.set(xscale="log" if finding.x_log else "linear", yscale="log" if finding.y_log else "linear")
-        axes.set_title(said, fontsize=10)
+        axes.set_title(title, fontsize=10)
     outcome.contour(finding.xs, finding.ys, finding.inside, [0.5], colors="black", linewidths=0.6)
     if np.nanmin(finding.before) < 0 < np.nanmax(finding.before):
         exponent.contour(finding.xs, finding.ys, finding.before, [0], colors="black", linewidths=1)
-    counts.plot(np.log2(finding.boxes.sides), np.log2(finding.boxes.counts), "o", color=theme.colour(0))
-    counts.plot(np.log2(finding.boxes.sides), np.log2(fitted(finding.boxes)), color=theme.colour(0), lw=1)
+    boxes = finding.boxes
+    counts.plot(np.log2(boxes.sides), np.log2(boxes.counts), "o", color=theme.colour(0))
+    counts.plot(np.log2(boxes.sides), np.log2(boxes.fitted), color=theme.colour(0), lw=1)
     counts.set(xlabel="log₂ s, side in cells", ylabel="log₂ N(s)")
-    counts.set_title(f"D = {finding.boxes.dimension:.2f} ± {finding.boxes.stderr:.2f}", fontsize=10)
-    page.savefig(path)
+    counts.set_title(f"D = {boxes.dimension:.2f} ± {boxes.stderr:.2f}", fontsize=10)
 
 
 def limits(values: np.ndarray) -> tuple[float, float]:
-    """Where the colours of an outcome end: a few networks on the way to being lost would take all of them."""
+    """The range of the colours of an outcome, without the few networks about to diverge."""
     low, high = np.nanpercentile(values, (1, 95))
     return float(low), float(high)

@@ -1,4 +1,4 @@
-"""Which settings decide the outcome, and which statistics of the spectrum? Optuna's importances of both, and chance."""
+"""Which settings and which statistics of the spectrum determine the outcome? Optuna's importances with p values."""
 
 import warnings
 from collections.abc import Sequence
@@ -10,12 +10,11 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy import stats
 
-from lyapsweep.analysis.prediction import cross_validation
-from lyapsweep.analysis.prediction.early_records import chosen
 from lyapsweep.analysis.shared import theme
-from lyapsweep.analysis.shared.selection import digits, direction, label, require
+from lyapsweep.analysis.shared.axis import is_numeric
+from lyapsweep.analysis.shared.early_records import spectrum_rows, varied_settings
+from lyapsweep.analysis.shared.selection import direction, interval, label, left_out, refuse_hunt, require
 from lyapsweep.analysis.shared.spectrum_features import summaries
-from lyapsweep.analysis.spectra.correlation import refuse
 from lyapsweep.registry import unknown
 from lyapsweep.results.table import Table, moves
 
@@ -24,24 +23,23 @@ if TYPE_CHECKING:
 
 Evaluator = Literal["fanova", "ped_anova", "impurity"]
 MEANING = {
-    "fanova": "share of the variance of ranks, by itself",
+    "fanova": "share of the variance of ranks, main effect",
     "ped_anova": "divergence of the best tenth from all",
-    "impurity": "share of the impurity that a forest removes",
+    "impurity": "share of the impurity removed by a forest",
 }
 STATISTICS = ("maximum", "mean", "std", "minimum", "kaplan_yorke")
-TREES, DEPTH = 16, 5  # of forests: deeper ones fit the noise, and fANOVA's time grows with the leaves squared
-LEVEL = 0.05  # of p, above which an importance is called chance
+TREES, DEPTH = 16, 5  # of forests: deeper trees fit noise, and fANOVA's time grows with the leaves squared
+LEVEL = 0.05  # p above which an importance is not significant
 
 
 class ImportanceFinding(NamedTuple):
-    """One row a setting, then one a statistic, each part by falling importance. Arrays (rows,).
+    """One row per setting, then one per statistic, each part by decreasing importance. Arrays (rows,).
 
-    `importance` is the evaluator's for the trials as they are, not scaled to any sum, with the other rows of its part
-    beside it in one study. `low` to `high` hold 95 % of the importances of `draws` tables whose trials were drawn anew
-    with replacement. `p` is how often a copy of any row of the part whose values were dealt out anew came out as
-    important in a study that held rows and copies (Kursa and Rudnicki 2010): adjusted for all rows of the part.
-    `chance` is the 95th percentile of the most important copy. `absent` names the settings that some trials do not
-    have, which are not judged.
+    `importance` is the evaluator's, not normalised, in a study with the other rows of its part. [low, high] holds 95 %
+    of the importances in `draws` bootstrap resamples of the trials. `p` is the share of studies in which the most
+    important permuted copy of a row was as important as the row (Kursa and Rudnicki 2010), adjusted for all rows of the
+    part; `chance` is the 95th percentile of that copy's importance. `absent` names settings that some trials lack,
+    which are left out.
     """
 
     column: str
@@ -75,29 +73,54 @@ def find(
     hunted: bool = False,
     seed: int = 0,
 ) -> ImportanceFinding:
-    """Importances of what was varied, seeds aside, and of statistics of the spectrum (`features.summaries`),
-    the last or that at a `fraction` of training.
+    """Compute the importance of the varied settings (seeds excepted) and of statistics of the spectrum.
 
-    Numbers enter as ranks among the trials, so that the trials are what importances are averaged over, whatever the
-    scale of an axis; names enter as names. The outcome is its rank, a lost trial's the worst.
+    Numbers enter as ranks among the trials, so that importances are averages over trials whatever the scale of an axis;
+    names enter as names. The outcome is its rank, that of a lost trial the worst.
 
-    Raises `Hunted` for the trials of a hunt unless `hunted=True`, `UnknownName` for a map, column, statistic or
-    evaluator that is not there, `TooFew` below 40 trials with a spectrum and an outcome or where nothing varies.
+    Args:
+        table: The trials of a sweep with spectra.
+        column: The outcome, such as `measures/loss`.
+        map: The map of the spectra; the closed loop or the first one by default.
+        fraction: Of training, for early spectra; None for the last ones.
+        evaluator: "fanova", "ped_anova", or "impurity" (mean decrease of impurity).
+        settings: Columns; by default the settings that vary.
+        statistics: Names of `spectrum_features.summaries`.
+        draws: Bootstrap resamples, and studies with permuted copies.
+        hunted: Accept the trials of a hunt.
+        seed: Of resamples, permutations and forests.
+
+    Returns:
+        An `ImportanceFinding`.
+
+    Raises:
+        HuntTableError: If the trials are those of a hunt and `hunted` is false.
+        TooFew: With fewer than 40 trials, or if nothing varies.
+        UnknownName: If a map, column, statistic or evaluator does not exist.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> frame = pd.DataFrame({"trial": np.arange(60), "step": 1, "outcome": "finished", "final": True})
+        >>> frame["lr"] = rng.uniform(size=60)
+        >>> table = Table(frame.assign(**{"measures/loss": frame["lr"]}), {"driven": rng.normal(size=(60, 2))})
+        >>> found = find(table, "measures/loss", settings=["lr"], statistics=["maximum"], draws=5)
+        >>> found.names, bool(found.importance[0] > found.importance[1])
+        (('lr', 'maximum'), True)
     """
-    refuse(table, hunted)
+    refuse_hunt(table, hunted)
     if evaluator not in MEANING:
         raise unknown("evaluator", evaluator, list(MEANING), "importance")
-    rows = cross_validation.rows(table, column, map, fraction)
-    swept, absent = varied(rows.trials, settings)
-    parts = [part for part in (swept, described(rows.spectra, statistics)) if len(part.columns)]
+    rows = spectrum_rows(table, column, map, fraction)
+    swept, absent = setting_columns(rows.trials, settings)
+    parts = [part for part in (swept, statistic_columns(rows.spectra, statistics)) if len(part.columns)]
     require(len(parts), 1, "settings or statistics that vary")
-    worse = -rows.values if direction(table, column) == "maximise" else rows.values
-    judge = lambda part: judged(part, stats.rankdata(worse), evaluator, draws, seed)  # noqa: E731
-    found = pd.concat([judge(part).assign(spectral=part is not swept) for part in parts])
+    worse = stats.rankdata(-rows.values if direction(table, column) == "maximise" else rows.values)
+    tested = [with_chance(part, worse, evaluator, draws, seed).assign(spectral=part is not swept) for part in parts]
+    found = pd.concat(tested)
     return ImportanceFinding(
         column=column,
         map=rows.map,
-        which=rows.which,
+        which=rows.description,
         evaluator=evaluator,
         names=tuple(found.index),
         **{name: found[name].to_numpy() for name in ("spectral", "importance", "low", "high", "chance", "p")},
@@ -109,55 +132,52 @@ def find(
     )
 
 
-def varied(trials: Table, settings: Sequence[str] | None) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    """(settings that vary and that all trials have, a column each; the names of those that some have not)."""
-    names = [str(trials.column(c).name) for c in (settings if settings is not None else chosen(trials))]
+def setting_columns(trials: Table, settings: Sequence[str] | None) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """(the settings that vary and that all trials have; the names of those that some trials lack)."""
+    names = [str(trials.column(c).name) for c in (settings if settings is not None else varied_settings(trials))]
     absent = tuple(c for c in names if trials.column(c).isna().any())
-    return ready(pd.DataFrame(trials.frame[[c for c in names if c not in absent]])), absent
+    return as_ranks(pd.DataFrame(trials.frame[[c for c in names if c not in absent]])), absent
 
 
-def described(spectra: np.ndarray, statistics: Sequence[str]) -> pd.DataFrame:
+def statistic_columns(spectra: np.ndarray, statistics: Sequence[str]) -> pd.DataFrame:
+    """The statistics of the spectrum that vary."""
     known = summaries(spectra)
     for name in statistics:
         if name not in known:
             raise unknown("statistic", name, list(known), "spectrum")
-    return ready(pd.DataFrame({name: known[name] for name in statistics}))
+    return as_ranks(pd.DataFrame({name: known[name] for name in statistics}))
 
 
-def ready(columns: pd.DataFrame) -> pd.DataFrame:
-    """Those columns that vary: numbers as ranks in [0, 1], anything else as text."""
+def as_ranks(columns: pd.DataFrame) -> pd.DataFrame:
+    """The columns that vary: numbers as ranks in [0, 1], others as text."""
     kept = {str(c): columns[c] for c in columns if moves(columns[c])}
-    return pd.DataFrame({c: v.rank(pct=True) if numeric(v) else v.astype(str) for c, v in kept.items()})
+    return pd.DataFrame({c: v.rank(pct=True) if is_numeric(v) else v.astype(str) for c, v in kept.items()})
 
 
-def numeric(values: Any) -> bool:
-    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-
-
-def judged(columns: pd.DataFrame, y: np.ndarray, evaluator: Evaluator, draws: int, seed: int) -> pd.DataFrame:
-    """One row a column: importance, its spread over redrawn trials, and what shuffled outcomes give."""
+def with_chance(columns: pd.DataFrame, y: np.ndarray, evaluator: Evaluator, draws: int, seed: int) -> pd.DataFrame:
+    """One row per column: importance, its bootstrap interval, and that of permuted copies."""
     generator = np.random.default_rng(seed)
-    judge = made(evaluator, seed)
-    again = [generator.integers(len(y), size=len(y)) for _ in range(draws)]
-    redrawn = np.array([importances(columns.iloc[rows], y[rows], judge) for rows in again])
-    real, copies = np.split(np.array([doubled(columns, y, judge, generator) for _ in range(draws)]), 2, axis=1)
+    judge = make_evaluator(evaluator, seed)
+    resamples = [generator.integers(len(y), size=len(y)) for _ in range(draws)]
+    resampled = np.array([importances(columns.iloc[rows], y[rows], judge) for rows in resamples])
+    real, copies = np.split(np.array([with_copies(columns, y, judge, generator) for _ in range(draws)]), 2, axis=1)
     most = copies.max(axis=1)
     frame = pd.DataFrame({"importance": importances(columns, y, judge)}, index=columns.columns)
-    frame["low"], frame["high"] = np.percentile(redrawn, (2.5, 97.5), axis=0)
+    frame["low"], frame["high"] = np.percentile(resampled, (2.5, 97.5), axis=0)
     frame["chance"] = np.percentile(most, 95)
     frame["p"] = (1 + (most[:, None] >= real).sum(0)) / (1 + draws)
     return frame.sort_values("importance", ascending=False, kind="stable")
 
 
-def doubled(
+def with_copies(
     columns: pd.DataFrame, y: np.ndarray, judge: "BaseImportanceEvaluator", generator: np.random.Generator
 ) -> np.ndarray:
-    """Importances (2 columns,) of columns and of copies of them whose values were dealt out anew."""
-    copies = {f"{c} anew": generator.permutation(columns[c].to_numpy()) for c in columns}
+    """Importances (2 columns,) of columns and of permuted copies of them in one study."""
+    copies = {f"{c} permuted": generator.permutation(columns[c].to_numpy()) for c in columns}
     return importances(pd.concat([columns, pd.DataFrame(copies, index=columns.index)], axis=1), y, judge)
 
 
-def made(evaluator: Evaluator, seed: int) -> "BaseImportanceEvaluator":
+def make_evaluator(evaluator: Evaluator, seed: int) -> "BaseImportanceEvaluator":
     from optuna import importance
 
     if evaluator == "ped_anova":
@@ -168,12 +188,12 @@ def made(evaluator: Evaluator, seed: int) -> "BaseImportanceEvaluator":
 
 
 def importances(columns: pd.DataFrame, y: np.ndarray, evaluator: "BaseImportanceEvaluator") -> np.ndarray:
-    """The importance of each column (columns,), from a study in memory that holds these trials."""
+    """The importance of each column (columns,) in a study in memory with these trials."""
     import optuna
 
     spaces: dict[str, Any] = {
         str(c): optuna.distributions.FloatDistribution(0, 1)
-        if numeric(columns[c])
+        if is_numeric(columns[c])
         else optuna.distributions.CategoricalDistribution(sorted(columns[c].unique()))
         for c in columns
     }
@@ -198,59 +218,56 @@ def importances(columns: pd.DataFrame, y: np.ndarray, evaluator: "BaseImportance
     return np.array([float(found.get(str(c), 0.0)) for c in columns])
 
 
-def matters(finding: ImportanceFinding) -> np.ndarray:
-    """Which rows are more than chance, over all of them."""
+def significant(finding: ImportanceFinding) -> np.ndarray:
+    """Whether each row (rows,) is more important than by chance, adjusted for all rows of its part."""
     return finding.p < LEVEL
 
 
 def sentence(finding: ImportanceFinding) -> str:
-    """What was found, in words."""
-    said = []
+    """Name the most important settings and statistics that are significant."""
+    parts = []
     for spectral, kind in ((False, "settings"), (True, f"statistics of the {finding.which}")):
         rows = np.flatnonzero(finding.spectral == spectral)
-        sure = [r for r in rows if matters(finding)[r]]
-        if sure:
-            said.append(f"of the {kind} {' and '.join(worth(finding, r) for r in sure[:2])}")
+        firm = [r for r in rows if significant(finding)[r]]
+        if firm:
+            parts.append(f"of the {kind}, {' and '.join(row_text(finding, r) for r in firm[:2])}")
         elif rows.size:
-            said.append(f"of the {kind} none beyond chance (most: {worth(finding, rows[0])})")
-    left = f"; {finding.without} without a spectrum left out" if finding.without else ""
-    absent = f"; not judged, for some trials lack them: {', '.join(finding.absent)}" if finding.absent else ""
+            parts.append(f"of the {kind}, none is significant (largest: {row_text(finding, rows[0])})")
+    absent = f"; left out because some trials lack them: {', '.join(finding.absent)}" if finding.absent else ""
     return (
-        f"For {label(finding.column)} there matter {'; '.join(said)} ({MEANING[finding.evaluator]}, spread over "
-        f"{finding.draws} redrawn tables of {finding.n} trials, {finding.lost} of them lost{left}{absent})."
+        f"Most important for {label(finding.column)}: {'; '.join(parts)} ({MEANING[finding.evaluator]}, interval over "
+        f"{finding.draws} bootstrap resamples of {finding.n} trials, {finding.lost} of them lost"
+        f"{left_out(finding.without)}{absent})."
     )
 
 
-def worth(finding: ImportanceFinding, row: Any) -> str:
-    low, high = digits(float(finding.low[row])), digits(float(finding.high[row]))
-    return f"{named(finding, row)} {digits(float(finding.importance[row]))} [{low}, {high}]"
+def row_text(finding: ImportanceFinding, row: int | np.integer) -> str:
+    """The name of a row with its importance."""
+    values = interval(finding.importance[row], finding.low[row], finding.high[row])
+    return f"{row_name(finding, row)} {values}"
 
 
-def named(finding: ImportanceFinding, row: Any) -> str:
+def row_name(finding: ImportanceFinding, row: int | np.integer) -> str:
+    """The name of a setting or statistic."""
     return label(f"spectra/{finding.map}/{finding.names[row]}") if finding.spectral[row] else finding.names[row]
 
 
 def draw(finding: ImportanceFinding) -> go.Figure:
-    """Settings beside statistics: importance with its spread, coloured where more than chance, the dashed line."""
+    """Draw importances of settings and statistics with their intervals, coloured if significant; dashed is chance."""
     sides = [spectral for spectral in (False, True) if (finding.spectral == spectral).any()]
     fig = make_subplots(rows=1, cols=len(sides), horizontal_spacing=0.24, shared_xaxes=True)
     most = int(max((finding.spectral == spectral).sum() for spectral in sides))
     fig.update_layout(theme.figure(150 + 44 * most, legend=False).layout, showlegend=False)
     for col, spectral in enumerate(sides, start=1):
         rows = np.flatnonzero(finding.spectral == spectral)
-        y = [theme.plain(named(finding, r)) for r in rows]
+        y = [theme.plain(row_name(finding, r)) for r in rows]
         value = finding.importance[rows]
         fig.add_bar(
             x=value,
             y=y,
             orientation="h",
-            marker={"color": [theme.colour(col - 1) if s else "#d9d9d9" for s in matters(finding)[rows]]},
-            error_x={
-                "array": np.maximum(finding.high[rows] - value, 0),
-                "arrayminus": np.maximum(value - finding.low[rows], 0),
-                "color": theme.GREY,
-                "thickness": 1.2,
-            },
+            marker={"color": [theme.colour(col - 1) if s else theme.PALE for s in significant(finding)[rows]]},
+            error_x=theme.error_bars(value, finding.low[rows], finding.high[rows]),
             customdata=finding.p[rows],
             hovertemplate="%{y}: %{x:.3g}, p = %{customdata:.2g}<extra></extra>",
             row=1,

@@ -1,4 +1,4 @@
-"""Where on an axis is a measure best, and how sure is that? Resampled seeds; in units of the predictability time."""
+"""At which value of a setting is a measure best, and how certain is that? A bootstrap over seeds."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,22 +6,22 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from lyapsweep.analysis.settings.axis import places
 from lyapsweep.analysis.shared import theme
-from lyapsweep.analysis.shared.selection import digits, direction, judged, label, named, numbers, require
+from lyapsweep.analysis.shared.axis import places
+from lyapsweep.analysis.shared.selection import digits, direction, ended_trials, label, named, numbers, require
 from lyapsweep.results.table import Table
 
 DRAWS = 2000
-COVERAGE = 90  # per cent
+COVERAGE = 90  # percent
 
 
 class OptimumFinding(NamedTuple):
-    """The best place of each group. Arrays (groups,) unless said otherwise.
+    """The best value of a setting in each group. Arrays (groups,) unless stated otherwise.
 
-    `place` is where the median over seeds is best; between `low` and `high` lie 90 % of the best places of tables whose
-    trials were drawn anew, with replacement, at every place. `share` (groups, points) is how often each place was the
-    best. `unit` is the predictability time of the group's data in steps, NaN where the axis is not an interval or
-    nobody knows it. `edge` says that the best place is the first or the last one: the optimum may lie beyond.
+    `place` has the best median over seeds; [low, high] holds 90 % of the best places in bootstrap resamples of the
+    trials at every place. `share` (groups, points) is how often each place was the best. `unit` is the predictability
+    time of the group's data in steps, NaN if the axis is not an interval or it is unknown. `edge` says that the best
+    place is the first or the last one, so that the optimum can lie beyond.
     """
 
     axis: str
@@ -34,20 +34,38 @@ class OptimumFinding(NamedTuple):
     high: np.ndarray
     unit: np.ndarray
     edge: np.ndarray
-    seeds: np.ndarray  # trials at each place, the fewest
+    seeds: np.ndarray  # fewest trials at a place
     log_axis: bool
 
 
 def find(
     table: Table, axis: str, column: str, group: str | Sequence[str] = "cell/kind", seed: int = 0
 ) -> OptimumFinding:
-    """The optimum of `column` along the numbers of `axis`, for each value of `group`; lost trials are the worst.
+    """Find the best value of a numeric setting for each group, with a bootstrap interval over seeds.
 
-    Of several groups, each combination of their values is one.
+    Args:
+        table: The trials of a sweep, two or more at every value.
+        axis: A numeric setting; more than 24 values are binned.
+        column: The measure. A lost trial has its worst value.
+        group: One optimum per value of this column, or per combination of values of several.
+        seed: Of the bootstrap.
 
-    Raises `UnknownName`, and `TooFew` with less than three places, or less than two trials at one of a group's places.
+    Returns:
+        An `OptimumFinding`.
+
+    Raises:
+        TooFew: With fewer than three values, or fewer than two trials at one value of a group.
+        UnknownName: If a column does not exist.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"trial": [*"abcdef"], "step": 9, "outcome": "finished", "final": True, "cell": "gru"})
+        >>> table = Table(frame.assign(**{"lr": [1, 1, 2, 2, 3, 3], "measures/loss": [0.5, 0.6, 0.1, 0.2, 0.7, 0.8]}))
+        >>> found = find(table, "lr", "measures/loss", "cell")
+        >>> found.place, found.low, found.high
+        (array([2.]), array([2.]), array([2.]))
     """
-    trials = judged(table, column)
+    trials = ended_trials(table, column)
     where = places(trials.table.column(axis))
     require(len(where.centres) if where.numeric else 0, 3, f"values of {axis} that are numbers")
     of = named(trials.table, group)
@@ -55,8 +73,10 @@ def find(
     groups, generator = tuple(sorted(set(of))), np.random.default_rng(seed)
     rows = []
     for name in groups:
-        there = [sign * trials.values[(of == name) & (where.index == i)] for i in range(len(where.centres))]
-        rows.append((*located(there, where.centres, generator), unit(trials.table, of == name, axis)))
+        values = [sign * trials.values[(of == name) & (where.index == i)] for i in range(len(where.centres))]
+        rows.append(
+            (*best_place(values, where.centres, generator), predictability_time(trials.table, of == name, axis))
+        )
     share, best, low, high, fewest, units = (np.array(part) for part in zip(*rows, strict=True))
     return OptimumFinding(
         axis=axis,
@@ -74,32 +94,32 @@ def find(
     )
 
 
-def located(there: list[np.ndarray], points: np.ndarray, generator: np.random.Generator) -> tuple:
+def best_place(values: list[np.ndarray], points: np.ndarray, generator: np.random.Generator) -> tuple:
     """(share of each place, index of the best, low, high, fewest trials) of one group; less is better."""
-    there = [v[~np.isnan(v)] for v in there]
-    used = np.array([i for i, v in enumerate(there) if len(v)])
+    values = [v[~np.isnan(v)] for v in values]
+    used = np.array([i for i, v in enumerate(values) if len(v)])
     require(len(used), 3, "places with trials in a group")
-    fewest = min(len(there[i]) for i in used)
+    fewest = min(len(values[i]) for i in used)
     require(fewest, 2, "trials at a place of a group: seeds")
     medians = np.full((DRAWS + 1, len(points)), np.inf)
     for i in used:
-        medians[0, i] = np.median(there[i])
-        medians[1:, i] = np.median(generator.choice(there[i], (DRAWS, len(there[i]))), axis=1)
+        medians[0, i] = np.median(values[i])
+        medians[1:, i] = np.median(generator.choice(values[i], (DRAWS, len(values[i]))), axis=1)
     best = medians.argmin(axis=1)
     share = np.bincount(best[1:], minlength=len(points)) / DRAWS
-    share[[i for i in range(len(points)) if i not in used]] = np.nan
+    share[np.setdiff1d(np.arange(len(points)), used)] = np.nan
     ends = np.percentile(points[best[1:]], [(100 - COVERAGE) / 2, (100 + COVERAGE) / 2], method="nearest")
     return share, int(best[0]), *ends, fewest
 
 
 def ends(share: np.ndarray) -> tuple[int, int]:
-    """The first and the last place that a group has trials at."""
+    """The first and the last place with trials of a group."""
     used = np.flatnonzero(~np.isnan(share))
     return int(used[0]), int(used[-1])
 
 
-def unit(table: Table, rows: np.ndarray, axis: str) -> float:
-    """The predictability time that all these rows share, NaN where they do not."""
+def predictability_time(table: Table, rows: np.ndarray, axis: str) -> float:
+    """The common predictability time of these rows, NaN if there is none."""
     if axis != "forcing/interval" or "data/predictability_time" not in table.frame:
         return np.nan
     times = numbers(table, "data/predictability_time")[rows]
@@ -108,20 +128,21 @@ def unit(table: Table, rows: np.ndarray, axis: str) -> float:
 
 
 def sentence(finding: OptimumFinding, g: int) -> str:
-    """One group's optimum in words."""
-    found = f"{finding.groups[g]}: best at {digits(finding.place[g])}, {COVERAGE} % interval {span(finding, g, 1.0)}"
+    """State the optimum of one group."""
+    words = f"{finding.groups[g]}: best at {digits(finding.place[g])}, {COVERAGE} % interval {span(finding, g, 1.0)}"
     if np.isfinite(finding.unit[g]):
         ratio, time = digits(finding.place[g] / finding.unit[g]), digits(finding.unit[g])
-        found += f"; {ratio} ({span(finding, g, finding.unit[g])}) predictability times of {time} steps"
-    return found + (" (an end of the axis: the optimum may lie beyond)" if finding.edge[g] else "") + "."
+        words += f"; {ratio} ({span(finding, g, finding.unit[g])}) predictability times of {time} steps"
+    return words + (" (an end of the axis: the optimum can lie beyond)" if finding.edge[g] else "") + "."
 
 
 def span(finding: OptimumFinding, g: int, unit: float) -> str:
+    """The interval of one group in some unit."""
     return f"{digits(finding.low[g] / unit)} to {digits(finding.high[g] / unit)}"
 
 
 def draw(finding: OptimumFinding) -> go.Figure:
-    """A row a group: the best place, its interval, and how often each place was the best when seeds were redrawn."""
+    """Draw one row per group: the interval of the best place, and how often each place was the best."""
     fig = theme.figure(140 + 46 * len(finding.groups))
     for g, name in enumerate(finding.groups):
         shown = finding.share[g] > 0
@@ -139,7 +160,7 @@ def draw(finding: OptimumFinding) -> go.Figure:
             mode="markers",
             marker={"color": theme.colour(g), "size": 6 + 22 * np.sqrt(finding.share[g][shown]), "opacity": 0.55},
             customdata=100 * finding.share[g][shown],
-            hovertemplate=f"{theme.plain(name)}<br>%{{x}}: best in %{{customdata:.0f}} % of draws<extra></extra>",
+            hovertemplate=f"{theme.plain(name)}<br>%{{x}}: best in %{{customdata:.0f}} % of resamples<extra></extra>",
             showlegend=False,
         )
         if np.isfinite(finding.unit[g]):
@@ -155,8 +176,11 @@ def draw(finding: OptimumFinding) -> go.Figure:
     fig.update_xaxes(
         title=f"{theme.plain(finding.axis)} where {theme.plain(label(finding.column))} is best{bar}",
         type="log" if finding.log_axis else "linear",
-        tickvals=finding.points if len(finding.points) <= 12 else None,
-        ticktext=[digits(p) for p in finding.points] if len(finding.points) <= 12 else None,
+        **(
+            {"tickvals": finding.points, "ticktext": list(map(digits, finding.points))}
+            if len(finding.points) <= 12
+            else {}
+        ),
     )
     fig.update_yaxes(
         tickvals=list(range(len(finding.groups))),

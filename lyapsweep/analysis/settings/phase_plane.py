@@ -1,28 +1,41 @@
-"""Where in the plane of two settings does learning end, and does lambda_max = 0 draw that border?
+"""Where in the plane of two settings does learning fail, and does the line lambda_max = 0 follow that border?
 
-Panels side by side, one a group; over the colour of an outcome lie two lines, lambda_max = 0 before training and after
-it: on one side of a line tangents shrink, on the other they grow.
+One panel per group; over the colours of an outcome two lines, lambda_max = 0 before and after training.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from lyapsweep.analysis.settings import heatmap
-from lyapsweep.analysis.settings.axis import places, wide
 from lyapsweep.analysis.shared import theme
-from lyapsweep.analysis.shared.selection import Direction, TooFew, digits, direction, label, named, numbers
+from lyapsweep.analysis.shared.axis import places, wide
+from lyapsweep.analysis.shared.selection import (
+    Direction,
+    EndedTrials,
+    TooFew,
+    digits,
+    direction,
+    ended_trials,
+    label,
+    named,
+    numbers,
+)
 from lyapsweep.results.table import Table
 
-COLUMNS = 3  # panels in a row
+COLUMNS = 3  # panels per row
+MOST = 16  # places per axis; more values are binned
+PLACE = ("place/y", "place/x")  # columns of the places of each row
 WHEN = ("before training", "after training")
 
 
 class PhasePlaneFinding(NamedTuple):
-    """Arrays (panels, y, x): `median` of the outcome, NaN where half of the trials were lost, of `count` trials `lost`;
-    `before` and `after` the median largest exponent (nats per step) at step 0 and at the end."""
+    """Arrays (panels, y, x): the `median` outcome, NaN where half of the trials or more were lost, of `count` trials
+    that ended, `lost` ones included; `before` and `after` the median largest exponent (nats per step) at step 0 and at
+    the end."""
 
     x: str
     y: str
@@ -39,73 +52,97 @@ class PhasePlaneFinding(NamedTuple):
     log_value: bool
 
 
-def find(table: Table, x: str, y: str, column: str, group: str, map: str) -> PhasePlaneFinding:
-    """The medians of `column` and of the largest exponent of `map`, for each value of `group`.
+def find(table: Table, x: str, y: str, column: str, group: str = "cell/kind", map: str = "driven") -> PhasePlaneFinding:
+    """Compute the medians of an outcome and of the largest exponent in the plane of two settings, for each group.
 
-    Raises `UnknownName` for a column that is not there, `TooFew` where no group has a plane with a finite outcome.
+    Args:
+        table: The trials of a sweep.
+        x: A setting, numbers or names; more than 16 numbers are binned.
+        y: Likewise.
+        column: The outcome, such as `measures/loss`. A lost trial counts as the worst.
+        group: One panel per value of this column.
+        map: The map of the exponents.
+
+    Returns:
+        A `PhasePlaneFinding`. Groups with fewer than two places on an axis or without a finite outcome are left out.
+
+    Raises:
+        TooFew: If no group is left.
+        UnknownName: If a column does not exist.
+
+    Example:
+        >>> import itertools, pandas as pd
+        >>> frame = pd.DataFrame(itertools.product([1, 2], [3, 4]), columns=["gain", "lr"]).assign(step=5, final=True)
+        >>> frame = frame.assign(trial=[*"abcd"], outcome="finished", cell="gru")
+        >>> table = Table(frame.assign(**{"measures/loss": frame["gain"] * frame["lr"]}))
+        >>> find(table, "gain", "lr", "measures/loss", "cell").median
+        array([[[3., 6.],
+                [4., 8.]]])
     """
-    exponent, finals, firsts = (
-        f"spectra/{map}/maximum",
-        table.finals,
-        table.take((table.column("step") == 0).to_numpy()),
-    )
-    across, along = (places(finals.column(axis), heatmap.MOST).labels for axis in (x, y))
-    found = {}
-    for name in dict.fromkeys(named(finals, group)):
-        mine = table.take(named(table, group) == name)
-        try:
-            found[name] = heatmap.find(mine, x, y, column)
-        except TooFew:
+    axes = tuple(places(table.column(axis), MOST) for axis in (y, x))
+    table = replace(table, frame=table.frame.assign(**{PLACE[0]: axes[0].index, PLACE[1]: axes[1].index}))
+    trials, shape = ended_trials(table, column), (len(axes[0].labels), len(axes[1].labels))
+    firsts = table.take((table.column("step") == 0).to_numpy(bool))
+    panels, planes = [], []
+    for name in dict.fromkeys(named(table.finals, group)):
+        plane = outcome_plane(trials.take(named(trials.table, group) == name), shape)
+        tried = plane[1] > 0
+        if min(tried.any(0).sum(), tried.any(1).sum()) < 2 or np.isnan(plane[0]).all():
             continue
-    if not found:
+        rows = (t.take(named(t, group) == name) for t in (firsts, table.finals))
+        panels.append(name)
+        planes.append(np.stack([*plane, *(exponent_plane(t, f"spectra/{map}/maximum", shape) for t in rows)]))
+    if not planes:
         raise TooFew(f"No {group} has two values of {x} and of {y} with a finite {column}.")
-    spread = lambda f, values: placed(values, (f.y_labels, f.x_labels), (along, across))  # noqa: E731
-    median, count, lost = (
-        np.stack([spread(f, getattr(f, name)) for f in found.values()]) for name in ("median", "count", "lost")
-    )
-    of = lambda rows, name: exponents(rows.take(named(rows, group) == name), x, y, exponent, (along, across))  # noqa: E731
-    before, after = (np.stack([of(rows, name) for name in found]) for rows in (firsts, finals))
+    median, count, lost, before, after = np.stack(planes, axis=1)
     return PhasePlaneFinding(
         x=x,
         y=y,
         column=column,
         direction=direction(table, column),
-        panels=tuple(found),
-        x_labels=across,
-        y_labels=along,
+        panels=tuple(panels),
+        x_labels=axes[1].labels,
+        y_labels=axes[0].labels,
         median=median,
-        count=np.nan_to_num(count),
-        lost=np.nan_to_num(lost),
+        count=count,
+        lost=lost,
         before=before,
         after=after,
         log_value=wide(median),
     )
 
 
-def placed(values: np.ndarray, labels: tuple, wanted: tuple) -> np.ndarray:
-    """`values` (y, x) under their `labels`, in the places of the `wanted` ones; NaN elsewhere."""
-    whole = np.full([len(w) for w in wanted], np.nan)
-    rows, columns = ([w.index(name) for name in names] for names, w in zip(labels, wanted, strict=True))
-    whole[np.ix_(rows, columns)] = values
-    return whole
+def rows_by_cell(table: Table, shape: tuple[int, int]) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+    """Each cell (y, x) of the plane with a mask of its rows."""
+    y, x = (table.frame[name].to_numpy(int) for name in PLACE)
+    for cell in np.ndindex(shape):
+        yield cell, (y == cell[0]) & (x == cell[1])
 
 
-def exponents(rows: Table, x: str, y: str, exponent: str, wanted: tuple) -> np.ndarray:
-    """The median largest exponent at every place (y, x); NaN where there is none."""
-    whole = np.full([len(w) for w in wanted], np.nan)
-    if exponent not in rows.frame or not len(rows):
-        return whole
-    across, along = (places(rows.column(axis), heatmap.MOST) for axis in (x, y))
-    values = numbers(rows, exponent)
-    for i, j in np.ndindex(len(along.labels), len(across.labels)):
-        here = values[(along.index == i) & (across.index == j)]
-        if np.isfinite(here).any() and along.labels[i] in wanted[0] and across.labels[j] in wanted[1]:
-            whole[wanted[0].index(along.labels[i]), wanted[1].index(across.labels[j])] = np.nanmedian(here)
-    return whole
+def outcome_plane(trials: EndedTrials, shape: tuple[int, int]) -> np.ndarray:
+    """(median outcome, ended trials, lost trials) of every cell (3, y, x)."""
+    plane = np.zeros((3, *shape))
+    for cell, rows in rows_by_cell(trials.table, shape):
+        values = trials.values[rows]
+        values = values[~np.isnan(values)]
+        median = np.median(values) if values.size else np.nan
+        plane[(slice(None), *cell)] = median if np.isfinite(median) else np.nan, rows.sum(), trials.lost[rows].sum()
+    return plane
+
+
+def exponent_plane(table: Table, exponent: str, shape: tuple[int, int]) -> np.ndarray:
+    """The median largest exponent of every cell (y, x), NaN if there is none."""
+    plane = np.full(shape, np.nan)
+    if exponent in table.frame and len(table):
+        values = numbers(table, exponent)
+        for cell, rows in rows_by_cell(table, shape):
+            if np.isfinite(values[rows]).any():
+                plane[cell] = np.nanmedian(values[rows])
+    return plane
 
 
 def sentence(finding: PhasePlaneFinding, panel: int) -> str:
-    """Where the panel's best place lies, and the medians on either side of the line before training."""
+    """State the best cell of a panel, and the medians on either side of lambda_max = 0 before training."""
     median, before, after = finding.median[panel], finding.before[panel], finding.after[panel]
     best = np.unravel_index((np.nanargmax if finding.direction == "maximise" else np.nanargmin)(median), median.shape)
     words = (
@@ -116,13 +153,13 @@ def sentence(finding: PhasePlaneFinding, panel: int) -> str:
     )
     sides = [median[np.isfinite(median) & side] for side in (before < 0, before >= 0)]
     if all(side.size for side in sides):
-        below, above = (f"{digits(np.median(side))} ({side.size} places)" for side in sides)
-        words += f" The median place with λ_max < 0 before training has {below}, with λ_max ≥ 0 {above}."
+        below, above = (f"{digits(np.median(side))} ({side.size} cells)" for side in sides)
+        words += f" The median cell with λ_max < 0 before training has {below}, with λ_max ≥ 0 {above}."
     return words
 
 
 def draw(finding: PhasePlaneFinding) -> go.Figure:
-    """Colour is the median (dark is worse), grey where half of the trials were lost; lines are lambda_max = 0."""
+    """Draw the medians as colours (dark is worse, grey if half of the trials were lost), and lines lambda_max = 0."""
     n = len(finding.panels)
     columns, rows = min(n, COLUMNS), -(-n // COLUMNS)
     grid = make_subplots(
@@ -137,7 +174,7 @@ def draw(finding: PhasePlaneFinding) -> go.Figure:
     fig = go.Figure(grid).update_layout(theme.figure(110 + rows * max(220, 70 + 30 * len(finding.y_labels))).layout)
     theme.frame(fig)
     for p in range(n):
-        panel(fig, finding, p, {"row": p // columns + 1, "col": p % columns + 1})
+        draw_panel(fig, finding, p, {"row": p // columns + 1, "col": p % columns + 1})
     across, along = (np.arange(len(labels)) for labels in (finding.x_labels, finding.y_labels))
     fig.update_xaxes(tickvals=across, ticktext=[theme.plain(t) for t in finding.x_labels], showgrid=False)
     fig.update_yaxes(tickvals=along, ticktext=[theme.plain(t) for t in finding.y_labels], showgrid=False)
@@ -145,18 +182,15 @@ def draw(finding: PhasePlaneFinding) -> go.Figure:
     fig.update_yaxes(title=theme.plain(finding.y), col=1)
     bar = {"title": {"text": theme.plain(label(finding.column)), "side": "right"}, "thickness": 14}
     scale = {"colorscale": theme.SCALE, "reversescale": finding.direction == "minimise"}
-    fig.update_layout(coloraxis=scale | {"colorbar": bar | heatmap.decades(finding.median, finding.log_value)})
+    fig.update_layout(coloraxis=scale | {"colorbar": bar | theme.log_ticks(finding.median, finding.log_value)})
     fig.update_layout(margin={"t": 70}, legend={"y": 1.0, "yref": "container", "yanchor": "top"})
     return fig
 
 
-def panel(fig: go.Figure, finding: PhasePlaneFinding, p: int, where: dict[str, int]) -> None:
+def draw_panel(fig: go.Figure, finding: PhasePlaneFinding, p: int, where: dict[str, int]) -> None:
+    """The colours and the two lines of one panel."""
     median, x, y = finding.median[p], np.arange(len(finding.x_labels)), np.arange(len(finding.y_labels))
-    dead = np.isnan(median) & (finding.lost[p] > 0)
-    grey = [[0, "#d0d0d0"], [1, "#d0d0d0"]]
-    fig.add_heatmap(
-        x=x, y=y, z=np.where(dead, 1.0, np.nan), colorscale=grey, showscale=False, hoverinfo="skip", **where
-    )
+    fig.add_heatmap(x=x, y=y, **theme.grey(np.isnan(median) & (finding.lost[p] > 0)), **where)
     fig.add_heatmap(
         x=x,
         y=y,
@@ -170,7 +204,7 @@ def panel(fig: go.Figure, finding: PhasePlaneFinding, p: int, where: dict[str, i
         **where,
     )
     for values, when, dash in zip((finding.before[p], finding.after[p]), WHEN, ("dash", "solid"), strict=True):
-        for width, colour in ((4.5, "white"), (2, "black")):  # seen on light and dark alike
+        for width, colour in ((4.5, "white"), (2, "black")):  # visible on light and dark colours
             fig.add_contour(
                 x=x,
                 y=y,

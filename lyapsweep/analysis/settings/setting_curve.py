@@ -1,4 +1,4 @@
-"""How does one number change along one swept setting? One curve a group, the seeds around it, the lost trials above."""
+"""How does a value depend on one swept setting? One curve per group, all seeds, and the lost trials above."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,28 +6,29 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from lyapsweep.analysis.settings.axis import Places, places, wide
 from lyapsweep.analysis.shared import theme
+from lyapsweep.analysis.shared.axis import places, wide
 from lyapsweep.analysis.shared.selection import (
     Direction,
-    JudgedTrials,
+    EndedTrials,
     digits,
     direction,
-    judged,
+    distinct,
+    ended_trials,
+    is_measure,
     label,
     named,
     numbers,
     require,
-    scored,
 )
 from lyapsweep.results.table import Table
 
 
 class SettingCurveFinding(NamedTuple):
-    """A value against an axis. Arrays (groups, points) unless said otherwise; NaN where a group has no trial.
+    """A value against a setting. Arrays (groups, points) unless stated otherwise; NaN where a group has no trial.
 
-    `median` counts lost trials as the worst (so it is infinite where half of them were lost); `mean`, `low` and
-    `high` are of the trials that finished. `spread` says what low and high are: "range" or "quartiles".
+    `median` counts lost trials as the worst, and is infinite if half of them were lost; `mean`, `low` and `high` are
+    over the finished trials, `spread` says whether low and high are their "range" or "quartiles".
     """
 
     axis: str
@@ -40,14 +41,14 @@ class SettingCurveFinding(NamedTuple):
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    count: np.ndarray  # trials that ended, the lost among them
+    count: np.ndarray  # trials that ended, lost ones included
     lost: np.ndarray
     seed_group: np.ndarray  # (finished trials,)
     seed_point: np.ndarray
     seed_value: np.ndarray
     spread: str
-    floor: float  # median floor of the measure, NaN where it has none
-    verticals: tuple[tuple[str, float], ...]  # what is known on the axis, such as the predictability time
+    floor: float  # median floor of the measure, NaN without one
+    verticals: tuple[tuple[str, float], ...]  # known values on the axis, such as the predictability time
     horizontals: tuple[tuple[str, float], ...]
     numeric: bool
     binned: bool
@@ -56,12 +57,29 @@ class SettingCurveFinding(NamedTuple):
 
 
 def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cell/kind") -> SettingCurveFinding:
-    """Summarise `column` at every place of `axis`, numbers or names, for each value of `group` or of several together.
+    """Summarise a column at every value of a setting, for each group.
 
-    Raises `UnknownName` for a column that is not there, `TooFew` with less than two places on the axis or without a
-    single finite value.
+    Args:
+        table: The trials of a sweep.
+        axis: A setting, numbers or names; more than 24 numbers are binned.
+        column: A measure or an exponent. A lost trial has the worst value of a measure.
+        group: One curve per value of this column, or per combination of values of several.
+
+    Returns:
+        A `SettingCurveFinding`.
+
+    Raises:
+        TooFew: With fewer than two values on the axis, or without a finite value.
+        UnknownName: If a column does not exist.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"trial": [*"abcd"], "step": 9, "outcome": "finished", "final": True, "cell": "gru"})
+        >>> table = Table(frame.assign(**{"lr": [1, 1, 2, 2], "measures/loss": [0.1, 0.3, 0.4, 0.6]}))
+        >>> find(table, "lr", "measures/loss", "cell").median
+        array([[0.2, 0.5]])
     """
-    trials = judged(table, column)
+    trials = ended_trials(table, column)
     where = places(trials.table.column(axis))
     require(len(where.centres), 2, f"values of {axis}")
     of = named(trials.table, group)
@@ -85,12 +103,12 @@ def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cel
         count=count,
         lost=lost,
         seed_group=np.array([groups.index(g) for g in of[shown]], int),
-        seed_point=seed_points(trials, axis, where)[shown],
+        seed_point=(numbers(trials.table, axis) if where.numeric else where.centres[where.index])[shown],
         seed_value=trials.values[shown],
         spread="quartiles" if quartiles.any() else "range",
         floor=floor,
-        verticals=known_on(table, axis),
-        horizontals=known_of(table, column),
+        verticals=axis_references(table, axis),
+        horizontals=value_references(table, column),
         numeric=where.numeric,
         binned=where.binned,
         log_axis=where.log,
@@ -98,71 +116,57 @@ def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cel
     )
 
 
-def summarise(trials: JudgedTrials, rows: np.ndarray) -> tuple[float, ...]:
-    """(median, mean, low, high, count, lost, quartiles?) of some trials; quartiles from eight finished trials on."""
+def summarise(trials: EndedTrials, rows: np.ndarray) -> tuple[float, ...]:
+    """(median, mean, low, high, count, lost, quartiles?) of some trials; quartiles with eight finished trials."""
     values = trials.values[rows]
     values = values[~np.isnan(values)]
     finite = values[np.isfinite(values)]
     with np.errstate(invalid="ignore"):
         median = float(np.median(values)) if values.size else np.nan
+    counts, quartiles = (int(rows.sum()), int(trials.lost[rows].sum())), finite.size >= 8
     if not finite.size:
-        return median, np.nan, np.nan, np.nan, int(rows.sum()), int(trials.lost[rows].sum()), False
-    ends = (25, 75) if finite.size >= 8 else (0, 100)
-    low, high = np.percentile(finite, ends)
-    return median, finite.mean(), low, high, int(rows.sum()), int(trials.lost[rows].sum()), finite.size >= 8
-
-
-def seed_points(trials: JudgedTrials, axis: str, where: Places) -> np.ndarray:
-    """Where each trial lies on the axis: its own value, binned or not."""
-    return numbers(trials.table, axis) if where.numeric else where.centres[where.index]
+        return median, np.nan, np.nan, np.nan, *counts, False
+    low, high = np.percentile(finite, (25, 75) if quartiles else (0, 100))
+    return median, finite.mean(), low, high, *counts, quartiles
 
 
 def floor_of(table: Table, column: str) -> float:
-    """Median floor of a measure: what an independent sample of the truth scores. NaN where data sets differ in it."""
+    """Median floor of a measure, the score of an independent sample of the truth; NaN if data sets differ in it."""
     floors = column.replace("measures/", "floors/", 1)
-    if not scored(column) or floors not in table.frame:
+    if not is_measure(column) or floors not in table.frame:
         return np.nan
     values = numbers(table.finals, floors)
     values = values[np.isfinite(values)]
     return float(np.median(values)) if values.size and np.ptp(values) <= 0.2 * np.median(values) else np.nan
 
 
-def known_on(table: Table, axis: str) -> tuple[tuple[str, float], ...]:
-    """The predictability time ln 2 / lambda_max of the data where the axis is a forcing interval (in steps)."""
+def axis_references(table: Table, axis: str) -> tuple[tuple[str, float], ...]:
+    """The predictability time ln 2 / lambda_max of the data if the axis is a forcing interval (in steps)."""
     if axis != "forcing/interval":
         return ()
     return tuple((f"ln 2 / λ_max = {digits(v)} steps", v) for v in distinct(table, "data/predictability_time"))
 
 
-def known_of(table: Table, column: str) -> tuple[tuple[str, float], ...]:
-    """The data's own largest exponent where the column is a network's."""
+def value_references(table: Table, column: str) -> tuple[tuple[str, float], ...]:
+    """The largest exponent of the data if the column is a network's."""
     if not (column.startswith("spectra/") and column.endswith("/maximum")):
         return ()
     return tuple((f"λ_max of the data = {digits(v)}", v) for v in distinct(table, "data/lambda_max"))
 
 
-def distinct(table: Table, column: str, most: int = 3) -> list[float]:
-    """The different finite values of a column; none where there are more than a figure can name."""
-    if column not in table.frame:
-        return []
-    values = numbers(table, column)
-    unique = sorted({float(f"{v:.6g}") for v in values[np.isfinite(values)]})
-    return unique if len(unique) <= most else []
-
-
 def draw(finding: SettingCurveFinding) -> go.Figure:
-    """Medians with their spread, every seed as a dot, lost trials as crosses in a strip above."""
+    """Draw medians with their spread, every seed as a dot, and lost trials as crosses in a strip above."""
     fig = theme.figure(460)
     for g, name in enumerate(finding.groups):
         draw_group(fig, finding, g, theme.plain(name))
     for text, x in finding.verticals:
-        theme.mark_x(fig, x, text, finding.log_axis, left=along(finding, x) > 0.5)
+        theme.vertical_line(fig, x, text, finding.log_axis, left=position(finding, x) > 0.5)
     for text, y in finding.horizontals:
-        theme.mark_y(fig, y, text, finding.log_value)
+        theme.horizontal_line(fig, y, text, finding.log_value)
     if np.isfinite(finding.floor) and not (finding.log_value and finding.floor <= 0):
-        theme.mark_y(fig, finding.floor, f"floor {digits(finding.floor)}", finding.log_value)
-    named = not finding.numeric or (len(finding.points) <= 12 and not finding.binned)
-    ticks = {"tickvals": finding.points, "ticktext": [theme.plain(t) for t in finding.labels]} if named else {}
+        theme.horizontal_line(fig, finding.floor, f"floor {digits(finding.floor)}", finding.log_value)
+    labelled = not finding.numeric or (len(finding.points) <= 12 and not finding.binned)
+    ticks = {"tickvals": finding.points, "ticktext": [theme.plain(t) for t in finding.labels]} if labelled else {}
     fig.update_xaxes(
         autotickangles=[0, 90], title=theme.plain(finding.axis), type="log" if finding.log_axis else "linear", **ticks
     )
@@ -181,14 +185,15 @@ def draw(finding: SettingCurveFinding) -> go.Figure:
     return fig
 
 
-def along(finding: SettingCurveFinding, x: float) -> float:
-    """Where on the axis a value lies: 0 at the first point, 1 at the last."""
+def position(finding: SettingCurveFinding, x: float) -> float:
+    """The position of a value on the axis: 0 at the first point, 1 at the last."""
     scale = np.log if finding.log_axis else np.asarray
     first, last = scale(finding.points[0]), scale(finding.points[-1])
     return float((scale(x) - first) / (last - first))
 
 
 def draw_group(fig: go.Figure, finding: SettingCurveFinding, g: int, name: str) -> None:
+    """The median, its spread and the seeds of one group."""
     colour, seeds = theme.colour(g), finding.seed_group == g
     median, shown = finding.median[g], np.isfinite(finding.median[g])
     fig.add_scatter(
@@ -203,13 +208,7 @@ def draw_group(fig: go.Figure, finding: SettingCurveFinding, g: int, name: str) 
     fig.add_scatter(
         x=finding.points[shown],
         y=median[shown],
-        error_y={
-            "array": np.maximum(finding.high[g] - median, 0)[shown],
-            "arrayminus": np.maximum(median - finding.low[g], 0)[shown],
-            "symmetric": False,
-            "thickness": 1.2,
-            "width": 3,
-        },
+        error_y=theme.error_bars(median[shown], finding.low[g][shown], finding.high[g][shown], color=colour, width=3),
         mode="lines+markers" if finding.numeric else "markers",
         name=name,
         legendgroup=name,
@@ -222,7 +221,7 @@ def draw_group(fig: go.Figure, finding: SettingCurveFinding, g: int, name: str) 
 
 
 def draw_lost(fig: go.Figure, finding: SettingCurveFinding) -> None:
-    """A strip above the plot: one row a group, a cross where trials were lost, their number beside it."""
+    """A strip above the plot with one row per group: a cross where trials were lost, and their number."""
     g, i = np.nonzero(finding.lost)
     fig.add_scatter(
         x=finding.points[i],

@@ -1,16 +1,15 @@
-"""What a finding is, and the rules that all analyses share: which trials count, and what is better.
+"""The rules that all analyses share: which trials count, which value is better, how numbers and columns are written.
 
-A Finding is a NamedTuple of arrays, floats and strings: the numbers of one figure. `find(table, ...)` makes it and
-raises `UnknownName` for a column that is not there and `TooFew` where there is not enough to say anything;
-`draw(finding)` paints it and computes nothing, so that a finding can be stored, sent and drawn elsewhere.
+Every analysis has `find(table, ...)`, which returns a finding, a NamedTuple of arrays, numbers and strings, and
+`draw(finding)`, which returns a plotly figure and computes nothing. A finding can be pickled and drawn elsewhere.
 
-One rule for lost trials: a trial that diverged or failed counts as the worst score there is, in medians, in best
-values and in ranks. Leaving it out would make every region where networks diverge look as good as its survivors.
+A trial is lost if it diverged or failed. A lost trial counts as the worst score in medians, best values and ranks:
+without it, a region where networks diverge would be judged by its surviving trials alone.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, SupportsFloat
 
 import numpy as np
 
@@ -32,35 +31,41 @@ STATISTICS = {
 
 
 class TooFew(ValueError):
-    """Not enough rows to say anything; the message says how many there are and how many are needed."""
+    """Too few rows to answer a question; the message has the number of rows and the number needed."""
 
 
-class JudgedTrials(NamedTuple):
-    """The finished and the lost trials of a table, and one value of each.
+class HuntTableError(ValueError):
+    """The question needs evenly sampled trials, but the sampler of a hunt chose them."""
 
-    `values` (trials,) is the worst value (inf or -inf) where a trial was lost and NaN where the value is undefined;
-    of a quantity that is neither good nor bad (an exponent), a lost trial's value is NaN.
+
+class EndedTrials(NamedTuple):
+    """The final rows of the trials that finished or were lost, with one value each.
+
+    `values` (trials,) is the worst value (inf or -inf) where a trial was `lost` and NaN where the value is undefined.
+    Of a quantity without a direction, such as an exponent, the value of a lost trial is NaN.
     """
 
     table: Table
     values: np.ndarray
     lost: np.ndarray
 
+    def take(self, rows: np.ndarray) -> "EndedTrials":
+        """Return the trials of a boolean mask."""
+        return EndedTrials(self.table.take(rows), self.values[rows], self.lost[rows])
 
-def judged(table: Table, column: str) -> JudgedTrials:
-    """Final rows that came to an end of their own: those still running or stopped early are left out."""
+
+def ended_trials(table: Table, column: str) -> EndedTrials:
+    """Return the trials that finished, diverged or failed; running and stopped ones are left out."""
     table.column(column)
     finals = table.finals
-    outcome = finals.frame["outcome"].astype(str)
-    ended = finals.take(outcome.isin(["finished", *LOST]).to_numpy(bool))
+    ended = finals.take(finals.frame["outcome"].astype(str).isin(["finished", *LOST]).to_numpy(bool))
     lost = ended.frame["outcome"].isin(LOST).to_numpy(bool)
-    values = numbers(ended, column)
-    worst = {"minimise": math.inf, "maximise": -math.inf}[direction(table, column)] if scored(column) else math.nan
-    return JudgedTrials(ended, np.where(lost, worst, values), lost)
+    worst = {"minimise": math.inf, "maximise": -math.inf}[direction(table, column)] if is_measure(column) else math.nan
+    return EndedTrials(ended, np.where(lost, worst, numbers(ended, column)), lost)
 
 
 def numbers(table: Table, column: str) -> np.ndarray:
-    """A column as floats, NaN where it holds none."""
+    """A column as floats, NaN where it is empty."""
     values = table.column(column)
     try:
         return values.astype(float).to_numpy()
@@ -68,47 +73,78 @@ def numbers(table: Table, column: str) -> np.ndarray:
         raise ValueError(f"table: column '{column}' must hold numbers, but holds {values.iloc[0]!r}.") from None
 
 
+def distinct(table: Table, column: str, most: int = 3) -> list[float]:
+    """The distinct finite values of a column to six digits; empty if there are more than `most` or no such column."""
+    if column not in table.frame:
+        return []
+    values = numbers(table, column)
+    unique = sorted({float(f"{v:.6g}") for v in values[np.isfinite(values)]})
+    return unique if len(unique) <= most else []
+
+
 def named(table: Table, group: str | Sequence[str]) -> np.ndarray:
-    """The group of each row (rows,): the value of a column, or of several the combination of their values."""
+    """The group of each row (rows,): the value of one column, or the combined values of several."""
     columns = [table.column(g).astype(str) for g in ([group] if isinstance(group, str) else group)]
     return np.array([", ".join(values) for values in zip(*columns, strict=True)])
 
 
-def scored(column: str) -> bool:
+def is_measure(column: str) -> bool:
     """Whether some values of this column are better than others."""
     return column.startswith("measures/")
 
 
 def direction(table: Table, column: str) -> Direction:
-    """Which way is better: what the sweep says of its objective, what the measure says of itself, else down."""
+    """The better direction: the sweep's for its objective, the measure's own otherwise, "minimise" by default."""
     name = column.removeprefix("measures/")
     if name == table.description.objective and table.description.direction:
         return table.description.direction
     return MEASURES[name].direction if name in MEASURES else "minimise"
 
 
-def network_of(table: Table, trial: str) -> tuple[Config, Mapping[str, np.ndarray]]:
-    """The configuration and the weights that the last record of a trial holds.
-
-    Raises `UnknownName` where there is no such trial, `TooFew` where its record holds no weights.
-    """
-    finals = table.finals
-    names = finals.frame["trial"].astype(str).tolist()
+def final_row(table: Table, trial: str) -> int:
+    """The position of a trial in `table.finals`. Raises `UnknownName` if there is no such trial."""
+    names = table.finals.frame["trial"].astype(str).tolist()
     if trial not in names:
         raise unknown("trial", trial, names, "table")
-    config, weights = finals.networks[names.index(trial)] if finals.networks else (None, {})
+    return names.index(trial)
+
+
+def check_map(table: Table, map: str) -> None:
+    """Raise `UnknownName` if the table has no spectra of this map."""
+    if map not in table.spectra:
+        raise unknown("map with a spectrum", map, list(table.spectra), "table")
+
+
+def network_of(table: Table, trial: str) -> tuple[Config, Mapping[str, np.ndarray]]:
+    """The configuration and the weights in the last record of a trial.
+
+    Raises `UnknownName` if there is no such trial, `TooFew` if its record holds no weights.
+    """
+    row, finals = final_row(table, trial), table.finals
+    config, weights = finals.networks[row] if finals.networks else (None, {})
     if config is None or not weights:
         raise TooFew(f"The record of trial {trial} holds no weights; final records do.")
     return config, weights
 
 
 def require(have: int, need: int, what: str) -> None:
+    """Raise `TooFew` if there are fewer than `need`."""
     if have < need:
         raise TooFew(f"Too few {what}: there {'is' if have == 1 else 'are'} {have}, and {need} must be.")
 
 
+def refuse_hunt(table: Table, hunted: bool) -> None:
+    """Raise `HuntTableError` for the trials of a hunt, unless the caller passes `hunted=True`."""
+    if table.description.intent == "hunt" and not hunted:
+        raise HuntTableError(
+            "These trials come from a hunt: the sampler preferred successful regions and the scheduler stopped bad "
+            "trials, so the sample is biased toward success and correlations in it say little about the region. "
+            'Run the sweep with intent="map", or pass hunted=True and report it with the numbers.'
+        )
+
+
 def label(column: str) -> str:
-    """What a reader calls a column, with its unit where it has one."""
+    """The readable name of a column, with its unit if it has one."""
     kind, _, name = column.partition("/")
     if kind == "measures" and name in MEASURES:
         measure = MEASURES[name]
@@ -119,9 +155,9 @@ def label(column: str) -> str:
     return name if kind in ("measures", "floors") else column
 
 
-def digits(value: float) -> str:
-    """A number to three significant digits; whole numbers below a million as they are."""
-    value = float(value)
+def digits(number: SupportsFloat) -> str:
+    """A number to three significant digits; whole numbers below a million in full."""
+    value = float(number)
     if not math.isfinite(value):
         return "–" if math.isnan(value) else ("∞" if value > 0 else "−∞")
     if value == round(value) and abs(value) < 1e6:
@@ -131,3 +167,23 @@ def digits(value: float) -> str:
         return f"{mantissa}e{int(exponent)}".replace("-", "−")
     rounded = float(f"{value:.2e}")
     return f"{rounded:.{max(0, 2 - math.floor(math.log10(abs(rounded))))}f}".replace("-", "−")
+
+
+def interval(value: SupportsFloat, low: SupportsFloat, high: SupportsFloat) -> str:
+    """A value with its confidence interval."""
+    return f"{digits(value)} [{digits(low)}, {digits(high)}]"
+
+
+def decimals(value: SupportsFloat) -> str:
+    """A correlation to two decimals."""
+    return f"{float(value):.2f}".replace("-", "−")
+
+
+def decimal_interval(low: SupportsFloat, high: SupportsFloat) -> str:
+    """The interval of a correlation to two decimals."""
+    return f"{decimals(low)} to {decimals(high)}"
+
+
+def left_out(without: int) -> str:
+    """How many trials without a spectrum were left out, as a part of a sentence."""
+    return f"; {without} without a spectrum left out" if without else ""

@@ -1,30 +1,37 @@
-"""What do whole spectra look like in good and in bad trials? Exponent against index, one line a trial."""
+"""What do the spectra of good and bad trials look like? Exponent against index, one line per trial."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from lyapsweep.analysis.settings.axis import wide
-from lyapsweep.analysis.settings.setting_curve import distinct
 from lyapsweep.analysis.shared import theme
-from lyapsweep.analysis.shared.selection import Direction, digits, direction, judged, label, require
-from lyapsweep.registry import unknown
+from lyapsweep.analysis.shared.axis import wide
+from lyapsweep.analysis.shared.selection import (
+    Direction,
+    check_map,
+    digits,
+    direction,
+    distinct,
+    ended_trials,
+    label,
+    numbers,
+    require,
+)
 from lyapsweep.results.table import Table
 
 TRUTH = "system"
-MOST_LINES = 400  # in a figure: more trials than that are drawn by a sample, even in the order of their scores
+MOST_LINES = 400  # in a figure; of more trials a sample is drawn, evenly spaced in the order of their scores
 
 
 class SpectraByOutcomeFinding(NamedTuple):
-    """`exponents` (trials, k) with NaN past a spectrum's end and -inf for annihilated directions; `values` (trials,).
+    """`exponents` (trials, k), NaN past a spectrum's end, -inf for annihilated directions; `values` (trials,).
 
-    `unit` is "nats per unit time" where the data say how long a step is, else "nats per step". `truth` are the
-    exponents of the data's own dynamics in the same unit, as many as are known. `shade` (trials,) in [0, 1] is where a
-    value lies between the worst (0) and the best (1) finite one, NaN where the trial was lost. `linear` is the size of
-    exponents below which the axis is linear and beyond which it is logarithmic, inf where it is linear throughout:
-    strongly contracting directions would otherwise flatten everything near zero.
+    `unit` is "nats per unit time" if the time of a step is known, else "nats per step". `truth` are the exponents of
+    the data's own dynamics in that unit, as many as are known. `quality` (trials,) in [0, 1] is the position of a value
+    between the worst (0) and the best (1) finite one, NaN if the trial was lost. The axis is linear for exponents below
+    `linear` and logarithmic beyond (inf: linear throughout), so that strong contraction does not hide values near zero.
     """
 
     map: str
@@ -33,7 +40,7 @@ class SpectraByOutcomeFinding(NamedTuple):
     trials: tuple[str, ...]
     exponents: np.ndarray
     values: np.ndarray
-    shade: np.ndarray
+    quality: np.ndarray
     truth: np.ndarray
     unit: str
     log_value: bool
@@ -41,20 +48,36 @@ class SpectraByOutcomeFinding(NamedTuple):
 
 
 def find(table: Table, column: str, map: str = "closed loop") -> SpectraByOutcomeFinding:
-    """Spectra of the trials that ended, with the measure `column` as their colour.
+    """Collect the spectra of the trials that ended, with a measure.
 
-    Raises `UnknownName` for a map or column that is not there, `TooFew` where no trial has both.
+    Args:
+        table: The trials of a sweep with spectra.
+        column: The measure, such as `measures/loss`.
+        map: The map of the spectra.
+
+    Returns:
+        A `SpectraByOutcomeFinding`.
+
+    Raises:
+        TooFew: If no trial has both.
+        UnknownName: If a map or column does not exist.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"trial": ["a", "b"], "step": 9, "outcome": "finished", "final": True})
+        >>> spectra = {"driven": np.array([[0.0, -1.0], [-0.5, -2.0]])}
+        >>> find(Table(frame.assign(**{"measures/loss": [0.2, 0.8]}), spectra), "measures/loss", "driven").quality
+        array([1., 0.])
     """
-    if map not in table.spectra:
-        raise unknown("map with a spectrum", map, list(table.spectra), "table")
-    trials = judged(table, column)
+    check_map(table, map)
+    trials = ended_trials(table, column)
     spectra = trials.table.spectra[map]
     rows = ~np.isnan(spectra).all(1) & ~np.isnan(trials.values)
     require(int(rows.sum()), 1, f"trials with a spectrum and a value of {column}")
-    step = times(trials.table)
+    step = step_times(trials.table)
     timed = bool(np.isfinite(step[rows]).all())
     step = np.where(np.isfinite(step), step, 1.0) if timed else np.ones(len(step))
-    values, exponents, truth = trials.values[rows], spectra[rows] / step[rows, None], truth_of(table, timed)
+    values, exponents, truth = trials.values[rows], spectra[rows] / step[rows, None], known_exponents(table, timed)
     log_value = wide(values)
     return SpectraByOutcomeFinding(
         map=map,
@@ -63,42 +86,21 @@ def find(table: Table, column: str, map: str = "closed loop") -> SpectraByOutcom
         trials=tuple(trials.table.frame["trial"].astype(str)[rows]),
         exponents=exponents,
         values=values,
-        shade=shades(values, direction(table, column), log_value),
+        quality=qualities(values, direction(table, column), log_value),
         truth=truth,
         unit="nats per unit time" if timed else "nats per step",
         log_value=log_value,
-        linear=linear_below(exponents, truth),
+        linear=theme.linear_limit(exponents, truth),
     )
 
 
-def linear_below(exponents: np.ndarray, truth: np.ndarray, most: float = 50.0) -> float:
-    """The power of ten at the typical leading exponent where the others reach more than `most` times that far."""
-    leading = np.abs(truth[:1] if truth.size else exponents[:, 0])
-    leading = leading[np.isfinite(leading) & (leading > 0)]
-    far = np.abs(exponents[np.isfinite(exponents)])
-    if not leading.size or not far.size or far.max() <= most * np.median(leading):
-        return np.inf
-    return float(10.0 ** np.floor(np.log10(np.median(leading))))
+def step_times(table: Table) -> np.ndarray:
+    """The time of one step (rows,), NaN if the data have no time."""
+    return numbers(table, "data/dt") if "data/dt" in table.frame else np.full(len(table), np.nan)
 
 
-def bent(values: np.ndarray, linear: float) -> np.ndarray:
-    """sign(v) log10(1 + |v| / linear): linear near zero, logarithmic far from it; the identity where linear is inf."""
-    values = np.where(np.isfinite(values), values, np.nan)
-    return values if np.isinf(linear) else np.sign(values) * np.log10(1 + np.abs(values) / linear)
-
-
-def times(table: Table) -> np.ndarray:
-    """The time that one step takes, a row each; NaN where the data have no time."""
-    if "data/dt" not in table.frame:
-        return np.full(len(table), np.nan)
-    return table.frame["data/dt"].astype(float).to_numpy()
-
-
-def truth_of(table: Table, timed: bool) -> np.ndarray:
-    """A spectrum of the system itself where a record holds one, else the data's largest exponent, else nothing.
-
-    A table of several data sets has no one truth.
-    """
+def known_exponents(table: Table, timed: bool) -> np.ndarray:
+    """The system's spectrum from a record, or the data's largest exponent; empty if unknown or data sets differ."""
     steps = distinct(table, "data/dt", most=1) if timed else [1.0]
     if len(steps) != 1 or len(distinct(table, "data/lambda_max")) > 1:
         return np.empty(0)
@@ -110,7 +112,8 @@ def truth_of(table: Table, timed: bool) -> np.ndarray:
     return np.array(distinct(table, "data/lambda_max", most=1)) / steps[0]
 
 
-def shades(values: np.ndarray, better: Direction, log: bool) -> np.ndarray:
+def qualities(values: np.ndarray, better: Direction, log: bool) -> np.ndarray:
+    """The position of each value between the worst (0) and the best (1) finite one."""
     finite = np.isfinite(values)
     scaled = np.log(np.where(finite, values, 1.0)) if log else np.where(finite, values, 0.0)
     low, high = (scaled[finite].min(), scaled[finite].max()) if finite.any() else (0.0, 1.0)
@@ -119,20 +122,20 @@ def shades(values: np.ndarray, better: Direction, log: bool) -> np.ndarray:
 
 
 def draw(finding: SpectraByOutcomeFinding) -> go.Figure:
-    """One line a trial, the better the lighter and the later painted; lost trials grey, the truth black."""
+    """Draw one line per trial, better ones lighter and on top, lost ones grey, the data's own exponents black."""
     fig = theme.figure(440)
     index = np.arange(1, finding.exponents.shape[1] + 1)
-    for i in drawn(finding):
-        lost = np.isnan(finding.shade[i])
+    for i in drawn_trials(finding):
+        lost = np.isnan(finding.quality[i])
         score = "lost" if lost else digits(float(finding.values[i]))
-        tint = "#c8c8c8" if lost else sample_colorscale(theme.SCALE, [0.92 * float(finding.shade[i])])[0]
+        color = "#c8c8c8" if lost else sample_colorscale(theme.SCALE, [0.92 * float(finding.quality[i])])[0]
         fig.add_scatter(
             x=index,
-            y=bent(finding.exponents[i], finding.linear),
+            y=theme.symlog(finding.exponents[i], finding.linear),
             customdata=finding.exponents[i],
             mode="lines+markers",
-            line={"width": 1.2, "color": tint},
-            marker={"size": 3.5, "color": tint},
+            line={"width": 1.2, "color": color},
+            marker={"size": 3.5, "color": color},
             showlegend=False,
             hovertemplate=f"trial {theme.plain(finding.trials[i])}, {score}"
             "<br>exponent %{x}: %{customdata:.3g}<extra></extra>",
@@ -140,7 +143,7 @@ def draw(finding: SpectraByOutcomeFinding) -> go.Figure:
     if finding.truth.size:
         fig.add_scatter(
             x=np.arange(1, len(finding.truth) + 1),
-            y=bent(finding.truth, finding.linear),
+            y=theme.symlog(finding.truth, finding.linear),
             mode="lines+markers",
             name="the data's own dynamics",
             line={"color": "black", "width": 2, "dash": "dot"},
@@ -148,38 +151,24 @@ def draw(finding: SpectraByOutcomeFinding) -> go.Figure:
         )
     draw_scale(fig, finding)
     fig.add_hline(y=0, line={"color": "#444", "width": 1})
-    fig.update_xaxes(title="index of the exponent", tickformat="d", range=[0.4, longest(finding) + 0.6])
-    fig.update_yaxes(title=f"λᵢ, {theme.plain(finding.map)} ({finding.unit})", **decades(finding))
+    fig.update_xaxes(
+        title="index of the exponent", tickformat="d", range=[0.4, max(len(index), len(finding.truth)) + 0.6]
+    )
+    fig.update_yaxes(
+        title=f"λᵢ, {theme.plain(finding.map)} ({finding.unit})",
+        **theme.symlog_ticks(np.append(finding.exponents, finding.truth), finding.linear),
+    )
     return fig
 
 
-def drawn(finding: SpectraByOutcomeFinding) -> np.ndarray:
-    """The trials that get a line, the lost first and the best last."""
-    order = np.argsort(np.nan_to_num(finding.shade, nan=-1.0), kind="stable")
+def drawn_trials(finding: SpectraByOutcomeFinding) -> np.ndarray:
+    """The trials drawn as lines, lost ones first and the best last."""
+    order = np.argsort(np.nan_to_num(finding.quality, nan=-1.0), kind="stable")
     return order[np.linspace(0, len(order) - 1, min(len(order), MOST_LINES)).round().astype(int)]
 
 
-def decades(finding: SpectraByOutcomeFinding) -> dict[str, Any]:
-    return decades_of(np.append(finding.exponents, finding.truth), finding.linear)
-
-
-def decades_of(drawn: np.ndarray, linear: float) -> dict[str, Any]:
-    """Ticks of a bent axis: zero and powers of ten on either side as far as the exponents reach."""
-    if np.isinf(linear):
-        return {}
-    finite = drawn[np.isfinite(drawn)]
-    powers = linear * 10.0 ** np.arange(8)
-    below, above = powers[powers <= -finite.min()], powers[powers <= finite.max()]
-    ticks = np.concatenate([-below[::-1], [0.0], above])
-    return {"tickvals": bent(ticks, linear), "ticktext": [digits(t) for t in ticks]}
-
-
-def longest(finding: SpectraByOutcomeFinding) -> int:
-    return max(finding.exponents.shape[1], len(finding.truth))
-
-
 def draw_scale(fig: go.Figure, finding: SpectraByOutcomeFinding) -> None:
-    """The colour bar: an invisible point that carries the scale in the measure's own numbers."""
+    """The colour bar in values of the measure, attached to an invisible point."""
     finite = finding.values[np.isfinite(finding.values)]
     if not finite.size or finite.min() == finite.max():
         return

@@ -1,7 +1,7 @@
-"""How do the exponents of one map fall off, and where does their sum cross zero? One spectrum on one page."""
+"""How do the exponents of one map decrease, and where does their sum cross zero?"""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -11,15 +11,18 @@ from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.selection import digits
 from lyapsweep.dynamics.spectrum import Spectrum
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 INDEX, BARS, SUMS = "index of the exponent", "λᵢ ± standard error", "λ₁ + ... + λᵢ"
 CROSSING = "Kaplan-Yorke dimension"
 
 
 class SpectrumFinding(NamedTuple):
-    """`exponents`, `stderr` (k,) in `unit`; `sums` (k + 1,) from 0, which cross zero at `crossing` on a straight line.
+    """`exponents`, `stderr` (k,) in `unit`; `sums` (k + 1,) from 0, which cross zero at `crossing` by interpolation.
 
-    `crossing` is the Kaplan-Yorke dimension, NaN where it is unknown or the unit is no exponent's. Values of -inf are
-    not drawn; `annihilated` counts them.
+    `crossing` is the Kaplan-Yorke dimension, NaN if it is unknown or the unit is not that of an exponent. `annihilated`
+    counts the values of -inf, which are not drawn.
     """
 
     title: str
@@ -32,9 +35,9 @@ class SpectrumFinding(NamedTuple):
 
 
 def find(spectrum: Spectrum, what: str) -> SpectrumFinding:
-    """The numbers of the picture of one spectrum, `what` its subject. Raises ValueError where they are not finite."""
+    """Collect the numbers of one spectrum of `what`. Raises `ValueError` if they are not finite."""
     if not spectrum.finite:
-        raise ValueError(f"{what}: the orbit left the finite numbers, so there is nothing to draw.")
+        raise ValueError(f"{what}: the exponents are not finite because the orbit diverged. Nothing can be drawn.")
     own = spectrum.settings.get("unit")
     per = 1.0 if own else 1 / (spectrum.dt or 1.0)
     finite = np.isfinite(spectrum.exponents)
@@ -52,13 +55,13 @@ def find(spectrum: Spectrum, what: str) -> SpectrumFinding:
 
 
 def draw(finding: SpectrumFinding) -> go.Figure:
-    """Exponents with error bars above, their cumulative sum below."""
+    """Draw exponents with error bars (top) and their cumulative sum (bottom)."""
     fig = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
     fig.update_layout(theme.figure(640, legend=False).layout)
     index, hover = np.arange(1, len(finding.exponents) + 1), "%{x}: %{y:.4g}<extra></extra>"
     errors = {"array": finding.stderr, "color": theme.GREY, "thickness": 1.2, "width": 3}
-    marks = {"size": 6, "color": theme.colour(0)}
-    fig.add_scatter(x=index, y=finding.exponents, error_y=errors, mode="markers", marker=marks, hovertemplate=hover)
+    marker = {"size": 6, "color": theme.colour(0)}
+    fig.add_scatter(x=index, y=finding.exponents, error_y=errors, mode="markers", marker=marker, hovertemplate=hover)
     line = {"color": theme.colour(0), "width": 1.6}
     sums = {"x": np.arange(len(finding.sums)), "y": finding.sums, "line": line, "mode": "lines", "hovertemplate": hover}
     fig.add_scatter(**sums, row=2, col=1)
@@ -80,17 +83,17 @@ def draw(finding: SpectrumFinding) -> go.Figure:
 
 
 def heading(finding: SpectrumFinding) -> str:
+    """The title, with the number of exponents that are not drawn."""
     return finding.title + (f" ({finding.annihilated} at -∞ not drawn)" if finding.annihilated else "")
 
 
 def save(finding: SpectrumFinding, path: Path) -> None:
-    """Write the picture: .html (plotly, whole in one file), .png or .svg (matplotlib, which needs no browser)."""
-    if path.suffix.lower() == ".html":
-        draw(finding).write_html(path, include_plotlyjs=True)
-        return
-    from matplotlib.figure import Figure
+    """Write the figure as .html, .png or .svg."""
+    theme.save(path, lambda: draw(finding), lambda page: plot(finding, page), (7, 6.4))
 
-    page = Figure(figsize=(7, 6.4), layout="constrained", dpi=150)
+
+def plot(finding: SpectrumFinding, page: "Figure") -> None:
+    """Plot the same two panels by matplotlib."""
     above, below = page.subplots(2, 1, sharex=True)
     index = np.arange(1, len(finding.exponents) + 1)
     above.errorbar(
@@ -109,4 +112,3 @@ def save(finding: SpectrumFinding, path: Path) -> None:
     above.set_title(heading(finding), fontsize=11)
     below.set_xlabel(INDEX)
     below.locator_params(axis="x", integer=True)
-    page.savefig(path)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from matplotlib.path import Path as Polygon
 
-from lyapsweep.analysis.settings import box_counting as boundary
+from lyapsweep.analysis.settings import box_counting as analysis
 from lyapsweep.analysis.settings.box_counting import box_counting
 from lyapsweep.analysis.shared.selection import TooFew
 from lyapsweep.registry import UnknownName
@@ -90,19 +90,19 @@ def made_up(skip=lambda i, j: False, lost_above: float = 0.3) -> Table:
 
 
 def test_a_planted_border_is_found_at_its_place():
-    found = boundary.find(made_up(), *PLACE)
+    found = analysis.find(made_up(), *PLACE)
     np.testing.assert_array_equal(found.inside, np.tile(RATES[:, None] <= 0.3, (1, 32)))
     np.testing.assert_array_equal(found.lost, ~found.inside)
     assert found.boxes.dimension == pytest.approx(1, abs=1e-9)
     assert (found.y_log, found.x_log) == (True, False)
     np.testing.assert_allclose(found.before[0], np.log(GAINS))
-    learnt = boundary.find(made_up(), *PLACE, threshold=1.0)
+    learnt = analysis.find(made_up(), *PLACE, threshold=1.0)
     np.testing.assert_array_equal(learnt.inside, (GAINS < 1) & (RATES[:, None] <= 0.3))
-    said = boundary.sentence(learnt)
-    assert f"{learnt.inside.mean():.0%} of 768 places have Held-out loss < 1" in said
+    said = analysis.sentence(learnt)
+    assert f"{learnt.inside.mean():.0%} of 768 cells have Held-out loss < 1" in said
     assert "from boxes of 2 to 4 cells of 32 × 24" in said
-    assert "Where λ_max ≥ 0" not in said
-    assert "where λ_max ≥ 0 0% of" in said  # ln gain >= 0 is a loss of 1 or more
+    assert "With λ_max ≥ 0" not in said
+    assert "with λ_max ≥ 0 0% of" in said  # ln gain >= 0 is a loss of 1 or more
 
 
 def test_what_was_not_trained_has_the_nearest_answer():
@@ -110,37 +110,37 @@ def test_what_was_not_trained_has_the_nearest_answer():
     table = made_up(skip=lambda i, j: i % 2 == 1 and i < 31)
     refined = RefinedGrid(axes={"init/gain": GAINS.tolist(), "training/lr": RATES.tolist()})
     table = replace(table, description=replace(table.description, refined=refined))
-    found = boundary.find(table, *PLACE)
-    whole = boundary.find(made_up(), *PLACE)
+    found = analysis.find(table, *PLACE)
+    whole = analysis.find(made_up(), *PLACE)
     np.testing.assert_array_equal(found.inside, whole.inside)
     assert found.trained.mean() < 0.6
-    assert "of the places were trained" in boundary.sentence(found)
+    assert "of the cells were trained" in analysis.sentence(found)
 
 
 def test_shuffled_outcomes_have_no_line_for_a_border():
     table = made_up()
     rng, finals = np.random.default_rng(0), table.frame["final"].to_numpy(bool)
     table.frame.loc[finals, "outcome"] = rng.permutation(table.frame.loc[finals, "outcome"].to_numpy())
-    assert boundary.find(table, *PLACE).boxes.dimension > 1.4
+    assert analysis.find(table, *PLACE).boxes.dimension > 1.4
 
 
 def test_what_cannot_be_told_says_why():
     with pytest.raises(UnknownName, match="training/lr"):
-        boundary.find(made_up(), "init/gain", "training/rl", "measures/loss")
+        analysis.find(made_up(), "init/gain", "training/rl", "measures/loss")
     with pytest.raises(TooFew, match="values of init/gain"):
-        boundary.find(made_up(skip=lambda i, j: i > 10), *PLACE)
+        analysis.find(made_up(skip=lambda i, j: i > 10), *PLACE)
     twice = made_up()
     twice = Table(pd.concat([twice.frame, twice.frame.assign(trial="again")]), description=twice.description)
-    with pytest.raises(ValueError, match="2 trials have one init/gain and training/lr"):
-        boundary.find(twice, *PLACE)
+    with pytest.raises(ValueError, match="2 trials have the same init/gain and training/lr"):
+        analysis.find(twice, *PLACE)
 
 
 def test_a_stored_finding_draws_the_same_figure_and_is_saved(tmp_path):
-    found = boundary.find(made_up(), *PLACE, threshold=1.0)
-    figure = boundary.draw(found)
-    assert boundary.draw(pickle.loads(pickle.dumps(found))).to_json() == figure.to_json()
+    found = analysis.find(made_up(), *PLACE, threshold=1.0)
+    figure = analysis.draw(found)
+    assert analysis.draw(pickle.loads(pickle.dumps(found))).to_json() == figure.to_json()
     shown = [trace for trace in figure.data if trace.type == "heatmap" and trace.coloraxis == "coloraxis"]
     np.testing.assert_array_equal(np.isnan(np.array(shown[0].z, float)), found.lost)
     for name in ("border.html", "border.png", "border.svg"):
-        boundary.save(found, tmp_path / name)
+        analysis.save(found, tmp_path / name)
         assert (tmp_path / name).stat().st_size > 5000

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from made_up_early import OUTCOME
 
-from lyapsweep.analysis.prediction.early_records import early, seen
+from lyapsweep.analysis.shared.early_records import early_records
 from lyapsweep.analysis.shared.selection import TooFew
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.table import Table
@@ -14,7 +14,7 @@ from lyapsweep.results.table import Table
 
 @pytest.mark.parametrize(("fraction", "step"), [(0.0, 0), (0.099, 0), (0.1, 10), (0.9, 10)])
 def test_the_record_nearest_below_the_moment_is_taken(fraction, step):
-    rows = early(made_up_early.table(n=12), OUTCOME, fraction)
+    rows = early_records(made_up_early.table(n=12), OUTCOME, fraction)
     assert set(rows.steps) == {step}
     frame = made_up_early.frame(n=12)
     there = frame[frame["epoch"] == step]
@@ -31,13 +31,13 @@ def test_later_records_do_not_reach_the_predictors():
     later = table.frame["step"].to_numpy() == 100
     changed = made_up_early.table(n=12)
     changed.spectra["driven"][later] = 99.0
-    a, b = (early(t, OUTCOME, 0.1) for t in (table, changed))
+    a, b = (early_records(t, OUTCOME, 0.1) for t in (table, changed))
     np.testing.assert_array_equal(a.statistics, b.statistics)
     np.testing.assert_array_equal(a.spectra, b.spectra)
 
 
 def test_lost_trials_are_the_worst_and_stay():
-    rows = early(made_up_early.table(n=20, lost=3), OUTCOME, 0.1)
+    rows = early_records(made_up_early.table(n=20, lost=3), OUTCOME, 0.1)
     assert np.isposinf(rows.values).sum() == rows.lost.sum() == 3
     assert len(rows.steps) == 20
 
@@ -49,16 +49,16 @@ def test_who_ended_before_or_was_never_measured_is_left_out_and_said():
     frame.loc[ended, ["step", "outcome"]] = [11, "diverged"]
     driven[((frame["trial"] == "t0005") & (frame["step"] < 100)).to_numpy()] = np.nan
     frame.loc[(frame["trial"] == "t0007") & (frame["step"] == 100), OUTCOME] = np.nan
-    rows = early(table, OUTCOME, 0.2)
+    rows = early_records(table, OUTCOME, 0.2)
     assert (rows.over, rows.without, rows.undefined, len(rows.values)) == (1, 1, 1, 17)
-    assert seen(rows).omitted == "1 without an early spectrum, 1 that had ended by then, 1 without an outcome"
-    assert seen(early(made_up_early.table(n=9), OUTCOME)).omitted == ""
+    assert rows.summary.omitted == "1 without an early spectrum, 1 that had ended by then, 1 without an outcome"
+    assert early_records(made_up_early.table(n=9), OUTCOME).summary.omitted == ""
 
 
 def test_settings_are_what_varies_seeds_aside():
     records = [made_up.record(c, i, s, made_up.Outcome.RUNNING, 0) for c, i, s in POINTS]
     records += [made_up.record(c, i, s) for c, i, s in POINTS]
-    rows = early(Table.of(records, made_up.DESCRIPTION), "measures/state_space", 0.05)
+    rows = early_records(Table.of(records, made_up.DESCRIPTION), "measures/state_space", 0.05)
     assert set(rows.settings) == {"cell/kind", "cell/units", "forcing/interval"}
     assert set(rows.scores) == {"measures/state_space", "measures/loss"}
     assert rows.map == "closed loop"
@@ -70,10 +70,10 @@ POINTS = [(c, i, s) for c in ("lstm", "shallow_plrnn") for i in (5, 80) for s in
 def test_what_is_not_there_is_said():
     table = made_up_early.table(n=9)
     with pytest.raises(UnknownName, match="Did you mean 'driven'"):
-        early(table, OUTCOME, map="drivn")
+        early_records(table, OUTCOME, map="drivn")
     with pytest.raises(UnknownName, match="val_loss"):
-        early(table, OUTCOME + "x")
+        early_records(table, OUTCOME + "x")
     with pytest.raises(ValueError, match=r"fraction: must be at least 0 and below 1, but is 1\.5"):
-        early(table, OUTCOME, 1.5)
+        early_records(table, OUTCOME, 1.5)
     with pytest.raises(TooFew, match="at or before 10 % of training"):
-        early(table.finals, OUTCOME)
+        early_records(table.finals, OUTCOME)

@@ -8,9 +8,8 @@ from made_up_early import OUTCOME
 from published import BINOMIAL, grid
 from scipy import stats
 
-from lyapsweep.analysis.shared.selection import TooFew
+from lyapsweep.analysis.shared.selection import HuntTableError, TooFew
 from lyapsweep.analysis.spectra import partial_correlation
-from lyapsweep.analysis.spectra.correlation import HuntTableError
 
 
 def column(found, name):
@@ -35,9 +34,9 @@ def test_it_is_the_partial_correlation_of_ranks():
     x, y = np.exp(c + rng.normal(size=70)), c**3 + rng.normal(size=70)
     r = stats.spearmanr(np.column_stack([x, y, c])).statistic
     expected = (r[0, 1] - r[0, 2] * r[1, 2]) / np.sqrt((1 - r[0, 2] ** 2) * (1 - r[1, 2] ** 2))
-    assert partial_correlation.partial(x[:, None], y, c[:, None])[0] == pytest.approx(expected)
-    assert partial_correlation.partial(x[:, None], y, np.empty((70, 0)))[0] == pytest.approx(r[0, 1])
-    assert np.isnan(partial_correlation.partial(c[:, None], y, c[:, None])[0])
+    assert partial_correlation.partial_correlations(x[:, None], y, c[:, None])[0] == pytest.approx(expected)
+    assert partial_correlation.partial_correlations(x[:, None], y, np.empty((70, 0)))[0] == pytest.approx(r[0, 1])
+    assert np.isnan(partial_correlation.partial_correlations(c[:, None], y, c[:, None])[0])
 
 
 def test_shuffled_outcomes_are_covered_at_the_nominal_rate():
@@ -47,7 +46,7 @@ def test_shuffled_outcomes_are_covered_at_the_nominal_rate():
         rng = np.random.default_rng(seed)
         control = rng.normal(size=(50, 2))
         x, y = control[:, :1] + rng.normal(size=(50, 1)), control[:, 0] + rng.normal(size=50)
-        _, low, high, p = partial_correlation.table_of(x, rng.permutation(y), control, 200, seed)
+        _, low, high, p = partial_correlation.with_intervals(x, rng.permutation(y), control, 200, seed)
         covered += int(low[0] <= 0 <= high[0])
         false += int(p[0] < 0.05)
     assert covered >= BINOMIAL

@@ -17,7 +17,7 @@ from torch import nn
 from lyapsweep import systems
 from lyapsweep.analysis.networks import fixed_point_census, fixed_point_plot
 from lyapsweep.analysis.networks.network_fixed_points import SEARCH, of_driven, of_map, of_network
-from lyapsweep.analysis.shared.selection import TooFew
+from lyapsweep.analysis.shared.selection import TooFew, ended_trials
 from lyapsweep.analysis.spectra import correlation
 from lyapsweep.cells import from_torch
 from lyapsweep.config import Config
@@ -106,7 +106,8 @@ def test_the_planted_relation_is_found(census):
 
 def test_shuffled_scores_have_no_relation():
     table = sweep()
-    table = table.take((table.frame["outcome"] == "finished").to_numpy())
+    seeds = table.frame.loc[table.frame["outcome"] == "finished", "seed"]
+    table = table.take(seeds.sort_values().index.to_numpy())  # ids do not change the order
     networks = [of_network(c, w, QUICK) for c, w in table.networks]
     counts = np.array([fixed_point_census.entry(rest)[0] for rest in networks])
     named = dict.fromkeys(("unstable", "time_constants", "ratio"), np.zeros(len(counts)))
@@ -114,7 +115,7 @@ def test_shuffled_scores_have_no_relation():
     for seed in range(60):
         dealt = np.random.default_rng(seed).permutation(len(counts))
         shuffled = table.frame.assign(**{SCORE: table.frame[SCORE].to_numpy()[dealt]})
-        trials = fixed_point_census.judged(replace(table, frame=shuffled), SCORE)
+        trials = ended_trials(replace(table, frame=shuffled), SCORE)
         found = fixed_point_census.related(counts, named, SCORE, trials, 200, 0, False)
         k = found.statistics.index("fixed points")
         covered += found.low[k] <= 0 <= found.high[k]
@@ -167,7 +168,7 @@ def test_a_portrait_of_no_network_says_why():
 
 @pytest.mark.parametrize("which", fixed_point_plot.PICTURES)
 def test_a_stored_portrait_draws_the_same_figure(which):
-    found = fixed_point_plot.of_rest("bits", of_network(config(), bits(2), QUICK))
+    found = fixed_point_plot.of_points("bits", of_network(config(), bits(2), QUICK))
     figure = fixed_point_plot.draw(found, which)
     assert fixed_point_plot.draw(pickle.loads(pickle.dumps(found)), which).to_json() == figure.to_json()
     drawn = {trace.name.partition(" (")[0]: len(trace.x) for trace in figure.data if trace.mode == "markers"}
@@ -177,17 +178,17 @@ def test_a_stored_portrait_draws_the_same_figure(which):
 
 def test_the_plane_is_that_of_the_orbits_and_survives_states_that_are_not_finite():
     square = of_map(systems.build("henon", None), torch.tensor([[[0.1, 0.1], [50.0, 50.0]]]), QUICK)
-    found = fixed_point_plot.of_rest("henon", square)
+    found = fixed_point_plot.of_points("henon", square)
     assert np.isfinite(found.orbits[0]).all()
     assert np.isnan(found.orbits[1, -1]).all()
     assert len(found.points) == len(square.found.fixed)
     nowhere = square._replace(orbits=np.full((1, 5, 2), np.inf))
     with pytest.raises(TooFew, match="diverges from everywhere"):
-        fixed_point_plot.of_rest("henon", nowhere)
+        fixed_point_plot.of_points("henon", nowhere)
 
 
 def test_a_map_of_one_dimension_is_drawn_on_a_line():
-    found = fixed_point_plot.of_rest(
+    found = fixed_point_plot.of_points(
         "logistic", of_map(systems.build("logistic", None), torch.full((1, 4, 1), 0.3), QUICK)
     )
     assert (found.points[:, 1] == 0).all()

@@ -10,8 +10,7 @@ import spectral
 from scipy import stats
 
 from lyapsweep.analysis.prediction import band_importance, cross_validation
-from lyapsweep.analysis.shared.selection import TooFew
-from lyapsweep.analysis.spectra.correlation import HuntTableError
+from lyapsweep.analysis.shared.selection import HuntTableError, TooFew
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.table import Table
@@ -26,14 +25,14 @@ def found():
 
 def test_the_third_exponent_alone_matters(found):
     band = spectral.THIRD // 2
-    assert np.flatnonzero(band_importance.matters(found)).tolist() == [band]
+    assert np.flatnonzero(band_importance.significant(found)).tolist() == [band]
     others = np.arange(6) != band
     assert (found.low[others] < 0).all()
     assert np.abs(found.rho).argmax() == spectral.THIRD
     assert found.rho_low[spectral.THIRD] > 0
     assert np.allclose(found.edges[band], [1 / 6, 1 / 3])
     assert (found.n, found.lost, found.without) == (77, 4, 3)
-    assert "mostly by quantiles 0.167 to 0.333" in band_importance.sentence(found)
+    assert "permuting a band reduces it: quantiles 0.167 to 0.333 by" in band_importance.sentence(found)
     assert "77 trials, 4 of them lost; 3 without a spectrum left out" in band_importance.sentence(found)
 
 
@@ -47,7 +46,7 @@ def test_the_score_is_what_the_noise_allows(found):
 
 def test_a_forest_finds_it_too():
     found = band_importance.find(spectral.table(trials=100), spectral.COLUMN, model="trees", permutations=5, **SIZES)
-    assert np.flatnonzero(band_importance.matters(found)).tolist() == [spectral.THIRD // 2]
+    assert np.flatnonzero(band_importance.significant(found)).tolist() == [spectral.THIRD // 2]
 
 
 def test_early_spectra_are_those_of_early_records():
@@ -60,9 +59,9 @@ def test_early_spectra_are_those_of_early_records():
     order = np.lexsort([frame["step"], frame["trial"]])
     table = Table(frame, {spectral.MAP: spectra}, description=made.description).take(order)
     early, last = (band_importance.find(table, spectral.COLUMN, fraction=f, **SIZES) for f in (0.05, None))
-    assert band_importance.matters(early).sum() == 1
-    assert band_importance.matters(last).sum() == 0
-    assert "The driven spectrum at 5 % of training foretells" in band_importance.sentence(early)
+    assert band_importance.significant(early).sum() == 1
+    assert band_importance.significant(last).sum() == 0
+    assert "The driven spectrum at 5 % of training predicts" in band_importance.sentence(early)
     np.testing.assert_allclose(early.importance, band_importance.find(made, spectral.COLUMN, **SIZES).importance)
 
 
@@ -75,7 +74,7 @@ def covered(tables: int) -> tuple[np.ndarray, int]:
         found = band_importance.find(made, spectral.COLUMN, seed=seed, **sizes)
         low, high = np.append(found.low, found.score_low), np.append(found.high, found.score_high)
         held += (low <= 0) & (high >= 0)
-        matter += bool(band_importance.matters(found).any())
+        matter += bool(band_importance.significant(found).any())
     return held, matter
 
 
@@ -91,7 +90,7 @@ def test_intervals_hold_zero_where_outcomes_are_shuffled():
 def test_nothing_found_is_said_in_words():
     found = band_importance.find(spectral.shuffled(spectral.table(), 0), spectral.COLUMN, resamples=20, **SIZES)
     assert band_importance.sentence(found).startswith(
-        "No band of the final driven spectrum is shown to matter for Held-out loss"
+        "No band of the final driven spectrum has a significant importance for Held-out loss"
     )
 
 
@@ -99,7 +98,7 @@ def test_a_stored_finding_draws_the_same_figure(found):
     figure = band_importance.draw(found)
     assert band_importance.draw(pickle.loads(pickle.dumps(found))).to_json() == figure.to_json()
     filled = [c != "#d9d9d9" for c in figure.data[2].marker.color]
-    assert filled == band_importance.matters(found).tolist()
+    assert filled == band_importance.significant(found).tolist()
 
 
 def test_a_seed_decides_everything():
@@ -122,28 +121,28 @@ def test_what_cannot_be_asked_is_said():
 
 def test_annihilated_directions_count_as_the_lowest_that_was_learned():
     spectra = np.array([[-1.0, -2.0], [-1.0, -np.inf], [-1.0, -9.0]])
-    axis = cross_validation.axis(spectra, 2, np.array([True, True, False]))
+    axis = cross_validation.quantile_axis(spectra, 2, np.array([True, True, False]))
     np.testing.assert_array_equal(axis, [[-1, -2], [-1, -2], [-1, -9]])
 
 
 def test_parts_are_disjoint_and_groups_stay_together():
     table = spectral.table(trials=100)
     frame = table.frame.assign(**{"cell/units": np.arange(100) // 4})
-    split = cross_validation.parts(replace(table, frame=frame), 7, 0, "cell/units")
+    split = cross_validation.random_splits(replace(table, frame=frame), 7, 0, "cell/units")
     assert all(len(set(row[4 * g : 4 * g + 4])) == 1 for row in split for g in range(25))
-    assert {tuple(np.bincount(row, minlength=3)) for row in split} == {(48, 24, 28)}
+    assert {tuple(np.bincount(row, minlength=3)) for row in split} == {(48, 20, 32)}
     assert len({tuple(row) for row in split}) == 7
     with pytest.raises(TooFew, match="groups of trials"):
-        cross_validation.parts(table, 7, 0, "seed")
+        cross_validation.random_splits(table, 7, 0, "seed")
 
 
 def test_ranks_put_lost_trials_at_the_end_and_ties_together():
     np.testing.assert_allclose(
-        cross_validation.ranks(np.array([1, 2, 2, np.inf]), np.array([1, 2, 2, np.inf])), [-0.75, 0, 0, 0.75]
+        cross_validation.scaled_ranks(np.array([1, 2, 2, np.inf]), np.array([1, 2, 2, np.inf])), [-0.75, 0, 0, 0.75]
     )
-    np.testing.assert_allclose(cross_validation.ranks(np.array([0.0, np.inf]), np.array([1.0, 2.0])), [-1, 1])
+    np.testing.assert_allclose(cross_validation.scaled_ranks(np.array([0.0, np.inf]), np.array([1.0, 2.0])), [-1, 1])
 
 
 def test_a_constant_prediction_agrees_with_nothing():
-    assert cross_validation.agreement(np.ones(5), np.arange(5)) == 0
-    np.testing.assert_allclose(cross_validation.agreement(np.array([[1, 2, 3], [3, 2, 1]]), np.arange(3)), [1, -1])
+    assert cross_validation.rank_score(np.ones(5), np.arange(5)) == 0
+    np.testing.assert_allclose(cross_validation.rank_score(np.array([[1, 2, 3], [3, 2, 1]]), np.arange(3)), [1, -1])

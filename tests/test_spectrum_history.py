@@ -29,7 +29,7 @@ def test_every_record_is_there_and_the_sentence_says_what_was_planted():
     np.testing.assert_allclose(found.exponents[[0, -1], 0], [-1.0, 0.1])
     said = spectrum_history.sentence(found)
     assert "from −1 ± 0.0100 at update 0 to 0.100 ± 0.0100 nats per step at update 100" in said
-    assert "half of the way of the whole spectrum was done by update 10." in said
+    assert "half of the change of the whole spectrum was complete by update 10." in said
     figure = spectrum_history.draw(found)
     assert [trace.name for trace in figure.data] == [f"update {s}" for s in STEPS]
     assert spectrum_history.draw(pickle.loads(pickle.dumps(found))).to_json() == figure.to_json()
