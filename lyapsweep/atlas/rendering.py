@@ -3,6 +3,7 @@
 Autoescaping is on for every template; only `prose` and `web` return markup of their own.
 """
 
+import math
 import re
 from importlib.resources import files
 from textwrap import dedent
@@ -85,4 +86,4 @@ environment.filters |= {
     for function in (prose, slug, exact, digits, paragraphs, code_spans, compression.packed, compression.figure_json)
 }
 environment.filters["compact_json"] = compression.compact_json
-environment.tests |= {"missing": is_missing, "quantity": is_quantity}
+environment.tests |= {"missing": is_missing, "quantity": is_quantity, "finite": math.isfinite}

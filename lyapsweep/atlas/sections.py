@@ -85,12 +85,6 @@ def header(view: AtlasView) -> Markup:
     return render("header", name=name[:1].upper() + name[1:], trials=trials, description=description)
 
 
-@per_source
-def result(view: AtlasView) -> Markup:
-    """What came out, in sentences."""
-    return render("sections/verdict", sentences=verdict.sentences(view))
-
-
 def best(view: AtlasView) -> Markup:
     """The settings, scores and largest exponent of the best trial."""
     if view.best is None:
@@ -223,7 +217,11 @@ def correlations(view: AtlasView) -> Markup:
     )
 
 
-RESULT: dict[str, Content] = {"Verdict": result, "The map": explorer.section, "Best configuration": best}
+RESULT: dict[str, Content] = {
+    "Verdict": per_source(verdict.section),
+    "The map": explorer.section,
+    "Best configuration": best,
+}
 SETTINGS: dict[str, Content] = {
     "The objective across the sweep": curves,
     "Where the optimum lies": optima,
