@@ -13,6 +13,7 @@ import pandas as pd
 from lyapsweep.analysis.shared.selection import Direction, direction, judged, numbers, require
 from lyapsweep.analysis.shared.spectrum_features import summaries
 from lyapsweep.registry import unknown
+from lyapsweep.results.headline import headline_map
 from lyapsweep.results.table import Table, moves
 
 SLACK = 1e-9  # of a step: 4/14 of 14 steps is step 4
@@ -94,7 +95,7 @@ def early(
 def map_of(table: Table, map: str | None) -> str:
     """The map asked for, or the one that says what the network is."""
     if map is None:
-        map = "closed loop" if "closed loop" in table.spectra else next(iter(table.spectra), "")
+        map = headline_map(table.spectra) or ""
     if map not in table.spectra:
         raise unknown("map with a spectrum", map, list(table.spectra), "table")
     return map

@@ -10,17 +10,18 @@ values and in ranks. Leaving it out would make every region where networks diver
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from lyapsweep.config import Config
-from lyapsweep.measures import MEASURES
 from lyapsweep.registry import unknown
+from lyapsweep.measures import MEASURES
+from lyapsweep.results.best import Direction as Direction
+from lyapsweep.results.best import direction
 from lyapsweep.results.table import Table
 
 LOST = ("diverged", "failed")
-Direction = Literal["minimise", "maximise"]
 STATISTICS = {
     "maximum": "λ₁",
     "sum": "Σ λ",
@@ -77,14 +78,6 @@ def named(table: Table, group: str | Sequence[str]) -> np.ndarray:
 def scored(column: str) -> bool:
     """Whether some values of this column are better than others."""
     return column.startswith("measures/")
-
-
-def direction(table: Table, column: str) -> Direction:
-    """Which way is better: what the sweep says of its objective, what the measure says of itself, else down."""
-    name = column.removeprefix("measures/")
-    if name == table.description.objective and table.description.direction:
-        return table.description.direction
-    return MEASURES[name].direction if name in MEASURES else "minimise"
 
 
 def network_of(table: Table, trial: str) -> tuple[Config, Mapping[str, np.ndarray]]:
