@@ -186,7 +186,7 @@ class RecordHeader:
 
     step: int
     outcome: Outcome
-    provenance: dict[str, Any]
+    provenance: Provenance
 
     @classmethod
     def load(cls, path: Path) -> "RecordHeader":
@@ -196,7 +196,7 @@ class RecordHeader:
             BadRecord: If the file is not a record or has a later schema.
         """
         header, _ = read_file(path, arrays=False)
-        return cls(header["step"], Outcome(header["outcome"]), header["provenance"])
+        return cls(header["step"], Outcome(header["outcome"]), Provenance.from_json(header["provenance"]))
 
 
 def read_file(path: Path, arrays: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -251,9 +251,9 @@ def files_by_trial(folder: Path, trial: str = "") -> dict[str, list[Path]]:
     return files
 
 
-def latest_files(folder: Path) -> dict[str, Path]:
-    """The file of the last record of every trial in a folder."""
-    return {trial: files[-1] for trial, files in files_by_trial(folder).items()}
+def latest_files(folder: Path, trial: str = "") -> dict[str, Path]:
+    """The file of the last record of every trial in a folder; of one trial if it is given."""
+    return {name: files[-1] for name, files in files_by_trial(folder, trial).items()}
 
 
 def latest(folder: Path, trial: str) -> Record | None:

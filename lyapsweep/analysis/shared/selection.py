@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from lyapsweep.config import Config
-from lyapsweep.registry import unknown
 from lyapsweep.measures import MEASURES
+from lyapsweep.registry import unknown
 from lyapsweep.results.best import Direction as Direction
 from lyapsweep.results.best import direction
 from lyapsweep.results.table import Table
