@@ -26,6 +26,7 @@ from lyapsweep.cli import main, printing
 from lyapsweep.cli import sweep as sweep_command
 from lyapsweep.cli.errors import CommandError
 from lyapsweep.config import Config
+from lyapsweep.config.command import run_command
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep import load
 from lyapsweep.sweep.observe.progress import SweepProgress
@@ -394,7 +395,7 @@ def test_the_command_that_trains_one_point_alone_trains_that_point():
 
     sweep = load("ask.py")
     for point in draw(sweep, base=sweep.config({"training/lr": 1e-5, "training/clip": 2.0})):
-        _, _, file, *args = shlex.split(sweep_command.command_for(point.config, sweep.base))
+        _, _, file, *args = shlex.split(run_command(point.config, sweep.base, Config.load(sweep.base).to_dict()))
         changes = main.commands["run"].make_context("run", [file, *args]).params["changes"]
         assert Config.load(file, changes).id == point.config.id
 
@@ -433,13 +434,6 @@ def test_how_a_sweep_ends(tmp_path, capsys, ending, status, message):
     assert ["on", "the", "way", "1", "pack", "came", "back", "unfinished."] in shown
     assert ["loss", printing.number(best.measures["loss"])] in shown
     assert ["forcing/interval", str(best.config.forcing["interval"])] in shown
-
-
-def test_settings_are_written_as_they_are_read():
-    from lyapsweep.config.parsing import parse_value
-
-    for value in ("lstm", "1e-3", "true", "null", "", "a b", 3, 1e-5, True, None, [1, "x"], {"a": [0.5]}):
-        assert parse_value(printing.setting(value)) == value
 
 
 @pytest.mark.cluster

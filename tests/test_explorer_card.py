@@ -8,7 +8,6 @@ import made_up
 import made_up_map
 from exploring import GAIN, RATE, RUNS, SIDE, opened, place, trial_at, written
 
-from lyapsweep.atlas import trial_command
 from lyapsweep.config import Config
 from lyapsweep.config.parsing import parse_value
 from lyapsweep.results.table import RunLinks
@@ -76,15 +75,6 @@ def test_the_command_of_a_trial_makes_its_config(browser, address, table):
     changes = {path: parse_value(value) for path, value in (word.split("=", 1) for word in words[4::2])}
     assert changes == {GAIN: gains[4], RATE: rates[2]}
     assert Config.of(made_up_map.BASE).changed(changes).id == trial_at(table, 4, 2).trial
-
-
-def test_a_command_replaces_sections_of_other_settings_whole_and_a_config_is_yaml():
-    base, wanted = made_up.config("vanilla", 10), made_up.config("shallow_plrnn", 20, seed=3)
-    words = shlex.split(trial_command.run_command(wanted, "a b.yaml", base.to_dict()))
-    changes = {path: parse_value(value) for path, value in (word.split("=", 1) for word in words[4::2])}
-    assert words[2] == "a b.yaml"
-    assert base.changed(changes).id == wanted.id
-    assert Config.of(parse_value(trial_command.config_file(wanted))).id == wanted.id
 
 
 def test_what_users_write_is_text(browser, tmp_path):

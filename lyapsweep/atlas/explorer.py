@@ -12,10 +12,11 @@ from plotly.colors import sample_colorscale
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.axis import places, wide
 from lyapsweep.analysis.shared.selection import STATISTICS, TooFew, direction, label, numbers
-from lyapsweep.atlas import orbits, trial_command
+from lyapsweep.atlas import orbits
 from lyapsweep.atlas.page_data import DataProperties, MapChoice, MapColumn, MapData, MapSetting, MapSpectra, Number
 from lyapsweep.atlas.rendering import render
 from lyapsweep.atlas.view import MAIN_GROUP, SOURCES, AtlasView, is_numeric
+from lyapsweep.config.command import format_config, run_command
 from lyapsweep.results.table import moves
 
 SCRIPTS = (
@@ -146,8 +147,8 @@ def commands(view: AtlasView) -> list[str | None]:
     base = view.table.description.base
     configs = [config for config, _ in view.finals.networks] or [None] * len(view.finals)
     if base is None:
-        return [None if c is None else trial_command.config_file(c) for c in configs]
-    return [None if c is None else trial_command.run_command(c, base.path, base.config) for c in configs]
+        return [None if c is None else format_config(c) for c in configs]
+    return [None if c is None else run_command(c, base.path, base.config) for c in configs]
 
 
 def first_choice(view: AtlasView, few: set[str]) -> MapChoice:

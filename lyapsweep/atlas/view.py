@@ -5,14 +5,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from lyapsweep.analysis.settings import setting_curve
-from lyapsweep.analysis.shared.selection import TooFew, direction, named, numbers
+from lyapsweep.analysis.shared.selection import TooFew, named
+from lyapsweep.results.best import direction, rank_trials
+from lyapsweep.results.headline import headline_map
 from lyapsweep.results.table import Table, moves
 
-MAIN_AXES, MAIN_GROUP, MAIN_MAP = ("forcing/interval", "init/gain", "training/lr"), "cell/kind", "closed loop"
+MAIN_AXES, MAIN_GROUP = ("forcing/interval", "init/gain", "training/lr"), "cell/kind"
 SOURCES = ("dataset/kind", "dataset/system")  # settings that tell data sets apart: scores on them do not compare
 MIN_TRIALS = 100  # of a sweep whose early spectra are asked to predict outcomes
 
@@ -92,8 +93,8 @@ class AtlasView:
 
     @cached_property
     def map(self) -> str | None:
-        """The map whose spectrum is shown: the free-running network where it was measured."""
-        return MAIN_MAP if MAIN_MAP in self.table.spectra else next(iter(self.table.spectra), None)
+        """The map whose spectrum is shown."""
+        return headline_map(self.table.spectra)
 
     @cached_property
     def main(self) -> setting_curve.SettingCurveFinding:
@@ -105,12 +106,7 @@ class AtlasView:
     @cached_property
     def best(self) -> int | None:
         """Row, among the finals, of the finished trial with the best objective; None where none has a value."""
-        values = numbers(self.finals, self.objective)
-        good = (self.finals.frame["outcome"] == "finished").to_numpy(bool) & np.isfinite(values)
-        if not good.any():
-            return None
-        ranked = np.where(good, values, -np.inf if self.maximised else np.inf)
-        return int(ranked.argmax() if self.maximised else ranked.argmin())
+        return next(iter(rank_trials(self.table, self.objective)), None)
 
     @cached_property
     def best_trial(self) -> str | None:

@@ -72,7 +72,7 @@ def command(
 
 def linked(table: "Table", folder: Path, uri: str | None) -> "Table":
     """The table with the addresses of its runs, where a store may know them: MLflow takes seconds to load."""
-    if not (uri or os.environ.get("MLFLOW_TRACKING_URI") or (folder.parent / "mlflow.db").is_file()):
+    if not (uri or os.environ.get("MLFLOW_TRACKING_URI") or ExperimentPaths(folder).mlflow_database.is_file()):
         return table
     from lyapsweep import tracking
     from lyapsweep.tracking import links

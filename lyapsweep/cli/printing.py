@@ -1,16 +1,17 @@
 """How numbers, spectra and places are printed."""
 
-import json
 import math
 import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+
+from lyapsweep.results.experiment import ExperimentPaths
 
 if TYPE_CHECKING:
     from lyapsweep.dynamics import Spectrum
@@ -168,18 +169,11 @@ def scores(record: "Record") -> list[tuple[str, str]]:
     return told
 
 
-def setting(value: Any) -> str:
-    """A value as `--set path=VALUE` takes it: a word as it is, unless it would be read as something else."""
-    from lyapsweep.config.parsing import parse_value
-
-    return value if isinstance(value, str) and parse_value(value) == value else json.dumps(value)
-
-
 def viewer(uri: str, folder: Path) -> str:
     """What to do to see an experiment in MLflow: a server's address, or the command that shows a store's."""
     if uri == "none":
         return "not told; `lyapsweep sync` does"
     if uri.startswith(("http://", "https://")):
         return uri
-    here = uri == f"sqlite:///{folder.resolve().parent / 'mlflow.db'}"
+    here = uri == f"sqlite:///{ExperimentPaths(folder.resolve()).mlflow_database}"
     return shlex.join(["lyapsweep", "open", str(folder), *([] if here else ["--tracking-uri", uri])])

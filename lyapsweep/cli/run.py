@@ -14,6 +14,7 @@ import click
 from lyapsweep.cli import options, printing
 from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.process import small_networks
+from lyapsweep.results.experiment import ExperimentPaths
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from lyapsweep.results.record import Record
     from lyapsweep.training.checkpoint import Checkpoints
 
-RECORDS, CHECKPOINTS, ARTIFACTS = "records", "checkpoints", "artifacts"  # where a sweep of that name has them too
 MOST_EXPONENTS = 10  # of a summary; `lyapsweep spectrum` shows all
 
 
@@ -68,7 +68,7 @@ def command(
     if record is None:
         check_config(point)  # data are made once a process: what is bad is found before anything is written
         logbook = None if no_tracking else RunReporter(folder, tracking_uri)
-        checkpoints = Checkpoints(folder / CHECKPOINTS)
+        checkpoints = Checkpoints(ExperimentPaths(folder).checkpoints)
         if not resume:
             checkpoints.remove([point.id])
         record, uri = train(point, device, folder, checkpoints, logbook, out), logbook and logbook.uri
@@ -92,9 +92,10 @@ def check_device(name: str) -> None:
 
 def trained(folder: Path, config: "Config") -> "Record | None":
     """The trial's last record, where an earlier run brought it to an end of its own."""
-    from lyapsweep.results.record import Outcome, Record
+    from lyapsweep.results.record import Outcome, Record, files_by_trial
 
-    for file in sorted((folder / RECORDS).glob(f"{config.id}-*.npz"), reverse=True):
+    files = files_by_trial(ExperimentPaths(folder).records, config.id).get(config.id, [])
+    for file in reversed(files):
         record = Record.load(file)
         if record.outcome in (Outcome.FINISHED, Outcome.DIVERGED):
             return record
@@ -110,7 +111,7 @@ class RunReporter:
 
         self.folder, self.uri = folder, uri or tracking.store(folder.parent)
         folder.mkdir(parents=True, exist_ok=True)
-        self.ledger = tracking.prepare(folder.name, self.uri, folder / ARTIFACTS)
+        self.ledger = tracking.prepare(folder.name, self.uri, ExperimentPaths(folder).artifacts)
         self.scribe = AsyncLogger(self.ledger)
 
     def close(self) -> None:
@@ -138,7 +139,7 @@ def train(
     last, tell = None, reporter(config, out)
 
     def keep(record: "Record") -> "Record":
-        file = record.save(folder / RECORDS)
+        file = record.save(ExperimentPaths(folder).records)
         if logbook:
             logbook.scribe.write(file)
         return record
@@ -174,7 +175,7 @@ def reopen(config: "Config", folder: Path, keep: Callable[["Record"], Any]) -> N
     """The record that said that the trial was cut short is one on its way again."""
     from lyapsweep.results.record import latest, reopened
 
-    before = latest(folder / RECORDS, config.id)
+    before = latest(ExperimentPaths(folder).records, config.id)
     if before is not None and before.outcome.final:
         keep(reopened(before))
 
@@ -222,7 +223,7 @@ def reporter(config: "Config", out: "Console") -> Callable[["Record"], None]:
 
 def summarise(record: "Record", folder: Path, uri: str | None, out: "Console") -> None:
     """The spectra, the scores and where everything lies."""
-    file = folder / RECORDS / record.filename
+    file = ExperimentPaths(folder).records / record.filename
     data = record.provenance.data
     for kind, spectrum in record.spectra.items():
         out.print(f"\nSpectrum, {kind}", style="bold")

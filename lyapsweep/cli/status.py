@@ -10,6 +10,7 @@ import click
 
 from lyapsweep.cli import options, printing
 from lyapsweep.cli.errors import CommandError
+from lyapsweep.results.experiment import ExperimentPaths
 
 if TYPE_CHECKING:
     from lyapsweep.sweep.observe.status import SweepStatus
@@ -43,7 +44,7 @@ def folder_of(sweep: str, results: Path) -> Path:
     """The results folder that is meant."""
     name = Path(sweep).stem if sweep.endswith(".py") else sweep
     for folder in (Path(name), results / name):
-        if (folder / "records").is_dir():
+        if ExperimentPaths(folder).records.is_dir():
             return folder
     raise CommandError(
         f"No results in {name} or {results / name}. `lyapsweep sweep` writes them; --results says where."

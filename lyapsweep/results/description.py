@@ -17,11 +17,11 @@ class BadTable(ValueError):
 
 @dataclass(frozen=True)
 class BaseConfig:
-    """The configuration that every trial of a sweep starts from.
+    """The configuration file that every trial of a sweep starts from.
 
     Args:
         path: The file, as the sweep named it.
-        config: Its sections, as `Config.to_dict` returns them.
+        config: Its sections, as `Config.to_dict` returns them. Version 0.1 wrote them with the sweep's own changes.
     """
 
     path: str

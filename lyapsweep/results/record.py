@@ -15,6 +15,7 @@ from lyapsweep.config import Config, migrate
 from lyapsweep.config.migrations import current_version
 from lyapsweep.dynamics.spectrum import Spectrum, strict
 from lyapsweep.results.experiment import RECORD_SUFFIX, atomic_write
+from lyapsweep.results.headline import headline_map
 from lyapsweep.results.provenance import Provenance
 
 SCHEMA = 2  # since 2 the header has the trial's id and the version of the settings
@@ -100,8 +101,8 @@ class Record:
 
     @property
     def spectrum(self) -> Spectrum | None:
-        """The one that says what the network is: in closed loop, or driven by inputs; None before any."""
-        return self.spectra.get("closed loop") or self.spectra.get("driven")
+        """The headline spectrum (`headline_map`); None if none was measured."""
+        return self.spectra.get(headline_map(self.spectra) or "")
 
     @property
     def filename(self) -> str:
@@ -169,7 +170,7 @@ class Record:
             traces=without_prefix(found, "traces/"),
             weights=without_prefix(found, "weights/"),
             provenance=Provenance.from_json(header["provenance"]),
-            trial=header.get("id") or id_of(path, config),
+            trial=header.get("id") or legacy_id(path, config),
         )
 
 
@@ -185,7 +186,7 @@ class RecordHeader:
 
     step: int
     outcome: Outcome
-    provenance: dict[str, Any]
+    provenance: Provenance
 
     @classmethod
     def load(cls, path: Path) -> "RecordHeader":
@@ -195,7 +196,7 @@ class RecordHeader:
             BadRecord: If the file is not a record or has a later schema.
         """
         header, _ = read_file(path, arrays=False)
-        return cls(header["step"], Outcome(header["outcome"]), header["provenance"])
+        return cls(header["step"], Outcome(header["outcome"]), Provenance.from_json(header["provenance"]))
 
 
 def read_file(path: Path, arrays: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -222,7 +223,7 @@ def config_of(text: str, version: int) -> Config:
     return Config.of(migrate(json.loads(text), version))
 
 
-def id_of(path: Path, config: Config) -> str:
+def legacy_id(path: Path, config: Config) -> str:
     """Return the id of a record of schema 1 from its file's name, or as 0.1 computed it if the file was renamed."""
     name = NAME.fullmatch(path.stem)
     return name["trial"] if name else next(iter(config.legacy_ids), config.id)
@@ -239,7 +240,7 @@ def number(value: float | str | None) -> float:
 
 def trial_of(file: Path) -> str:
     """The trial that a record's file belongs to, by the file's name."""
-    return file.name.partition("-")[0]
+    return file.stem.rpartition("-")[0] or file.stem
 
 
 def files_by_trial(folder: Path, trial: str = "") -> dict[str, list[Path]]:
@@ -250,9 +251,9 @@ def files_by_trial(folder: Path, trial: str = "") -> dict[str, list[Path]]:
     return files
 
 
-def latest_files(folder: Path) -> dict[str, Path]:
-    """The file of the last record of every trial in a folder."""
-    return {trial: files[-1] for trial, files in files_by_trial(folder).items()}
+def latest_files(folder: Path, trial: str = "") -> dict[str, Path]:
+    """The file of the last record of every trial in a folder; of one trial if it is given."""
+    return {name: files[-1] for name, files in files_by_trial(folder, trial).items()}
 
 
 def latest(folder: Path, trial: str) -> Record | None:

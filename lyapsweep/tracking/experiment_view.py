@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lyapsweep.results.description import SweepDescription
+from lyapsweep.results.headline import headline_map
 
 NAME = "lyapsweep"
 TAG = f"mlflow.sharedViewState.{NAME}"
@@ -31,7 +32,7 @@ def state(description: SweepDescription, varied: Sequence[str], maps: Sequence[s
     """
     objective, chart = description.objective_column, Charts()
     apart = [path for path in varied if path != "seed"]  # the name of a run has its seed
-    main = "closed loop" if "closed loop" in maps else next(iter(maps), "closed loop")
+    main = headline_map(maps)
     around = {"yMin": -3 * scale, "yMax": 3 * scale} if scale else {}
     above = {"xMin": 0.5, "xMax": LEADING + 0.5, "yMin": -20 * scale, "yMax": 3 * scale} if scale else {}
     chart.section("Which one won?")

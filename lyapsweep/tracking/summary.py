@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lyapsweep.results.record import Outcome
+from lyapsweep.results.best import best_of_groups, direction, rank_trials
+from lyapsweep.results.headline import headline_map
 from lyapsweep.results.table import Table
 from lyapsweep.tracking.metric_names import run_name, text
 
 OF_ALL, OF_CELL = "of the sweep", "of its cell"
 MOST_VALUES = 12  # of a setting, in the description of the space
-CONTEXT = ("closed loop", "driven")  # the spectrum that says what a network is, as `Record.spectrum`
 
 
 def winners(table: Table) -> dict[str, str]:
@@ -21,25 +21,13 @@ def winners(table: Table) -> dict[str, str]:
 
     Data sets are not compared with each other: a sweep over several has a winner for each cell on each.
     """
-    found, description = finished(table), table.description
-    if found is None or not len(found):
-        return {}
-    ascending = description.direction != "maximise"
-    ranked = found.sort_values(description.objective_column, ascending=ascending, kind="stable")
-    data = [c for c in ("dataset/kind", "dataset/system", "dataset/path") if c in ranked]
-    best = ranked.groupby([*data, "cell/kind"], dropna=False, sort=False)["trial"].first()
-    crowned = {str(trial): OF_CELL for trial in best}
-    return crowned | ({str(ranked["trial"].iloc[0]): OF_ALL} if ranked[data].drop_duplicates().shape[0] == 1 else {})
-
-
-def finished(table: Table) -> pd.DataFrame | None:
-    """The finished trials with a finite objective; None where the sweep's objective is not known."""
-    column = table.description.objective_column
-    if column not in table.frame:
-        return None
     frame = table.finals.frame
-    good = (frame["outcome"] == Outcome.FINISHED.value) & np.isfinite(frame[column].to_numpy(float))
-    return frame.loc[good]
+    data = [c for c in ("dataset/kind", "dataset/system", "dataset/path") if c in frame]
+    best = frame["trial"].iloc[best_of_groups(table, [*data, "cell/kind"])].astype(str)
+    if not len(best):
+        return {}
+    one = len(best_of_groups(table, data)) == 1
+    return dict.fromkeys(best, OF_CELL) | ({best.iloc[0]: OF_ALL} if one else {})
 
 
 def space(table: Table) -> dict[str, str]:
@@ -78,7 +66,7 @@ def story(table: Table) -> str:
         ]
         lines += [
             "",
-            f"The best that finished, by `{description.objective}` ({description.direction or 'minimise'}d):",
+            f"The best that finished, by `{description.objective}` ({direction(table, description.objective)}d):",
             "",
         ]
         lines += [
@@ -96,10 +84,8 @@ def story(table: Table) -> str:
 def podium(table: Table, crowned: Mapping[str, str]) -> list[dict[str, str]]:
     """What is said of each winner, the best first."""
     name, finals = table.description.objective, table.finals
-    sign = 1 if table.description.direction != "maximise" else -1
-    places = [i for i, trial in enumerate(finals.frame["trial"]) if trial in crowned]
     told = []
-    for i in sorted(places, key=lambda i: sign * finals.frame[f"measures/{name}"].iloc[i]):
+    for i in (i for i in rank_trials(table) if finals.frame["trial"].iloc[i] in crowned):
         row = finals.frame.iloc[i].to_dict()
         largest, error, dt = leading(finals, i)
         told.append(
@@ -127,11 +113,11 @@ def scale(table: Table) -> float | None:
 def leading(table: Table, i: int) -> tuple[float, float, float]:
     """Row i's largest exponent and its standard error in nats per step, and the time of a step."""
     dt = table.frame["data/dt"].iloc[i] if "data/dt" in table.frame else None
-    for name in CONTEXT:
-        if name in table.spectra and not np.isnan(table.spectra[name][i, 0]):
-            error = np.nan_to_num(table.spectra_stderr[name][i, 0])
-            return float(table.spectra[name][i, 0]), float(error), 1.0 if dt is None or pd.isna(dt) else float(dt)
-    return math.nan, 0.0, 1.0
+    name = headline_map(m for m, values in table.spectra.items() if not np.isnan(values[i, 0]))
+    if name is None:
+        return math.nan, 0.0, 1.0
+    error = np.nan_to_num(table.spectra_stderr[name][i, 0])
+    return float(table.spectra[name][i, 0]), float(error), 1.0 if dt is None or pd.isna(dt) else float(dt)
 
 
 def number(value: Any, per: float = 1.0) -> str:

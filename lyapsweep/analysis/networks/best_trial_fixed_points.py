@@ -13,9 +13,10 @@ from torch import Tensor
 
 from lyapsweep.analysis.networks.fixed_point_plot import KINDS
 from lyapsweep.analysis.networks.network_fixed_points import TIMES, NetworkFixedPoints, of_network
-from lyapsweep.analysis.shared.selection import direction, network_of, numbers
+from lyapsweep.analysis.shared.selection import network_of
 from lyapsweep.maps import AbstractMap, States
 from lyapsweep.registry import unknown
+from lyapsweep.results.best import best_of_groups
 from lyapsweep.results.table import Table
 from lyapsweep.trial import restore_network
 
@@ -47,16 +48,12 @@ def find(table: Table, trials: Sequence[str] = ()) -> dict[str, Any]:
 
 def best(table: Table) -> list[str]:
     """The best finished trial of each cell with recorded weights and at most `LARGEST` units, the best first."""
-    finals, column = table.finals, table.description.objective_column
-    if column not in finals.frame or not finals.networks:
+    finals = table.finals
+    if not finals.networks:
         return []
-    values = numbers(finals, column) * (-1 if direction(table, column) == "maximise" else 1)
-    held = [bool(weights) and config.cell.get("units", 0) <= LARGEST for config, weights in finals.networks]
-    good = (finals.frame["outcome"] == "finished").to_numpy(bool) & np.isfinite(values) & np.array(held, bool)
-    cells = [config.cell["kind"] for config, _ in finals.networks]
-    order = [int(i) for i in np.argsort(values, kind="stable") if good[i]]
-    firsts = {cells[i]: i for i in reversed(order)}
-    return finals.frame["trial"].astype(str).iloc[sorted(firsts.values(), key=order.index)[:BEST]].tolist()
+    small = [bool(weights) and config.cell.get("units", 0) <= LARGEST for config, weights in finals.networks]
+    rows = best_of_groups(table, ["cell/kind"], among=np.array(small))[:BEST]
+    return finals.frame["trial"].astype(str).iloc[rows].tolist()
 
 
 @torch.no_grad()

@@ -20,6 +20,7 @@ from lyapsweep.analysis.shared.selection import (
     require,
 )
 from lyapsweep.analysis.shared.spectrum_features import summaries
+from lyapsweep.results.headline import headline_map
 from lyapsweep.results.table import Table, moves
 
 TOLERANCE = 1e-9  # of a step: 4/14 of 14 steps is step 4
@@ -170,7 +171,7 @@ def spectrum_rows(
 def chosen_map(table: Table, map: str | None) -> str:
     """The given map; by default the closed loop, or the first map with spectra."""
     if map is None:
-        map = "closed loop" if "closed loop" in table.spectra else next(iter(table.spectra), "")
+        map = headline_map(table.spectra) or ""
     check_map(table, map)
     return map
 

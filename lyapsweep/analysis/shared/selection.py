@@ -9,17 +9,18 @@ without it, a region where networks diverge would be judged by its surviving tri
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, SupportsFloat
+from typing import NamedTuple, SupportsFloat
 
 import numpy as np
 
 from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
 from lyapsweep.registry import unknown
+from lyapsweep.results.best import Direction as Direction
+from lyapsweep.results.best import direction
 from lyapsweep.results.table import Table
 
 LOST = ("diverged", "failed")
-Direction = Literal["minimise", "maximise"]
 STATISTICS = {
     "maximum": "λ₁",
     "sum": "Σ λ",
@@ -91,14 +92,6 @@ def named(table: Table, group: str | Sequence[str]) -> np.ndarray:
 def is_measure(column: str) -> bool:
     """Whether some values of this column are better than others."""
     return column.startswith("measures/")
-
-
-def direction(table: Table, column: str) -> Direction:
-    """The better direction: the sweep's for its objective, the measure's own otherwise, "minimise" by default."""
-    name = column.removeprefix("measures/")
-    if name == table.description.objective and table.description.direction:
-        return table.description.direction
-    return MEASURES[name].direction if name in MEASURES else "minimise"
 
 
 def final_row(table: Table, trial: str) -> int:

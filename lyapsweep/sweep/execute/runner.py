@@ -13,7 +13,7 @@ from typing import Any
 
 from lyapsweep import tracking
 from lyapsweep.atlas import report
-from lyapsweep.config import Config
+from lyapsweep.config import Config, ConfigError
 from lyapsweep.results.description import BaseConfig, RefinedGrid
 from lyapsweep.results.record import Outcome
 from lyapsweep.results.table import Table
@@ -171,7 +171,7 @@ class SweepRunner:
             objective=self.sweep.objective,
             direction=self.sweep.direction,
             varied=tuple(self.varied),
-            base=BaseConfig(str(self.sweep.base), self.base.to_dict()),
+            base=base_config(self.sweep.base),
             trials=self.board.asked,
             extended=tuple(self.parts[1:]),
             seed=self.seed,
@@ -313,3 +313,11 @@ class SweepRunner:
             log.warning("The atlas could not be drawn: %s", error, exc_info=True)
             notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")
             return None
+
+
+def base_config(path: Path | str) -> BaseConfig | None:
+    """The base file as it is; None for one that is a config only with the changes that the sweep makes to it."""
+    try:
+        return BaseConfig(str(path), Config.load(path).to_dict())
+    except ConfigError:
+        return None

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from lyapsweep.config import Config
+from lyapsweep.results.best import Direction, can_win, ranking_key
 from lyapsweep.results.record import Outcome, Record
 
 
@@ -36,7 +37,7 @@ class ProgressCounter:
     """The driver's own count. `direction` says which value is best."""
 
     asked: int
-    direction: str
+    direction: Direction
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     counts: Counter[Outcome] = field(default_factory=Counter)  # of `outcomes`, kept: every event asks for them
     parts: dict[str, float] = field(default_factory=dict)  # done of each trial that trains, 0 ... 1
@@ -60,9 +61,9 @@ class ProgressCounter:
         self.parts.pop(config.id, None)
         if not outcome.final:
             self.parts[config.id] = part
-        if outcome is Outcome.FINISHED and math.isfinite(value):
-            better = self.best is None or (value < self.best[0]) == (self.direction == "minimise")
-            self.best = (value, config) if better else self.best
+        if can_win(outcome, value):
+            entries = [(value, config), *([self.best] if self.best else [])]
+            self.best = min(entries, key=lambda entry: ranking_key(entry[0], entry[1].id, self.direction))
 
     def ended(self, trial: str) -> bool:
         """Whether the trial's end is known."""

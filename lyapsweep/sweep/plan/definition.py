@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.measures import MEASURES, chosen
@@ -91,7 +91,7 @@ class Sweep:
             raise SweepError(f"A hunt judges single networks: seeds=1 must hold, but got {self.seeds}.")
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> Literal["minimise", "maximise"]:
         return MEASURES[self.objective].direction
 
     def config(self, changes: Mapping[str, Any] | None = None) -> Config:
