@@ -267,7 +267,7 @@ WRONG = {
     "tensor": (["spectrum", "tensor.pt", "--steps", "5"], "holds a Tensor where a state dict"),
     "linear": (["spectrum", "linear.pt", "--steps", "5"], "linear.pt: No weight_hh_l0"),
     "kind": (["spectrum", "weights.pt", "--cell", "gru", "--steps", "5"], "weights.pt: .*'gru' has 3"),
-    "layers": (["spectrum", "weights.pt", "--layers", "3", "--steps", "5"], "weights.pt: 3 layers are wanted"),
+    "layers": (["spectrum", "weights.pt", "--layers", "3", "--steps", "5"], "layers=3"),
     "convention": (["spectrum", "henon", "--compat", "vogd"], "Did you mean 'vogt'"),
     "convention of ours": (["spectrum", "tiny.yaml", "--compat", "vogt"], "--compat is for a system and weights"),
     "settings of weights": (

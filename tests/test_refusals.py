@@ -74,7 +74,7 @@ FORCINGS = {
     ),
     "fewer units than features": (
         {"readout/kind": "identity", "cell/units": 2},
-        "cell/units >= the 3 features of the series must hold under readout 'identity', but got units=2. Raise",
+        "readout/kind 'identity': cell/units=2 is below the 3 features of the series. Raise",
     ),
 }
 SETTINGS = {

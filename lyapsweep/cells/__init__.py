@@ -1,4 +1,4 @@
-"""CELLS: one file is one equation, its tangent and its citation."""
+"""CELLS: recurrent cells; each file holds one equation, its tangent and its citation."""
 
 from lyapsweep.cells.alrnn import Alrnn
 from lyapsweep.cells.antisymmetric import Antisymmetric
