@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 States = Float[Tensor, "population batch state"]
@@ -74,6 +74,16 @@ class AbstractMap(ABC):
             z = self.step(z, None if inputs is None else inputs[t])
             states.append(z)
         return torch.stack(states)
+
+
+def at_every_step(
+    evaluate: Callable[[States, Inputs | None], Tensor], states: Orbit, inputs: Tensor | None
+) -> Shaped[Tensor, "time population batch *rest"]:
+    """evaluate(z, x) at every state of an orbit, computed as one batch; `inputs` may be longer than the orbit."""
+    time, _, batch, _ = states.shape
+    as_batch = lambda rows: rows.transpose(0, 1).flatten(1, 2)  # noqa: E731
+    found = evaluate(as_batch(states), None if inputs is None else as_batch(inputs[:time]))
+    return found.unflatten(1, (time, batch)).transpose(0, 1)
 
 
 def can_batch(matrices: Tensor) -> bool:

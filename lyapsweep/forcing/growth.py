@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lyapsweep.maps import AbstractMap
+from lyapsweep.maps import AbstractMap, at_every_step
 
 Growth = Float[Tensor, " population"]
 Path = Float[Tensor, "time population batch state"]
@@ -39,11 +39,6 @@ def norm(J: Float[Tensor, "*many state state"]) -> Float[Tensor, "*many"]:
     return torch.where(finite, sizes, torch.nan)
 
 
-def as_batch(values: Float[Tensor, "time population batch columns"]) -> Float[Tensor, "population rows columns"]:
-    """Time moved into the batch."""
-    return values.transpose(0, 1).flatten(1, 2)
-
-
 def jacobians(
     map: AbstractMap, z: Path, x: Driving | None
 ) -> Iterator[Float[Tensor, "some population batch state state"]]:
@@ -51,8 +46,7 @@ def jacobians(
     _, population, batch, state = z.shape
     chunk = max(1, MEMORY // (population * batch * state**2))
     for part, driven in zip(z.split(chunk), repeat(None) if x is None else x.split(chunk)):
-        J = map.jacobian(as_batch(part), None if driven is None else as_batch(driven))
-        yield J.unflatten(1, (len(part), batch)).transpose(0, 1)
+        yield at_every_step(map.jacobian, part, driven)
 
 
 PROXIES: dict[str, Callable[[AbstractMap, Path, Driving | None], Growth]] = {
