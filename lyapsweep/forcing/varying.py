@@ -1,5 +1,7 @@
 """Forcings whose strengths change during training."""
 
+import math
+
 import torch
 
 from lyapsweep.forcing.forcing import AbstractForcing, Moment, Strengths, checked_interval, pulses, with_start
@@ -115,5 +117,5 @@ class Adaptive(AbstractForcing):
 
         A kappa that is NaN, of a network that diverges, gives full forcing.
         """
-        a = max(0.0, 1 - 1 / max(kappa, 1e-12)) if kappa == kappa else 1.0
+        a = 1.0 if math.isnan(kappa) else 1 - 1 / max(kappa, 1.0)
         self.alpha = a if a > self.alpha else self.gamma * self.alpha + (1 - self.gamma) * a
