@@ -13,6 +13,8 @@ from torch import Generator, Tensor
 
 from lyapsweep.registry import Registry
 
+__all__ = ["INITS", "bounded", "gaussian", "near_identity", "orthogonal", "uniform"]
+
 Matrix = Float[Tensor, "rows columns"]
 
 

@@ -11,6 +11,18 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+__all__ = [
+    "AbstractMap",
+    "ClosedLoop",
+    "Forced",
+    "Inputs",
+    "Jacobians",
+    "Orbit",
+    "States",
+    "Tangents",
+    "autodiff_push",
+]
+
 States = Float[Tensor, "population batch state"]
 Inputs = Float[Tensor, "#population batch inputs"]
 Tangents = Float[Tensor, "population batch exponents state"]

@@ -10,6 +10,8 @@ from torch import Tensor
 from torch.optim.adam import adam
 from torch.optim.radam import radam
 
+__all__ = ["OPTIMIZERS", "Adam", "RAdam", "Sgd"]
+
 SETTINGS: dict[str, Any] = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "lr": 1.0}
 """torch's defaults, with a learning rate of 1."""
 

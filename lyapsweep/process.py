@@ -4,6 +4,8 @@ import ctypes
 import os
 import sys
 
+__all__ = ["small_networks"]
+
 MMAP_THRESHOLD, TRIM_THRESHOLD = (-3, 32 * 1024**2), (-1, 1024**3)  # of glibc's mallopt: option, bytes
 
 

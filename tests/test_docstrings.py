@@ -61,10 +61,14 @@ def named_by_pages() -> Iterator[Any]:
     pages = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
     names = {name for page in pages for name in re.findall(r"\blyapsweep(?:\.\w+)+", page.read_text())}
     for name in sorted(names):
-        module, _, attribute = name.rpartition(".")
-        if name not in MODULES and (module in MODULES or module == "lyapsweep"):
-            value = getattr(importlib.import_module(module), attribute, None)
-            yield from () if value is None else (value,)
+        module = name
+        while module not in MODULES:
+            module = module.rpartition(".")[0]
+        value = importlib.import_module(module)
+        for attribute in name.removeprefix(module).split(".")[1:]:
+            value = getattr(value, attribute, None)  # a file's suffix is no attribute
+        if value is not None:
+            yield value
 
 
 @cache
