@@ -1,17 +1,23 @@
-"""How a process is set up to run small networks fast."""
+"""Settings of a process that trains small networks."""
 
 import ctypes
 import os
 import sys
 
+__all__ = ["small_networks"]
+
 MMAP_THRESHOLD, TRIM_THRESHOLD = (-3, 32 * 1024**2), (-1, 1024**3)  # of glibc's mallopt: option, bytes
 
 
 def small_networks() -> None:
-    """One thread, unless OMP_NUM_THREADS says otherwise, and memory that is kept instead of given back at each step.
+    """Configure this process for small networks: one thread, and freed memory is kept.
 
-    A second thread waits more than it works on matrices of tens of rows. glibc returns freed blocks to the system and
-    pays for every page again when the next step asks for them: a third of an LSTM's training time.
+    Uses one thread unless OMP_NUM_THREADS is set: on matrices of tens of rows a second thread costs more than it
+    gains. Under glibc, freed blocks are kept instead of being returned to the system at each step, which otherwise
+    takes a third of an LSTM's training time.
+
+    Example:
+        >>> small_networks()  # before the first tensor is computed
     """
     import torch
 

@@ -200,7 +200,7 @@ def test_an_orbit_wants_as_many_inputs_as_steps(kind):
     """Where there are fewer, its last states would be memory that nobody wrote to."""
     cell = make(kind, SIZES[kind], inputs=2)
     z, x, _ = some(cell)
-    with pytest.raises(ValueError, match="orbit of 8 steps wants as many inputs, but got 7"):
+    with pytest.raises(ValueError, match="orbit: 7 inputs are fewer than 8 steps"):
         cell.orbit(z, x.expand(7, -1, -1, -1), 8)
 
 

@@ -265,9 +265,9 @@ WRONG = {
     "pickled": (["spectrum", "whole.pt", "--steps", "5"], "whole.pt holds Python objects.*state_dict"),
     "no torch": (["spectrum", "text.pt", "--steps", "5"], "text.pt (is no file of torch.save|holds Python objects)"),
     "tensor": (["spectrum", "tensor.pt", "--steps", "5"], "holds a Tensor where a state dict"),
-    "linear": (["spectrum", "linear.pt", "--steps", "5"], "linear.pt: No weight_hh_l0"),
+    "linear": (["spectrum", "linear.pt", "--steps", "5"], "linear.pt: weight_hh_l0 is not among"),
     "kind": (["spectrum", "weights.pt", "--cell", "gru", "--steps", "5"], "weights.pt: .*'gru' has 3"),
-    "layers": (["spectrum", "weights.pt", "--layers", "3", "--steps", "5"], "weights.pt: 3 layers are wanted"),
+    "layers": (["spectrum", "weights.pt", "--layers", "3", "--steps", "5"], "layers=3"),
     "convention": (["spectrum", "henon", "--compat", "vogd"], "Did you mean 'vogt'"),
     "convention of ours": (["spectrum", "tiny.yaml", "--compat", "vogt"], "--compat is for a system and weights"),
     "settings of weights": (

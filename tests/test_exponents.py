@@ -216,7 +216,7 @@ WRONG = {
     "start": ((GRU, noise(50, 2)), {"start": torch.zeros(4)}, r"start must be \(3,\) or \(1, 3\)"),
     "population": ((CELLS["vanilla"](inputs=2, population=2),), {"steps": 5}, "population of 2: lyapunov_spectra"),
     "dtype of a system": ((build("henon"),), {"steps": 5, "dtype": torch.float32}, "settings of networks"),
-    "other module": ((nn.Linear(2, 2), noise(50, 2)), {}, "Linear is no recurrent layer"),
+    "other module": ((nn.Linear(2, 2), noise(50, 2)), {}, "Linear is not a recurrent layer"),
 }
 
 

@@ -1,5 +1,7 @@
 """Every forcing's strengths, how they change while a network trains, and what adaptive forcing measures."""
 
+from dataclasses import FrozenInstanceError
+
 import pytest
 import torch
 
@@ -7,6 +9,7 @@ from lyapsweep.cells import CELLS
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.forcing import (
     FORCINGS,
+    AbstractForcing,
     Adaptive,
     Annealed,
     Full,
@@ -345,3 +348,61 @@ def test_the_norm_of_a_matrix_that_is_not_finite_is_not_a_number():
     found = growth.norm(J)
     assert found[0] == pytest.approx(4.0)
     assert found[1].isnan()
+
+
+def test_a_moment_is_the_first_of_one_update():
+    assert (Moment().update, Moment().updates, Moment().generator) == (0, 1, None)
+    with pytest.raises(FrozenInstanceError):
+        Moment().update = 1
+    assert growth.MEMORY == 4194304
+
+
+NOMINAL = Moment()
+
+
+def test_flags_say_what_changes_during_training():
+    flags = {kind: (member.varies, member.drawn, member.truncation, member.moves) for kind, member in FORCINGS.items()}
+    constant = (False, False, None, ())
+    assert flags == dict.fromkeys(("none", "full", "sparse", "generalised", "truncated"), constant) | {
+        "annealed": (True, False, None, ()),
+        "random": (True, True, None, ()),
+        "adaptive": (True, False, None, ("alpha",)),
+    }
+    assert Truncated(interval=7).truncation == 7
+
+
+def test_jacobians_come_in_chunks_that_fit_the_memory(monkeypatch):
+    """150 entries per step: 299 hold one step, 300 two."""
+    cell, z = population(0, 1), torch.randn(7, 2, 3, 5, generator=generator(9))
+    for memory, chunks in ((1, [1] * 7), (299, [1] * 7), (300, [2, 2, 2, 1]), (2**22, [7])):
+        monkeypatch.setattr("lyapsweep.forcing.growth.MEMORY", memory)
+        assert [len(J) for J in growth.jacobians(cell, z, None)] == chunks
+
+
+class Recorder(AbstractForcing):
+    """Strengths that say at which moment they were asked for."""
+
+    def __init__(self, varies=False):
+        self.varies = varies
+
+    def strengths(self, length, moment=NOMINAL):
+        return torch.full((length,), 100.0 * moment.updates + moment.update + (0.5 if moment.generator else 0))
+
+
+def test_a_schedule_asks_at_the_right_moment():
+    fixed, varying = (
+        Schedule([Recorder()], 2, 7, [generator(0)]),
+        Schedule([Recorder(varies=True)], 2, 7, [generator(0)]),
+    )
+    assert fixed.at(3).strengths.tolist() == fixed.nominal(3).tolist() == [[700.0], [700.0]]
+    assert varying.at(3).strengths.tolist() == [[703.5], [703.5]]
+    assert varying.nominal(3).tolist() == [[703.0], [703.0]]
+    assert varying.at(0).strengths.device.type == "cpu"
+
+
+def test_members_measure_kappa_by_their_own_proxy():
+    forcings = [Adaptive(alpha=0.0, proxy=proxy) for proxy in ("geometric_mean", "arithmetic_mean")]
+    cell, z = population(0, 1, gain=3.0), torch.randn(4, 2, 3, 5, generator=generator(5))
+    Schedule(forcings, 4, 10).adapt(0, cell, lambda: z)
+    kappa = [PROXIES[f.proxy](cell, z)[p].item() for p, f in enumerate(forcings)]
+    assert [f.alpha for f in forcings] == pytest.approx([1 - 1 / k for k in kappa])

@@ -9,8 +9,15 @@ from torch import nn
 from lyapsweep import systems
 from lyapsweep.cells import from_torch
 from lyapsweep.cells.unrolled import drive
-from lyapsweep.dynamics import Search, find_fixed_points, input_jacobian, kicks, line_scores, lyapunov_spectra
-from lyapsweep.dynamics.line_attractor import alignment, alignment_of
+from lyapsweep.dynamics import (
+    Search,
+    find_fixed_points,
+    input_jacobian,
+    input_projections,
+    line_scores,
+    lyapunov_spectra,
+)
+from lyapsweep.dynamics.line_attractor import alignment, plane_alignment
 from lyapsweep.dynamics.linearisation import Points
 
 
@@ -103,7 +110,7 @@ def test_angles():
     assert alignment(x, np.stack((x + y,), axis=1)) == pytest.approx(np.sqrt(0.5))
     assert alignment(z, np.stack((x, y), axis=1)) == pytest.approx(0)
     assert alignment(x + z, np.stack((x, y), axis=1)) == pytest.approx(np.sqrt(0.5))
-    assert alignment_of(np.stack((x, 0 * x), axis=1), np.stack((x + y, z), axis=1)) == pytest.approx(np.sqrt(0.5))
+    assert plane_alignment(np.stack((x, 0 * x), axis=1), np.stack((x + y, z), axis=1)) == pytest.approx(np.sqrt(0.5))
 
 
 def test_kicks_are_what_an_input_leaves_along_the_slow_mode():
@@ -115,7 +122,7 @@ def test_kicks_are_what_an_input_leaves_along_the_slow_mode():
     lasting = x @ (np.linalg.matrix_power(A, 200) @ B).T
     direction = R[:, 0] / np.linalg.norm(R[:, 0])
     direction *= np.sign(direction[np.argmax(np.abs(direction))])
-    np.testing.assert_allclose(np.outer(kicks(point, 0, B, x), direction), lasting, atol=1e-12)
+    np.testing.assert_allclose(np.outer(input_projections(point, 0, B, x), direction), lasting, atol=1e-12)
 
 
 class Reader(nn.Module):
@@ -178,7 +185,7 @@ def test_a_network_that_learned_to_count_sentiment_has_a_line_attractor():
         visited = net.states(tokens[:256])[:, 10::5].flatten(0, 1)[None]
         mean = net.embed.weight.mean(dim=0)
     (found,) = find_fixed_points(map, visited, mean, Search(slow=1e-5, rate=0.02, fastest=0.02))
-    every, readout = found.every, net.head.weight.detach().numpy()
+    every, readout = found.combined, net.head.weight.detach().numpy()
     scores = line_scores(every, readout)
     assert len(found.slow) > 50
     assert scores.participation_ratio < 1.15
@@ -190,7 +197,7 @@ def test_a_network_that_learned_to_count_sentiment_has_a_line_attractor():
     assert np.abs(np.exp(slowest) - 1).max() < 3e-2
     B = input_jacobian(map, torch.from_numpy(every.z[None]), mean.expand(1, len(every), -1))[0].detach().numpy()
     middle = int(np.argmin(np.abs(every.z @ readout[0] + net.head.bias.item())))
-    pushed = kicks(every, middle, B[middle], (net.embed.weight - mean).detach().numpy())
+    pushed = input_projections(every, middle, B[middle], (net.embed.weight - mean).detach().numpy())
     pushed *= np.sign(pushed[:5].mean())
     assert pushed[:5].min() > 0 > pushed[5:10].max()
     assert np.abs(pushed[10:]).max() < 0.5 * min(pushed[:5].min(), -pushed[5:10].max())

@@ -136,7 +136,7 @@ def test_a_driven_network_reads_visible_states_of_all_steps():
 
 
 def test_there_is_no_way_back():
-    with pytest.raises(ValueError, match="no state is observed as one answer"):
+    with pytest.raises(ValueError, match="has no inverse"):
         neuroview().back(torch.zeros(POPULATION, 4, CLASSES))
 
 

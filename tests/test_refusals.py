@@ -74,7 +74,7 @@ FORCINGS = {
     ),
     "fewer units than features": (
         {"readout/kind": "identity", "cell/units": 2},
-        "cell/units >= the 3 features of the series must hold under readout 'identity', but got units=2. Raise",
+        "readout/kind 'identity': cell/units=2 is below the 3 features of the series. Raise",
     ),
 }
 SETTINGS = {
@@ -120,7 +120,7 @@ EQUATIONS = {
     "endless noise": ({"dataset/noise": ".inf"}, "0 <= noise < inf.*noise=inf"),
     "no such column": ({"dataset/observe": "[w]"}, "No column is called 'w'. Known: x, y, z"),
     "a column twice": ({"dataset/observe": "[x, x]"}, "column 'x' is named twice"),
-    "word for a number": ({"dataset/parameters": "{rho: many}"}, "rho of system 'lorenz63' must be a number.*'many'"),
+    "word for a number": ({"dataset/parameters": "{rho: many}"}, "system 'lorenz63': rho must be a number.*'many'"),
     "rest": ({"dataset/parameters": "{rho: 0.5}", "dataset/length": 20000}, "the trajectory comes to rest"),
     "too little held out": ({"dataset/test": 0.01}, "test . length >= 10 must hold, but got length=600"),
 }

@@ -115,7 +115,7 @@ def test_sparse_coupling_moves_each_unit_alone():
     cell = make("sbo", DRIVEN | {"coupling": "sparse", "eta": 0.05, "alpha": 0.9}, seeds=(0,), inputs=2)
     cell.w.fill_(0.7)
     states, x = orbit(cell, 1000, batch=1)
-    d = torch.stack([cell.bend(z, given, cell.recurrent())[1] for z, given in zip(states, x)])
+    d = torch.stack([cell.residual(z, given, cell.recurrent())[1] for z, given in zip(states, x)])
     expected = (1 - 0.05 * (0.9 - 0.7 * d).square()).log().mean(dim=0).flatten()
     product = torch.stack([cell.jacobian(z, given)[0, 0].diagonal() for z, given in zip(states, x)])
     torch.testing.assert_close(product.log().mean(dim=0), expected, atol=1e-12, rtol=0)

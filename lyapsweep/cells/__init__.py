@@ -1,4 +1,4 @@
-"""CELLS: one file is one equation, its tangent and its citation."""
+"""CELLS: recurrent cells; each file holds one equation, its tangent and its citation."""
 
 from lyapsweep.cells.alrnn import Alrnn
 from lyapsweep.cells.antisymmetric import Antisymmetric
@@ -8,12 +8,14 @@ from lyapsweep.cells.dendritic_plrnn import DendriticPlrnn
 from lyapsweep.cells.from_torch import BadWeights, from_state_dict, from_torch, to_state_dict, to_torch
 from lyapsweep.cells.gru import Gru
 from lyapsweep.cells.lstm import Lstm
+from lyapsweep.cells.parametrised import AbstractParametrisedCell
 from lyapsweep.cells.plrnn import Plrnn
 from lyapsweep.cells.sbo import Sbo
 from lyapsweep.cells.scornn import Scornn
 from lyapsweep.cells.scurnn import Scurnn
 from lyapsweep.cells.shallow_plrnn import ShallowPlrnn
 from lyapsweep.cells.stack import Stack
+from lyapsweep.cells.unrolled import AbstractFusedCell, AbstractUnrolledCell
 from lyapsweep.cells.vanilla import Vanilla
 from lyapsweep.registry import Registry
 
@@ -39,6 +41,9 @@ CELLS: Registry[type[AbstractCell]] = Registry(
 __all__ = [
     "CELLS",
     "AbstractCell",
+    "AbstractFusedCell",
+    "AbstractParametrisedCell",
+    "AbstractUnrolledCell",
     "Alrnn",
     "Antisymmetric",
     "BadWeights",

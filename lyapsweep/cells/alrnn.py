@@ -9,13 +9,36 @@ import torch
 from torch import Generator, Tensor, nn
 
 from lyapsweep.cells.cell import Draw, affine, carry
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, offsets, total
+from lyapsweep.cells.unrolled import (
+    AbstractUnrolledCell,
+    Gradients,
+    allocate_states,
+    offsets,
+    reversed_steps,
+    summed_products,
+)
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
 
 class Alrnn(AbstractUnrolledCell):
-    """The almost-linear RNN z' = A z + W Phi(z) + h, Phi = relu on the last units only (Brenner et al. 2024)."""
+    """The almost-linear RNN z' = A z + W Phi(z) + h + C x, Phi = relu on the last units only (Brenner et al. 2024).
+
+    A is diagonal. State space has at most 2^rectified linear regions.
+
+    Args:
+        inputs: Number of input features; 0 for an autonomous network.
+        population: Number of networks of this shape, evaluated side by side.
+        units: Number of hidden units, 20 by default.
+        rectified: Number of units, the last ones, on which Phi is relu; 2 by default.
+
+    Raises:
+        ValueError: If 0 <= rectified <= units does not hold.
+
+    Example:
+        >>> Alrnn(inputs=0, population=2, units=4).state
+        4
+    """
 
     linear_part = ("A", "W", "h")
     entry = ("C", "h")
@@ -40,7 +63,7 @@ class Alrnn(AbstractUnrolledCell):
             "C": bounded(n, m, units=n, generator=generator),
         }
 
-    def bend(self, z: States) -> States:
+    def activation(self, z: States) -> States:
         """Phi(z)."""
         return torch.cat((z[..., : self.linear], z[..., self.linear :].relu()), dim=-1)
 
@@ -51,12 +74,12 @@ class Alrnn(AbstractUnrolledCell):
         return gate
 
     def step(self, z: States, x: Inputs | None = None) -> States:
-        a = torch.addcmul(affine(self.bend(z), self.W, self.h), self.A.unsqueeze(1), z)
+        a = torch.addcmul(affine(self.activation(z), self.W, self.h), self.A.unsqueeze(1), z)
         return a if x is None else a + x @ self.C.mT
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
-        states = along(z, steps)
+        states = allocate_states(z, steps)
         bent = torch.empty_like(states[1:])
         W, A, before = self.W.mT, self.A.unsqueeze(1), z
         for after, r, h in zip(states[1:].unbind(), bent.unbind(), offsets(self.h, fed)):
@@ -68,10 +91,10 @@ class Alrnn(AbstractUnrolledCell):
         states, bent = kept
         errors, after = torch.empty_like(g), torch.zeros_like(states[0])
         A = self.A.unsqueeze(1)
-        for e, gate, direct in backwards(errors, self.slope(states[:-1]), g):
+        for e, gate, direct in reversed_steps(errors, self.slope(states[:-1]), g):
             torch.add(after, direct, out=e)
             torch.bmm(e, self.W, out=after).mul_(gate).addcmul_(e, A)
-        found = {"A": (errors * states[:-1]).sum(dim=(0, 2)), "W": total(errors, bent)}
+        found = {"A": (errors * states[:-1]).sum(dim=(0, 2)), "W": summed_products(errors, bent)}
         return after, found | {"h": errors.sum(dim=(0, 2))}, (errors,)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:

@@ -8,13 +8,34 @@ import torch
 from torch import Generator, Tensor, nn, tanh
 
 from lyapsweep.cells.cell import Draw, affine, carry, tanh_slope
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, offsets, total
+from lyapsweep.cells.unrolled import (
+    AbstractUnrolledCell,
+    Gradients,
+    allocate_states,
+    offsets,
+    reversed_steps,
+    summed_products,
+)
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
 
 class Antisymmetric(AbstractUnrolledCell):
-    """The antisymmetric RNN: an Euler step of a flow that turns and, but for gamma, neither grows nor decays (2019)."""
+    """The antisymmetric RNN h' = h + e tanh((W - W^T - g I) h + U x + b) (Chang et al. 2019).
+
+    One Euler step of a flow whose linear part rotates and, up to the damping g, neither grows nor decays.
+
+    Args:
+        inputs: Number of input features; 0 for an autonomous network.
+        population: Number of networks of this shape, evaluated side by side.
+        units: Number of hidden units, 30 by default.
+        gamma: Damping g, 0.01 by default.
+        epsilon: Euler step e, 0.1 by default.
+
+    Example:
+        >>> Antisymmetric(inputs=0, population=2, units=4).state
+        4
+    """
 
     W: nn.Parameter
     U: nn.Parameter
@@ -45,7 +66,7 @@ class Antisymmetric(AbstractUnrolledCell):
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
-        states = along(z, steps)
+        states = allocate_states(z, steps)
         bent = torch.empty_like(states[1:])
         A, h = self.coupling().mT, z
         for after, t, b in zip(states[1:].unbind(), bent.unbind(), offsets(self.b, fed)):
@@ -56,10 +77,10 @@ class Antisymmetric(AbstractUnrolledCell):
         states, bent = kept
         errors, slopes = torch.empty_like(g), self.epsilon * (1 - bent * bent)
         A, after = self.coupling(), torch.zeros_like(states[0])
-        for e, slope, direct in backwards(errors, slopes, g):
+        for e, slope, direct in reversed_steps(errors, slopes, g):
             torch.mul(after.add_(direct), slope, out=e)
             after.baddbmm_(e, A)
-        by_A = total(errors, states[:-1])
+        by_A = summed_products(errors, states[:-1])
         return after, {"W": by_A - by_A.mT, "b": errors.sum(dim=(0, 2))}, (errors,)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:

@@ -1,7 +1,7 @@
-"""The Cayley transform K = (I + A)^-1 (I - A): unitary where A is skew-Hermitian, orthogonal where A is real and skew.
+"""The Cayley transform K = (I + A)^-1 (I - A): unitary for skew-Hermitian A, orthogonal for real skew A.
 
-It reaches every such matrix without the eigenvalue -1; a diagonal D of unit numbers behind it, W = K D, reaches the
-rest (Helfrich, Willmott and Ye 2018). A step of gradient descent on A leaves W unitary up to rounding.
+It reaches every such matrix without the eigenvalue -1; a diagonal D of unit numbers, W = K D, reaches the others
+(Helfrich, Willmott and Ye 2018). A step of gradient descent on A leaves W unitary up to rounding.
 """
 
 import math
@@ -10,16 +10,13 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Generator, Tensor
 
-from lyapsweep.maps import SAFE_TO_BATCH
+from lyapsweep.maps import can_batch
 
 
 def cayley(A: Shaped[Tensor, "population rows rows"]) -> Shaped[Tensor, "population rows rows"]:
-    """(I + A)^-1 (I - A). I + A has no singular value below 1, so that nothing is lost in solving.
-
-    One at a time where torch's batched factorisations return wrong numbers (pytorch issues 141358 and 142815).
-    """
+    """(I + A)^-1 (I - A). No singular value of I + A is below 1, so the solve is well conditioned."""
     unit = torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
-    if A.is_cuda or torch.get_num_threads() == 1 or A.shape[-1] <= SAFE_TO_BATCH:
+    if can_batch(A):
         return torch.linalg.solve(unit + A, unit - A)
     return torch.stack([torch.linalg.solve(unit + a, unit - a) for a in A])
 
@@ -39,10 +36,10 @@ def skew_hermitian(packed: Float[Tensor, "population rows rows"]) -> Shaped[Tens
 
 
 def rotations(rows: int, angle: float, generator: Generator) -> Float[Tensor, "rows rows"]:
-    """A strictly lower triangular L for which K of L - L^T turns planes by angles t ~ U(0, angle), either way.
+    """A strictly lower triangular L for which K of L - L^T rotates planes by +-t, t ~ U(0, angle).
 
-    Each 2 x 2 block holds tan(t / 2), which gives K the eigenvalues exp(+-it); of an odd number of rows the last stays
-    where it is.
+    Each 2 x 2 block holds tan(t / 2), which gives K the eigenvalues exp(+-it); the last row of an odd number is left
+    alone.
     """
     t = angle * torch.rand(rows // 2, generator=generator, dtype=torch.float64)
     L = torch.zeros(rows, rows, dtype=torch.float64)
@@ -52,5 +49,5 @@ def rotations(rows: int, angle: float, generator: Generator) -> Float[Tensor, "r
 
 
 def phases(rows: int, generator: Generator) -> Float[Tensor, " rows"]:
-    """U(0, 2 pi)."""
+    """Draw U(0, 2 pi)."""
     return 2 * math.pi * torch.rand(rows, generator=generator, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""A piece of the batch at a time, where a function forms a matrix for every state."""
+"""Evaluation in chunks of the batch, for functions that form a matrix for every state."""
 
 from collections.abc import Callable
 
@@ -7,14 +7,14 @@ from torch import Tensor
 
 from lyapsweep.maps import Inputs, States
 
-ROOM = 2**20  # numbers in the matrices that are formed at a time
+CHUNK = 2**20  # entries of the matrices formed at a time
 
 
-def piecewise(function: Callable[[States, Inputs | None], Tensor], z: States, x: Inputs | None, numbers: int) -> Tensor:
-    """function(z, x) for every row of the batch, where each row forms `numbers` numbers on the way.
+def in_chunks(function: Callable[[States, Inputs | None], Tensor], z: States, x: Inputs | None, numbers: int) -> Tensor:
+    """Return function(z, x) for every row of the batch; each row forms `numbers` numbers on the way.
 
-    A sum rule asks for log |det J| at thousands of states at once.
+    Keeps memory bounded when the sum rule needs log |det J| at thousands of states.
     """
-    rows = max(1, ROOM // (z.shape[0] * numbers))
+    rows = max(1, CHUNK // (z.shape[0] * numbers))
     inputs = [None] * -(-z.shape[1] // rows) if x is None else x.split(rows, dim=1)
-    return torch.cat([function(*piece) for piece in zip(z.split(rows, dim=1), inputs)], dim=1)
+    return torch.cat([function(*chunk) for chunk in zip(z.split(rows, dim=1), inputs)], dim=1)

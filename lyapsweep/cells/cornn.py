@@ -10,14 +10,36 @@ import torch
 from torch import Generator, Tensor, nn
 
 from lyapsweep.cells.cell import Draw, affine, carry, tanh_slope
-from lyapsweep.cells.chunking import piecewise
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, offsets, total
+from lyapsweep.cells.chunking import in_chunks
+from lyapsweep.cells.unrolled import (
+    AbstractUnrolledCell,
+    Gradients,
+    allocate_states,
+    offsets,
+    reversed_steps,
+    summed_products,
+)
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
 
 
 class Cornn(AbstractUnrolledCell):
-    """The coupled oscillatory RNN on its full state [y, z], positions and velocities (Rusch and Mishra 2021)."""
+    """The coupled oscillatory RNN on its full state [y, z], positions and velocities (Rusch and Mishra 2021).
+
+    z' = z + dt (tanh(W [y, z] + U x + b) - gamma y - epsilon z), y' = y + dt z'. The state has 2 x units entries.
+
+    Args:
+        inputs: Number of input features; 0 for an autonomous network.
+        population: Number of networks of this shape, evaluated side by side.
+        units: Number of hidden units, 30 by default.
+        dt: Time step, 0.042 by default.
+        gamma: Squared frequency of the oscillators, 2.7 by default.
+        epsilon: Damping, 4.7 by default.
+
+    Example:
+        >>> Cornn(inputs=0, population=2, units=4).state
+        8
+    """
 
     W: nn.Parameter
     U: nn.Parameter
@@ -48,19 +70,19 @@ class Cornn(AbstractUnrolledCell):
         a = affine(z, self.W, self.b)
         return a if x is None else a + x @ self.U.mT
 
-    def swing(self, s: Tensor, force: Tensor) -> Tensor:
-        """[y, z] one step on under a force; being linear, it moves tangents as it moves states."""
+    def integrate(self, s: Tensor, force: Tensor) -> Tensor:
+        """One step of [y, z] under a force; it is linear, so it serves states and tangents."""
         y, z = s.split(self.units, dim=-1)
         z = z + self.time_step * (force - self.gamma * y - self.epsilon * z)
         return torch.cat((y + self.time_step * z, z), dim=-1)
 
     def step(self, z: States, x: Inputs | None = None) -> States:
-        return self.swing(z, torch.tanh(self.activation(z, x)))
+        return self.integrate(z, torch.tanh(self.activation(z, x)))
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         n, dt = self.units, self.time_step
-        states = along(z, steps)
+        states = allocate_states(z, steps)
         forces = torch.empty_like(states[1:, ..., :n])
         W, sequences = self.W.mT, (states[:-1], states[1:], forces)
         for before, after, t, b in zip(*(s.unbind() for s in sequences), offsets(self.b, fed)):
@@ -77,30 +99,30 @@ class Cornn(AbstractUnrolledCell):
         errors, slopes = torch.empty_like(forces), dt * (1 - forces * forces)
         after = torch.zeros_like(states[0])
         gy, gz = after.split(n, dim=-1)
-        for e, slope, direct in backwards(errors, slopes, g):
+        for e, slope, direct in reversed_steps(errors, slopes, g):
             after.add_(direct)
             gz.add_(gy, alpha=dt)
             torch.mul(gz, slope, out=e)
             gy.sub_(gz, alpha=dt * self.gamma)
             gz.mul_(1 - dt * self.epsilon)
             after.baddbmm_(e, self.W)
-        return after, {"W": total(errors, states[:-1]), "b": errors.sum(dim=(0, 2))}, (errors,)
+        return after, {"W": summed_products(errors, states[:-1]), "b": errors.sum(dim=(0, 2))}, (errors,)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         a = self.activation(z, x)
-        return self.swing(z, torch.tanh(a)), self.swing(V, carry(V, self.W) * tanh_slope(a).unsqueeze(2))
+        return self.integrate(z, torch.tanh(a)), self.integrate(V, carry(V, self.W) * tanh_slope(a).unsqueeze(2))
 
     def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
         slopes = tanh_slope(self.activation(z, x))
         forces = self.W.mT.contiguous().unsqueeze(1) * slopes.unsqueeze(2)
         unit = torch.eye(self.state, dtype=z.dtype, device=z.device).expand(*z.shape[:2], -1, -1)
-        return self.swing(unit, forces).mT
+        return self.integrate(unit, forces).mT
 
     def log_det(self, z: States, x: Inputs | None = None) -> Tensor:
         """log |det((1 - dt e) I + dt diag(tanh' a) W_z)|, of half the size of the Jacobian."""
-        return piecewise(self.shrinking, z, x, self.units**2)
+        return in_chunks(self.log_det_rows, z, x, self.units**2)
 
-    def shrinking(self, z: States, x: Inputs | None) -> Tensor:
+    def log_det_rows(self, z: States, x: Inputs | None) -> Tensor:
         slopes = self.time_step * tanh_slope(self.activation(z, x))
         by_z = self.W[:, None, :, self.units :] * slopes.unsqueeze(-1)
         by_z.diagonal(dim1=-2, dim2=-1).add_(1 - self.time_step * self.epsilon)

@@ -17,7 +17,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import pad
 
 from lyapsweep.cells.cell import Draw, affine, carry
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, backwards, offsets
+from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, offsets, reversed_steps
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
@@ -25,7 +25,7 @@ Columns = Float[Tensor, "population units batch"]
 
 
 class Spline(NamedTuple):
-    """phi of every unit: sorted thresholds, which of them each was before, their slopes, and the running sums."""
+    """phi of every unit: sorted thresholds, their order before sorting, slopes and running sums."""
 
     thresholds: Float[Tensor, "population units kinks"]
     order: Int[Tensor, "population units kinks"]
@@ -41,7 +41,24 @@ class Spline(NamedTuple):
 
 
 class DendriticPlrnn(AbstractUnrolledCell):
-    """The dendritic PLRNN z' = A z + W sum_b alpha_b relu(z - H_b) + h, plain or clipped (Brenner et al. 2022)."""
+    """The dendritic PLRNN z' = A z + W sum_b alpha_b relu(z - H_b) + h (Brenner et al. 2022).
+
+    A is diagonal; each unit has `bases` thresholds H, with slopes alpha that all units share.
+
+    Args:
+        inputs: Number of input features; 0 for an autonomous network.
+        population: Number of networks of this shape, evaluated side by side.
+        units: Number of hidden units, 22 by default.
+        bases: Number of thresholds per unit, 20 by default.
+        clipped: Subtract sum_b alpha_b relu(z), which bounds the map for |A| < 1; False by default.
+
+    Raises:
+        ValueError: If `bases` is below 1.
+
+    Example:
+        >>> DendriticPlrnn(inputs=0, population=2, units=4, bases=3).state
+        4
+    """
 
     linear_part = ("A", "W", "h")
     entry = ("C", "h")
@@ -101,7 +118,7 @@ class DendriticPlrnn(AbstractUnrolledCell):
         states, k, slope, phi = kept
         outer, inner, after = torch.empty_like(phi), torch.empty_like(phi), torch.zeros_like(phi[0])
         W, A = self.W.mT, self.A.unsqueeze(2)
-        for e, d, s, direct in backwards(outer, inner, slope, g.mT):
+        for e, d, s, direct in reversed_steps(outer, inner, slope, g.mT):
             torch.add(after, direct, out=e)
             torch.mul(torch.bmm(W, e, out=d), s, out=after).addcmul_(e, A)
         before = states[:-1]
@@ -113,7 +130,7 @@ class DendriticPlrnn(AbstractUnrolledCell):
         return after.mT, found | self.bases_back(rows(k), rows(inner), rows(before)), (outer.mT,)
 
     def bases_back(self, k: Tensor, g: Tensor, z: Tensor) -> dict[str, Tensor]:
-        """dL/dalpha and dL/dH from k, g = dL/dphi and z, (population, units, samples): sums over what lies behind."""
+        """dL/dalpha and dL/dH from k, g = dL/dphi and z, (population, units, samples)."""
         spline = self.spline()
         sums = torch.zeros_like(spline.S)
         plain, weighted = (sums.scatter_add(-1, k, v)[..., 1:].flip(-1).cumsum(-1).flip(-1) for v in (g, g * z))

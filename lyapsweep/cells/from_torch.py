@@ -1,8 +1,8 @@
-"""Networks that somebody trained elsewhere: `vanilla`, `lstm` and `gru` to and from torch.nn.RNN, LSTM and GRU.
+"""Conversion of networks trained elsewhere: `vanilla`, `lstm` and `gru` to and from torch.nn.RNN, LSTM and GRU.
 
-Torch adds two biases where one would do: b = bias_ih + bias_hh, except in the GRU's candidate, whose b_hn stands
-inside the product with the reset gate. The kind of a network follows from the shape of its weights: weight_hh has
-1 (RNN), 3 (GRU) or 4 (LSTM) blocks of rows. A state dict does not say whether an RNN is of tanh or relu: tanh is meant.
+Torch adds two biases, which one replaces: b = bias_ih + bias_hh, except in the GRU's candidate, whose b_hn is
+multiplied by the reset gate. The kind of a network follows from the shape of its weights: weight_hh has 1 (RNN),
+3 (GRU) or 4 (LSTM) blocks of rows. A state dict does not say whether an RNN uses tanh or relu; tanh is assumed.
 """
 
 import re
@@ -23,29 +23,44 @@ EXCHANGED: dict[str, tuple[int, Callable[..., AbstractCell], Callable[..., nn.RN
     "gru": (3, Gru, nn.GRU),
     "lstm": (4, Lstm, nn.LSTM),
 }
-"""Blocks of rows in weight_hh, our class, torch's."""
+"""Blocks of rows in weight_hh, class here, class in torch."""
 RECURRENT = re.compile(r"(?P<prefix>.*?)weight_hh(?P<layer>_l\d+)?$")  # `weight_hh` alone: one of torch's cells
 MODULES = (nn.RNNBase, nn.RNNCellBase)
 
 
 class BadWeights(ValueError):
-    """Weights that are not those of a recurrent network known here; the message says what was found."""
+    """Weights that do not belong to a supported recurrent network; the message names what was found."""
 
 
 def from_torch(module: nn.Module) -> AbstractCell | Stack:
-    """The map of a torch.nn.RNN, LSTM, GRU or of one of torch's cells, with copies of its weights, population 1.
+    """Convert a torch.nn.RNN, LSTM, GRU or one of torch's cells to a map, with copies of its weights.
 
-    Dropout between layers plays no part, as in `module.eval()`. Raises `BadWeights` for other modules (naming the
-    recurrent layers inside), for relu networks, bidirectional ones and projections.
+    Dropout between layers is ignored, as in `module.eval()`.
+
+    Args:
+        module: The recurrent layer.
+
+    Returns:
+        A cell of population 1; a `Stack` if there are several layers.
+
+    Raises:
+        BadWeights: If the module is not a recurrent layer (the message names those inside it), or uses relu, two
+            directions or projections.
+
+    Example:
+        >>> from_torch(nn.LSTM(2, 8)).state
+        16
     """
     if not isinstance(module, MODULES):
         inside = [f"{name} ({type(m).__name__})" for name, m in module.named_modules() if isinstance(m, MODULES)]
-        found = f"inside it: {', '.join(inside)}" if inside else "it holds none"
-        raise BadWeights(f"{type(module).__name__} is no recurrent layer of torch.nn; {found}. Give that layer alone.")
+        found = f"it contains {', '.join(inside)}" if inside else "it contains none"
+        raise BadWeights(
+            f"{type(module).__name__} is not a recurrent layer of torch.nn; {found}. Pass the recurrent layer alone."
+        )
     nonlinearity = getattr(module, "nonlinearity", "tanh")
     if nonlinearity != "tanh":
         raise BadWeights(
-            f"torch.nn.{type(module).__name__} of nonlinearity='{nonlinearity}' is no cell here; 'tanh' is."
+            f"torch.nn.{type(module).__name__} with nonlinearity='{nonlinearity}' is not supported. Use 'tanh'."
         )
     return from_state_dict(module.state_dict())
 
@@ -53,31 +68,45 @@ def from_torch(module: nn.Module) -> AbstractCell | Stack:
 def from_state_dict(
     weights: Mapping[str, Tensor], *, kind: str | None = None, layers: int | None = None, prefix: str | None = None
 ) -> AbstractCell | Stack:
-    """The map whose weights a state dict of torch.nn.RNN, LSTM or GRU holds, alone or among others, population 1.
+    """Convert the recurrent weights in a state dict to a map.
 
-    `prefix` ("encoder.rnn.") says which recurrent layer where there are several. `kind` and `layers` follow from names
-    and shapes; given, they are checked. Several layers are a `Stack`. Raises `BadWeights`, `UnknownName`.
+    Args:
+        weights: A state dict of torch.nn.RNN, LSTM or GRU, or of a module that contains one.
+        kind: "vanilla", "gru" or "lstm"; inferred from shapes if None (the default), else checked.
+        layers: Number of layers; inferred from names if None (the default), else checked.
+        prefix: Prefix of the recurrent layer ("encoder.rnn."), needed if there are several.
+
+    Returns:
+        A cell of population 1; a `Stack` if there are several layers.
+
+    Raises:
+        BadWeights: If the weights are not those of one supported recurrent network.
+        UnknownName: If `kind` or `prefix` is unknown.
+
+    Example:
+        >>> from_state_dict(nn.GRU(2, 8).state_dict()).units
+        8
     """
     if kind is not None and kind not in EXCHANGED:
         raise unknown("cell of torch", kind, list(EXCHANGED))
-    prefix = choose(weights, prefix)
+    prefix = find_prefix(weights, prefix)
     found = [m["layer"] or "" for m in map(RECURRENT.match, weights) if m and m["prefix"] == prefix]
-    refuse(weights, prefix)
+    check_supported(weights, prefix)
     suffixes = sorted(found, key=lambda s: int(s.removeprefix("_l") or 0))
     if suffixes not in ([""], [f"_l{i}" for i in range(len(suffixes))]):
-        raise BadWeights(f"Layers {prefix}weight_hh_l0, _l1, ... must be there without a gap, but got {suffixes}.")
+        raise BadWeights(f"{prefix}weight_hh: layers must be _l0, _l1, ... without a gap, but are {suffixes}.")
     if layers is not None and layers != len(suffixes):
-        raise BadWeights(f"{layers} layers are wanted, but the weights under '{prefix}' hold {len(suffixes)}.")
-    cells = [layer(weights, prefix, suffix, kind) for suffix in suffixes]
+        raise BadWeights(f"{prefix}weight_hh: the weights hold {len(suffixes)} layers, but layers={layers}.")
+    cells = [convert_layer(weights, prefix, suffix, kind) for suffix in suffixes]
     return cells[0] if len(cells) == 1 else Stack(cells)
 
 
-def choose(weights: Mapping[str, Tensor], prefix: str | None) -> str:
-    """What stands before weight_hh in the names of the one recurrent network that is meant."""
+def find_prefix(weights: Mapping[str, Tensor], prefix: str | None) -> str:
+    """The prefix of weight_hh in the names of the one recurrent network that is meant."""
     known = list(dict.fromkeys(m["prefix"] for m in map(RECURRENT.match, weights) if m))
     if not known:
         raise BadWeights(
-            "No weight_hh_l0 among the names: these are not the weights of a torch.nn.RNN, LSTM or GRU. "
+            "weight_hh_l0 is not among the names. Pass the state dict of a torch.nn.RNN, LSTM or GRU. "
             f"Found: {', '.join(list(weights)[:8]) or 'nothing'}."
         )
     if prefix is not None:
@@ -86,22 +115,23 @@ def choose(weights: Mapping[str, Tensor], prefix: str | None) -> str:
             raise unknown("recurrent layer", prefix, known)
         return matching[0]
     if len(known) > 1:
-        raise BadWeights(f"There are {len(known)} recurrent layers; name one by its prefix: {', '.join(known)}.")
+        raise BadWeights(f"There are {len(known)} recurrent layers. Select one by prefix: {', '.join(known)}.")
     return known[0]
 
 
-def refuse(weights: Mapping[str, Tensor], prefix: str) -> None:
-    mine = [name.removeprefix(prefix) for name in weights if name.startswith(prefix)]
-    if any(re.fullmatch(r"weight_hh_l\d+_reverse", name) for name in mine):
+def check_supported(weights: Mapping[str, Tensor], prefix: str) -> None:
+    """Raise `BadWeights` for bidirectional networks and projections."""
+    names = [name.removeprefix(prefix) for name in weights if name.startswith(prefix)]
+    if any(re.fullmatch(r"weight_hh_l\d+_reverse", name) for name in names):
         raise BadWeights(
-            "A bidirectional network reads its input from both ends: it is no map from one step to the next. "
-            "Its forward half alone is one: leave the weights that end in _reverse out."
+            "A bidirectional network is not a map from one step to the next. "
+            "Leave out the weights that end in _reverse to convert its forward half."
         )
-    if any(re.fullmatch(r"weight_hr_l\d+", name) for name in mine):
-        raise BadWeights("An LSTM with proj_size (weight_hr) is no cell here; without a projection it is.")
+    if any(re.fullmatch(r"weight_hr_l\d+", name) for name in names):
+        raise BadWeights("weight_hr: an LSTM with proj_size is not supported. Use one without a projection.")
 
 
-def layer(weights: Mapping[str, Tensor], prefix: str, suffix: str, kind: str | None) -> AbstractCell:
+def convert_layer(weights: Mapping[str, Tensor], prefix: str, suffix: str, kind: str | None) -> AbstractCell:
     """One layer as a cell. Shapes are checked before anything is copied."""
     get = lambda name: weights.get(f"{prefix}{name}{suffix}")  # noqa: E731
     W, U = get("weight_hh"), get("weight_ih")
@@ -109,9 +139,11 @@ def layer(weights: Mapping[str, Tensor], prefix: str, suffix: str, kind: str | N
     place = f"{prefix}weight_hh{suffix}"
     if U is None or W.dim() != 2 or U.dim() != 2 or len(U) != len(W) or len(W) % W.shape[1]:
         shape = None if U is None else tuple(U.shape)
-        raise BadWeights(f"{place} {tuple(W.shape)} and its weight_ih {shape} are of no recurrent layer of torch.")
+        raise BadWeights(
+            f"{place} {tuple(W.shape)} and its weight_ih {shape} do not belong to a recurrent layer of torch."
+        )
     if not W.is_floating_point():
-        raise BadWeights(f"{place} holds {W.dtype}: quantised weights are not exchanged. Save the network before that.")
+        raise BadWeights(f"{place} holds {W.dtype}, quantised weights. Save the network before quantisation.")
     rows, units = W.shape
     inferred = next((name for name, (blocks, *_) in EXCHANGED.items() if blocks * units == rows), None)
     if inferred is None or (kind is not None and kind != inferred):
@@ -124,9 +156,7 @@ def layer(weights: Mapping[str, Tensor], prefix: str, suffix: str, kind: str | N
     cell = EXCHANGED[inferred][1](inputs=U.shape[1], population=1, units=units)
     for name, value in {"W": W, "U": U, **biases(inferred, outer, inner)}.items():
         if not value.isfinite().all():
-            raise BadWeights(
-                f"{prefix}*{suffix}: {name} holds values that are not finite; such a network moves nowhere."
-            )
+            raise BadWeights(f"{prefix}*{suffix}: {name} holds values that are not finite.")
         setattr(cell, name, nn.Parameter(value.detach().clone().unsqueeze(0)))
     return cell
 
@@ -139,9 +169,23 @@ def biases(kind: str, outer: Tensor, inner: Tensor) -> dict[str, Tensor]:
 
 
 def to_state_dict(network: AbstractCell | Stack, member: int = 0) -> dict[str, Tensor]:
-    """One member as a state dict of torch.nn.RNN, LSTM or GRU, copies. A network without inputs gets one of weight 0.
+    """Convert one member to a state dict of torch.nn.RNN, LSTM or GRU.
 
-    Raises ValueError for cells that torch has not.
+    A network without inputs gets one input of weight 0.
+
+    Args:
+        network: A `Vanilla`, `Gru` or `Lstm` cell, or a `Stack` of one of them.
+        member: Which member of the population; 0 by default.
+
+    Returns:
+        Copies of the weights under torch's names.
+
+    Raises:
+        ValueError: If torch has no such cell.
+
+    Example:
+        >>> sorted(to_state_dict(from_torch(nn.RNN(2, 8))))
+        ['bias_hh_l0', 'bias_ih_l0', 'weight_hh_l0', 'weight_ih_l0']
     """
     cells = network.cells if isinstance(network, Stack) else [network]
     weights = {}
@@ -157,11 +201,26 @@ def to_state_dict(network: AbstractCell | Stack, member: int = 0) -> dict[str, T
 
 
 def to_torch(network: AbstractCell | Stack, member: int = 0) -> nn.RNNBase:
-    """One member as a torch.nn.RNN, LSTM or GRU that takes (batch, time, features). Raises ValueError as above."""
+    """Convert one member to a torch.nn.RNN, LSTM or GRU that takes (batch, time, features).
+
+    Args:
+        network: A `Vanilla`, `Gru` or `Lstm` cell, or a `Stack` of one of them.
+        member: Which member of the population; 0 by default.
+
+    Returns:
+        A torch module with copies of the weights.
+
+    Raises:
+        ValueError: If torch has no such cell, or layers differ in kind or size.
+
+    Example:
+        >>> to_torch(from_torch(nn.GRU(2, 8)))
+        GRU(2, 8, batch_first=True)
+    """
     cells = network.cells if isinstance(network, Stack) else [network]
     kinds, units = {kind_of(cell) for cell in cells}, {cell.units for cell in cells}
     if len(kinds) > 1 or len(units) > 1:
-        raise ValueError(f"torch's layers are of one kind and size, but these are {sorted(kinds)} of {sorted(units)}.")
+        raise ValueError(f"Layers must agree in kind and size, but are {sorted(kinds)} of {sorted(units)} units.")
     module = EXCHANGED[kinds.pop()][2](max(cells[0].inputs, 1), units.pop(), len(cells), batch_first=True)
     module = module.to(next(network.parameters()))
     module.load_state_dict(to_state_dict(network, member))
@@ -169,7 +228,7 @@ def to_torch(network: AbstractCell | Stack, member: int = 0) -> nn.RNNBase:
 
 
 def kind_of(cell: AbstractCell) -> str:
-    for kind, (_, ours, _) in EXCHANGED.items():
-        if type(cell) is ours:
+    for kind, (_, cell_type, _) in EXCHANGED.items():
+        if type(cell) is cell_type:
             return kind
     raise ValueError(f"torch.nn has no {type(cell).__name__}; it has {', '.join(EXCHANGED)}.")

@@ -1,7 +1,7 @@
 """The gated recurrent unit (Cho et al. 2014), torch's convention and gate order (r, z, n).
 
 (a_r, a_z, a_n) = W h + b,  (u_r, u_z, u_n) = U x;  r = s(a_r + u_r), z = s(a_z + u_z), n = tanh(r a_n + u_n + d),
-h' = (1 - z) n + z h, s the logistic function. b_n stands inside the product with r, d outside: torch's two biases.
+h' = (1 - z) n + z h, s the logistic function. b_n is inside the product with r, d outside: torch's two biases.
 State: h (units). Jacobian: diag(z) + D_r W_r + D_z W_z + D_n W_n, the D of `slopes`.
 """
 
@@ -9,13 +9,34 @@ import torch
 from torch import Generator, Tensor, nn
 
 from lyapsweep.cells.cell import Draw, Driven, affine, carry, logistic_slope, tanh_slope
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, offsets, supply, total
+from lyapsweep.cells.unrolled import (
+    AbstractUnrolledCell,
+    Gradients,
+    affine_inputs,
+    allocate_states,
+    offsets,
+    reversed_steps,
+    summed_products,
+)
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
 
 class Gru(AbstractUnrolledCell):
-    """The GRU with the reset gate after the product, gates in torch's order r, z, n (Cho et al. 2014)."""
+    """The GRU with the reset gate after the product, gates in torch's order r, z, n (Cho et al. 2014).
+
+    r = s(a_r + u_r), z = s(a_z + u_z), n = tanh(r a_n + u_n + d), h' = (1 - z) n + z h with (a_r, a_z, a_n) = W h + b
+    and (u_r, u_z, u_n) = U x.
+
+    Args:
+        inputs: Number of input features; 0 for an autonomous network.
+        population: Number of networks of this shape, evaluated side by side.
+        units: Number of hidden units, 30 by default.
+
+    Example:
+        >>> Gru(inputs=0, population=2, units=4).state
+        4
+    """
 
     W: nn.Parameter
     U: nn.Parameter
@@ -36,7 +57,7 @@ class Gru(AbstractUnrolledCell):
         }
 
     def activations(self, h: States, x: Inputs | None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """What the gates r, z and the candidate n are functions of, and a_n."""
+        """The arguments of the gates r, z and of the candidate n, and a_n."""
         r, z, a = affine(h, self.W, self.b).split(self.units, dim=-1)
         drive = self.d.unsqueeze(1)
         if x is not None:
@@ -49,13 +70,15 @@ class Gru(AbstractUnrolledCell):
         return torch.lerp(n.tanh(), z, keep.sigmoid())
 
     def feed(self, x: Tensor) -> Tensor:
-        """[u_r + b_r, u_z + b_z, b_n, u_n + d]: what stands inside the product with r, and outside."""
+        """[u_r + b_r, u_z + b_z, b_n, u_n + d]: b_n is multiplied by r, u_n + d is not."""
         u_r, u_z, u_n = self.U.split(self.units, dim=1)
-        return supply(x, torch.cat((u_r, u_z, torch.zeros_like(u_n), u_n), dim=1), torch.cat((self.b, self.d), dim=1))
+        return affine_inputs(
+            x, torch.cat((u_r, u_z, torch.zeros_like(u_n), u_n), dim=1), torch.cat((self.b, self.d), dim=1)
+        )
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
-        states, gates = along(z, steps), z.new_empty(steps, *z.shape[:2], 3 * self.units)
+        states, gates = allocate_states(z, steps), z.new_empty(steps, *z.shape[:2], 3 * self.units)
         candidates = torch.empty_like(states[1:])
         inside, outside = (None, None) if fed is None else fed.split((3 * self.units, self.units), dim=-1)
         r_and_z, split = gates[..., : 2 * self.units], gates.split(self.units, dim=-1)
@@ -76,21 +99,21 @@ class Gru(AbstractUnrolledCell):
         slopes = torch.stack((by_d * a * r * (1 - r), (before - n) * keep * (1 - keep), by_d * r), dim=-2)
         errors, reached, after = torch.empty_like(gates), torch.empty_like(g), torch.zeros_like(states[0])
         split = errors.unflatten(-1, (3, self.units))
-        for e, e3, total_g, slope, kept_share, direct in backwards(errors, split, reached, slopes, keep, g):
+        for e, e3, total_g, slope, kept_share, direct in reversed_steps(errors, split, reached, slopes, keep, g):
             torch.add(after, direct, out=total_g)
             torch.mul(total_g.unsqueeze(-2), slope, out=e3)
             torch.bmm(e, self.W, out=after).addcmul_(total_g, kept_share)
         outside = reached * by_d
-        found = {"W": total(errors, before), "b": errors.sum(dim=(0, 2)), "d": outside.sum(dim=(0, 2))}
+        found = {"W": summed_products(errors, before), "b": errors.sum(dim=(0, 2)), "d": outside.sum(dim=(0, 2))}
         return after, found, (errors, outside)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         after, (D_r, D_z, D_n), _, keep = self.slopes(z, x)
-        return after, V * keep.unsqueeze(2) + gathered(carry(V, self.W), D_r, D_z, D_n)
+        return after, V * keep.unsqueeze(2) + combined(carry(V, self.W), D_r, D_z, D_n)
 
     def drive(self, z: States, x: Inputs, X: Driven) -> Tangents:
         _, (D_r, D_z, _), D_u, _ = self.slopes(z, x)
-        return gathered(carry(X, self.U), D_r, D_z, D_u)
+        return combined(carry(X, self.U), D_r, D_z, D_u)
 
     def slopes(self, h: States, x: Inputs | None) -> tuple[States, tuple[Tensor, Tensor, Tensor], Tensor, Tensor]:
         """h';  (D_r, D_z, D_n) of h' in a_r, a_z, a_n;  of h' in u_n;  of h' in h alone, which is z."""
@@ -109,7 +132,7 @@ class Gru(AbstractUnrolledCell):
         return J.mT
 
 
-def gathered(da: Tensor, D_r: Tensor, D_z: Tensor, D_n: Tensor) -> Tangents:
-    """What the tangents of the three activations add to dh'."""
+def combined(da: Tensor, D_r: Tensor, D_z: Tensor, D_n: Tensor) -> Tangents:
+    """The sum of the contributions of the tangents of the three activations to dh'."""
     d_r, d_z, d_n = da.chunk(3, dim=-1)
     return d_r * D_r.unsqueeze(2) + d_z * D_z.unsqueeze(2) + d_n * D_n.unsqueeze(2)

@@ -1,20 +1,40 @@
 """The long short-term memory (Hochreiter and Schmidhuber 1997), torch's convention and gate order (i, f, g, o).
 
 (i, f, g, o) = W h + U x + b;  c' = s(f) c + s(i) tanh(g);  h' = s(o) tanh(c'), s the logistic function.
-State: z = [h, c], 2 x units: the Jacobian and the spectrum are those of the pair, not of h with c frozen.
+State: z = [h, c], 2 x units: the Jacobian and the spectrum are those of the pair, not of h with c held fixed.
 """
 
 import torch
 from torch import Generator, Tensor, nn
 
 from lyapsweep.cells.cell import Draw, Driven, affine, carry, logistic_slope, tanh_slope
-from lyapsweep.cells.unrolled import AbstractFusedCell, Gradients, along, backwards, offsets, total
+from lyapsweep.cells.unrolled import (
+    AbstractFusedCell,
+    Gradients,
+    allocate_states,
+    offsets,
+    reversed_steps,
+    summed_products,
+)
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
 
 
 class Lstm(AbstractFusedCell):
-    """The LSTM on its full state [h, c], gates in torch's order i, f, g, o (Hochreiter and Schmidhuber 1997)."""
+    """The LSTM on its full state [h, c], gates in torch's order i, f, g, o (Hochreiter and Schmidhuber 1997).
+
+    (i, f, g, o) = W h + U x + b; c' = s(f) c + s(i) tanh(g); h' = s(o) tanh(c'), s the logistic function. The state has
+    2 x units entries, and exponents are those of the pair [h, c].
+
+    Args:
+        inputs: Number of input features; 0 for an autonomous network.
+        population: Number of networks of this shape, evaluated side by side.
+        units: Number of hidden units, 30 by default.
+
+    Example:
+        >>> Lstm(inputs=0, population=2, units=4).state
+        8
+    """
 
     W: nn.Parameter
     U: nn.Parameter
@@ -40,29 +60,29 @@ class Lstm(AbstractFusedCell):
         return i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
 
     def step(self, z: States, x: Inputs | None = None) -> States:
-        h, c = z.split(self.units, dim=-1)  # a split is one concatenation on the way back, slices would be two sums
+        h, c = z.split(self.units, dim=-1)  # backward, a split is one concatenation; slices would be two sums
         i, f, g, o = self.gates(h, x)
         c = torch.addcmul(i * g, f, c)
         return torch.cat((o * torch.tanh(c), c), dim=-1)
 
     def fused(self, z: States, steps: int, inputs: Tensor | None = None) -> Tensor:
         U: Tensor = self.U
-        if inputs is None:  # it insists on some
+        if inputs is None:  # torch.lstm requires inputs
             inputs, U = z.new_zeros(steps, *z.shape[:2], 1), z.new_zeros(len(z), 4 * self.units, 1)
         (h, c), given = z.unsqueeze(1).split(self.units, dim=-1), inputs.expand(-1, len(z), -1, -1).transpose(0, 1)
-        none = z.new_zeros(4 * self.units)  # it insists on two biases
-        apart = Tensor.unbind if len(z) > 1 else lambda v: (v.squeeze(0),)
+        none = z.new_zeros(4 * self.units)  # torch.lstm requires two biases
+        split = Tensor.unbind if len(z) > 1 else lambda v: (v.squeeze(0),)
         members = [
             torch.lstm(x, (h, c), (by_x, by_h, b, none), True, 1, 0.0, True, False, False)[0]
-            for x, h, c, by_x, by_h, b in zip(*(apart(v) for v in (given, h, c, U, self.W, self.b)))
+            for x, h, c, by_x, by_h, b in zip(*(split(v) for v in (given, h, c, U, self.W, self.b)))
         ]
         side_by_side = torch.stack(members) if len(members) > 1 else members[0].unsqueeze(0)
-        return side_by_side.transpose(0, 1)  # in memory as a read-out wants it: a member's steps after one another
+        return side_by_side.transpose(0, 1)  # a readout reads each member's steps contiguously
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         n = self.units
-        states, gates = along(z, steps), z.new_empty(steps, *z.shape[:2], 4 * n)
+        states, gates = allocate_states(z, steps), z.new_empty(steps, *z.shape[:2], 4 * n)
         squashed = torch.empty_like(states[1:, ..., :n])
         W, (h, c) = self.W.mT, z.split(n, dim=-1)
         views = (
@@ -93,25 +113,25 @@ class Lstm(AbstractFusedCell):
         split = errors.unflatten(-1, (4, n))
         gh, gc = torch.zeros_like(states[0][..., :n]), torch.zeros_like(states[0][..., n:])
         views = (errors, split[..., :3, :], split[..., 3, :], slopes, by_h, through, f, g[..., :n], g[..., n:])
-        for e, e_ifg, e_o, slope, h_slope, c_slope, forget, direct_h, direct_c in backwards(*views):
+        for e, e_ifg, e_o, slope, h_slope, c_slope, forget, direct_h, direct_c in reversed_steps(*views):
             gh.add_(direct_h)
             gc.add_(direct_c).addcmul_(gh, c_slope)
             torch.mul(gc.unsqueeze(-2), slope, out=e_ifg)
             torch.mul(gh, h_slope, out=e_o)
             gc.mul_(forget)
             torch.bmm(e, self.W, out=gh)
-        found = {"W": total(errors, before[..., :n]), "b": errors.sum(dim=(0, 2))}
+        found = {"W": summed_products(errors, before[..., :n]), "b": errors.sum(dim=(0, 2))}
         return torch.cat((gh, gc), dim=-1), found, (errors,)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         """dc' = f dc + c f(1-f) df + g i(1-i) di + i(1-g^2) dg;  dh' = o(1-tanh^2 c') dc' + tanh(c') o(1-o) do."""
         after, slopes, f, through = self.slopes(z, x)
         dh, dc = V.split(self.units, dim=-1)
-        return after, gathered(carry(dh, self.W), dc * f.unsqueeze(2), slopes, through)
+        return after, combined(carry(dh, self.W), dc * f.unsqueeze(2), slopes, through)
 
     def drive(self, z: States, x: Inputs, X: Driven) -> Tangents:
         _, slopes, _, through = self.slopes(z, x)
-        return gathered(carry(X, self.U), None, slopes, through)
+        return combined(carry(X, self.U), None, slopes, through)
 
     def slopes(self, z: States, x: Inputs | None) -> tuple[States, tuple[Tensor, ...], Tensor, Tensor]:
         """[h', c'];  of c' in the activations of i, f, g, and of h' in that of o;  of c' in c;  of h' in c'."""
@@ -144,7 +164,7 @@ class Lstm(AbstractFusedCell):
         return log_abs_det(W_o.unsqueeze(1)) + (f.log() + of_gates[3].abs().log()).sum(-1)
 
 
-def gathered(da: Tensor, dc: Tensor | None, slopes: tuple[Tensor, ...], through: Tensor) -> Tangents:
+def combined(da: Tensor, dc: Tensor | None, slopes: tuple[Tensor, ...], through: Tensor) -> Tangents:
     """[dh', dc'] from the tangents of the four activations, and dc carried by the forget gate."""
     d_i, d_f, d_g, d_o = (da * torch.cat(slopes, dim=-1).unsqueeze(2)).chunk(4, dim=-1)
     dc = d_i + d_f + d_g if dc is None else dc + d_i + d_f + d_g

@@ -1,4 +1,4 @@
-"""Cells whose recurrent matrix is a function of their weights, and costs more to work out than a step costs."""
+"""Cells whose recurrent matrix is a function of their weights that costs more than a step."""
 
 from abc import abstractmethod
 
@@ -10,37 +10,49 @@ from lyapsweep.maps import Inputs, Orbit, States
 
 
 class AbstractParametrisedCell(AbstractCell):
-    """z' = f(z, x; M) with M = `parametrise()` of the weights named in `depends`.
+    """The interface of a cell z' = f(z, x; M) with M = `parametrise()` of the weights named in `depends`.
 
-    An orbit works M out once, gradients or not: prefer it to steps of your own. Where no gradient is asked for, M is
-    kept until one of those weights has another value, so that single steps and pushes are cheap too.
+    An orbit computes M once, with or without gradients, so prefer it to single steps. Without gradients M is cached
+    until one of those weights changes, so single steps and pushes are cheap as well. Subclasses implement `draw`,
+    `parametrise` and `move`.
+
+    Args:
+        inputs: Number of input features; 0 for an autonomous network.
+        units: Number of visible units.
+        population: Number of networks of this shape, evaluated side by side.
+        state: Dimension of the state.
+
+    Example:
+        >>> from lyapsweep.cells import Scornn
+        >>> issubclass(Scornn, AbstractParametrisedCell), Scornn.depends
+        (True, ('A',))
     """
 
     depends: tuple[str, ...]
 
     def __init__(self, inputs: int, units: int, population: int, state: int):
         super().__init__(inputs, units, population, state)
-        self.kept: tuple[list[Tensor], Tensor] | None = None
+        self.cached: tuple[list[Tensor], Tensor] | None = None
 
     @abstractmethod
     def parametrise(self) -> Tensor:
-        """M, whose first axis is the population."""
+        """Return M, population first."""
 
     @abstractmethod
     def move(self, z: States, x: Inputs | None, M: Tensor) -> States:
-        """f(z, x; M)."""
+        """Return f(z, x; M)."""
 
     def recurrent(self) -> Tensor:
-        """M of the weights as they are."""
+        """Return M for the present weights."""
         weights = [getattr(self, name) for name in self.depends]
         if torch.is_grad_enabled() and any(w.requires_grad for w in weights):
             return self.parametrise()
-        if self.kept is None or not all(map(same, weights, self.kept[0])):
+        if self.cached is None or not all(map(equal_bits, weights, self.cached[0])):
             M = self.parametrise()
             if torch._C._are_functorch_transforms_active():  # such a tensor must not outlive its transform
                 return M
-            self.kept = [w.detach().clone() for w in weights], M
-        return self.kept[1]
+            self.cached = [w.detach().clone() for w in weights], M
+        return self.cached[1]
 
     def step(self, z: States, x: Inputs | None = None) -> States:
         return self.move(z, x, self.recurrent())
@@ -53,6 +65,6 @@ class AbstractParametrisedCell(AbstractCell):
         return torch.stack(states)
 
 
-def same(a: Tensor, b: Tensor) -> bool:
-    """Bit by bit. (Version counters do not see a weight's `data` replaced, as training and loading do.)"""
+def equal_bits(a: Tensor, b: Tensor) -> bool:
+    """Bitwise equality; version counters miss a replaced `data`, as in training and loading."""
     return a.dtype == b.dtype and a.device == b.device and torch.equal(a, b)

@@ -8,13 +8,33 @@ import torch
 from torch import Generator, Tensor, nn
 
 from lyapsweep.cells.cell import Draw, affine, carry
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, offsets, pooled, total
+from lyapsweep.cells.unrolled import (
+    AbstractUnrolledCell,
+    Gradients,
+    allocate_states,
+    offsets,
+    reversed_steps,
+    summed,
+    summed_products,
+)
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
 
 class Plrnn(AbstractUnrolledCell):
-    """The piecewise-linear RNN z' = A z + W relu(z) + h, A diagonal, W without diagonal (Durstewitz 2017)."""
+    """The piecewise-linear RNN z' = A z + W relu(z) + h + C x (Durstewitz 2017).
+
+    A is diagonal, W has a zero diagonal. Jacobian: diag(A) + W diag(1[z > 0]).
+
+    Args:
+        inputs: Number of input features; 0 for an autonomous network.
+        population: Number of networks of this shape, evaluated side by side.
+        units: Number of hidden units, 30 by default.
+
+    Example:
+        >>> Plrnn(inputs=0, population=2, units=4).state
+        4
+    """
 
     linear_part = ("A", "W", "h")
     entry = ("C", "h")
@@ -39,7 +59,7 @@ class Plrnn(AbstractUnrolledCell):
         }
 
     def coupling(self) -> Tensor:
-        """W with its diagonal held at zero, whatever an optimizer did to it."""
+        """W with its diagonal held at zero, whatever the optimizer changed."""
         return self.W * self.off_diagonal
 
     def step(self, z: States, x: Inputs | None = None) -> States:
@@ -48,7 +68,7 @@ class Plrnn(AbstractUnrolledCell):
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
-        states = along(z, steps)
+        states = allocate_states(z, steps)
         active = torch.empty_like(states[1:])
         W, A, before = self.coupling().mT, self.A.unsqueeze(1), z
         for after, r, h in zip(states[1:].unbind(), active.unbind(), offsets(self.h, fed)):
@@ -61,13 +81,13 @@ class Plrnn(AbstractUnrolledCell):
         errors, gate = torch.empty_like(g), torch.empty_like(states[0])
         W, A = self.coupling(), self.A.unsqueeze(1)
         after = torch.zeros_like(states[0])
-        for e, r, direct in backwards(errors, active, g):
+        for e, r, direct in reversed_steps(errors, active, g):
             torch.add(after, direct, out=e)
             torch.sign(r, out=gate)  # 1[z > 0] without a comparison and its cast
             torch.bmm(e, W, out=after).mul_(gate).addcmul_(e, A)
         before = states[:-1]
-        found = {"A": pooled(errors * before), "W": total(errors, active) * self.off_diagonal}
-        return after, found | {"h": pooled(errors)}, (errors,)
+        found = {"A": summed(errors * before), "W": summed_products(errors, active) * self.off_diagonal}
+        return after, found | {"h": summed(errors)}, (errors,)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         active = (z > 0).to(z.dtype).unsqueeze(2)

@@ -19,7 +19,7 @@ from torch import Generator, Tensor, nn
 from torch.nn.functional import pad
 
 from lyapsweep.cells.cell import Draw
-from lyapsweep.cells.chunking import piecewise
+from lyapsweep.cells.chunking import in_chunks
 from lyapsweep.cells.parametrised import AbstractParametrisedCell
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
@@ -31,7 +31,31 @@ ACTIVATIONS = ("relu", "tanh")
 
 
 class Sbo(AbstractParametrisedCell):
-    """The SBO-RNN: each step descends a cost of its own, with or without momentum (Zhang et al. 2021)."""
+    """The SBO-RNN: each step is a step of descent on a cost of its own (Zhang et al. 2021).
+
+    h' = h - eta grad F(h), F(h) = |alpha h - phi(U h + V x + b)|^2 / 2, with or without momentum.
+
+    Args:
+        inputs: Number of input features; 0 for an autonomous network.
+        population: Number of networks of this shape, evaluated side by side.
+        units: Number of hidden units, 30 by default.
+        method: "gradient_descent" (the default), "heavy_ball" or "nesterov"; with momentum the state is [h, v].
+        coupling: "dense" (the default), U^T = I + P Q, or "sparse", U = w I.
+        rank: Rank of P Q, 10 by default.
+        activation: phi, "relu" (the default) or "tanh".
+        eta: Step size of the descent, 1e-3 by default.
+        alpha: Scale of h in the cost, 1.0 by default.
+        mu: Initial momentum, 0.5 by default.
+        inner_steps: Steps of descent per input, 1 by default.
+
+    Raises:
+        UnknownName: If `method`, `coupling` or `activation` is unknown.
+        ValueError: If `rank` or `inner_steps` is below 1.
+
+    Example:
+        >>> Sbo(inputs=0, population=2, units=4, method="nesterov").state
+        8
+    """
 
     P: nn.Parameter
     Q: nn.Parameter
@@ -90,9 +114,9 @@ class Sbo(AbstractParametrisedCell):
             return self.w.unsqueeze(2)
         return torch.eye(self.units, dtype=self.P.dtype, device=self.P.device) + (self.P @ self.Q).mT
 
-    def bend(self, h: Tensor, x: Inputs | None, U: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def residual(self, h: Tensor, x: Inputs | None, U: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """r = alpha h - phi(a), phi'(a) and the curvature phi''(a) r."""
-        a = times(h, U.mT) + self.b.unsqueeze(1)
+        a = multiply(h, U.mT) + self.b.unsqueeze(1)
         a = a if x is None else a + x @ self.V.mT
         if self.smooth:
             t = torch.tanh(a)
@@ -102,11 +126,11 @@ class Sbo(AbstractParametrisedCell):
 
     def descent(self, h: Tensor, x: Inputs | None, U: Tensor) -> Tensor:
         """-eta grad F(h) = -eta M^T r."""
-        r, slope, _ = self.bend(h, x, U)
-        return -self.eta * (self.alpha * r - times(slope * r, U))
+        r, slope, _ = self.residual(h, x, U)
+        return -self.eta * (self.alpha * r - multiply(slope * r, U))
 
     def moved(self, h: Tensor, v: Tensor, d: Tensor) -> tuple[Tensor, Tensor]:
-        """(h', v') of a descent d by the method; being linear, it moves tangents as it moves states."""
+        """(h', v') after a descent d; it is linear, so it serves states and tangents."""
         if self.method == "gradient_descent":
             return h + d, v
         mu = self.mu.view(-1, *[1] * (h.ndim - 1))
@@ -123,21 +147,21 @@ class Sbo(AbstractParametrisedCell):
         return rows[..., : self.units], rows[..., self.units :]
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
-        """H dh = M^T M dh - U^T (phi'' r U dh): two products with U and two with its transpose, H is not formed."""
+        """H dh = M^T M dh - U^T (phi'' r U dh): four products with U or U^T, without forming H."""
         U = self.recurrent()
         (h, v), (dh, dv) = self.halves(z), self.halves(V)
         for _ in range(self.inner_steps):
-            slope, curvature = (s.unsqueeze(2) for s in self.bend(h, x, U)[1:])
-            da = times(dh, U.mT)
+            slope, curvature = (s.unsqueeze(2) for s in self.residual(h, x, U)[1:])
+            da = multiply(dh, U.mT)
             dr = self.alpha * dh - slope * da
-            dg = self.alpha * dr - times(slope * dr + curvature * da, U)
+            dg = self.alpha * dr - multiply(slope * dr + curvature * da, U)
             h, v = self.moved(h, v, self.descent(h, x, U))
             dh, dv = self.moved(dh, dv, -self.eta * dg)
         return torch.cat((h, v), dim=-1), torch.cat((dh, dv), dim=-1)
 
     def hessian(self, h: Tensor, x: Inputs | None, U: Tensor) -> Tensor:
         """H (population, batch, units, units); where U is sparse, its diagonal (population, batch, units)."""
-        _, slope, curvature = self.bend(h, x, U)
+        _, slope, curvature = self.residual(h, x, U)
         if self.sparse:
             return (self.alpha - slope * self.w.unsqueeze(1)).square() - curvature * self.w.square().unsqueeze(1)
         M = -slope.unsqueeze(-1) * U.unsqueeze(1)
@@ -163,9 +187,9 @@ class Sbo(AbstractParametrisedCell):
             fixed = self.inner_steps * self.units * self.mu.abs().log()
         if self.method == "heavy_ball":
             return fixed.expand(z.shape[:2])
-        return fixed + piecewise(partial(self.shrinking, U=self.recurrent()), z, x, self.units**2)
+        return fixed + in_chunks(partial(self.log_det_rows, U=self.recurrent()), z, x, self.units**2)
 
-    def shrinking(self, z: States, x: Inputs | None, U: Tensor) -> Tensor:
+    def log_det_rows(self, z: States, x: Inputs | None, U: Tensor) -> Tensor:
         """log |det(I - eta H)|, summed over the inner steps."""
         h, v = self.halves(z)
         found = z.new_zeros(z.shape[:2])
@@ -181,7 +205,7 @@ class Sbo(AbstractParametrisedCell):
         return found
 
 
-def times(rows: Tensor, M: Tensor) -> Tensor:
+def multiply(rows: Tensor, M: Tensor) -> Tensor:
     """rows M for states or tangents of every member, M (population, n, n) or a multiple of I (population, 1, 1)."""
     if M.shape[-1] == 1:
         return rows * (M if rows.ndim == 3 else M.unsqueeze(1))

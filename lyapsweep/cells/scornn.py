@@ -18,7 +18,26 @@ from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
 
 class Scornn(AbstractParametrisedCell):
-    """The scaled Cayley orthogonal RNN: W stays orthogonal while it learns, under modReLU (Helfrich et al. 2018)."""
+    """The scaled Cayley orthogonal RNN h' = modReLU(W h + U x), W orthogonal (Helfrich et al. 2018).
+
+    W = (I + A)^-1 (I - A) D with A skew and D diagonal, modReLU(a) = relu(|a| + b) sign(a). The init is not used.
+
+    Args:
+        inputs: Number of input features; 0 for an autonomous network.
+        population: Number of networks of this shape, evaluated side by side.
+        units: Number of hidden units, 30 by default.
+        rho: Share of -1 on the diagonal of D, 0.5 by default.
+        angle: Largest initial angle of rotation, pi / 2 by default.
+        bias: Initial biases are U(-bias, bias); 0.0 by default.
+        skew_rate: Learning rate of A relative to the trial's, 0.1 by default.
+
+    Raises:
+        ValueError: If `rho` is outside [0, 1].
+
+    Example:
+        >>> Scornn(inputs=0, population=2, units=4).state
+        4
+    """
 
     A: nn.Parameter
     U: nn.Parameter

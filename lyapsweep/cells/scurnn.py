@@ -20,7 +20,25 @@ from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
 
 class Scurnn(AbstractParametrisedCell):
-    """The scaled Cayley unitary RNN on its real state [Re h, Im h], under complex modReLU (Maduranga et al. 2019)."""
+    """The scaled Cayley unitary RNN on its real state [Re h, Im h], under complex modReLU (Maduranga et al. 2019).
+
+    h' = modReLU(W h + U x), W = (I + A)^-1 (I - A) diag(exp(i theta)) with A skew-Hermitian. The state has 2 x units
+    entries, all visible. The init is not used.
+
+    Args:
+        inputs: Number of input features; 0 for an autonomous network.
+        population: Number of networks of this shape, evaluated side by side.
+        units: Number of hidden units, 30 by default.
+        angle: Largest initial angle of rotation, pi / 2 by default.
+        bias: Initial biases are U(-bias, bias); 0.01 by default.
+        epsilon: Keeps the gradient finite at 0; 1e-5 by default.
+        skew_rate: Learning rate of A relative to the trial's, 0.1 by default.
+        phase_rate: Learning rate of theta relative to the trial's, 1.0 by default.
+
+    Example:
+        >>> Scurnn(inputs=0, population=2, units=4).state
+        8
+    """
 
     A: nn.Parameter
     theta: nn.Parameter
@@ -83,7 +101,7 @@ class Scurnn(AbstractParametrisedCell):
         u, v = (a / m.repeat(1, 1, 2)).split(self.complex_units, dim=-1)
         return self.factor(m, alive), radial, u, v
 
-    def squash(self, slopes: tuple[Tensor, ...], V: Tensor) -> Tangents:
+    def apply_slopes(self, slopes: tuple[Tensor, ...], V: Tensor) -> Tangents:
         """V S^T for tangents V of the activation, one batch row each or one set for all."""
         f, radial, u, v = (slope.unsqueeze(2) for slope in slopes)
         by_re, by_im = V.split(self.complex_units, dim=-1)
@@ -94,12 +112,12 @@ class Scurnn(AbstractParametrisedCell):
         W = self.recurrent()
         a, m, alive = self.activation(z, x, W)
         after = a * self.factor(m, alive).repeat(1, 1, 2)
-        return after, self.squash(self.slopes(a, m, alive), carry(V, W))
+        return after, self.apply_slopes(self.slopes(a, m, alive), carry(V, W))
 
     def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
         W = self.recurrent()
         slopes = self.slopes(*self.activation(z, x, W))
-        return self.squash(slopes, W.mT.contiguous().unsqueeze(1)).mT
+        return self.apply_slopes(slopes, W.mT.contiguous().unsqueeze(1)).mT
 
     def log_det(self, z: States, x: Inputs | None = None) -> Tensor:
         """sum_j log f_j (f_j + m df/dm |u_j|^2), -inf where a unit is dead."""

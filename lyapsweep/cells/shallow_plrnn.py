@@ -9,13 +9,37 @@ from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
 from lyapsweep.cells.cell import Draw, affine, carry
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, offsets, total
+from lyapsweep.cells.unrolled import (
+    AbstractUnrolledCell,
+    Gradients,
+    allocate_states,
+    offsets,
+    reversed_steps,
+    summed_products,
+)
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 
 
 class ShallowPlrnn(AbstractUnrolledCell):
-    """The shallow PLRNN z' = A z + W1 relu(W2 z + h2) + h1, plain or clipped (Hess et al. 2023)."""
+    """The shallow PLRNN z' = A z + W1 relu(W2 z + h2) + h1 + C x, plain or clipped (Hess et al. 2023).
+
+    A is diagonal, W1 (units, hidden), W2 (hidden, units).
+
+    Args:
+        inputs: Number of input features; 0 for an autonomous network.
+        population: Number of networks of this shape, evaluated side by side.
+        units: Number of hidden units, 20 by default.
+        hidden: Number of hidden units between W2 and W1, 100 by default.
+        clipped: Subtract relu(W2 z), which bounds the map for |A| < 1; False by default.
+
+    Raises:
+        ValueError: If `hidden` is below 1.
+
+    Example:
+        >>> ShallowPlrnn(inputs=0, population=2, units=4, hidden=8).state
+        4
+    """
 
     linear_part = ("A", "W1", "h1")
     entry = ("C", "h1")
@@ -53,7 +77,7 @@ class ShallowPlrnn(AbstractUnrolledCell):
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
-        states, hidden = along(z, steps), z.new_empty(steps, *z.shape[:2], self.hidden)
+        states, hidden = allocate_states(z, steps), z.new_empty(steps, *z.shape[:2], self.hidden)
         h2, A, before = self.h2.unsqueeze(1), self.A.unsqueeze(1), z
         for after, a, h1 in zip(states[1:].unbind(), hidden.unbind(), offsets(self.h1, fed)):
             r = torch.baddbmm(h2, before, self.W2.mT, out=a).relu()
@@ -69,15 +93,15 @@ class ShallowPlrnn(AbstractUnrolledCell):
         slopes = first - (a - h2 > 0).to(g.dtype) if self.clipped else first
         r = a.relu() - (a - h2).relu() if self.clipped else a.relu()
         outer, inner, after = torch.empty_like(g), torch.empty_like(a), torch.zeros_like(states[0])
-        for e, d, slope, direct in backwards(outer, inner, slopes, g):
+        for e, d, slope, direct in reversed_steps(outer, inner, slopes, g):
             torch.add(after, direct, out=e)
             torch.bmm(e, self.W1, out=d)
             torch.bmm(d * slope, self.W2, out=after).addcmul_(e, A)
         before = states[:-1]
         found = {
             "A": (outer * before).sum(dim=(0, 2)),
-            "W1": total(outer, r),
-            "W2": total(inner * slopes, before),
+            "W1": summed_products(outer, r),
+            "W2": summed_products(inner * slopes, before),
             "h1": outer.sum(dim=(0, 2)),
             "h2": (inner * first).sum(dim=(0, 2)),
         }

@@ -1,8 +1,8 @@
-"""Recurrent layers one above the other are one map: layer l at time t is driven by layer l-1's new hidden state.
+"""Stacked recurrent layers as one map: layer l at time t is driven by the new hidden state of layer l - 1.
 
-z' = [f_1(z_1, x), f_2(z_2, h_1'), ..., f_L(z_L, h_{L-1}')], h what is visible of a layer.
+z' = [f_1(z_1, x), f_2(z_2, h_1'), ..., f_L(z_L, h_{L-1}')], h the visible part of a layer.
 State: [z_1, ..., z_L].
-Jacobian: block lower-triangular, its blocks on the diagonal those of the layers alone.
+Jacobian: block lower-triangular; its diagonal blocks are the Jacobians of the single layers.
 """
 
 import itertools
@@ -19,7 +19,16 @@ from lyapsweep.maps import AbstractMap, Inputs, Jacobians, States, Tangents
 class Stack(nn.Module, AbstractMap):
     """Several cells of one population as one map on their concatenated states.
 
-    Raises ValueError where a layer's `inputs` are not the `units` of the layer below, or populations differ.
+    Args:
+        cells: The layers, the lowest first.
+
+    Raises:
+        ValueError: If a layer's `inputs` are not the `units` of the layer below, or populations differ.
+
+    Example:
+        >>> from lyapsweep.cells import Vanilla
+        >>> Stack([Vanilla(2, 1, units=4), Vanilla(4, 1, units=3)]).state
+        7
     """
 
     def __init__(self, cells: Sequence[AbstractCell]):
@@ -37,7 +46,7 @@ class Stack(nn.Module, AbstractMap):
 
     @property
     def visible(self) -> Bool[Tensor, " state"]:
-        """True at every layer's hidden state, False at what it keeps to itself (an LSTM's c)."""
+        """True at every layer's hidden state, False at entries that no other layer sees (an LSTM's c)."""
         return torch.cat([cell.visible for cell in self.cells])
 
     def step(self, z: States, x: Inputs | None = None) -> States:

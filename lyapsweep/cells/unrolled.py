@@ -1,8 +1,8 @@
 """Many steps at once, driven or not, and backpropagation through them written out.
 
-Autograd makes dozens of nodes a step and pays for each; on small networks that is most of the training time. A cell
-that writes its own way back is one node, whatever the number of steps. A cell that does not is stepped by autograd.
-Inputs enter all steps in one product, before the first of them, which autograd differentiates.
+Autograd creates dozens of nodes per step, which is most of the training time of a small network. A cell with its own
+backward pass is a single node, whatever the number of steps; other cells are stepped by autograd. Inputs enter all
+steps in one product, before the first step, which autograd differentiates.
 """
 
 from abc import abstractmethod
@@ -21,61 +21,93 @@ Steps = Float[Tensor, "steps population batch state"]
 Driving = Float[Tensor, "driven #population batch inputs"]
 Fed = Float[Tensor, "steps population batch rows"]
 Gradients = tuple[Tensor, dict[str, Tensor], tuple[Tensor, ...]]
-"""dL/dz_0 (population, batch, state); dL/dw by parameter name, absent where a weight played no part; dL/dfed, its rows
-in pieces that stand side by side."""
+"""dL/dz_0 (population, batch, state); dL/dw by parameter name, without unused weights; dL/dfed, in pieces to be
+concatenated along the last axis."""
 
 
 class AbstractUnrolledCell(AbstractCell):
-    """A cell that knows its own way back through time.
+    """The interface of a cell with its own backpropagation through time.
 
-    `entry` names the weights through which inputs enter, those that `feed` reads: a matrix and a bias.
+    Subclasses implement `draw`, `step`, `ahead` and `back`.
+
+    Args:
+        inputs: Number of input features; 0 for an autonomous network.
+        units: Number of visible units.
+        population: Number of networks of this shape, evaluated side by side.
+        state: Dimension of the state.
+
+    Attributes:
+        entry: Names of the weights through which inputs enter, read by `feed`: a matrix and a bias, ("U", "b") by
+            default.
+
+    Example:
+        >>> from lyapsweep.cells import Plrnn
+        >>> issubclass(Plrnn, AbstractUnrolledCell), Plrnn.entry
+        (True, ('C', 'h'))
     """
 
     entry: tuple[str, ...] = ("U", "b")
 
     def feed(self, x: Driving) -> Fed:
-        """b + U x_t at every step: what stands in place of the bias where a cell is driven."""
+        """Return b + U x_t at every step, which replaces the bias of a driven cell."""
         U, b = (getattr(self, name) for name in self.entry)
-        return supply(x, U, b)
+        return affine_inputs(x, U, b)
 
     @abstractmethod
     def ahead(self, z: States, steps: int, fed: Fed | None = None) -> tuple[Steps, tuple[Tensor, ...]]:
-        """The states after 1 ... steps steps, without a graph, and what `back` wants to know of the way."""
+        """Return the states after 1 ... `steps` steps, without a graph, and the tensors that `back` needs."""
 
     @abstractmethod
     def back(self, kept: tuple[Tensor, ...], g: Steps) -> Gradients:
-        """Backpropagation through time: from dL/dz_t, the direct part at every step, to dL/dz_0, dL/dw and dL/dfed.
+        """Backpropagate through time, from the direct part dL/dz_t of every step to dL/dz_0, dL/dw and dL/dfed.
 
-        g_{t-1} = dL/dz_{t-1} + g_t Df(z_{t-1}); what each step tells the weights is kept and summed in one product.
-        That of a bias is what it is without inputs; with them it comes by way of dL/dfed.
+        g_{t-1} = dL/dz_{t-1} + g_t Df(z_{t-1}); gradients of weights are summed over all steps in one product. A bias
+        that inputs replace gets its gradient through dL/dfed.
+
+        Args:
+            kept: What `ahead` returned beside the states.
+            g: dL/dz_t, shape (steps, population, batch, state).
+
+        Returns:
+            dL/dz_0, dL/dw by parameter name, and dL/dfed in pieces to be concatenated along the last axis.
         """
 
     @torch.no_grad()
     def orbit(self, z: States, inputs: Driving | None, steps: int) -> Steps:
-        """The states after 1 ... steps steps from z, without a graph; `unroll` and `drive` are differentiable."""
+        """Return the states after 1 ... `steps` steps, without a graph; `unroll` and `drive` have one."""
         if inputs is not None and len(inputs) < steps:
-            raise ValueError(
-                f"An orbit of {steps} steps wants as many inputs, but got {len(inputs)}: give more of them."
-            )
+            raise ValueError(f"orbit: {len(inputs)} inputs are fewer than {steps} steps. Give one input per step.")
         return self.ahead(z, steps, None if inputs is None else self.feed(inputs[:steps]))[0]
 
 
 class AbstractFusedCell(AbstractUnrolledCell):
-    """A cell for which a processor has one call that does all steps, and their way back, of what a read-out sees."""
+    """The interface of a cell for which the processor has one call for all steps and their backward pass.
+
+    Args:
+        inputs: Number of input features; 0 for an autonomous network.
+        units: Number of visible units.
+        population: Number of networks of this shape, evaluated side by side.
+        state: Dimension of the state.
+
+    Example:
+        >>> from lyapsweep.cells import Lstm
+        >>> issubclass(Lstm, AbstractFusedCell)
+        True
+    """
 
     @abstractmethod
     def fused(
         self, z: States, steps: int, inputs: Driving | None = None
     ) -> Float[Tensor, "steps population batch units"]:
-        """The visible units after 1 ... steps steps, differentiable in z, the inputs and the weights."""
+        """Return the visible units after 1 ... `steps` steps, differentiable in z, the inputs and the weights."""
 
 
 def visible(
     cell: AbstractCell, z: States, steps: int, inputs: Driving | None = None
 ) -> Float[Tensor, "steps population batch units"]:
-    """The visible units after 1 ... steps steps, one for each of the inputs if there are any: all training asks for.
+    """The visible units after 1 ... `steps` steps, one step per input if there are inputs.
 
-    The fused call is oneDNN's, single precision on a CPU; elsewhere it would go step by step.
+    The fused call is oneDNN's, in single precision on a CPU; elsewhere it would go step by step.
     """
     single = z.device.type == "cpu" and z.dtype == torch.float32 and torch.backends.mkldnn.is_available()
     if single and isinstance(cell, AbstractFusedCell):
@@ -84,7 +116,24 @@ def visible(
 
 
 def unroll(cell: AbstractCell, z: States, steps: int) -> Steps:
-    """The states after 1 ... steps undriven steps from z, differentiable in z and in the weights."""
+    """Return the states after 1 ... `steps` undriven steps from z, differentiable in z and in the weights.
+
+    Args:
+        cell: The cell.
+        z: First states, shape (population, batch, state).
+        steps: Number of steps.
+
+    Returns:
+        States, shape (steps, population, batch, state).
+
+    Example:
+        >>> from lyapsweep.cells import Vanilla
+        >>> from lyapsweep.inits import gaussian
+        >>> cell = Vanilla(inputs=0, population=1, units=4)
+        >>> cell.build([(gaussian, torch.Generator().manual_seed(0))])
+        >>> unroll(cell, torch.zeros(1, 2, 4), steps=10).shape
+        torch.Size([10, 1, 2, 4])
+    """
     if isinstance(cell, AbstractUnrolledCell):
         weights = dict(cell.named_parameters())
         return Unrolled.apply(cell, steps, (*weights,), z, None, *weights.values())  # type: ignore[no-any-return]
@@ -92,7 +141,24 @@ def unroll(cell: AbstractCell, z: States, steps: int) -> Steps:
 
 
 def drive(cell: AbstractCell, z: States, inputs: Driving) -> Steps:
-    """The states after each of the steps driven by `inputs` from z, differentiable in z, the inputs and the weights."""
+    """Return the states after each step driven by `inputs`, differentiable in z, the inputs and the weights.
+
+    Args:
+        cell: The cell.
+        z: First states, shape (population, batch, state).
+        inputs: Driving inputs, shape (steps, population, batch, inputs).
+
+    Returns:
+        States, shape (steps, population, batch, state).
+
+    Example:
+        >>> from lyapsweep.cells import Vanilla
+        >>> from lyapsweep.inits import gaussian
+        >>> cell = Vanilla(inputs=3, population=1, units=4)
+        >>> cell.build([(gaussian, torch.Generator().manual_seed(0))])
+        >>> drive(cell, torch.zeros(1, 2, 4), torch.ones(10, 1, 2, 3)).shape
+        torch.Size([10, 1, 2, 4])
+    """
     if isinstance(cell, AbstractUnrolledCell):
         weights = {name: w for name, w in cell.named_parameters() if name not in cell.entry}
         fed = cell.feed(inputs)
@@ -101,7 +167,7 @@ def drive(cell: AbstractCell, z: States, inputs: Driving) -> Steps:
 
 
 class Unrolled(torch.autograd.Function):
-    """A cell's own `ahead` and `back` as one node of the graph; `names` are those of the weights it answers for."""
+    """A cell's own `ahead` and `back` as one node of the graph; it returns gradients of `names`."""
 
     @staticmethod
     def forward(
@@ -120,37 +186,37 @@ class Unrolled(torch.autograd.Function):
         return None, None, None, start, fed, *(found.get(name) for name in ctx.names)
 
 
-def supply(x: Driving, U: Float[Tensor, "population rows inputs"], b: Float[Tensor, "population rows"]) -> Fed:
-    """b + U x_t at every step, for all of them as one product."""
+def affine_inputs(x: Driving, U: Float[Tensor, "population rows inputs"], b: Float[Tensor, "population rows"]) -> Fed:
+    """b + U x_t at every step, as one product."""
     steps, _, batch, _ = x.shape
     rows = x.expand(-1, len(U), -1, -1).transpose(0, 1).flatten(1, 2)
     return torch.baddbmm(b.unsqueeze(1), rows, U.mT).unflatten(1, (steps, batch)).transpose(0, 1)
 
 
 def offsets(b: Float[Tensor, "population rows"], fed: Fed | None) -> Iterable[Tensor]:
-    """What every step adds: the bias, or what it was fed with."""
+    """What every step adds: the bias, or the inputs' part of `feed`."""
     return repeat(b.unsqueeze(1)) if fed is None else fed.unbind()
 
 
-def along(z: States, steps: int) -> Float[Tensor, "steps_plus_one population batch state"]:
-    """Room for z and the states after 1 ... steps steps, z written into it."""
+def allocate_states(z: States, steps: int) -> Float[Tensor, "steps_plus_one population batch state"]:
+    """An empty tensor for z and the states after 1 ... `steps` steps, with z written into it."""
     states = z.new_empty(len(z), steps + 1, *z.shape[1:]).transpose(0, 1)
     states[0] = z
     return states
 
 
-def backwards(*sequences: Float[Tensor, "steps ..."]) -> Iterator[tuple[Tensor, ...]]:
+def reversed_steps(*sequences: Float[Tensor, "steps ..."]) -> Iterator[tuple[Tensor, ...]]:
     """The steps of several sequences side by side, the last one first."""
     return zip(*(s.unbind()[::-1] for s in sequences))
 
 
-def total(
+def summed_products(
     errors: Float[Tensor, "steps population batch rows"], given: Float[Tensor, "steps population batch columns"]
 ) -> Float[Tensor, "population rows columns"]:
-    """sum_t errors_t^T given_t: what all steps together tell a matrix, as one product."""
+    """sum_t errors_t^T given_t: the gradient of a matrix over all steps, as one product."""
     return torch.bmm(errors.transpose(0, 1).flatten(1, 2).mT, given.transpose(0, 1).flatten(1, 2))
 
 
-def pooled(errors: Float[Tensor, "steps population batch rows"]) -> Float[Tensor, "population rows"]:
-    """sum over steps and batch, one after the other: at once would take six times as long."""
+def summed(errors: Float[Tensor, "steps population batch rows"]) -> Float[Tensor, "population rows"]:
+    """Sum over steps, then over batch: six times as fast as both at once."""
     return errors.sum(dim=0).sum(dim=1)

@@ -10,13 +10,35 @@ from torch import Generator, Tensor, nn, tanh
 from torch.nn.functional import softplus
 
 from lyapsweep.cells.cell import Draw, Driven, affine, carry, tanh_slope
-from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, along, backwards, offsets, total
+from lyapsweep.cells.unrolled import (
+    AbstractUnrolledCell,
+    Gradients,
+    allocate_states,
+    offsets,
+    reversed_steps,
+    summed_products,
+)
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
 
 
 class Vanilla(AbstractUnrolledCell):
-    """The tanh network h' = tanh(W h + U x + b) (Elman 1990)."""
+    """The tanh network h' = tanh(W h + U x + b) (Elman 1990).
+
+    State: h (units). Jacobian: diag(1 - h'^2) W.
+
+    Args:
+        inputs: Number of input features; 0 for an autonomous network.
+        population: Number of networks of this shape, evaluated side by side.
+        units: Number of hidden units, 30 by default.
+
+    Example:
+        >>> from lyapsweep.inits import gaussian
+        >>> cell = Vanilla(inputs=1, population=1, units=4)
+        >>> cell.build([(gaussian, torch.Generator().manual_seed(0))])
+        >>> cell.step(torch.zeros(1, 8, 4), torch.ones(1, 8, 1)).shape
+        torch.Size([1, 8, 4])
+    """
 
     W: nn.Parameter
     U: nn.Parameter
@@ -42,7 +64,7 @@ class Vanilla(AbstractUnrolledCell):
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
-        states = along(z, steps)
+        states = allocate_states(z, steps)
         W, h = self.W.mT, z
         for after, b in zip(states[1:].unbind(), offsets(self.b, fed)):
             h = torch.baddbmm(b, h, W, out=after).tanh_()
@@ -52,10 +74,10 @@ class Vanilla(AbstractUnrolledCell):
         (states,) = kept
         errors, slopes = torch.empty_like(g), 1 - states[1:] * states[1:]
         after = torch.zeros_like(states[0])
-        for e, slope, direct in backwards(errors, slopes, g):
+        for e, slope, direct in reversed_steps(errors, slopes, g):
             torch.mul(after.add_(direct), slope, out=e)
             torch.bmm(e, self.W, out=after)
-        return after, {"W": total(errors, states[:-1]), "b": errors.sum(dim=(0, 2))}, (errors,)
+        return after, {"W": summed_products(errors, states[:-1]), "b": errors.sum(dim=(0, 2))}, (errors,)
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         a = self.activation(z, x)

@@ -1,4 +1,4 @@
-"""DATASETS: where data come from. A member is a function of keyword settings that returns a `Series` or a `Task`."""
+"""DATASETS: sources of data. A member is a function of keyword settings that returns a `Series` or a `Task`."""
 
 import json
 import typing
@@ -42,15 +42,42 @@ __all__ = ["DATASETS", "BadSeries", "BadTask", "Series", "Task", "build", "is_ta
 
 
 def is_task(kind: str) -> bool:
-    """Whether this member says that it returns a `Task`: sequences that drive a network. Else it returns a `Series`."""
+    """Tell whether a member is annotated to return a `Task`; otherwise it returns a `Series`.
+
+    Args:
+        kind: A name of `DATASETS`, or `path/to/file.py:name`.
+
+    Returns:
+        True for tasks.
+
+    Example:
+        >>> is_task("adding"), is_task("simulated")
+        (True, False)
+    """
     return typing.get_type_hints(DATASETS[kind]).get("return") is Task
 
 
 def build(kind: str, **settings: Any) -> Any:
-    """The data of a config's dataset section, made once a process: every trial of a sweep asks for the same one.
+    """Make the data of a config's dataset section, once per process.
 
-    It is shared, so it must not be written to. A file that changes on disk is read again.
-    Raises `UnknownName`, `BadSeries`, `BadTask`.
+    The result is cached and shared by all trials, so it must not be modified. A file that changes on disk is read
+    again.
+
+    Args:
+        kind: A name of `DATASETS`, or `path/to/file.py:name`.
+        **settings: Settings of the member.
+
+    Returns:
+        A `Series` or a `Task`.
+
+    Raises:
+        UnknownName: If the member or a setting is unknown.
+        BadSeries: If a series is not usable.
+        BadTask: If a task is not usable.
+
+    Example:
+        >>> build("adding", length=10, train=4, test=2).train_inputs.shape
+        (4, 10, 2)
     """
     DATASETS.check(kind, settings)
     path = settings.get("path") or []

@@ -1,4 +1,4 @@
-"""The adding problem: two marked numbers of a sequence are to be added (Hochreiter and Schmidhuber 1997)."""
+"""The adding problem: add two marked numbers of a sequence (Hochreiter and Schmidhuber 1997)."""
 
 import numpy as np
 
@@ -6,12 +6,29 @@ from lyapsweep.datasets.task import BadTask, Task
 
 
 def adding(*, length: int = 100, train: int = 10_000, test: int = 1000, seed: int = 0) -> Task:
-    """Add the two marked numbers of a sequence: memory of about `length` steps, for one number.
+    """The adding problem: add the two marked numbers of a sequence, a memory of one number over about `length` steps.
 
-    Inputs (value, marker): values uniform on (0, 1); the marker is 1 at one step of each half, uniformly drawn, else 0.
-    Target, after the last step: the sum of the two marked values. Who always answers 1 loses 1/6, the variance of a sum
-    of two uniform numbers. `train` and `test` are numbers of sequences. Conventions: Arjovsky, Shah, Bengio 2016.
-    Raises `BadTask` below two steps or without sequences.
+    Inputs are (value, marker): values uniform on (0, 1); the marker is 1 at one random step of each half, else 0. The
+    target, after the last step, is the sum of the two marked values. Always answering 1 loses 1/6, the variance of a
+    sum of two uniform numbers.
+
+    Args:
+        length: Steps of a sequence, 100 by default.
+        train: Number of training sequences, 10000 by default.
+        test: Number of held-out sequences, 1000 by default.
+        seed: Seed of the sequences, 0 by default.
+
+    Returns:
+        A task with head "last" and loss "mse".
+
+    Raises:
+        BadTask: If `length` is below 2 or there are no sequences.
+
+    Source: Hochreiter and Schmidhuber 1997; conventions of Arjovsky, Shah, Bengio 2016.
+
+    Example:
+        >>> adding(length=10, train=4, test=2).train_targets.shape
+        (4, 1)
     """
     if length < 2 or min(train, test) < 1:
         raise BadTask(

@@ -1,4 +1,4 @@
-"""From columns of a trajectory or a file to a series: inputs set apart, past appended, everything standardised."""
+"""From columns of a trajectory or a file to a series: inputs split off, delays appended, everything standardised."""
 
 from typing import Any
 
@@ -22,9 +22,9 @@ def assemble(
 ) -> Series:
     """The series of several training pieces and one held-out part, (time, columns) each.
 
-    The last `inputs` columns drive the system and are not predicted. The others are embedded in their past where
-    `dimension` > 1; each piece and the held-out part by itself, so that no value of one is seen in another, and each
-    loses its first `lost` rows. Moments are those of all training pieces together.
+    The last `inputs` columns drive the system and are not predicted. If `dimension` > 1, the others are delay-embedded,
+    each piece and the held-out part by itself, so that no value of one part occurs in another; each loses its first
+    `lost` rows. Moments are those of all training pieces together.
     """
     seen, before = len(names) - inputs, lost(dimension, delay)
     parts = [embed(part[:, :seen], dimension, delay) for part in (*pieces, held_out)]
@@ -51,14 +51,14 @@ def assemble(
 
 
 def lost(dimension: int, delay: int) -> int:
-    """Rows at the beginning of a part that have no whole past."""
+    """Number of rows at the beginning of a part without all delays."""
     return (dimension - 1) * delay
 
 
 def embed(values: np.ndarray, dimension: int, delay: int) -> np.ndarray:
     """Delay coordinates x(t), x(t - delay), ..., x(t - (dimension - 1) delay), delays in samples (Takens 1981).
 
-    (time, columns) -> (time - (dimension - 1) delay, columns * dimension), each column followed by its own past.
+    (time, columns) -> (time - (dimension - 1) delay, columns * dimension), each column followed by its delays.
     """
     before = lost(dimension, delay)
     pasts = [values[before - k * delay : len(values) - k * delay] for k in range(dimension)]

@@ -1,4 +1,4 @@
-"""Snow and soil as two buckets under daily weather: an environmental toy whose memory is known in days."""
+"""Snow and soil water as two buckets under daily weather: an environmental model with a known memory in days."""
 
 import math
 
@@ -20,23 +20,39 @@ TARGETS = ("snow", "soil", "flow")
 def buckets(
     *, years: int = 60, test: float = 0.25, keep: float = 0.99, targets: list | None = None, seed: int = 0
 ) -> Task:
-    """Snow and soil water from rain and temperature: two buckets whose memory is -1 / ln(`keep`) days, 99.5 for 0.99.
+    """Snow and soil water from rain and temperature: two buckets with a memory of -1 / ln(keep) days.
 
     Weather, daily: T = 6 - 12 cos(2 pi (day - 15) / 365) + w deg C, w Gaussian with a standard deviation of 4 and a
     correlation of 0.7 from day to day; precipitation P on a wet day is exponential with mean 8 mm, a day being wet with
-    chance 0.6 after a wet one, else 0.25. Water, in mm, with T+ = max(T, 0):
+    probability 0.6 after a wet one, else 0.25. Water, in mm, with T+ = max(T, 0):
 
         snow'  = snow + P [T <= 0] - melt          melt = min(snow + P [T <= 0], 3 T+)
         soil'  = min(rest, 300)                    rest = w - min(w, 0.1 T+),  w = keep soil + P [T > 0] + melt
         flow   = max(rest - 300, 0)
 
-    so that soil water forgets with keep^t while the bucket is neither empty nor full, and snow from autumn to spring.
-    Both start empty, and a year before the first one is thrown away. Inputs: P and T of the day; `targets` (snow and
-    soil where None), at every step: their values after that day. One long stream, its last `test` share held out;
-    everything is standardised by the moments of the training part, which `notes` holds in mm (`snow/std`, ...), with
-    `memory` in days. Baseline: always answering the mean; `notes` also holds what the least-squares quadratic in the
-    day's weather loses (`memoryless`). Raises `BadTask` unless years >= 2, 0 < test < 1 and 0 < keep < 1 hold,
-    `UnknownName` for a target.
+    Soil water decays as keep^t while the bucket is neither empty nor full, snow lasts from autumn to spring. Both start
+    empty, and the first of `years` + 1 years is dropped. Inputs are P and T of the day; targets, at every step, are the
+    values after that day. The data are one long stream, standardised by the moments of the training part, which `notes`
+    holds in mm (`snow/std`, ...), with `memory` in days and the loss of the least-squares quadratic in the day's
+    weather (`memoryless`). Baseline: always answering the mean.
+
+    Args:
+        years: Number of years, 60 by default.
+        test: Share of the days that is held out, the last ones; 0.25 by default.
+        keep: Share of soil water that remains after a day, 0.99 by default (a memory of 99.5 days).
+        targets: Some of "snow", "soil", "flow"; None (the default) is snow and soil.
+        seed: Seed of the weather, 0 by default.
+
+    Returns:
+        A task with head "step" and loss "mse".
+
+    Raises:
+        BadTask: If years >= 2, 0 < test < 1 and 0 < keep < 1 do not hold.
+        UnknownName: If a target is unknown.
+
+    Example:
+        >>> round(buckets(years=2).notes["memory"], 1)
+        99.5
     """
     if years < 2 or not 0 < test < 1 or not 0 < keep < 1:
         raise BadTask(

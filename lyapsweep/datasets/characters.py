@@ -1,4 +1,4 @@
-"""Text as a stream: which character comes next?"""
+"""Next-character prediction on a text as one stream."""
 
 import importlib.util
 from pathlib import Path
@@ -11,13 +11,26 @@ TOPICS = "topics.py"  # of pydoc_data, 0.7 million characters: what Python's own
 
 
 def characters(*, path: str | None = None, length: int | None = None, test: float = 0.1) -> Task:
-    """Say the next character of a text; the last share of `test` is held out.
+    """Predict the next character of a text, by cross-entropy.
 
-    The text is the file at `path` (UTF-8), or the help topics that come with Python; of either the first `length`
-    characters. One long stream: training windows (`windows/length`) are cut from it anywhere. Inputs: a character a
-    step; target, at every step: the next one, by cross-entropy. The baseline is that of the training part's character
-    frequencies, on the held-out part. The alphabet is that of the whole text, and a character that the training part
-    lacks counts as if it had been seen once. Raises `BadTask` for a text that is missing, empty or one character.
+    The data are one long stream, from which training windows (`windows/length`) are cut anywhere. The baseline is the
+    cross-entropy of the training part's character frequencies on the held-out part. The alphabet is that of the whole
+    text; a character that the training part lacks counts as if it had been seen once.
+
+    Args:
+        path: A text file in UTF-8; None (the default) is the help topics of Python.
+        length: Number of leading characters used; None (the default) is all.
+        test: Share of the text that is held out, the last part; 0.1 by default.
+
+    Returns:
+        A task with head "step" and loss "cross_entropy".
+
+    Raises:
+        BadTask: If the text is missing, empty or a single character.
+
+    Example:
+        >>> characters(length=1000).train_inputs.shape
+        (1, 899)
     """
     text, source = read(path)
     text = text[:length]
@@ -49,7 +62,7 @@ def characters(*, path: str | None = None, length: int | None = None, test: floa
 
 
 def read(path: str | None) -> tuple[str, str]:
-    """The text, and what it is called."""
+    """The text and its description."""
     if path is None:
         found = importlib.util.find_spec("pydoc_data")
         file = Path(found.origin).parent / TOPICS if found and found.origin else Path(TOPICS)

@@ -1,4 +1,4 @@
-"""The copying problem: symbols are to be said again after a long pause (Hochreiter and Schmidhuber 1997)."""
+"""The copying problem: repeat symbols after a long delay (Hochreiter and Schmidhuber 1997)."""
 
 import math
 
@@ -10,12 +10,31 @@ from lyapsweep.datasets.task import BadTask, Task
 def copying(
     *, delay: int = 100, items: int = 10, alphabet: int = 8, train: int = 10_000, test: int = 1000, seed: int = 0
 ) -> Task:
-    """Say `items` symbols again in order, after a pause of `delay` steps: memory for items log2(alphabet) bits.
+    """The copying problem: repeat `items` symbols in order after `delay` steps, items log2(alphabet) bits of memory.
 
-    With T the delay, K the items and A the alphabet, a sequence has T + 2 K steps. Inputs, one of A + 2 symbols each:
-    K of 1 ... A, uniform; T - 1 zeros; the marker A + 1; K zeros. Targets, at every step: T + K zeros, then the K
-    symbols. Who forgets them and knows the time loses K ln A / (T + 2 K) nats a step. `train` and `test` are numbers of
-    sequences. Conventions: Arjovsky, Shah, Bengio 2016. Raises `BadTask` for sizes below 1, or an alphabet below 2.
+    With T the delay, K the items and A the alphabet, a sequence has T + 2 K steps. Inputs, each one of A + 2 symbols: K
+    of 1 ... A, uniform; T - 1 zeros; the marker A + 1; K zeros. Targets, at every step: T + K zeros, then the K
+    symbols. An answer that knows the time but not the symbols loses K ln A / (T + 2 K) nats per step.
+
+    Args:
+        delay: Steps between the symbols and their repetition, 100 by default.
+        items: Number of symbols, 10 by default.
+        alphabet: Number of different symbols, 8 by default.
+        train: Number of training sequences, 10000 by default.
+        test: Number of held-out sequences, 1000 by default.
+        seed: Seed of the sequences, 0 by default.
+
+    Returns:
+        A task with head "step" and loss "cross_entropy".
+
+    Raises:
+        BadTask: If a size is below 1, or the alphabet below 2.
+
+    Source: Hochreiter and Schmidhuber 1997; conventions of Arjovsky, Shah, Bengio 2016.
+
+    Example:
+        >>> copying(delay=5, items=2, train=4, test=2).train_inputs.shape
+        (4, 9)
     """
     if min(delay, items, train, test) < 1 or alphabet < 2:
         raise BadTask(

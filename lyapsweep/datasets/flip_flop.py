@@ -1,4 +1,4 @@
-"""The flip-flop: remember the last pulse of each of several bits (Sussillo and Barak 2013)."""
+"""The flip-flop task: remember the last pulse of each of several bits (Sussillo and Barak 2013)."""
 
 import numpy as np
 
@@ -8,12 +8,31 @@ from lyapsweep.datasets.task import BadTask, Task
 def flip_flop(
     *, bits: int = 3, length: int = 64, probability: float = 0.5, train: int = 2000, test: int = 500, seed: int = 0
 ) -> Task:
-    """Say the sign of the last pulse on each bit: discrete memory, 2^bits states to be held.
+    """The flip-flop: output the sign of the last pulse on each bit, a discrete memory of 2^bits states.
 
-    Inputs, one a bit: -1 or 1 with `probability` at each step, and at the first step for certain, else 0. Targets, at
-    every step: the last pulse of each bit, this step's included. Who has no memory says the pulse where there is one
-    and else 0, and loses (1 - probability) (length - 1) / length. `train` and `test` are numbers of sequences. Raises
-    `BadTask` unless sizes >= 1, length >= 2 and 0 < probability < 1 hold.
+    Inputs, one per bit: -1 or 1 with `probability` at each step, and certainly at the first step, else 0. Targets, at
+    every step: the last pulse of each bit, including this step's. The best answer without memory loses (1 -
+    probability) (length - 1) / length.
+
+    Args:
+        bits: Number of bits, 3 by default.
+        length: Steps of a sequence, 64 by default.
+        probability: Probability of a pulse, 0.5 by default.
+        train: Number of training sequences, 2000 by default.
+        test: Number of held-out sequences, 500 by default.
+        seed: Seed of the sequences, 0 by default.
+
+    Returns:
+        A task with head "step" and loss "mse".
+
+    Raises:
+        BadTask: If sizes >= 1, length >= 2 and 0 < probability < 1 do not hold.
+
+    Source: Sussillo and Barak 2013.
+
+    Example:
+        >>> flip_flop(length=5, train=4, test=2).train_targets.shape
+        (4, 5, 3)
     """
     if min(bits, train, test) < 1 or length < 2 or not 0 < probability < 1:
         raise BadTask(

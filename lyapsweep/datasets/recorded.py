@@ -1,4 +1,4 @@
-"""A series from files: CSV, NPY or Parquet, checked cell by cell before anything is trained on it."""
+"""A series from CSV, NPY or Parquet files, with every cell checked."""
 
 import math
 
@@ -22,20 +22,36 @@ def recorded(
     lambda_max: float | None = None,
     skip: int = 0,
 ) -> Series:
-    """A recording: rows are equidistant times, `dt` apart; the last `test` share of them is held out.
+    """A recorded series from files: one row per time step, evenly spaced.
 
-    `columns` are to be predicted, by name or by position from 0 (all but the inputs where None); `inputs` drive the
-    system from outside and are given: the input of a row drives the step that leads to the row. The first `skip` rows
-    of data are left out. `dimension` > 1 embeds each column x in its past, x(t), x(t - delay), ...,
-    x(t - (dimension - 1) delay), delays in rows (Takens 1981). `standardise` is `column`, `global` or `none`, see
-    `series.scaled`. `lambda_max` is the largest exponent of the true dynamics in nats per unit time where the user
-    knows it; nobody else does.
+    Several files are recordings of one system with the same columns: windows never cross from one into the next, and
+    the held-out part is the last share of the last one.
 
-    `path` may list several recordings of one system with the same columns: windows never cross from one into the
-    next, and the held-out part is the last `test` share of the last one (1 holds it out whole).
+    Args:
+        path: A file, or a list of files.
+        columns: Columns to predict, by name or by position from 0; None (the default) is all but the inputs.
+        inputs: Columns that drive the system and are given: the input of a row drives the step to that row. None by
+            default.
+        dt: Time between rows, 1.0 by default.
+        dimension: Number of delay coordinates per column, x(t), x(t - delay), ... (Takens 1981); 1 by default.
+        delay: Delay in rows, 1 by default.
+        test: Share of the rows that is held out, 0.25 by default; 1 holds out the last of several files.
+        standardise: "column" (the default), "global" or "none", see `lyapsweep.datasets.series.scaled`.
+        lambda_max: The largest exponent of the true dynamics in nats per unit time, if known; None by default.
+        skip: Number of leading rows that are dropped, 0 by default.
 
-    Raises `BadSeries` naming file, row and column: row is the line of a CSV file, counted from 1 as an editor does,
-    and the index from 0 of an array or table.
+    Returns:
+        A series.
+
+    Raises:
+        BadSeries: If the data are not usable; the message names file, row and column. Rows of a CSV file are counted
+            from
+            1, as in an editor, rows of an array or table from 0.
+
+    Example:
+        >>> np.save("series.npy", np.sin(np.arange(100.0) / 5))
+        >>> recorded(path="series.npy", test=0.2).train.shape
+        (80, 1)
     """
     paths = path if isinstance(path, list) else [path]
     if not paths or not all(isinstance(p, str) for p in paths):
@@ -73,7 +89,7 @@ def recorded(
 def tables(
     paths: list[str], columns: list | None, skip: int, inputs: list | None = None
 ) -> tuple[tuple[str, ...], list[np.ndarray]]:
-    """The names of the chosen columns, inputs last, and, a file each, their numbers (rows, columns)."""
+    """The names of the chosen columns, inputs last, and the numbers (rows, columns) of each file."""
     found, parts = (), []
     for path in paths:
         file = read(path)
@@ -91,7 +107,7 @@ def tables(
 
 
 def enough(pieces: list[np.ndarray], held_out: int, test: float, dimension: int, delay: int, source: str) -> None:
-    """Raise `BadSeries` where too few rows remain to train on or to test with."""
+    """Raise `BadSeries` if too few rows remain for training or testing."""
     before, rows = lost(dimension, delay), len(pieces[-1]) + held_out
     kept = sum(max(0, len(piece) - before) for piece in pieces)
     short = [len(piece) for piece in pieces if len(piece) <= before and not (piece is pieces[-1] and test == 1)]

@@ -1,4 +1,4 @@
-"""A recording whose inputs drive the network and whose targets it should answer: the user's own measured system."""
+"""A recording as a task: some columns drive the network, others are its targets."""
 
 from lyapsweep.datasets.files import read
 from lyapsweep.datasets.series import LEAST_TEST, LEAST_TRAIN, BadSeries, choose
@@ -9,15 +9,34 @@ from lyapsweep.datasets.task import Task
 def recorded_task(
     *, path: str, inputs: list, targets: list, dt: float = 1.0, test: float = 0.25, skip: int = 0
 ) -> Task:
-    """Columns of a file that drive the network, and columns that it should answer with at every step.
+    """Predict columns of a file from other columns at every step.
 
-    Rows of the CSV, NPY or Parquet file are equidistant times, `dt` apart; columns are named, or counted from 0. The
-    first `skip` rows are left out and the last `test` share is held out. One long stream; everything is standardised
-    by the moments of the training part, and `notes` holds those of the targets (`<name>/mean`, `<name>/std`), with what
-    the least-squares quadratic in the row's own inputs loses (`memoryless`). Baseline: always answering the mean.
+    The file has one row per time step, evenly spaced. The data are one long stream, standardised by the moments of the
+    training part; `notes` holds those of the targets (`<name>/mean`, `<name>/std`) and the loss of the least-squares
+    quadratic in the row's own inputs (`memoryless`). Baseline: always answering the mean.
 
-    Raises `BadSeries` naming file, row and column for cells that are missing or no numbers, for a constant column, for
-    a column that is both input and target and for too few rows; `UnknownName` for a column.
+    Args:
+        path: A CSV, NPY or Parquet file.
+        inputs: Columns that drive the network, by name or by position from 0.
+        targets: Columns to predict.
+        dt: Time between rows, 1.0 by default.
+        test: Share of the rows that is held out, the last ones; 0.25 by default.
+        skip: Number of leading rows that are dropped, 0 by default.
+
+    Returns:
+        A task with head "step" and loss "mse".
+
+    Raises:
+        BadSeries: If cells are missing or no numbers, a column is constant or both input and target, or there are too
+            few
+            rows; the message names file, row and column.
+        UnknownName: If there is no such column.
+
+    Example:
+        >>> import numpy as np
+        >>> np.save("table.npy", np.random.default_rng(0).normal(size=(100, 2)))
+        >>> recorded_task(path="table.npy", inputs=[0], targets=[1]).outputs
+        1
     """
     file = read(path)
     driving, answers = choose(inputs, file.names, path), choose(targets, file.names, path)

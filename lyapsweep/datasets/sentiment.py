@@ -1,4 +1,4 @@
-"""Sentiment as counting: words weigh +1, -1 or nothing, and the sign of their sum is asked for."""
+"""Sentiment as counting: words have weights +1, -1 or 0, and the target is the sign of their sum."""
 
 import math
 
@@ -10,13 +10,28 @@ WORDS, LEANING = 20, 5  # of them, how many weigh +1 and how many -1
 
 
 def sentiment(*, length: int = 50, train: int = 5000, test: int = 1000, seed: int = 0) -> Task:
-    """Whether a review is positive: twenty words of weight +1, -1 or 0, and the sign of the sum at the end.
+    """Classify a review of words with weights +1, -1 or 0 by the sign of their sum.
 
-    Words 0 ... 4 weigh +1, words 5 ... 9 -1 and words 10 ... 19 nothing; a review is `length` words drawn with equal
-    chances, drawn anew where its weights sum to 0. Inputs: a word a step, as a vector of zeros with one 1; answer after
-    the last one: class 1 where the sum is positive, else 0, by cross-entropy. Solved by one number that is moved up,
-    down or not at all by each word: a line attractor (after Maheswaranathan et al. 2019, who trained on real reviews).
-    Always answering with even odds loses ln 2. Raises `BadTask` unless length, train, test >= 1 hold.
+    Words 0 ... 4 have weight +1, words 5 ... 9 weight -1 and words 10 ... 19 weight 0; a review is `length` uniform
+    words, drawn again if its weights sum to 0. Inputs are one word per step, one-hot; the target, after the last step,
+    is class 1 for a positive sum, else 0, by cross-entropy. One integrating variable solves it, a line attractor (after
+    Maheswaranathan et al. 2019, who trained on real reviews). Even odds lose ln 2.
+
+    Args:
+        length: Words of a review, 50 by default.
+        train: Number of training reviews, 5000 by default.
+        test: Number of held-out reviews, 1000 by default.
+        seed: Seed of the reviews, 0 by default.
+
+    Returns:
+        A task with head "last" and loss "cross_entropy".
+
+    Raises:
+        BadTask: If a size is below 1.
+
+    Example:
+        >>> sentiment(length=5, train=4, test=2).symbols
+        20
     """
     if min(length, train, test) < 1:
         raise BadTask(f"sentiment: length, train, test >= 1 must hold, but got {length}, {train}, {test}.")

@@ -1,4 +1,4 @@
-"""What every dataset returns: one standardised series with a held-out part, and what is known of its dynamics."""
+"""The result of a series dataset: one standardised series with a held-out part, and what is known of its dynamics."""
 
 import hashlib
 import math
@@ -15,20 +15,42 @@ LEAST_TRAIN, LEAST_TEST = 50, 10  # rows after embedding, below which no measure
 
 
 class BadSeries(ValueError):
-    """Data that cannot be trained on; the message names file, row and column where there is one."""
+    """A series that is not usable; the message names file, row and column if there is one."""
 
 
 @dataclass(frozen=True)
 class Series:
-    """Observations, time leading: `train` (time, features) and, after it in time, `test` (time, features).
+    """A standardised series of observations with a held-out part, time first.
 
-    Both are standardised as `(x - mean) / std`, with moments of the training part. `dt` is the time between samples.
-    `pieces` are the lengths of the trajectories or recordings that `train` holds one after the other (one where not
-    given); no window may cross from one into the next. `train_inputs` and `test_inputs` (time, inputs) are what drove
-    the system meanwhile, row for row, standardised likewise by `input_mean` and `input_std`; of size 0 where nothing
-    did.
-    `lambda_max` is the largest Lyapunov exponent of the true dynamics in nats per sample, None where nobody knows it;
-    `lambda_source` says where it comes from.
+    Args:
+        train: Training part as (x - mean) / std, shape (time, features).
+        test: Held-out part, later in time, shape (time, features).
+        dt: Time between samples.
+        names: Names of the features.
+        mean: Means of the training part, shape (features,).
+        std: Standard deviations of the training part, shape (features,).
+        lambda_max: Largest exponent of the true dynamics in nats per sample; None (the default) if unknown.
+        lambda_source: Where `lambda_max` comes from.
+        source: Description of the data, used in messages.
+        notes: Further numbers about the data.
+        pieces: Lengths of the recordings that `train` concatenates; windows never cross from one into the next. One
+            piece by
+            default.
+        train_inputs: What drove the system, row for row, standardised by its own moments; None (the default) if nothing
+            did.
+        test_inputs: The same of the held-out part.
+        input_names: Names of the inputs.
+        input_mean: Means of the inputs.
+        input_std: Standard deviations of the inputs.
+
+    Raises:
+        BadSeries: If shapes do not agree, a value is not finite, or `dt` is not positive.
+
+    Example:
+        >>> x = np.sin(np.arange(100.0))[:, None]
+        >>> series = Series(x[:80], x[80:], 1.0, ("x",), np.zeros(1), np.ones(1), lambda_max=0.1)
+        >>> round(series.predictability_time, 2)
+        6.93
     """
 
     train: np.ndarray
@@ -71,7 +93,7 @@ class Series:
             raise BadSeries(f"{self.source}: 0 < dt < inf must hold, but got {self.dt}.")
 
     def finite(self, what: str, values: np.ndarray, names: tuple[str, ...]) -> None:
-        """Raise `BadSeries` where `values` (time, columns) hold one that is not."""
+        """Raise `BadSeries` if `values` (time, columns) are not all finite."""
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):
             row, column = bad[0]
@@ -86,17 +108,17 @@ class Series:
 
     @property
     def inputs(self) -> int:
-        """How many columns drive the system from outside."""
+        """Number of columns that drive the system."""
         return 0 if self.train_inputs is None else self.train_inputs.shape[1]
 
     @cached_property
     def digest(self) -> str:
-        """Of the observations and inputs in single precision: two series have one digest where they hold the same."""
+        """A digest of observations and inputs in single precision; equal data have equal digests."""
         return digest(self.train, self.test, self.train_inputs, self.test_inputs)
 
     @property
     def predictability_time(self) -> float | None:
-        """tau_pred = ln 2 / lambda_max in samples (Mikhaeil et al. 2022), None where lambda_max is unknown."""
+        """tau_pred = ln 2 / lambda_max in samples (Mikhaeil et al. 2022); None if lambda_max is unknown."""
         return float(np.log(2) / self.lambda_max) if self.lambda_max and self.lambda_max > 0 else None
 
 
@@ -115,8 +137,8 @@ def scaled(
     """(`(train - mean) / std`, mean, std): moments of the training part (time, columns) by one of three conventions.
 
     `column` (or true): each column by its own, as Hess et al. 2023. `global`: one mean and one standard deviation of
-    all entries together, which keeps the proportions of the attractor (Mikhaeil et al. 2022). `none` (or false): as it
-    is, mean 0 and std 1. Raises `BadSeries` for a column that does not vary: it holds nothing to learn, and no scale.
+    all entries, which keeps the proportions of the attractor (Mikhaeil et al. 2022). `none` (or false): unchanged, mean
+    0 and std 1. Raises `BadSeries` for a constant column.
     """
     convention = {True: "column", False: "none"}.get(standardise, standardise)  # type: ignore[call-overload]
     if convention not in CONVENTIONS:
@@ -140,9 +162,9 @@ def scaled(
 
 
 def choose(wanted: Sequence[str | int] | None, names: tuple[str, ...], source: str) -> list[int]:
-    """Positions of the wanted columns, given by name or by position from 0; all where None.
+    """Positions of the chosen columns, given by name or by position from 0; all if None.
 
-    Raises `BadSeries` where none is wanted, one twice, or a name that several have; `UnknownName`.
+    Raises `BadSeries` for an empty, repeated or ambiguous choice, `UnknownName` for an unknown column.
     """
     if wanted is None:
         return list(range(len(names)))
@@ -166,9 +188,9 @@ def choose(wanted: Sequence[str | int] | None, names: tuple[str, ...], source: s
 def set_apart(
     observed: Sequence[str | int] | None, inputs: Sequence[str | int] | None, names: tuple[str, ...], source: str
 ) -> tuple[list[int], list[int]]:
-    """Positions of the columns to predict (all that are no inputs where `observed` is None), and of those that drive.
+    """Positions of the columns to predict (all but the inputs if `observed` is None), and of the inputs.
 
-    Raises `BadSeries` for a column that is both or is named twice, `UnknownName` for one that is not there.
+    Raises `BadSeries` for a column that is both or is repeated, `UnknownName` for an unknown column.
     """
     driving = choose(inputs, names, source) if inputs else []
     seen = choose(observed, names, source)

@@ -1,4 +1,4 @@
-"""Series from a system whose equations are known: long trajectories, the last of them continued to be held out."""
+"""Series simulated from known equations: long trajectories, the last of them continued for the held-out part."""
 
 import math
 from typing import Any
@@ -40,25 +40,44 @@ def simulated(
     standardise: bool | str = "column",
     seed: int = 0,
 ) -> Series:
-    """Trajectories of a known system: `length` steps to train on and, after a gap, `test * length` held out.
+    """Simulate trajectories of a known system, with a held-out part after a gap.
 
-    `system` is a name of `lyapsweep.systems` (`lorenz63`, ..., or any flow of dysts), `parameters` its own, `dt` the
-    time between samples (the system's own where None). `observe` lists the columns to predict by name or position (all
-    but the inputs where None; of a delay equation the present value), and `inputs` those that are given. `dimension` >
-    1 embeds each of the former in its past, `delay` samples apart.
+    `lambda_max` is the published exponent for cited parameters, else measured from the equations, with its standard
+    error in `notes["lambda_stderr"]`; nats per sample.
 
-    `noise` is Gaussian observation noise, in units of each column's standard deviation. It falls on the training part
-    alone, so that the test part is the clean truth, as in Hess et al. 2023; or, with `noise_on: both`, on both.
+    Args:
+        system: A name of `lyapsweep.systems.names()`, such as "lorenz63".
+        length: Training steps, 20000 by default.
+        dt: Time between samples; None (the default) is the system's own.
+        parameters: Parameters of the system; its own by default.
+        noise: Gaussian observation noise, in standard deviations of each column; 0.0 by default.
+        noise_on: "train" (the default), so that the test part is the clean truth (Hess et al. 2023), or "both".
+        test: Held-out steps as a share of `length`, 0.25 by default.
+        observe: Columns to predict, by name or position; None (the default) is all but the inputs, of a delay equation
+            the
+            present value.
+        inputs: Columns that are given as inputs; None by default.
+        dimension: Number of delay coordinates per predicted column, 1 by default.
+        delay: Delay in samples, 1 by default.
+        trajectories: Number of training trajectories of length / trajectories steps, 1 by default. Windows never cross
+            from
+            one into the next; the test part continues the last one.
+        starts: First states of the trajectories; None (the default) draws them.
+        transient: Steps of each trajectory that are dropped, 1000 by default.
+        standardise: "column" (the default), "global" or "none", see `lyapsweep.datasets.series.scaled`.
+        seed: Seed of starts and noise, 0 by default.
 
-    The training part is `trajectories` pieces of `length / trajectories` steps, after `transient` steps each, from
-    seeded starts or from the states in `starts`; windows never cross from one into the next, and the test part
-    continues the last one. `standardise` is `column`, `global` or `none`, see `series.scaled`. `seed` sets starts and
-    noise.
+    Returns:
+        A series.
 
-    `lambda_max` is the literature's where the parameters are the cited ones, else measured from the equations, with its
-    standard error in `notes["lambda_stderr"]`; nats per sample.
+    Raises:
+        BadSeries: If a trajectory diverges or comes to rest, or a setting is out of its range.
+        UnknownName: If the system, a parameter or a column is unknown.
 
-    Raises `BadSeries` where a trajectory diverges or comes to rest, `UnknownName` for a system, parameter or column.
+    Example:
+        >>> series = simulated(system="henon", length=200)
+        >>> series.train.shape, series.test.shape, series.lambda_max
+        ((200, 2), (50, 2), 0.4192)
     """
     if not 0 <= noise < math.inf or transient < 0 or min(dimension, delay) < 1:
         raise BadSeries(
@@ -89,7 +108,7 @@ def simulated(
 
 
 def sizes(length: int, test: float, pieces: int, before: int) -> tuple[list[int], int]:
-    """Steps of each training piece and of the held-out part, each with `before` more that embedding will take off."""
+    """Steps of each training piece and of the held-out part, each with the `before` rows that embedding removes."""
     held_out = round(test * length)
     if length < 2 or not 1 <= pieces <= length or held_out < LEAST_TEST:
         raise BadSeries(
@@ -100,7 +119,7 @@ def sizes(length: int, test: float, pieces: int, before: int) -> tuple[list[int]
 
 
 def begin(flow: AbstractSystem, starts: list | None, pieces: int, generator: torch.Generator) -> Tensor:
-    """(1, pieces, state): the states that were given, else seeded ones near the attractor."""
+    """(1, pieces, state): the given states, else seeded ones near the attractor."""
     if not starts:
         return flow.start(pieces, generator)
     try:
@@ -115,7 +134,7 @@ def begin(flow: AbstractSystem, starts: list | None, pieces: int, generator: tor
 def orbits(
     flow: AbstractSystem, starts: Tensor, lengths: list[int], transient: int, held_out: int, source: str
 ) -> tuple[list[Tensor], Tensor]:
-    """The trajectories (time, state) from each start after its transient, and what the last one does after the gap."""
+    """The trajectories (time, state) after their transients, and the continuation of the last one after the gap."""
     pieces, last = [], len(lengths) - 1
     for i, length in enumerate(lengths):
         further = GAP + held_out if i == last else 0
@@ -126,7 +145,7 @@ def orbits(
 def disturbed(
     train: list[np.ndarray], truth: np.ndarray, noise: float, noise_on: str, generator: torch.Generator
 ) -> tuple[list[np.ndarray], np.ndarray]:
-    """Observation noise, in standard deviations that each column has over all training pieces."""
+    """Add observation noise, in standard deviations of each column over all training pieces."""
     if noise_on not in NOISY:
         raise unknown("part for noise_on", noise_on, list(NOISY), "simulated")
     if not noise:
@@ -138,7 +157,7 @@ def disturbed(
 
 
 def trajectory(flow: AbstractSystem, start: Tensor, transient: int, steps: int, source: str) -> Tensor:
-    """(steps, state) of one orbit, after its transient."""
+    """(steps, state) of one orbit after its transient."""
     states = flow.trajectory(start, transient + steps)
     bad = np.flatnonzero(~np.isfinite(states).all(axis=1))
     if len(bad):
@@ -153,11 +172,11 @@ def trajectory(flow: AbstractSystem, start: Tensor, transient: int, steps: int, 
 
 
 def largest_exponent(flow: AbstractSystem, states: Tensor) -> dict[str, Any]:
-    """`lambda_max` per sample, where it comes from, and how sure it is: from the literature, else from the equations.
+    """`lambda_max` per sample, its source and its standard error: published, else measured from the equations.
 
-    Orbits start at points spread over the trajectory, are kicked off it and left to themselves, or they would all
-    measure the same stretch of one orbit and the standard error would be far too small. Their time is counted in
-    samples: where `dt` is far finer than the dynamics, they stay near each other and see little of the attractor.
+    Orbits start at points spread over the trajectory and are perturbed and evolved first; otherwise they would all
+    measure the same part of one orbit and the standard error would be too small. For a `dt` far finer than the dynamics
+    they stay near each other and see little of the attractor.
     """
     if flow.known is not None:
         exponent, error = flow.known.exponents[0] * (flow.dt or 1.0), flow.known.stderr * (flow.dt or 1.0)

@@ -1,4 +1,4 @@
-"""Target learning: a cue, and then a sum of four sines is to be produced (Sussillo and Abbott 2009)."""
+"""Target learning: produce a sum of four sines after a cue (Sussillo and Abbott 2009)."""
 
 import numpy as np
 
@@ -18,13 +18,33 @@ def sines(
     test: int = 20,
     seed: int = 0,
 ) -> Task:
-    """Produce the sum of four sines that a cue names: the signal must come out of the network's own dynamics.
+    """Produce the sum of four sines that a cue selects, from the network's own dynamics.
 
-    The signals (as many as `signals`) are s(t) = sum_{i=1}^{4} a_i sin(2 pi f_i t + p_i) with random a_i in (0.5, 1.5),
-    1 to 6 cycles a sequence and random phases, brought to mean 0 and variance 1. Inputs, one a signal: 1 at the first
-    step on the channel of the signal that is wanted, and Gaussian noise of standard deviation `noise` at every step;
-    sequences differ in cue and noise. Target, at every step: s(t). Always answering 0 loses 1, the variance. Steps take
-    `dt`. Raises `BadTask` unless sizes >= 1, length >= 24, noise >= 0 hold.
+    Signals are s(t) = sum_{i=1}^{4} a_i sin(2 pi f_i t + p_i) with random a_i in (0.5, 1.5), 1 to 6 cycles per sequence
+    and random phases, normalised to mean 0 and variance 1. Inputs, one per signal: 1 at the first step on the channel
+    of the selected signal, and Gaussian noise at every step. The target, at every step, is s(t). Always answering 0
+    loses 1.
+
+    Args:
+        length: Steps of a sequence, 200 by default.
+        signals: Number of signals, 1 by default.
+        noise: Standard deviation of the input noise, 0.01 by default.
+        dt: Time of one step, 0.1 by default.
+        train: Number of training sequences, 100 by default.
+        test: Number of held-out sequences, 20 by default.
+        seed: Seed of signals and noise, 0 by default.
+
+    Returns:
+        A task with head "step" and loss "mse".
+
+    Raises:
+        BadTask: If sizes >= 1, length >= 24 and noise >= 0 do not hold.
+
+    Source: Sussillo and Abbott 2009.
+
+    Example:
+        >>> sines(length=24, train=4, test=2).train_targets.shape
+        (4, 24, 1)
     """
     if min(signals, train, test) < 1 or length < 4 * CYCLES[1] or noise < 0:
         raise BadTask(

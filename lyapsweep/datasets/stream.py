@@ -1,4 +1,4 @@
-"""From columns that drive and columns that answer to a task of one long stream, cut in time and standardised."""
+"""From input and target columns to a task of one long stream, split in time and standardised."""
 
 import numpy as np
 
@@ -16,9 +16,10 @@ def stream(
     notes: dict[str, float],
     dt: float = 1.0,
 ) -> Task:
-    """The task of one long stream, inputs (time, columns) driving targets (time, columns) of the same steps.
+    """The task of one long stream, inputs (time, columns) and targets (time, columns) of the same steps.
 
-    The last `test` share is held out; moments are those of the part before it. `BadSeries` for a constant column.
+    The last `test` share is held out; moments are those of the part before it. Raises `BadSeries` for a constant
+    column.
     """
     cut = len(inputs) - round(test * len(inputs))
     (x, x_mean, x_std), (y, mean, std) = (

@@ -1,4 +1,4 @@
-"""What a driven dataset returns: sequences that drive a network, and the answers that its read-out should give."""
+"""The result of a task dataset: input sequences and the targets of the readout."""
 
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,24 +14,43 @@ Part = Literal["train", "test"]
 
 
 class BadTask(ValueError):
-    """Inputs or targets that cannot be trained on; the message names the part, the array and what it must be."""
+    """Inputs or targets that are not usable; the message names the part, the array and what it must be."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Inputs and targets, to train on and held out; sequences lead, then time.
+    """Sequences of inputs and their targets, to train on and held out; sequences first, then time.
 
-    *_inputs   (sequences, time, inputs) numbers; or (sequences, time) whole numbers below `symbols`, each of which
-               drives the network as a vector of zeros with one 1. One long stream is one sequence
-    *_targets  head `last`, an answer a sequence: (sequences,) classes or (sequences, outputs) numbers;
-               head `step`, an answer a step: (sequences, time) or (sequences, time, outputs)
-    loss       `cross_entropy` of classes 0 ... outputs - 1, in nats, or `mse`, the mean over outputs
-    mask       (time,) true at the steps that count, under head `step`; every step where None
-    baseline   what the best answer without memory (or the best constant) loses; `baseline_is` says which, in symbols
-    dt         time of one step, None where steps are all there is; `names` are those of the inputs
-    notes      further numbers that are known of the data, such as the moments of standardised targets
+    Args:
+        train_inputs: Numbers (sequences, time, inputs); or whole numbers (sequences, time) below `symbols`, each a one-
+            hot
+            input. One long stream is a single sequence.
+        train_targets: With head "last", one answer per sequence: classes (sequences,) or numbers (sequences, outputs).
+            With
+            head "step", one answer per step: (sequences, time) or (sequences, time, outputs).
+        test_inputs: Held-out inputs.
+        test_targets: Held-out targets.
+        head: "last" or "step".
+        loss: "cross_entropy" of classes 0 ... outputs - 1, in nats, or "mse", the mean over outputs.
+        outputs: Number of classes or of output numbers.
+        baseline: Loss of the best answer without memory, or of the best constant.
+        baseline_is: What the baseline is, in symbols.
+        symbols: Number of symbols of one-hot inputs; None (the default) for numbers.
+        mask: True at the steps that count, shape (time,), for head "step"; None (the default) counts all.
+        dt: Time of one step; None (the default) if there is no time unit.
+        source: Description of the data, used in messages.
+        names: Names of the inputs.
+        notes: Further numbers about the data, such as the moments of standardised targets.
 
-    Raises `BadTask`, or `UnknownName` for a head or a loss.
+    Raises:
+        BadTask: If shapes do not agree, a value is not usable, or the baseline is not positive.
+        UnknownName: If the head or the loss is unknown.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(8, 5, 1))
+        >>> task = Task(x[:6], x[:6, -1], x[6:], x[6:, -1], head="last", loss="mse", outputs=1, baseline=1.0)
+        >>> task.inputs, task.length, task.stream
+        (1, 5, False)
     """
 
     train_inputs: np.ndarray
@@ -85,7 +104,7 @@ class Task:
         self.check_values(f"{part}_targets", targets, self.outputs if self.classes else None)
 
     def check_values(self, what: str, values: np.ndarray, below: int | None) -> None:
-        """Finite numbers; or, where `below` is given, whole ones from 0 to below it."""
+        """Check for finite numbers; or, if `below` is given, for whole numbers from 0 to below it."""
         if below is None:
             bad = np.argwhere(~np.isfinite(values))
             if len(bad):
@@ -102,22 +121,22 @@ class Task:
 
     @cached_property
     def digest(self) -> str:
-        """Of inputs and targets: two tasks have one digest where they hold the same."""
+        """A digest of inputs and targets; equal data have equal digests."""
         return digest(self.train_inputs, self.train_targets, self.test_inputs, self.test_targets)
 
     @property
     def inputs(self) -> int:
-        """How many numbers drive the network at each step."""
+        """Number of inputs of the network at each step."""
         return self.symbols or self.train_inputs.shape[2]
 
     @property
     def classes(self) -> bool:
-        """Whether answers are classes, so that an answer is right or wrong."""
+        """Whether answers are classes, which are right or wrong."""
         return self.loss == "cross_entropy"
 
     @property
     def length(self) -> int:
-        """Steps of a training sequence."""
+        """Number of steps of a training sequence."""
         return self.train_inputs.shape[1]
 
     @property
@@ -126,5 +145,5 @@ class Task:
 
     @property
     def stream(self) -> bool:
-        """Whether the data are one long sequence, of which windows are cut."""
+        """Whether the data are one long sequence, from which windows are cut."""
         return len(self.train_inputs) == 1

@@ -1,9 +1,8 @@
 """Fixed and slow points of any map under a constant input (Sussillo and Barak 2013; Golub and Sussillo 2018).
 
-q(z) = || f(z, x*) - z ||^2 / 2 is minimised from many visited states at once: Adam leads each candidate to where the
-map moves least, Newton's method from there to where it does not move at all. A line attractor that training left
-imperfect holds few points at rest, and both methods slide along it to those; so the state in which a candidate first
-became slow is kept beside the one in which it ended.
+q(z) = || f(z, x*) - z ||^2 / 2 is minimised from many visited states at once: Adam moves each candidate to where the
+map moves least, Newton's method from there to a fixed point. An imperfect line attractor has few fixed points, and both
+methods slide along it to those; so the state in which a candidate first became slow is kept as well.
 """
 
 from typing import NamedTuple
@@ -14,16 +13,39 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lyapsweep.dynamics.linearisation import Points
-from lyapsweep.dynamics.newton import Entries, Progress, Rest, Search, at_rest, descend, everywhere, pieces, polish
+from lyapsweep.dynamics.newton import (
+    ConstantInput,
+    FirstSlow,
+    Progress,
+    Search,
+    broadcast,
+    descend,
+    fixed_threshold,
+    refine,
+    row_chunks,
+)
 from lyapsweep.maps import AbstractMap, States
 
-ESCAPED = 1e3  # times the usual size of a state: beyond, an orbit is on its way to infinity
+ESCAPED = 1e3  # times the median size of a state; larger states belong to a diverging orbit
 
 
-class Found(NamedTuple):
-    """What a search found in one member: points at rest, slow points elsewhere, both the slowest first.
+class FixedPoints(NamedTuple):
+    """The result of a search in one member of a population.
 
-    `far` counts distinct fixed points out of reach, `lost` candidates that left the finite numbers, of `started`.
+    Args:
+        fixed: Fixed points, those of smallest q first.
+        slow: Slow points that are not near a fixed point, those of smallest q first.
+        far: Number of distinct fixed points out of reach.
+        lost: Number of candidates that diverged.
+        started: Number of candidates.
+        search: The settings of the search.
+
+    Example:
+        >>> from lyapsweep.systems import build
+        >>> visited = torch.linspace(0, 1, 32, dtype=torch.float64).view(1, 32, 1)
+        >>> (found,) = find_fixed_points(build("logistic"), visited)
+        >>> found.fixed.kinds, found.lost
+        (('repeller', 'repeller'), 0)
     """
 
     fixed: Points
@@ -34,8 +56,8 @@ class Found(NamedTuple):
     search: Search
 
     @property
-    def every(self) -> Points:
-        """Fixed and slow points together: what a line attractor consists of."""
+    def combined(self) -> Points:
+        """Fixed and slow points together, which make up a line attractor."""
         a, b = self.fixed, self.slow
         joined = (np.concatenate(pair) for pair in ((a.z, b.z), (a.q, b.q), (a.jacobians, b.jacobians)))
         return Points(*joined, dt=a.dt)
@@ -47,50 +69,83 @@ def find_fixed_points(
     x: Tensor | None = None,
     search: Search | None = None,
     progress: Progress | None = None,
-) -> list[Found]:
-    """Fixed and slow points of every member of a population, with the map linearised at each.
+) -> list[FixedPoints]:
+    """Find fixed and slow points of every member of a population, with the map linearised at each.
 
-    `visited` (population, states, state) are states that the map visits; its precision is that of the search. `x`
-    (population, inputs) or (inputs,) is the constant input x*; None where the map takes none. Candidates do not see
-    each other, nor members each other; those that are not finite or on their way to infinity are lost. Ends after
-    `search.adam` + `search.newton` steps at the latest; a member without a finite state has no points. Raises
-    ValueError where shapes do not fit.
+    Minimises q(z) = || f(z, x*) - z ||^2 / 2 by Adam, then by Newton's method. Candidates and members are independent
+    of each other; candidates that diverge are dropped. Ends after `search.adam` + `search.newton` steps at the latest.
+
+    Args:
+        map: The map f.
+        visited: States that the map visits, shape (population, states, state); their precision is that of the search.
+        x: The constant input x*, shape (population, inputs) or (inputs,); None (the default) for maps without inputs.
+        search: Settings of the search; None (the default) is `Search()`.
+        progress: Called with the stage, the steps done and their limit; None by default.
+
+    Returns:
+        One `FixedPoints` per member. A member without a finite visited state has no points.
+
+    Raises:
+        ValueError: If `visited` has the wrong shape.
+
+    Source: Sussillo and Barak 2013; Golub and Sussillo 2018.
+
+    Example:
+        >>> from lyapsweep.systems import build
+        >>> visited = torch.linspace(0, 1, 32, dtype=torch.float64).view(1, 32, 1)
+        >>> (found,) = find_fixed_points(build("logistic"), visited)
+        >>> np.abs(np.sort(found.fixed.z[:, 0])).round(6)
+        array([0.  , 0.75])
     """
     search = Search() if search is None else search
     if visited.dim() != 3 or visited.shape[0] != map.population or visited.shape[2] != map.state:
-        want = f"({map.population}, states, {map.state})"
-        raise ValueError(f"visited must be (population, states, state) = {want}, but is {tuple(visited.shape)}.")
-    rest = None if x is None else x.to(visited).expand(map.population, x.shape[-1])
+        wanted = f"({map.population}, states, {map.state})"
+        raise ValueError(
+            f"visited must be (population, states, state) = {wanted}, but is {tuple(visited.shape)}. Change its shape."
+        )
+    constant = None if x is None else x.to(visited).expand(map.population, x.shape[-1])
     with torch.no_grad():
-        visited = bounded(visited)
+        visited = mask_escaped(visited)
         centre, spread = extent(visited)
-        start = candidates(visited, spread, search)
-        entries = Entries(start, search.slow)
-        z, q = descend(map, start, rest, spread, search, entries, progress)
-        z, q = polish(map, z, q, rest, search, entries, progress)
-        slowed = torch.cat((entries.z, z), dim=1), torch.cat((entries.q, q), dim=1)
+        start = draw_candidates(visited, spread, search)
+        first_slow = FirstSlow(start, search.slow)
+        z, q = descend(map, start, constant, spread, search, first_slow, progress)
+        z, q = refine(map, z, q, constant, search, first_slow, progress)
+        slowed = torch.cat((first_slow.z, z), dim=1), torch.cat((first_slow.q, q), dim=1)
         sources = (visited, centre, spread, z, q, *slowed)
-        kept = [sifted(search, *(s[p] for s in sources)) for p in range(len(z))]
-        fixed = linearised(map, [k.fixed for k in kept], rest)
-        slow = linearised(map, [k.slow for k in kept], rest)
+        kept = [classify(search, *(s[p] for s in sources)) for p in range(len(z))]
+        fixed = linearise(map, [k.fixed for k in kept], constant)
+        slow = linearise(map, [k.slow for k in kept], constant)
     lost = (~q.isfinite()).sum(dim=1).tolist()
-    return [Found(f, s, k.far, n, start.shape[1], search) for f, s, k, n in zip(fixed, slow, kept, lost)]
+    return [FixedPoints(f, s, k.far, n, start.shape[1], search) for f, s, k, n in zip(fixed, slow, kept, lost)]
 
 
-def resting_input(inputs: Float[Tensor, "time population batch inputs"], choice: str = "mean") -> Rest:
-    """x* from the inputs that a map was driven with: their "mean" over time and batch, or "zero".
+def resting_input(inputs: Float[Tensor, "time population batch inputs"], choice: str = "mean") -> ConstantInput:
+    """Choose the constant input x* from the inputs that a map was driven with.
 
-    Zero need not lie among the inputs: embedded tokens are better represented by their mean (Maheswaranathan et al.
-    2019 take zero). Raises ValueError for another choice.
+    Args:
+        inputs: Driving inputs, shape (time, population, batch, inputs).
+        choice: "mean" (the default), over time and batch, or "zero". Zero need not lie among the inputs: embedded
+            tokens are better represented by their mean (Maheswaranathan et al. 2019 take zero).
+
+    Returns:
+        x*, shape (population, inputs).
+
+    Raises:
+        ValueError: If `choice` is neither.
+
+    Example:
+        >>> resting_input(torch.tensor([1.0, 3.0]).view(2, 1, 1, 1))
+        tensor([[2.]])
     """
     if choice not in ("mean", "zero"):
-        raise ValueError(f"The choice of x* must be 'mean' or 'zero', but got '{choice}'.")
+        raise ValueError(f"choice must be 'mean' or 'zero', but got '{choice}'. Use one of these.")
     mean = inputs.mean(dim=(0, 2))
     return mean if choice == "mean" else torch.zeros_like(mean)
 
 
-def bounded(visited: States) -> States:
-    """The visited states, NaN where they are not finite or have escaped: one such state would be the whole spread."""
+def mask_escaped(visited: States) -> States:
+    """The visited states, NaN where they diverge, because one such state would dominate the spread."""
     finite = torch.where(visited.isfinite(), visited, torch.nan)
     size = torch.linalg.vector_norm(finite, dim=-1, keepdim=True)
     usual = size.nanmedian(dim=1, keepdim=True).values.clamp(min=1)
@@ -107,18 +162,18 @@ def extent(visited: States) -> tuple[Float[Tensor, "population 1 state"], Float[
     return centre, torch.where(spread == 0, torch.ones_like(spread), spread)
 
 
-def candidates(visited: States, spread: Tensor, search: Search) -> Float[Tensor, "population candidates state"]:
-    """Visited states drawn without replacement, displaced by noise; more than there are only where there is noise."""
+def draw_candidates(visited: States, spread: Tensor, search: Search) -> Float[Tensor, "population candidates state"]:
+    """Visited states drawn without replacement, displaced by noise; drawn repeatedly only if there is noise."""
     generator = torch.Generator().manual_seed(search.seed)
     states = visited.shape[1]
     count = search.candidates if search.noise else min(search.candidates, states)
     order = torch.randperm(states, generator=generator)
     rows = order.repeat(-(-count // states))[:count].to(visited.device)
-    kicks = torch.randn(count, visited.shape[2], generator=generator, dtype=torch.float64).to(visited)
-    return visited[:, rows] + search.noise * spread * kicks
+    noise = torch.randn(count, visited.shape[2], generator=generator, dtype=torch.float64).to(visited)
+    return visited[:, rows] + search.noise * spread * noise
 
 
-class Sifted(NamedTuple):
+class Classified(NamedTuple):
     """Distinct states (points, state) and q (points,) of one member, the slowest first."""
 
     fixed: tuple[Tensor, Tensor]
@@ -126,7 +181,7 @@ class Sifted(NamedTuple):
     far: int
 
 
-def sifted(
+def classify(
     search: Search,
     visited: Tensor,
     centre: Tensor,
@@ -135,22 +190,22 @@ def sifted(
     q: Tensor,
     slow_z: Tensor,
     slow_q: Tensor,
-) -> Sifted:
-    """Fixed points, and of the slow states those that are near no fixed point."""
+) -> Classified:
+    """Split candidates into fixed points and slow points that are near no fixed point."""
     distance = torch.linalg.vector_norm(visited - centre, dim=-1)
     limit = search.reach * distance[distance.isfinite()].mean()
-    limit = torch.where(limit > 0, limit, torch.inf)  # states that are all one state set no scale
+    limit = torch.where(limit > 0, limit, torch.inf)  # identical states set no scale
     within = lambda points: torch.linalg.vector_norm(points - centre, dim=-1) <= limit  # noqa: E731
-    fixed, fixed_q = distinct(z, q, q <= at_rest(z, search), search.radius)
+    fixed, fixed_q = distinct(z, q, q <= fixed_threshold(z, search), search.radius)
     slow, slow_q = distinct(slow_z, slow_q, slow_q <= search.slow, search.radius)
     clear = (search.near * spread).clamp(min=search.radius)
-    apart = (torch.cdist(slow, fixed) > clear).all(dim=1) & (slow_q > at_rest(slow, search)) & within(slow)
+    apart = (torch.cdist(slow, fixed) > clear).all(dim=1) & (slow_q > fixed_threshold(slow, search)) & within(slow)
     near = within(fixed)
-    return Sifted((fixed[near], fixed_q[near]), (slow[apart], slow_q[apart]), int((~near).sum()))
+    return Classified((fixed[near], fixed_q[near]), (slow[apart], slow_q[apart]), int((~near).sum()))
 
 
 def distinct(z: Tensor, q: Tensor, chosen: Tensor, radius: float) -> tuple[Tensor, Tensor]:
-    """Of chosen states within `radius` of each other the slowest: states (points, state) and q, the slowest first."""
+    """Of chosen states within `radius` of each other keep the slowest: states and q, the slowest first."""
     z, q = z[chosen], q[chosen]
     order = q.argsort(stable=True)
     z, q, kept = z[order], q[order], []
@@ -162,10 +217,10 @@ def distinct(z: Tensor, q: Tensor, chosen: Tensor, radius: float) -> tuple[Tenso
     return z[kept], q[kept]
 
 
-def linearised(map: AbstractMap, kept: list[tuple[Tensor, Tensor]], rest: Rest | None) -> list[Points]:
-    """The points of every member with their Jacobians, taken for all members at once (short lists are padded)."""
+def linearise(map: AbstractMap, kept: list[tuple[Tensor, Tensor]], constant: ConstantInput | None) -> list[Points]:
+    """The points of every member with their Jacobians, computed for all members at once (short lists are padded)."""
     longest = max(len(z) for z, _ in kept)
     padded = torch.stack([torch.cat((z, z.new_zeros(longest - len(z), map.state))) for z, _ in kept])
-    J = torch.cat([map.jacobian(part, everywhere(rest, part)) for part in pieces(map, padded)], dim=1)
+    J = torch.cat([map.jacobian(part, broadcast(constant, part)) for part in row_chunks(map, padded)], dim=1)
     arrays = [[t.cpu().numpy().astype(np.float64) for t in (z, q, J[p, : len(z)])] for p, (z, q) in enumerate(kept)]
     return [Points(*member, dt=map.dt) for member in arrays]

@@ -1,8 +1,8 @@
-"""Carrying a frame of tangent vectors along an orbit, and how far each direction stretches on the way.
+"""Frames of tangent vectors along an orbit, and how much each direction stretches.
 
-Rows of V are tangent vectors. Whatever factorisation W^T = Y U (U upper triangular, Y well conditioned) keeps the frame
-from collapsing, the product of the U and of one last Y = Q S is the R of the product of all Jacobians: all methods give
-the exponents that Householder QR at every step gives, and differ in cost. Each is a function of one shape, `Carrier`.
+Rows of V are tangent vectors. If W^T = Y U with U upper triangular and Y well conditioned replaces QR at each step, the
+product of the U and of one last Y = Q S is the R of the product of all Jacobians. So all methods give the exponents of
+Householder QR at every step, and differ in cost. Each is a function of the form `FrameMethod`.
 """
 
 import math
@@ -16,16 +16,16 @@ from lyapsweep.dynamics.pivoting import pivot
 from lyapsweep.maps import AbstractMap, Orbit, States, Tangents
 
 Driving = Float[Tensor, "time population batch inputs"] | None
-LONGEST = 64  # steps between two orthonormalisations, at most
-AIM = 0.85  # of the stretch that the tolerance allows, so that few attempts are in vain
-DIGITS = 0.7  # of those that numbers have, to be kept by every R_ii: an error of 1e-11 in double precision
+MAX_INTERVAL = 64  # steps between two orthonormalisations
+SAFETY = 0.85  # share of the stretch that the tolerance allows, so that few attempts fail
+KEPT_DIGITS = 0.7  # share of the digits that every R_ii keeps: an error of 1e-11 in double precision
 
 
-class Carried(NamedTuple):
-    """A frame after some steps: `growth` is the sum of log R_ii over the steps, `before` the states they started from.
+class FrameResult(NamedTuple):
+    """A frame after some steps, the sum of log R_ii over these steps, and the states `before` each of them.
 
-    A log R_ii of -inf is a tangent vector that a singular Jacobian annihilated. `error` estimates the largest relative
-    error of an R_ii, 1 where all digits were lost.
+    A log R_ii of -inf belongs to a tangent vector that a singular Jacobian annihilated. `error` estimates the largest
+    relative error of an R_ii; 1 means that all digits were lost.
     """
 
     z: States
@@ -36,14 +36,14 @@ class Carried(NamedTuple):
 
 
 @runtime_checkable
-class Carrier(Protocol):
-    def __call__(self, map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: int) -> Carried:
-        """Carry the orthonormal frame V from z over `steps` steps; what comes back is orthonormal again."""
+class FrameMethod(Protocol):
+    def __call__(self, map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: int) -> FrameResult:
+        """Carry the orthonormal frame V from z over `steps` steps; the returned frame is orthonormal again."""
         ...
 
 
-class Tally:
-    """What adds up along the way: in double precision, whatever the tangents are in."""
+class Accumulator:
+    """Sums along an orbit, in double precision whatever the precision of the tangents."""
 
     def __init__(self, V: Tangents):
         self.growth = V.new_zeros(V.shape[:3], dtype=torch.float64)
@@ -51,30 +51,30 @@ class Tally:
         self.before: list[Tensor] = []
 
     def add(self, stretch: Tensor, error: Tensor | None = None) -> None:
-        """log R_ii of one or more steps, and the relative error of the worst of them in each member."""
+        """Add log R_ii of one or more steps, and the relative error of the worst of them in each member."""
         self.growth += stretch
         if error is not None:
             self.error = torch.maximum(self.error, error.double())
 
-    def carried(self, z: States, V: Tangents) -> Carried:
-        return Carried(z, V, self.growth, torch.stack(self.before), self.error)
+    def result(self, z: States, V: Tangents) -> FrameResult:
+        return FrameResult(z, V, self.growth, torch.stack(self.before), self.error)
 
 
 def orthonormalise(
     V: Float[Tensor, "*rows k state"],
 ) -> tuple[Float[Tensor, "*rows k state"], Float[Tensor, "*rows k"]]:
-    """(Q^T, log |diag R|) of V^T = Q R by Householder reflections, or on CUDA by two rounds of Cholesky factors.
+    """(Q^T, log |diag R|) of V^T = Q R by Householder reflections, or on CUDA by Cholesky factors in two rounds.
 
-    torch's batched QR works through a CUDA batch one matrix at a time. The frames that come here on CUDA are pivoted
-    ones, of a condition number of about their size, for which two rounds are as good.
+    torch's batched QR processes a CUDA batch one matrix at a time. Frames on CUDA are pivoted, with a condition number
+    of about their size, for which two rounds are as accurate.
     """
     if V.is_cuda:
-        return cholesky(V)
+        return cholesky_qr(V)
     q, r = torch.linalg.qr(V.mT)
     return q.mT, r.diagonal(dim1=-2, dim2=-1).abs().log()
 
 
-def cholesky(V: Float[Tensor, "*rows k state"]) -> tuple[Float[Tensor, "*rows k state"], Float[Tensor, "*rows k"]]:
+def cholesky_qr(V: Float[Tensor, "*rows k state"]) -> tuple[Float[Tensor, "*rows k state"], Float[Tensor, "*rows k"]]:
     """(Q^T, log |diag R|) by V V^T = R^T R, twice (Yamamoto et al. 2015)."""
     logs = torch.zeros_like(V[..., 0])
     for _ in range(2):
@@ -84,36 +84,38 @@ def cholesky(V: Float[Tensor, "*rows k state"]) -> tuple[Float[Tensor, "*rows k 
 
 
 def cancellation(W: Tangents, stretch: Tensor) -> Float[Tensor, " population"]:
-    """eps max_i |w_i| / R_ii: how much of R_ii rounding has eaten, for the worst vector of each member.
+    """eps max_i |w_i| / R_ii: the relative rounding error of R_ii, for the worst vector of each member.
 
-    0 where a vector is exactly zero (nothing was rounded), inf where numbers overflowed.
+    0 for a vector that is exactly zero, inf after an overflow.
     """
     length = torch.linalg.vector_norm(W, dim=-1)
     ratio = torch.where(length == 0, torch.ones_like(length), length / stretch.exp())
     return torch.finfo(W.dtype).eps * ratio.nan_to_num(nan=math.inf).flatten(1).amax(dim=1)
 
 
-def householder(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: int, *, interval: int = 1) -> Carried:
-    """QR every `interval` steps, asked or not (Benettin et al. 1980): what the other carriers are tested against."""
-    tally = Tally(V)
+def householder(
+    map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: int, *, interval: int = 1
+) -> FrameResult:
+    """QR every `interval` steps, whatever digits it loses (Benettin et al. 1980): the reference method."""
+    accumulated = Accumulator(V)
     for t in range(steps):
-        tally.before.append(z)
+        accumulated.before.append(z)
         z, V = map.push(z, None if inputs is None else inputs[t], V)
         if (t + 1) % interval == 0 or t + 1 == steps:
             W = V
             V, stretch = orthonormalise(W)
-            tally.add(stretch, cancellation(W, stretch))
-    return tally.carried(z, V)
+            accumulated.add(stretch, cancellation(W, stretch))
+    return accumulated.result(z, V)
 
 
-def adaptive(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: int) -> Carried:
-    """QR as seldom as the stretching allows, judged after the fact: a stretch that lost digits is done again, shorter.
+def adaptive(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: int) -> FrameResult:
+    """QR as seldom as the stretching allows; an interval that lost digits is repeated with half its length.
 
-    Where a single step loses too many, it is factorised with pivoting instead, which keeps the digits of a Jacobian
-    whose rows differ by orders of magnitude and tells an annihilated direction from a strongly contracted one.
+    A single step that loses too many digits is factorised with pivoting, which keeps the digits of a Jacobian whose
+    rows differ by orders of magnitude and distinguishes an annihilated direction from a strongly contracted one.
     """
-    tally, t, interval = Tally(V), 0, 1
-    tolerance = torch.finfo(V.dtype).eps ** DIGITS
+    accumulated, t, interval = Accumulator(V), 0, 1
+    tolerance = torch.finfo(V.dtype).eps ** KEPT_DIGITS
     budget = math.log(tolerance / torch.finfo(V.dtype).eps)
     while t < steps:
         interval = min(interval, steps - t)
@@ -123,8 +125,8 @@ def adaptive(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: i
             path.append(after)
         Q, stretch = orthonormalise(W)
         error = cancellation(W, stretch)
-        here = path[-1].isfinite().flatten(1).all(dim=1)  # a member that left the finite numbers cannot be helped
-        worst = torch.where(here, error, 0).max().item()
+        finite = path[-1].isfinite().flatten(1).all(dim=1)  # diverged members do not count
+        worst = torch.where(finite, error, 0).max().item()
         if worst > tolerance and interval > 1:
             interval = max(1, interval // 2)
             continue
@@ -132,9 +134,9 @@ def adaptive(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: i
             Y, logs, error = pivot(W)
             Q, rest = orthonormalise(Y)
             stretch = logs + rest
-        tally.add(stretch, torch.where(here, error, 0))
-        tally.before += path[:-1]
+        accumulated.add(stretch, torch.where(finite, error, 0))
+        accumulated.before += path[:-1]
         z, V, t = path[-1], Q, t + interval
         rate = max(math.log(max(worst, 1e-300) / torch.finfo(V.dtype).eps), 1e-3) / interval
-        interval = max(1, min(LONGEST, 2 * interval, int(AIM * budget / rate)))
-    return tally.carried(z, V)
+        interval = max(1, min(MAX_INTERVAL, 2 * interval, int(SAFETY * budget / rate)))
+    return accumulated.result(z, V)

@@ -1,4 +1,4 @@
-"""How tangents, and with them the gradients of a loss, grow over a lag."""
+"""Growth of tangent vectors, and so of loss gradients, over a lag."""
 
 import numpy as np
 import torch
@@ -12,11 +12,27 @@ from lyapsweep.maps import AbstractMap, States
 def tangent_growth(
     map: AbstractMap, z: States, lags: list[int], inputs: Driving = None
 ) -> Float[np.ndarray, "population lags"]:
-    """Mean over orbits of log || dz_{t+lag} / dz_t ||_2 (spectral norm), at each lag: how loss gradients grow.
+    """Measure how Jacobian products grow with the lag: the mean over orbits of log || dz_{t+lag} / dz_t ||_2.
 
-    The product of Jacobians is rescaled at each step and its logarithm carried, so no lag over- or underflows. Where
-    `inputs` drive the map, they lead with time and reach as far as the longest lag.
-    Its slope against the lag tends to lambda_1 (Mikhaeil et al. 2022, theorems 1 to 3).
+    Loss gradients grow at this rate; its slope against the lag tends to lambda_1. The product is rescaled at each step,
+    so no lag over- or underflows.
+
+    Args:
+        map: The map.
+        z: First states, shape (population, batch, state).
+        lags: Numbers of steps, increasing.
+        inputs: Driving inputs, shape (time, population, batch, inputs), at least as long as the longest lag; None by
+            default.
+
+    Returns:
+        Logarithms of spectral norms, shape (population, lags).
+
+    Source: Mikhaeil et al. 2022, theorems 1 to 3.
+
+    Example:
+        >>> from lyapsweep.systems import build
+        >>> tangent_growth(build("tent", s=1.5), torch.full((1, 1, 1), 0.1, dtype=torch.float64), [1, 10]).round(3)
+        array([[0.405, 4.055]])
     """
     V = torch.eye(map.state, dtype=z.dtype, device=z.device).expand(*z.shape[:2], -1, -1)
     scale, growth, wanted = z.new_zeros(z.shape[:2]), [], set(lags)

@@ -1,4 +1,4 @@
-"""A map linearised at points where it rests or nearly does: eigenvalues, stability, time scales, modes."""
+"""A map linearised at fixed or slow points: eigenvalues, stability, time constants, modes."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lyapsweep.maps import AbstractMap, Inputs, States
 
-MARGIN = 1e-6  # modes nearer to the unit circle are neither stable nor unstable: they last a million steps and more
+MARGIN = 1e-6  # modes nearer to the unit circle count as marginal: they last a million steps and more
 
 
 class Modes(NamedTuple):
@@ -26,9 +26,20 @@ class Modes(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Points:
-    """States z (points, state) at which f(z, x*) - z is small, and J = Df(z, x*) there; q = || f(z) - z ||^2 / 2.
+    """Fixed or slow points of a map and its linearisation there.
 
-    Near a point, z_t - z* is a sum of modes lambda_a^t r_a. `dt` is the time of one step, None where there is none.
+    Near a point, z_t - z* is a sum of modes lambda_a^t r_a.
+
+    Args:
+        z: States, shape (points, state).
+        q: || f(z, x*) - z ||^2 / 2, shape (points,).
+        jacobians: Df(z, x*), shape (points, state, state).
+        dt: Time of one step; None (the default) if the map has no time unit.
+
+    Example:
+        >>> points = Points(np.zeros((1, 2)), np.zeros(1), np.array([np.diag([1.5, 0.2])]))
+        >>> points.kinds, points.unstable
+        (('saddle',), array([1]))
     """
 
     z: Float[np.ndarray, "points state"]
@@ -58,33 +69,33 @@ class Points:
 
     @property
     def unstable(self) -> Int[np.ndarray, " points"]:
-        """How many modes grow, |lambda| > 1 + MARGIN: the index of the point."""
+        """Number of growing modes, |lambda| > 1 + MARGIN: the index of the point."""
         return (np.abs(self.eigenvalues) > 1 + MARGIN).sum(axis=1)
 
     @property
     def marginal(self) -> Int[np.ndarray, " points"]:
-        """How many modes neither grow nor decay, within MARGIN."""
+        """Number of modes that neither grow nor decay, within MARGIN."""
         return (np.abs(np.abs(self.eigenvalues) - 1) <= MARGIN).sum(axis=1)
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """Of each point: "stable" (every mode decays), "marginal" (none grows), "saddle", or "repeller" (all grow)."""
-        every = self.eigenvalues.shape[1]
+        """Kind of each point: "stable" (all modes decay), "marginal" (none grows), "saddle", "repeller" (all grow)."""
+        state = self.eigenvalues.shape[1]
         named = {(True, True): "stable", (True, False): "marginal"}
         return tuple(
-            "repeller" if u == every else named.get((u == 0, m == 0), "saddle")
+            "repeller" if u == state else named.get((u == 0, m == 0), "saddle")
             for u, m in zip(self.unstable, self.marginal)
         )
 
     @property
     def rates(self) -> Float[np.ndarray, "points state"]:
-        """ln |lambda|, nats per step: the Lyapunov exponents of an orbit that settles here; -inf where lambda = 0."""
+        """ln |lambda|, nats per step: the exponents of an orbit that converges to the point; -inf for lambda = 0."""
         with np.errstate(divide="ignore"):
             return np.log(np.abs(self.eigenvalues))
 
     @property
     def time_constants(self) -> Float[np.ndarray, "points state"]:
-        """1 / |ln |lambda||, steps in which a mode grows or decays by e; 0 where lambda = 0, inf on the circle."""
+        """1 / |ln |lambda||, steps in which a mode changes by a factor e; 0 for lambda = 0, inf on the unit circle."""
         with np.errstate(divide="ignore"):
             return 1 / np.abs(self.rates)
 
@@ -95,21 +106,21 @@ class Points:
 
     @property
     def time_constants_in_time(self) -> Float[np.ndarray, "points state"]:
-        """Time constants in units of time; NaN where a step has none."""
+        """Time constants in units of time; NaN if dt is None."""
         return self.time_constants * (math.nan if self.dt is None else self.dt)
 
     @property
     def frequencies_in_time(self) -> Float[np.ndarray, "points state"]:
-        """Frequencies in cycles per unit of time; NaN where a step has none."""
+        """Frequencies in cycles per unit of time; NaN if dt is None."""
         return self.frequencies / (math.nan if self.dt is None else self.dt)
 
     @property
     def slowest(self) -> Int[np.ndarray, " points"]:
-        """Which mode lasts longest: the column of the eigenvalue nearest to the unit circle."""
+        """Index of the slowest mode: the column of the eigenvalue nearest to the unit circle."""
         return np.argmin(np.abs(self.rates), axis=1)
 
     def modes(self, i: int) -> Modes:
-        """Both kinds of eigenvectors of point i: l_a^H (z - z*) is how far mode a is excited."""
+        """Right and left eigenvectors of point i; l_a^H (z - z*) is the amplitude of mode a."""
         values, left, right = scipy.linalg.eig(self.jacobians[i], left=True, right=True)  # type: ignore[misc]
         order = np.argsort(-np.abs(values), kind="stable")
         left, right = left[:, order], right[:, order]
@@ -118,7 +129,24 @@ class Points:
 
 
 def input_jacobian(map: AbstractMap, z: States, x: Inputs) -> Float[Tensor, "population batch state inputs"]:
-    """B_ij = d f_i / d x_j by forward-mode autodiff: what a small change of the input does to the next state."""
+    """Compute the derivative with respect to the input, B_ij = d f_i / d x_j, by forward-mode autodiff.
+
+    Args:
+        map: The map f.
+        z: States, shape (population, batch, state).
+        x: Inputs, shape (population, batch, inputs).
+
+    Returns:
+        B, shape (population, batch, state, inputs).
+
+    Example:
+        >>> from lyapsweep.maps import Forced
+        >>> from lyapsweep.systems import build
+        >>> forced = Forced(build("linear", matrix=[[0.5]]), torch.ones(1))
+        >>> z, x = (torch.tensor(v, dtype=torch.float64).view(1, 1, -1) for v in ([1.0], [0.2, 3.0]))
+        >>> input_jacobian(forced, z, x).round(decimals=3)
+        tensor([[[[1.0000, 0.1000]]]], dtype=torch.float64)
+    """
     unit = torch.eye(x.shape[-1], dtype=x.dtype, device=x.device)
     push = lambda v: torch.func.jvp(lambda u: map.step(z, u), (x,), (v.expand_as(x),))[1]  # noqa: E731
     with torch.no_grad():

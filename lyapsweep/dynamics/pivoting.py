@@ -1,7 +1,7 @@
-"""LU with partial pivoting as an orthonormalisation that is cheaper than QR: frames need not be orthonormal.
+"""LU with partial pivoting in place of QR: cheaper, because frames need not be orthonormal.
 
 W^T = P L U: Y = P L, a row-permuted unit lower trapezoid with entries of at most 1, is the new frame (condition number
-about its size), |U_ii| the stretch: 2/3 N^3 operations against 8/3 N^3. (Rutishauser's LR idea, on a cocycle.)
+about its size), |U_ii| the stretch: 2/3 N^3 operations instead of 8/3 N^3 (Rutishauser's LR idea, on a cocycle).
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from jaxtyping import Float
 from scipy.linalg import get_blas_funcs, get_lapack_funcs
 from torch import Tensor
 
-from lyapsweep.maps import SAFE_TO_BATCH
+from lyapsweep.maps import can_batch
 
-STRIP = 64  # rows of a frame that are copied at a time
-SUSPICIOUS = 1e-10  # of the largest pivot: below, a pivot is compared with what it was computed from
+STRIP = 64  # rows of a frame copied at a time
+SUSPICIOUS = 1e-10  # of the largest pivot; smaller pivots are compared with their rounding error
 
 
 def pivot(
@@ -23,27 +23,22 @@ def pivot(
 ) -> tuple[
     Float[Tensor, "population batch k state"], Float[Tensor, "population batch k"], Float[Tensor, " population"]
 ]:
-    """(Y^T, log |diag U|, error) of W^T = Y U; `error` is the estimated relative error of each member's worst pivot.
+    """(Y^T, log |diag U|, error) of W^T = Y U; `error` estimates the relative error of each member's worst pivot.
 
-    A pivot that is nothing but the rounding of what cancelled in it is an exact zero: its logarithm is -inf.
+    A pivot no larger than the rounding error of its terms is an exact zero, with a logarithm of -inf.
     """
-    LU, pivots, _ = torch.linalg.lu_factor_ex(W.mT) if batchable(W) else one_by_one(W)
+    LU, pivots, _ = torch.linalg.lu_factor_ex(W.mT) if can_batch(W) else one_by_one(W)
     k = W.shape[2]
     L = LU.tril(-1)
     L.diagonal(dim1=-2, dim2=-1).fill_(1)
     U = LU[..., :k, :].triu()
     size = U.diagonal(dim1=-2, dim2=-1).abs()
     eps = torch.finfo(W.dtype).eps
-    rounding = eps * (L[..., :k, :].abs() @ U.abs().amax(dim=-1, keepdim=True)).squeeze(-1)  # bounds what row i summed
+    rounding = eps * (L[..., :k, :].abs() @ U.abs().amax(dim=-1, keepdim=True)).squeeze(-1)  # bounds the terms of row i
     size = torch.where(size <= k * rounding, torch.zeros_like(size), size)
     error = torch.where(size > 0, rounding / size, 0).nan_to_num(nan=0.0).flatten(1).amax(dim=1)
-    rows = torch.lu_unpack(LU, pivots, unpack_data=False)[0].argmax(dim=-1)  # of L, in the order of P L
+    rows = torch.lu_unpack(LU, pivots, unpack_data=False)[0].argmax(dim=-1)  # rows of L in the order of P L
     return L.gather(-2, rows.unsqueeze(-1).expand_as(L)).mT.contiguous(), size.log(), error
-
-
-def batchable(W: Tensor) -> bool:
-    """False where torch's batched LU returns wrong numbers: on a CPU, several threads, 151 rows or more."""
-    return W.is_cuda or torch.get_num_threads() == 1 or W.shape[-1] <= SAFE_TO_BATCH
 
 
 def one_by_one(W: Tensor) -> tuple[Tensor, Tensor, None]:
@@ -53,10 +48,10 @@ def one_by_one(W: Tensor) -> tuple[Tensor, Tensor, None]:
 
 
 class Factors:
-    """One frame Y = P L as LAPACK leaves it, overwritten from step to step: two buffers and the order of the rows.
+    """One frame Y = P L in LAPACK's form, overwritten at each step: two buffers and the order of the rows.
 
-    The frame is (state, state): all exponents are wanted, and P L is never written out. J Y = (J P) L is a product
-    with a triangle (N^3) of a Jacobian whose columns were read in another order.
+    The frame is (state, state), for full spectra, and P L is never formed. J Y = (J P) L is the product of a triangle
+    (N^3) and a Jacobian with permuted columns.
     """
 
     def __init__(self, state: int, dtype: np.dtype):
@@ -90,7 +85,7 @@ class Factors:
         return size
 
     def noise(self) -> np.ndarray:
-        """The rounding error of each pivot: eps |L| max_k |U_k|, a bound of what was added up in its row."""
+        """The rounding error of each pivot: eps |L| max_k |U_k|, a bound of the terms of its row."""
         largest = np.max([np.abs(np.tril(rows, first)).max(axis=0) for first, rows in self.strips()], axis=0)
         below = sum(
             largest[first : first + len(rows)] @ np.abs(np.triu(rows, first + 1)) for first, rows in self.strips()
@@ -104,11 +99,11 @@ class Factors:
         return float(np.max(noise[sound] / size[sound], initial=0.0))
 
     def strips(self) -> Iterator[tuple[int, np.ndarray]]:
-        """L^T above the diagonal and U^T below, some rows at a time: what is made of them stays small."""
+        """L^T above the diagonal and U^T below, in strips of rows, so that temporaries stay small."""
         return ((first, self.now[first : first + STRIP]) for first in range(0, len(self.now), STRIP))
 
     def orthonormal(self, Q: np.ndarray) -> np.ndarray:
-        """log |diag R| of Y = Q R; Q^T is written to `Q` (state, state), and LAPACK asks for no further frame."""
+        """log |diag R| of Y = Q R; Q^T is written to `Q` (state, state) in place."""
         for first, rows in self.strips():
             Q[first : first + len(rows), self.order] = np.triu(rows, first + 1)
         Q[np.arange(len(Q)), self.order] = 1.0

@@ -1,4 +1,4 @@
-"""What the exponents say: the Lyapunov spectrum of one map and the numbers read off it."""
+"""The Lyapunov spectrum of one map and the quantities derived from it."""
 
 import json
 import math
@@ -7,25 +7,36 @@ from typing import Any
 
 import numpy as np
 
-LOST = 1e-3  # nats per step, or relative error of one factor
-AGREEMENT = 1e-6  # nats per step: what two halves may differ by beyond ten standard errors
+TOLERANCE = 1e-3  # nats per step, or relative error of one factor
+AGREEMENT = 1e-6  # nats per step that halves may differ by beyond ten standard errors
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """Lyapunov exponents, largest first, in nats per step, with the map that they belong to.
+    """The Lyapunov exponents of one map, largest first, in nats per step.
 
-    `map` says which cocycle: "system" (a known map or flow), "closed loop" (a network running freely), "driven"
-    (conditional on an input sequence) or "forced" (under teacher forcing). `dt` is the time of one step, None where
-    steps are the only time. `stderr` is the standard error of the mean over `blocks` blocks of steps and orbits.
-    `state` is the dimension of the whole state, of which `exponents` may be the leading part. `rank_losses` counts
-    the tangent vectors, over all orbits, that a singular Jacobian annihilated; their exponents are -inf.
+    Args:
+        exponents: Exponents, shape (k,); -inf for annihilated directions, NaN for a diverged orbit.
+        stderr: Standard errors of the means over blocks of steps and orbits, shape (k,).
+        steps: Number of counted steps per orbit.
+        orbits: Number of orbits.
+        map: Which map they belong to: "system" (a known map or flow), "closed loop" (a network that runs freely),
+            "driven"
+            (conditional on inputs) or "forced" (under teacher forcing).
+        state: Dimension of the whole state, of which `exponents` may be the leading part.
+        dt: Time of one step; None (the default) if the map has no time unit.
+        rank_losses: Number of tangent vectors, over all orbits, that a singular Jacobian annihilated; 0 by default.
+        settings: The settings of the computation.
+        checks: Results of the checks, in nats per step unless noted. "resolution": estimated largest relative error of
+            one
+            stretching factor. "sum_rule": |sum of all exponents - mean log |det Df||. "halves", "orbits": largest
+            difference between the exponents of two halves of the steps, or of the orbits. "zero": of a flow, the
+            exponent nearest to zero, which should be zero unless the flow is at rest.
 
-    `checks` holds what the run noticed of itself, in nats per step unless said otherwise: "resolution", the estimated
-    largest relative error of a single stretching factor; "sum_rule", |sum of all exponents - mean log |det Df||;
-    "halves" and "orbits", the largest difference between the exponents of two halves of the steps, or of the orbits
-    (each with a random frame of its own); "zero", of a flow, the exponent nearest to zero: one is zero unless it is at
-    rest. `warnings` says which of them are too large.
+    Example:
+        >>> lorenz = Spectrum(np.array([0.906, 0.0, -14.572]), np.zeros(3), 1000, 1, "system", 3)
+        >>> round(lorenz.kaplan_yorke, 3)
+        2.062
     """
 
     exponents: np.ndarray
@@ -41,7 +52,7 @@ class Spectrum:
 
     @property
     def finite(self) -> bool:
-        """False where the orbit left the finite numbers: the exponents are NaN then."""
+        """False if the orbit diverged; the exponents are NaN then."""
         return not bool(np.isnan(self.exponents).any())
 
     @property
@@ -50,7 +61,7 @@ class Spectrum:
 
     @property
     def per_time(self) -> np.ndarray:
-        """Exponents in nats per unit time; per step where the map has no time."""
+        """Exponents in nats per unit time; per step if the map has no time unit."""
         return self.exponents / (self.dt or 1.0)
 
     @property
@@ -64,7 +75,7 @@ class Spectrum:
 
     @property
     def sum(self) -> float:
-        """Sum of the exponents held: for a complete spectrum the mean log|det Df| per step."""
+        """Sum of the exponents held; for a complete spectrum the mean log |det Df| per step."""
         return float(self.exponents.sum())
 
     @property
@@ -91,7 +102,7 @@ class Spectrum:
 
     @property
     def predictability_time(self) -> float:
-        """tau_pred = ln 2 / lambda_1 in steps: the forcing interval of Mikhaeil et al. 2022; inf where not chaotic."""
+        """tau_pred = ln 2 / lambda_1 in steps, the forcing interval of Mikhaeil et al. 2022; inf if not chaotic."""
         return math.log(2) / self.maximum if self.maximum > 0 else math.inf
 
     @property
@@ -101,42 +112,44 @@ class Spectrum:
 
     @property
     def gap(self) -> float:
-        """lambda_j - lambda_{j+1}, j = D_KY rounded up: how clearly the attractor ends and the transverse part begins.
+        """lambda_j - lambda_{j+1}, j = D_KY rounded up: separates the attractor's exponents from transverse ones.
 
-        A reconstruction in more dimensions than its attractor fills has exponents of its own below the gap; where it
-        is within the errors, the last exponent of the attractor is anybody's. NaN where j + 1 exponents are not held.
+        A reconstruction in more dimensions than its attractor has further exponents below the gap; if the gap is within
+        the errors, the attractor's last exponent is not determined. NaN if j + 1 exponents are not held.
         """
         j = math.ceil(self.kaplan_yorke) if not math.isnan(self.kaplan_yorke) else len(self.exponents)
         return float(self.exponents[j - 1] - self.exponents[j]) if 0 < j < len(self.exponents) else math.nan
 
     @property
     def warnings(self) -> list[str]:
-        """A sentence for each check that these exponents fail."""
-        found, noise = self.checks, 10 * float(np.nanmax(self.stderr, initial=0.0)) + AGREEMENT
-        said = []
-        if found.get("resolution", 0.0) > LOST:
-            said.append(
-                f"Rounding may have eaten the lowest exponents (relative error {found['resolution']:.1g} in a single "
-                "step): factorise more often, or in double precision."
+        """One message per check that these exponents fail."""
+        checks, noise = self.checks, 10 * float(np.nanmax(self.stderr, initial=0.0)) + AGREEMENT
+        messages = []
+        if checks.get("resolution", 0.0) > TOLERANCE:
+            messages.append(
+                f"Rounding may dominate the lowest exponents (relative error {checks['resolution']:.1g} in one "
+                "step). Factorise more often, or use double precision."
             )
-        if found.get("sum_rule", 0.0) > LOST:
-            said.append(
-                f"The exponents miss the mean log |det Df| by {found['sum_rule']:.2g} nats per step: some were lost."
+        if checks.get("sum_rule", 0.0) > TOLERANCE:
+            messages.append(
+                f"The exponents miss the mean log |det Df| by {checks['sum_rule']:.2g} nats per step. Some are wrong."
             )
-        if found.get("halves", 0.0) > noise:
-            said.append(
-                f"The two halves of the run differ by {found['halves']:.2g} nats per step: more warmup, or steps."
+        if checks.get("halves", 0.0) > noise:
+            messages.append(
+                f"The two halves of the run differ by {checks['halves']:.2g} nats per step. Use more warmup or steps."
             )
-        if found.get("orbits", 0.0) > noise:
-            said.append(f"The orbits differ by {found['orbits']:.2g} nats per step: perhaps on several attractors.")
-        if self.maximum > 0 and found.get("zero", 0.0) > 0.02 * self.maximum + noise:
-            said.append(
-                f"No exponent of this flow is zero (nearest {found['zero']:.2g} per step): dt may be too large."
+        if checks.get("orbits", 0.0) > noise:
+            messages.append(
+                f"The orbits differ by {checks['orbits']:.2g} nats per step. There may be several attractors."
             )
-        return said
+        if self.maximum > 0 and checks.get("zero", 0.0) > 0.02 * self.maximum + noise:
+            messages.append(
+                f"No exponent of this flow is zero (nearest {checks['zero']:.2g} per step). Use a smaller dt."
+            )
+        return messages
 
     def summary(self) -> dict[str, float]:
-        """The scalars that a table or a tracker wants, by their names."""
+        """Scalars for tables and trackers, by name."""
         return {
             "maximum": self.maximum,
             "sum": self.sum,
@@ -147,7 +160,7 @@ class Spectrum:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain Python: what `--json` prints and what a record's header holds."""
+        """Plain Python values, for `--json` and for a record's header."""
         return {
             "map": self.map,
             "exponents_per_step": self.exponents.tolist(),
@@ -169,11 +182,12 @@ class Spectrum:
         }
 
     def to_json(self) -> str:
-        """Strict JSON: numbers that JSON lacks become null (NaN) or the strings "inf" and "-inf"."""
+        """Strict JSON: NaN becomes null, infinities become "inf" and "-inf"."""
         return json.dumps(strict(self.to_dict()), allow_nan=False)
 
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> "Spectrum":
+        """Read what `to_dict` wrote."""
         loose = lambda values: np.array([math.nan if v is None else float(v) for v in values])  # noqa: E731
         return cls(
             exponents=loose(d["exponents_per_step"]),

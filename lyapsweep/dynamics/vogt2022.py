@@ -1,8 +1,8 @@
-"""The convention of published RNN spectra (Vogt et al. 2022), so that old numbers stay comparable.
+"""The convention of published RNN spectra (Vogt et al. 2022), for comparison with them.
 
-These are no Lyapunov exponents. The frame is multiplied by transposed Jacobians in forward order of time,
-Z = J_t^T Q_{t-1}, Z = Q_t R_t: the product J_1 J_2 ... J_T, where exponents belong to J_T ... J_2 J_1. What a cell
-keeps to itself (an LSTM's c) is held fixed, the first frame is the identity, logarithms are to the base 2.
+These are not Lyapunov exponents. The frame is multiplied by transposed Jacobians in forward order of time,
+Z = J_t^T Q_{t-1}, Z = Q_t R_t: the product J_1 J_2 ... J_T, where exponents belong to J_T ... J_2 J_1. Hidden parts of
+a cell's state (an LSTM's c) are held fixed, the first frame is the identity, logarithms are to base 2.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ from lyapsweep.maps import AbstractMap, States
 UNIT = "bits per step"
 WARNING = (
     "The published convention (transposed Jacobians in forward order, hidden cell states held fixed, base 2). "
-    "These are not Lyapunov exponents: compare them with published numbers and nothing else."
+    "These are not Lyapunov exponents. Compare them with published numbers only."
 )
 BLOCKS = 10
 
@@ -33,17 +33,21 @@ def vogt_spectra(
     visible: Bool[Tensor, " state"] | None = None,
     kind: str = "system",
 ) -> list[Spectrum]:
-    """The leading k numbers of every member, largest first, in bits per step: `settings["unit"]` says so.
+    """The leading k numbers of every member, largest first, in bits per step (`settings["unit"]`).
 
-    J is the Jacobian's block at the entries of the state that are `visible` (all where None). The standard error is
-    over blocks of steps of each orbit. Raises ValueError where k is not in 1 ... visible entries, or inputs are short.
+    J is the Jacobian's block at the entries of the state that are `visible` (all if None). The standard error is over
+    blocks of steps of each orbit. Raises ValueError if k is not in 1 ... visible entries, or inputs are too short.
     """
     seen = torch.arange(map.state) if visible is None else visible.nonzero().flatten()
     k = len(seen) if k is None else k
     if not 1 <= k <= len(seen):
-        raise ValueError(f"1 <= k <= {len(seen)} (the visible part of the state) must hold, but got k={k}.")
+        raise ValueError(
+            f"k={k} is outside 1 <= k <= {len(seen)}, the visible part of the state. Choose k in this range."
+        )
     if inputs is not None and len(inputs) < warmup + steps:
-        raise ValueError(f"warmup + steps <= {len(inputs)} inputs must hold, but got {warmup} + {steps}.")
+        raise ValueError(
+            f"inputs: {len(inputs)} inputs are fewer than warmup + steps = {warmup} + {steps}. Give more inputs."
+        )
     unit = torch.eye(map.state, dtype=z.dtype, device=z.device)[seen].expand(*z.shape[:2], -1, -1)
     V, blocks = unit[..., :k, seen], min(BLOCKS, steps)
     sums = z.new_zeros(blocks, *V.shape[:3])
@@ -55,10 +59,10 @@ def vogt_spectra(
             sums[(t - warmup) * blocks // steps] += R.diagonal(dim1=-2, dim2=-1).abs().log2()
     sums[:, ~z.isfinite().flatten(1).all(dim=1)] = torch.nan
     counts = np.bincount(np.arange(steps) * blocks // steps, minlength=blocks)
-    return [read(sums[:, p].cpu().numpy(), counts, len(seen), map.dt, kind, warmup) for p in range(len(z))]
+    return [to_spectrum(sums[:, p].cpu().numpy(), counts, len(seen), map.dt, kind, warmup) for p in range(len(z))]
 
 
-def read(
+def to_spectrum(
     sums: Float[np.ndarray, "blocks batch k"], counts: np.ndarray, seen: int, dt: float | None, kind: str, warmup: int
 ) -> Spectrum:
     """Mean and standard error over blocks and orbits; the state is the part that is `seen`."""

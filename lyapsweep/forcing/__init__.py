@@ -1,4 +1,4 @@
-"""FORCINGS: when, and how strongly, a network is pulled back to the data while it trains."""
+"""FORCINGS: when and how strongly a network is pulled back to the data during training."""
 
 from lyapsweep.forcing.fixed import Full, Generalised, NoForcing, Sparse, Truncated
 from lyapsweep.forcing.forcing import AUTO, AbstractForcing, Moment

@@ -1,8 +1,8 @@
-"""kappa: how fast products of a map's Jacobians grow along data, the number that adaptive forcing holds against.
+"""kappa: the growth rate of products of a map's Jacobians along data, which adaptive forcing counteracts.
 
-With Jacobians J_t at the states that the data infer, kappa stands for ||J_T ... J_1||^(1/T) and is, of all windows of a
-batch, the largest (Hess et al. 2023, data-based). States are (time, population, batch, state), as are the inputs that
-drive the steps from them, where any do.
+With Jacobians J_t at states inferred from the data, kappa approximates ||J_T ... J_1||^(1/T); the largest value over
+the windows of a batch is taken (Hess et al. 2023, data-based). States are (time, population, batch, state);
+inputs that drive the steps from them, if there are any, are (time, population, batch, inputs).
 """
 
 from collections.abc import Callable, Iterator
@@ -12,12 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lyapsweep.maps import AbstractMap
+from lyapsweep.maps import AbstractMap, at_every_step
 
 Growth = Float[Tensor, " population"]
 Path = Float[Tensor, "time population batch state"]
 Driving = Float[Tensor, "time #population batch inputs"]
-MEMORY = 2**22  # numbers of Jacobians held at a time
+MEMORY = 2**22  # entries of the Jacobians held at a time
 
 
 def arithmetic_mean(map: AbstractMap, z: Path, x: Driving | None = None) -> Growth:
@@ -33,22 +33,20 @@ def geometric_mean(map: AbstractMap, z: Path, x: Driving | None = None) -> Growt
 
 
 def norm(J: Float[Tensor, "*many state state"]) -> Float[Tensor, "*many"]:
-    """The largest singular value of each matrix, NaN where an entry is not finite (LAPACK would refuse them all)."""
-    fine = J.isfinite().all(-1).all(-1)
-    sizes = torch.linalg.matrix_norm(torch.where(fine[..., None, None], J, 0.0), 2)
-    return torch.where(fine, sizes, torch.nan)
+    """The largest singular value of each matrix; NaN for a matrix with an entry that is not finite."""
+    finite = J.isfinite().all(-1).all(-1)  # LAPACK refuses a whole batch with one entry that is not finite
+    sizes = torch.linalg.matrix_norm(torch.where(finite[..., None, None], J, 0.0), 2)
+    return torch.where(finite, sizes, torch.nan)
 
 
 def jacobians(
     map: AbstractMap, z: Path, x: Driving | None
 ) -> Iterator[Float[Tensor, "some population batch state state"]]:
-    """Df at every state, some steps at a time."""
+    """Jacobians at every state, in chunks of steps."""
     _, population, batch, state = z.shape
-    some = max(1, MEMORY // (population * batch * state**2))
-    rows = lambda values: values.transpose(0, 1).flatten(1, 2)  # noqa: E731
-    for part, driven in zip(z.split(some), repeat(None) if x is None else x.split(some)):
-        J = map.jacobian(rows(part), None if driven is None else rows(driven))
-        yield J.unflatten(1, (len(part), batch)).transpose(0, 1)
+    chunk = max(1, MEMORY // (population * batch * state**2))
+    for part, driven in zip(z.split(chunk), repeat(None) if x is None else x.split(chunk)):
+        yield at_every_step(map.jacobian, part, driven)
 
 
 PROXIES: dict[str, Callable[[AbstractMap, Path, Driving | None], Growth]] = {

@@ -1,4 +1,4 @@
-"""The forcings of a population over the whole of training: what each update asks of its windows."""
+"""The forcings of a population over the whole of training: the strengths of every update."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -12,21 +12,45 @@ from lyapsweep.forcing.growth import PROXIES, Driving, Path
 from lyapsweep.forcing.varying import Adaptive
 from lyapsweep.maps import AbstractMap
 
-Strengths = Float[Tensor, "time population"]
+PopulationStrengths = Float[Tensor, "time population"]
 Truncations = Bool[Tensor, "time population"]
 
 
 class Plan(NamedTuple):
-    """One update's forcing: strengths a(t), and where backpropagation ends (None: nowhere) though the state goes on."""
+    """The forcing of one update.
 
-    strengths: Strengths
+    Args:
+        strengths: a(t), shape (time, population).
+        truncations: True at steps where backpropagation ends, shape (time, population); None (the default) if it ends
+            nowhere.
+
+    Example:
+        >>> Plan(torch.ones(3, 1)).truncations is None
+        True
+    """
+
+    strengths: PopulationStrengths
     truncations: Truncations | None = None
 
 
 class Schedule:
-    """One forcing a member, over windows of `length` steps and `updates` updates; one generator a member for draws.
+    """The forcings of all members of a population over one training run.
 
-    What training moves in it, the generators and an adaptive member's alpha, makes it serve one training run.
+    A schedule serves a single run, because random members advance their generators and adaptive members their alpha.
+
+    Args:
+        forcings: One forcing per member.
+        length: Number of steps of a window.
+        updates: Number of updates of the run.
+        generators: One source of random numbers per member; None (the default) draws nothing.
+        device: Where strengths are placed; the CPU by default.
+
+    Example:
+        >>> from lyapsweep.forcing import Full, Sparse
+        >>> Schedule([Full(), Sparse(interval=2)], length=3, updates=10).at(0).strengths
+        tensor([[1., 1.],
+                [1., 0.],
+                [1., 1.]])
     """
 
     def __init__(
@@ -44,18 +68,22 @@ class Schedule:
         self.truncations = self.truncate()
 
     def at(self, update: int) -> Plan:
-        """The plan of one update. Random forcings draw: to be asked once for each update, in order."""
+        """Return the plan of one update. Random forcings draw, so call it once per update, in order."""
         strengths = self.stack(update, self.generators) if self.fixed is None else self.fixed
         return Plan(strengths, self.truncations)
 
-    def nominal(self, update: int) -> Strengths:
-        """The strengths that a network is evaluated under: nothing is drawn."""
+    def nominal(self, update: int) -> PopulationStrengths:
+        """Return the strengths (time, population) under which a network is evaluated: nothing is drawn."""
         return self.stack(update, [None] * len(self.forcings)) if self.fixed is None else self.fixed
 
     def adapt(self, update: int, map: AbstractMap, infer: Callable[[], Path], inputs: Driving | None = None) -> None:
-        """Let the adaptive members that are due see kappa at the states `infer()` (time, population, batch, state).
+        """Update the strength of the adaptive members that are due, from kappa along the data.
 
-        `inputs` (time, population, batch, inputs) drive the steps from them, if anything does.
+        Args:
+            update: Number of updates done so far.
+            map: The population's map.
+            infer: Returns states inferred from data, (time, population, batch, state); called only if a member is due.
+            inputs: Inputs that drive the steps from these states, (time, population, batch, inputs); None by default.
         """
         due = [(p, f) for p, f in self.adaptive if f.due(update)]
         if not due:
@@ -67,23 +95,23 @@ class Schedule:
             forcing.follow(kappa[forcing.proxy][p])
 
     def state(self) -> dict[str, Tensor]:
-        """What the updates so far have moved, the population leading: generators, and what forcings say `moves`."""
-        told = {
+        """Return what training has changed so far, population first: generators and the attributes in `moves`."""
+        state = {
             f"forcing/{name}": torch.tensor([getattr(f, name, torch.nan) for f in self.forcings], dtype=torch.float64)
             for name in dict.fromkeys(name for f in self.forcings for name in f.moves)
         }
         drawn = [g.get_state() for g in self.generators if g is not None]
-        return told | ({"forcing/generators": torch.stack(drawn)} if drawn else {})
+        return state | ({"forcing/generators": torch.stack(drawn)} if drawn else {})
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
-        """Go on from a `state`."""
+        """Resume from a `state`."""
         for p, (forcing, generator) in enumerate(zip(self.forcings, self.generators)):
             for name in forcing.moves:
                 setattr(forcing, name, state[f"forcing/{name}"][p].item())
             if generator is not None:
-                generator.set_state(state["forcing/generators"][p].clone())  # of a view torch reads the wrong memory
+                generator.set_state(state["forcing/generators"][p].clone())  # torch misreads a view's memory
 
-    def stack(self, update: int, generators: Sequence[torch.Generator | None]) -> Strengths:
+    def stack(self, update: int, generators: Sequence[torch.Generator | None]) -> PopulationStrengths:
         columns = [
             forcing.strengths(self.length, Moment(update, self.updates, generator))
             for forcing, generator in zip(self.forcings, generators)

@@ -1,4 +1,4 @@
-"""What a trained network is judged by. A measure sees arrays only (`Evidence`), never a network."""
+"""MEASURES: scores of trained networks. A measure sees arrays only (`Evidence`), never a network."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -60,9 +60,21 @@ Entry = str | Mapping[str, Any]  # a measure in a config: its name, or {kind: na
 
 
 def listed(entries: Sequence[Entry]) -> list[str | dict[str, Any]]:
-    """A config's `measures`, checked; an entry with settings is completed, one whose settings are the defaults a name.
+    """Check the `measures` of a config and write them in their canonical form.
 
-    Raises `UnknownName`, or ValueError where a setting cannot be or a measure is listed twice.
+    Args:
+        entries: Names, or mappings {kind: name, setting: value}.
+
+    Returns:
+        The entries: a name for default settings, else a mapping with all settings.
+
+    Raises:
+        UnknownName: If a measure or a setting is unknown.
+        ValueError: If a setting is not possible or a measure is repeated.
+
+    Example:
+        >>> listed(["loss", {"kind": "prediction_error", "steps": 20}])
+        ['loss', 'prediction_error']
     """
     if not isinstance(entries, Sequence) or isinstance(entries, str):
         raise ValueError(f"measures must be a list, such as [loss, state_space], but got {entries!r}.")
@@ -78,7 +90,19 @@ def listed(entries: Sequence[Entry]) -> list[str | dict[str, Any]]:
 
 
 def fitting(entries: Sequence[Entry], data: str, whose: str) -> None:
-    """Raise ValueError where a measure of the list sees nothing in such data; it says which ones do."""
+    """Raise ValueError if a measure cannot be computed from this kind of data.
+
+    Args:
+        entries: Entries of a config's `measures`.
+        data: "series" or "task".
+        whose: What the data belong to, for the message.
+
+    Raises:
+        ValueError: If a measure does not apply; the message lists those that do.
+
+    Example:
+        >>> fitting(["loss"], "task", "dataset 'adding'")
+    """
     blind = [name for name, measure in chosen(entries).items() if data not in measure.data]
     if blind:
         fit = ", ".join(name for name, measure in MEASURES.items() if data in measure.data)
@@ -86,7 +110,18 @@ def fitting(entries: Sequence[Entry], data: str, whose: str) -> None:
 
 
 def chosen(entries: Sequence[Entry]) -> dict[str, Measure]:
-    """The measures of such a list by name, each as it is set."""
+    """Return the measures of a config's list, with their settings.
+
+    Args:
+        entries: Entries of a config's `measures`.
+
+    Returns:
+        Measures by name.
+
+    Example:
+        >>> list(chosen(["loss", "divergence"]))
+        ['loss', 'divergence']
+    """
     return {name: MEASURES[name].with_settings(**settings) for name, settings in map(opened, entries)}
 
 

@@ -1,4 +1,4 @@
-"""How often a task's answer is the right class."""
+"""Accuracy of a task's answers."""
 
 import numpy as np
 
@@ -7,9 +7,22 @@ from lyapsweep.measures.measure import Measure, Undefined
 
 
 def accuracy(evidence: Evidence) -> float:
-    """Share of right answers among the held-out ones: the largest logit is that of the class. Worst: 0.
+    """Share of right held-out answers, the largest logit being the answer. Worst: 0.
 
-    Where a task asks at every step, of the steps that count. Undefined (NaN) where answers are numbers, not classes.
+    If a task has an answer per step, the share of the steps that count. Undefined (NaN) for answers that are numbers.
+
+    Args:
+        evidence: Uses `accuracies`.
+
+    Returns:
+        The share, between 0 and 1.
+
+    Raises:
+        Undefined: If answers are not classes.
+
+    Example:
+        >>> accuracy(Evidence(accuracies=np.array([1.0, 0.5])))
+        0.75
     """
     if evidence.accuracies.size == 0:
         raise Undefined("answers are not classes")

@@ -1,5 +1,6 @@
-"""What a measure may see of a trained network: arrays only, never the network."""
+"""What a measure may use of a trained network: arrays only."""
 
+import math
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -10,55 +11,53 @@ NONE, NO_ROWS, NO_FORECASTS = (partial(np.empty, shape) for shape in ((0,), (0, 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is known of one network; time leads. Empty is what its data do not give (`Measure.data`).
+    """What is known of one trained network, as arrays with time first.
 
-    Of every network:
+    Arrays that the data do not provide are empty. Series are in standardised units; with inputs, every run is driven by
+    the held-out ones.
 
-    losses     (windows,)                   held-out loss of each test window: under the forcing of training, or a
-                                            task's own
-    gradient_norms (updates,)               norm of the loss gradient at every update so far
-    lags, growth   (lags,)                  mean log || dz_{t+lag} / dz_t || of the free run, or of one driven by a
-                                            task's inputs, nats, at each lag
-    exponent                                the network's own largest exponent along such runs, nats per step
-    dt                                      time between samples, None where steps are all there is
+    Args:
+        losses: Held-out loss of each test window, under the forcing of training or a task's own, (windows,).
+        gradient_norms: Norm of the loss gradient at every update so far, (updates,).
+        lags: Lags of `growth`, (lags,).
+        growth: Mean log || dz_{t+lag} / dz_t || of the free run, or of a run driven by a task's inputs, in nats,
+            (lags,).
+        exponent: The network's own largest exponent along such runs, nats per step.
+        dt: Time between samples; None if there is no time unit.
+        truth: Of a series: the held-out part, (time, features).
+        reference: Of a series: another part of the truth, (time, features), as long as `truth` if there is enough of
+            it. A
+            measure's floor is its score with `reference` in place of `generated`.
+        generated: Of a series: free runs on the network's attractor, `orbits` of equal length one after another,
+            together
+            as long as `truth`, (time, features); not finite from where a run diverged.
+        forecasts: Of a series: free predictions of 1 ... horizon steps, (starts, horizon, features).
+        targets: Of a series: the values that were predicted, (starts, horizon, features).
+        lambda_max: Of a series: largest exponent of the true dynamics, nats per step; None if unknown.
+        orbits: Number of runs in `generated`, 1 by default.
+        orbit: Of a series, for measures that need it: one free run from the first held-out observation, without dropped
+            steps, (1.25 time, features); with inputs (time - 1, features).
+        errors: Of a series, for measures that need it: mean squared error of free forecasts of 1 ... horizon steps from
+            every
+            held-out observation, (horizon,).
+        baseline: Of a task: loss of an answer without memory.
+        accuracies: Of a task with classes: share of right answers in each test window, (windows,).
+        training_losses: Of a task: loss of every update so far, (updates,).
+        reset: Of a long stream: held-out loss at each step of windows from the zero state, (length, windows).
+        unbroken: Of a long stream: the same steps in one pass without resets, (length, windows); empty for conditional
+            windows.
 
-    Of a series, in the units of the standardised series; where inputs drive it, every run is under the held-out ones:
-
-    truth      (time, features)             the held-out series
-    reference  (time, features)             another piece of the truth, as long as `truth` where there is that much:
-                                            a measure's floor is its score with `reference` in place of `generated`
-    generated  (time, features)             free runs of the network on its attractor, `orbits` of one length, one after
-                                            the other, together as long as `truth`; rows are NaN or infinite from the
-                                            step at which a run left the finite numbers
-    forecasts  (starts, horizon, features)  free predictions of 1 ... horizon steps from states inferred at `starts`
-    targets    (starts, horizon, features)  what came then
-    lambda_max                              the largest exponent of the data's true dynamics, nats per step, or None
-
-    Of a series, and only where a measure `needs` them, for they take their time:
-
-    orbit      (1.25 time, features)        one free run from the first held-out observation, nothing thrown away; under
-                                            inputs (time - 1, features)
-    errors     (horizon,)                   mean squared error of free forecasts of 1 ... horizon steps from every
-                                            held-out observation that far before the end
-
-    Of a task:
-
-    baseline                                what an answer without memory loses
-    accuracies (windows,)                   share of right answers in each test window, where answers are classes
-    training_losses (updates,)              loss of every update so far
-
-    Of a task that is one long stream:
-
-    reset      (length, windows)            held-out loss at each step of each window, from the zero state
-    unbroken   (length, windows)            the same steps in one pass that is never reset; none of conditional windows
+    Example:
+        >>> Evidence(losses=np.array([0.5])).generated.shape
+        (0, 0)
     """
 
-    losses: np.ndarray
-    gradient_norms: np.ndarray
-    lags: np.ndarray
-    growth: np.ndarray
-    exponent: float
-    dt: float | None
+    losses: np.ndarray = field(default_factory=NONE)
+    gradient_norms: np.ndarray = field(default_factory=NONE)
+    lags: np.ndarray = field(default_factory=NONE)
+    growth: np.ndarray = field(default_factory=NONE)
+    exponent: float = math.nan
+    dt: float | None = None
     truth: np.ndarray = field(default_factory=NO_ROWS)
     reference: np.ndarray = field(default_factory=NO_ROWS)
     generated: np.ndarray = field(default_factory=NO_ROWS)

@@ -1,4 +1,4 @@
-"""Whether gradients grow through time at the rate that the network's own Lyapunov exponent says."""
+"""Comparison of gradient growth through time with the network's own largest Lyapunov exponent."""
 
 import math
 
@@ -9,7 +9,7 @@ from lyapsweep.measures.measure import Measure, Undefined
 
 
 def slope(evidence: Evidence) -> float:
-    """Least-squares slope of the mean log ||dz_{t+lag}/dz_t|| against lag, nats per step; -inf where it is cut.
+    """Least-squares slope of the mean log ||dz_{t+lag}/dz_t|| against lag, nats per step; -inf if it is cut.
 
     Raises `Undefined` below two lags.
     """
@@ -23,11 +23,27 @@ def slope(evidence: Evidence) -> float:
 
 
 def gradients(evidence: Evidence) -> float:
-    """Distance between the growth rate of gradients and the network's largest Lyapunov exponent.
+    """Distance between the growth rate of gradients and the network's largest exponent. Worst: 100.
 
     | d/dlag mean_t log ||dz_{t+lag}/dz_t|| - lambda_1 |, nats per step. Backpropagated gradients are products of the
-    Jacobians of the orbit, and their norm grows like exp(lambda_1 lag) (Mikhaeil et al. 2022, theorem 2), so this is
-    zero up to finite lags. Worst: 100. Undefined (NaN) below two lags, and where both rates are -inf.
+    Jacobians of the orbit, whose norm grows like exp(lambda_1 lag), so this is zero up to finite lags. Undefined (NaN)
+    below two lags, or if both rates are -inf.
+
+    Args:
+        evidence: Uses `lags`, `growth` and `exponent`.
+
+    Returns:
+        The distance, nats per step.
+
+    Raises:
+        Undefined: If there are fewer than two lags, or both rates are -inf.
+
+    Source: Mikhaeil et al. 2022, theorem 2.
+
+    Example:
+        >>> lags = np.array([1, 2, 3])
+        >>> round(gradients(Evidence(lags=lags, growth=0.1 * lags, exponent=0.1)), 9)
+        0.0
     """
     rate = slope(evidence)
     if rate == evidence.exponent == -math.inf:
@@ -36,7 +52,7 @@ def gradients(evidence: Evidence) -> float:
 
 
 def further(evidence: Evidence) -> dict[str, float]:
-    """The slope itself, and the median and largest norm of the loss gradient so far (NaN before the first update)."""
+    """The slope, and the median and largest norm of the loss gradient so far (NaN before the first update)."""
     try:
         rate = slope(evidence)
     except Undefined:

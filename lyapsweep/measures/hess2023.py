@@ -1,7 +1,7 @@
-"""The measures as Hess et al. 2023 (GTF) computed them, faults included: for comparison with published values alone.
+"""The measures as Hess et al. 2023 (GTF) computed them, with their faults, for comparison with published values only.
 
 Their orbit is one free run from the first held-out observation, a quarter longer than the held-out part; its first
-fifth is thrown away.
+fifth is dropped.
 """
 
 import math
@@ -26,12 +26,27 @@ from lyapsweep.measures.state_space import (
 
 
 def state_space_hess2023(evidence: Evidence, bins: int = BINS, variance: float = VARIANCE) -> float:
-    """D_stsp = KL(p_true || p_generated) in the convention of Hess et al. 2023, in nats.
+    """D_stsp = KL(p_true || p_generated) in the convention of Hess et al. 2023, in nats. Worst: 1000.
 
-    Up to five features, histograms of `bins` a feature over [min - .1 s, max + .1 s] of the truth that forget the
-    points out of range; beyond, Gaussian mixtures of this `variance` over 10000 points, of whose 1000 draws from the
-    truth's those are dropped whose density underflows. Both hide orbits that run away: `state_space` is the same
-    without these faults. Worst: 1000, for a run that left the finite numbers.
+    Up to five features: histograms over [min - .1 s, max + .1 s] of the truth that drop the points out of range. More:
+    Gaussian mixtures over 10000 points, with 1000 draws from the truth's; draws whose density underflows are dropped.
+    Both hide diverging orbits; `state_space` is the same without these faults.
+
+    Args:
+        evidence: Uses `truth` and `orbit`.
+        bins: Bins per feature, 30 by default.
+        variance: Variance of a mixture component, 1.0 by default.
+
+    Returns:
+        The divergence, in nats.
+
+    Raises:
+        Undefined: If there is no single orbit.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(80, 1))
+        >>> state_space_hess2023(Evidence(truth=x, orbit=np.concatenate([x[:20], x])))
+        0.0
     """
     truth = evidence.truth.astype(float)
     generated = settled(evidence)
@@ -52,7 +67,7 @@ def forgetful(truth: np.ndarray, generated: np.ndarray, bins: int) -> float:
 
 
 def dropping(truth: np.ndarray, generated: np.ndarray, variance: float) -> float:
-    """KL of mixtures without the draws whose density underflows in double precision; infinite where that is all."""
+    """KL of mixtures without the draws whose density underflows in double precision; infinite if no draw is left."""
     draws = drawn(truth, variance)
     true, ours = (log_density(draws, centres, variance) for centres in (truth, generated))
     kept = (ours > UNDERFLOW) & (true > UNDERFLOW)
@@ -60,17 +75,46 @@ def dropping(truth: np.ndarray, generated: np.ndarray, variance: float) -> float
 
 
 def power_spectrum_hess2023(evidence: Evidence, smoothing: float = SIGMA) -> float:
-    """D_H, the mean Hellinger distance of power spectra, in the convention of Hess et al. 2023, between 0 and 1.
+    """D_H, the mean Hellinger distance of power spectra, in the convention of Hess et al. 2023. Worst: 1.
 
-    As `power_spectrum`, of one orbit instead of five. Worst: 1. Undefined where the truth is constant.
+    As `power_spectrum`, of one orbit instead of several.
+
+    Args:
+        evidence: Uses `truth` and `orbit`.
+        smoothing: Width of the Gaussian, in frequency bins; 20.0 by default.
+
+    Returns:
+        The distance, between 0 and 1.
+
+    Raises:
+        Undefined: If the truth is constant or there is no single orbit.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(80, 1))
+        >>> power_spectrum_hess2023(Evidence(truth=x, orbit=x))
+        0.0
     """
     return spectral_distance(evidence.truth, settled(evidence), smoothing, 1)
 
 
 def prediction_error_hess2023(evidence: Evidence, steps: int = 20) -> float:
-    """PE(n), n = 20: the error of a free forecast at step n, mean over every start, as in Hess et al. 2023.
+    """PE(n), the error of a free forecast at step n, mean over every start, as in Hess et al. 2023. Worst: 1e6.
 
-    As `prediction_error`, whose starts are a hundred of them. Worst: 1e6. Undefined (NaN) where forecasts are shorter.
+    As `prediction_error`, which uses about a hundred starts.
+
+    Args:
+        evidence: Uses `errors`.
+        steps: n, 20 by default.
+
+    Returns:
+        The error, in squared standard deviations.
+
+    Raises:
+        Undefined: If forecasts are shorter than n.
+
+    Example:
+        >>> prediction_error_hess2023(Evidence(errors=np.array([0.1, 0.3])), steps=2)
+        0.3
     """
     return error_everywhere(evidence, steps)
 

@@ -1,4 +1,4 @@
-"""The loss of training, on data that training did not see."""
+"""The loss of training on held-out data."""
 
 import numpy as np
 
@@ -7,12 +7,25 @@ from lyapsweep.measures.measure import Measure, Undefined
 
 
 def loss(evidence: Evidence) -> float:
-    """Mean held-out loss under the forcing of training.
+    """Mean held-out loss under the forcing of training. Worst: 1e6.
 
-    L = mean_w L_w over the windows w of the test part; unit: that of the training loss (squared standard deviations of
-    a series; of a task nats, or what its targets are in, squared). Worst: 1e6, a thousand standard deviations away.
-    Scores under different forcings are not comparable: forcing helps the forecast. Windows of a stream begin as in
-    training: carried ones are one unbroken pass, conditional ones run in closed loop. Undefined without windows.
+    L = mean_w L_w over the windows w of the test part, in the unit of the training loss (squared standard deviations of
+    a series; of a task nats, or its targets' unit squared). Scores under different forcings are not comparable, because
+    forcing helps the forecast. Windows of a stream begin as in training: carried ones are one unbroken pass,
+    conditional ones run in closed loop.
+
+    Args:
+        evidence: Uses `losses`.
+
+    Returns:
+        The loss.
+
+    Raises:
+        Undefined: If there is no test window.
+
+    Example:
+        >>> loss(Evidence(losses=np.array([0.1, 0.3])))
+        0.2
     """
     if evidence.losses.size == 0:
         raise Undefined("no test window")
@@ -32,19 +45,42 @@ LOSS = Measure(
 
 
 def loss_reset(evidence: Evidence) -> float:
-    """Mean held-out loss of windows that each begin at the zero state, whatever training did.
+    """Mean held-out loss of windows that each begin at the zero state, whatever training did. Worst: 1e6.
 
-    Conditional windows are told the true target before them. Unit as of `loss`. Worst: 1e6. Worst where states need
-    longer than a window to forget their start. Undefined (NaN) unless the data are one long stream.
+    Conditional windows receive the true target before them. Scores badly if states need longer than a window to forget
+    their start.
+
+    Args:
+        evidence: Uses `reset`.
+
+    Returns:
+        The loss, in the unit of `loss`.
+
+    Raises:
+        Undefined: If the data are not one long stream.
+
+    Example:
+        >>> loss_reset(Evidence(reset=np.array([[0.1], [0.3]])))
+        0.2
     """
     return mean(evidence.reset)
 
 
 def loss_unbroken(evidence: Evidence) -> float:
-    """Mean held-out loss along one pass that is never reset, whatever training did.
+    """Mean held-out loss along one pass that is never reset, whatever training did. Worst: 1e6.
 
-    Unit as of `loss`. Worst: 1e6; over the same steps as `loss_reset`. Undefined (NaN) unless the data are one long
-    stream, and for conditional windows.
+    Args:
+        evidence: Uses `unbroken`, over the same steps as `reset`.
+
+    Returns:
+        The loss, in the unit of `loss`.
+
+    Raises:
+        Undefined: If the data are not one long stream, or windows are conditional.
+
+    Example:
+        >>> loss_unbroken(Evidence(unbroken=np.array([[0.1], [0.3]])))
+        0.2
     """
     return mean(evidence.unbroken)
 

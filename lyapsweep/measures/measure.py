@@ -1,4 +1,4 @@
-"""What a measure is: one number read off the evidence, with its direction, its worst value, floor and saturation."""
+"""The interface of a measure: one number from the evidence, with its direction, worst value, floor and saturation."""
 
 import inspect
 import math
@@ -13,7 +13,7 @@ from lyapsweep.measures.evidence import Evidence
 
 
 class Undefined(ValueError):
-    """The score has no value for this evidence through no fault of the network; it is recorded as NaN."""
+    """The score has no value for this evidence, through no fault of the network; it is recorded as NaN."""
 
 
 RESTS = 10  # observations where dead networks rest; one more rests at the mean
@@ -22,13 +22,28 @@ NEAR = 0.9  # of the saturation: a floor beyond leaves no room for scores
 
 @dataclass(frozen=True)
 class Measure:
-    """A score of a trained network, safe to optimise.
+    """A score of a trained network that is safe to optimise.
 
-    `function` maps `Evidence` to a float in `unit`, and its further arguments, positive numbers, are settings; `title`
-    is what an axis says. `worst` is finite and no score is worse than it. `further` gives other numbers worth a column,
-    which are never objectives. A measure that does not look at the generated series or at the forecasts has neither
-    floor nor saturation (`has_floor` false). `needs` names the evidence that is gathered for it alone, `data` the kinds
-    of data set that give it evidence at all.
+    Args:
+        name: Name of the measure.
+        function: Maps `Evidence` to a number; its further arguments, positive numbers, are settings.
+        direction: "minimise" or "maximise".
+        worst: A finite value that no score is worse than.
+        unit: Unit of the score.
+        title: Label of an axis.
+        further: Returns further numbers by name, which are recorded but never objectives; None by default.
+        has_floor: False for measures that use neither the generated series nor forecasts: they have neither floor nor
+            saturation. True by default.
+        needs: Names of evidence that is computed only for measures that need it; none by default.
+        data: Kinds of data that the measure applies to, ("series",) by default.
+
+    Raises:
+        ValueError: If `direction` is unknown or `worst` is not finite.
+
+    Example:
+        >>> size = Measure("size", lambda evidence: evidence.truth.size, "minimise", worst=1e6, unit="1", title="Size")
+        >>> size(Evidence(truth=np.zeros((4, 2))))
+        8.0
     """
 
     name: str
@@ -52,7 +67,7 @@ class Measure:
         object.__setattr__(self, "__wrapped__", self.function)  # whose signature says what can be set
 
     def with_settings(self, **settings: Any) -> "Measure":
-        """The same measure with some settings changed: positive numbers of their defaults' types, else ValueError."""
+        """Return the measure with changed settings: positive numbers of their defaults' types, else ValueError."""
         known = inspect.signature(self.function).parameters
         for name, value in settings.items():
             kind = type(known[name].default)
@@ -63,9 +78,9 @@ class Measure:
         return replace(self, function=partial(self.function, **settings), further=further) if settings else self
 
     def __call__(self, evidence: Evidence) -> float:
-        """The score: `worst` where the numbers were not finite, NaN only where the score is undefined (`Undefined`).
+        """Return the score: `worst` if numbers were not finite, NaN only if the score is undefined (`Undefined`).
 
-        Arithmetic that breaks down counts as not finite. Any other error is a defect of the evidence and is raised.
+        Arithmetic errors count as not finite. Any other error is a defect of the evidence and is raised.
         """
         try:
             with np.errstate(all="ignore"):
@@ -79,11 +94,11 @@ class Measure:
         return min(score, self.worst) if self.direction == "minimise" else max(score, self.worst)
 
     def floor(self, evidence: Evidence) -> float | None:
-        """What the truth itself scores: `reference` for the generated series, `targets` for the forecasts.
+        """Return the score of the truth: `reference` as the generated series, `targets` as the forecasts.
 
-        A series of finite length differs from another one of the same system, so the floor of a comparison of
-        distributions is not zero, and scores near it are as good as scores get. A forecast is compared with what came,
-        so there the floor is the score of a perfect one. None where a floor has no meaning.
+        Two finite series of one system differ, so the floor of a comparison of distributions is not zero, and scores
+        near it are as good as possible. For forecasts the floor is the score of a perfect one. None if a floor has no
+        meaning.
         """
         if not self.has_floor:
             return None
@@ -91,10 +106,10 @@ class Measure:
         return self.bound(replace(evidence, errors=np.zeros_like(evidence.errors), **truth))
 
     def saturation(self, evidence: Evidence) -> float | None:
-        """What a dead network scores: the best of ten that rest at held-out observations and one that does at the mean.
+        """Return the score of a dead network: the best of ten fixed at held-out observations and one at the mean.
 
-        A score this bad says that nothing was learnt, and how far beyond it lies says nothing more. A measure whose
-        saturation is its best value does not see that a network is dead. None where there is no floor.
+        A score this bad means that nothing was learnt, and worse scores mean no more. A measure whose saturation is its
+        best value cannot detect dead networks. None if there is no floor.
         """
         if not self.has_floor:
             return None
@@ -105,19 +120,19 @@ class Measure:
         return (min if self.direction == "minimise" else max)(known) if known else None
 
     def bound(self, evidence: Evidence) -> float | None:
-        """The score, None where it is undefined."""
+        """Return the score, None if it is undefined."""
         score = self(evidence)
         return None if math.isnan(score) else score
 
     def details(self, evidence: Evidence) -> dict[str, float]:
-        """Further numbers by the names of their columns ({"gradients/slope": ...}); NaN and infinities are kept."""
+        """Return further numbers by column ({"gradients/slope": ...}), NaN and infinities included."""
         with np.errstate(all="ignore"):
             further = self.further(evidence) if self.further else {}
         return {f"{self.name}/{name}": float(value) for name, value in further.items()}
 
 
 def blind(direction: str, floor: float, saturation: float) -> bool:
-    """Whether the truth scores about as badly as a dead network does: then no score on such data says anything."""
+    """Whether the truth scores about as badly as a dead network, so that scores on such data mean nothing."""
     return direction == "minimise" and floor > NEAR * saturation
 
 

@@ -1,7 +1,7 @@
-"""The measures as Mikhaeil et al. 2022 computed them, faults included: for comparison with published values alone.
+"""The measures as Mikhaeil et al. 2022 computed them, with their faults, for comparison with published values only.
 
-Their orbit is one free run as long as the data, from the first observation on, nothing thrown away. Theirs ran along
-the training file; here it runs along the held-out part.
+Their orbit is one free run as long as the data, from the first observation on, with no steps dropped. Theirs ran along
+the training file, here it runs along the held-out part.
 """
 
 import math
@@ -20,21 +20,33 @@ UNDERFLOW = math.log(np.nextafter(0.0, 1.0))  # of a density in double precision
 
 
 def state_space_mikhaeil2022(evidence: Evidence, bins: int = 10) -> float:
-    """D_stsp by bins = KL(p_true || p_generated) in the convention of Mikhaeil et al. 2022, in nats.
+    """D_stsp by bins, KL(p_true || p_generated), in the convention of Mikhaeil et al. 2022, in nats. Worst: 1000.
 
-    `bins` a feature over [-2 s, 2 s], s the truth's standard deviation, around zero and not around the mean; the first
-    bin of each feature is lost. p_k = (n_k + 1e-5) / (n + 1e-5 K), n the points in range. They took 10 bins, 30 for the
-    Roessler system.
+    Bins cover [-2 s, 2 s], s the truth's standard deviation, around zero instead of the mean; the first bin of each
+    feature is lost. p_k = (n_k + 1e-5) / (n + 1e-5 K), n the points in range. Not monotone: points out of range are
+    dropped, so an orbit with three points in range scores about 8, one that rests at a point of the attractor 16 to 19.
 
-    Not monotone: points out of range are forgotten, so that an orbit with three points in range scores about 8 and one
-    that rests at a point of the attractor 16 to 19. Worst: 1000, for an orbit that is never in range.
+    Args:
+        evidence: Uses `truth` and `orbit`.
+        bins: Bins per feature, 10 by default; the authors used 30 for the Roessler system.
+
+    Returns:
+        The divergence, in nats.
+
+    Raises:
+        Undefined: If there is no single orbit.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(80, 1))
+        >>> state_space_mikhaeil2022(Evidence(truth=x, orbit=x))
+        0.0
     """
     truth = evidence.truth.astype(float)
     return binned_around_zero(truth, single(evidence)[: len(truth)], bins)
 
 
 def binned_around_zero(truth: np.ndarray, generated: np.ndarray, bins: int) -> float:
-    """The same of any two orbits (time, features); NaN where no generated point is in range."""
+    """The same for any two orbits (time, features); NaN if no generated point is in range."""
     reach = RANGE * truth.std(axis=0, ddof=1)
     true, ours = (occupied(points, -reach, reach, bins, first=1) for points in (truth, generated))
     if not len(ours):
@@ -43,11 +55,26 @@ def binned_around_zero(truth: np.ndarray, generated: np.ndarray, bins: int) -> f
 
 
 def state_space_mixture_mikhaeil2022(evidence: Evidence, variance: float = 0.1) -> float:
-    """D_stsp by Gaussian mixtures = KL(p_generated || p_true) in the convention of Mikhaeil et al. 2022, in nats.
+    """D_stsp by Gaussian mixtures, KL(p_generated || p_true), as in Mikhaeil et al. 2022, in nats. Worst: 1000.
 
-    One component of this `variance` at each of the first 5000 points; the mean of log p_generated - log p_true over
-    1000 seeded draws from p_generated, the other way round than ours. Draws where a density underflows in double
-    precision are dropped, and with them the orbits that are farthest away. Worst: 1000.
+    One component at each of the first 5000 points; the mean of log p_generated - log p_true over 1000 seeded draws from
+    p_generated, the other direction than `state_space`. Draws where a density underflows in double precision are
+    dropped, and with them the orbits that are farthest away.
+
+    Args:
+        evidence: Uses `truth` and `orbit`.
+        variance: Variance of a component, 0.1 by default.
+
+    Returns:
+        The divergence, in nats.
+
+    Raises:
+        Undefined: If there is no single orbit.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(80, 1))
+        >>> state_space_mixture_mikhaeil2022(Evidence(truth=x, orbit=x))
+        0.0
     """
     truth, generated = evidence.truth[:POINTS].astype(float), single(evidence)[:POINTS]
     if not np.isfinite(generated).all():
@@ -61,12 +88,29 @@ def state_space_mixture_mikhaeil2022(evidence: Evidence, variance: float = 0.1) 
 def power_spectrum_mikhaeil2022(
     evidence: Evidence, smoothing: float = 2.0, segments: int = 50, cutoff: int = 500
 ) -> float:
-    """D_H = mean_i sqrt(1 - trapz sqrt(P_i Q_i)) in the convention of Mikhaeil et al. 2022, between 0 and 1.
+    """D_H = mean_i sqrt(1 - trapz sqrt(P_i Q_i)) in the convention of Mikhaeil et al. 2022. Worst: 1.
 
-    Power spectra of z-scored `segments`, smoothed over frequency by a Gaussian of `smoothing` bins (zeros beyond the
-    ends), averaged, the first `cutoff` bins. They are not normalised again afterwards, so that the truth against itself
-    does not score 0: .13 on the Lorenz series of the paper, .50 on its temperatures. Which smoothing and how many
-    segments belong to which published value is not known. Worst: 1. Undefined where segments are below two steps.
+    Power spectra of z-scored segments, smoothed over frequency by a Gaussian (zeros beyond the ends), averaged, the
+    first `cutoff` bins. They are not normalised afterwards, so the truth against itself does not score 0: .13 on the
+    Lorenz series of the paper, .50 on its temperatures. Which smoothing and number of segments belong to which
+    published value is unknown.
+
+    Args:
+        evidence: Uses `truth` and `orbit`.
+        smoothing: Width of the Gaussian, in frequency bins; 2.0 by default.
+        segments: Number of segments, 50 by default.
+        cutoff: Number of frequency bins, 500 by default.
+
+    Returns:
+        The distance, between 0 and 1.
+
+    Raises:
+        Undefined: If segments are shorter than two steps or there is no single orbit.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(80, 1))
+        >>> 0 < power_spectrum_mikhaeil2022(Evidence(truth=x, orbit=x), segments=2) < 1
+        True
     """
     truth, generated = evidence.truth.astype(float), single(evidence)
     length = min(len(truth), len(generated)) // segments
@@ -87,10 +131,23 @@ def segment_spectra(series: np.ndarray, length: int, segments: int, smoothing: f
 
 
 def prediction_error_mikhaeil2022(evidence: Evidence, steps: int = 25) -> float:
-    """PE(n), n = 25: the error of a free forecast at step n, mean over every start, as in Mikhaeil et al. 2022.
+    """PE(n), the error of a free forecast at step n, mean over every start, as in Mikhaeil et al. 2022. Worst: 1e6.
 
-    Mean of (x_hat(t + n) - x(t + n))^2 over all held-out t and features, in squared standard deviations. Worst: 1e6.
-    Undefined (NaN) where forecasts are shorter than n.
+    Mean of (x_hat(t + n) - x(t + n))^2 over all held-out t and features.
+
+    Args:
+        evidence: Uses `errors`.
+        steps: n, 25 by default.
+
+    Returns:
+        The error, in squared standard deviations.
+
+    Raises:
+        Undefined: If forecasts are shorter than n.
+
+    Example:
+        >>> prediction_error_mikhaeil2022(Evidence(errors=np.array([0.1, 0.3])), steps=2)
+        0.3
     """
     return error_everywhere(evidence, steps)
 
@@ -103,7 +160,7 @@ def error_everywhere(evidence: Evidence, steps: int) -> float:
 
 
 def single(evidence: Evidence) -> np.ndarray:
-    """The single free run. Raises `Undefined` where none was made."""
+    """The single free run. Raises `Undefined` without one."""
     if not len(evidence.orbit):
         raise Undefined("no single orbit")
     return evidence.orbit.astype(float)

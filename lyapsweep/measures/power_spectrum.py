@@ -1,4 +1,4 @@
-"""D_H: how far the generated series' power spectrum is from the truth's."""
+"""D_H: distance of the generated series' power spectrum from the truth's."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
@@ -11,14 +11,28 @@ CONSTANT = 1e-6  # of the truth's standard deviation: below it, single precision
 
 
 def power_spectrum(evidence: Evidence, smoothing: float = SIGMA) -> float:
-    """D_H = mean_i sqrt(1 - sum_k sqrt(P_ik Q_ik)), the Hellinger distance of power spectra, between 0 and 1.
+    """D_H = mean_i sqrt(1 - sum_k sqrt(P_ik Q_ik)), the Hellinger distance of power spectra. Worst: 1.
 
-    After Hess et al. 2023: of the whole series, z-scored, |rfft|^2 smoothed over frequency by a Gaussian of
-    `smoothing` bins (20) and normalised to sum 1, feature by feature. Where the generated series is several runs, both
-    series are cut into as many pieces, whose powers are averaged (Bartlett 1948) and smoothed over the same band of
-    frequencies. Both are cut to the shorter one; that band depends on their length, so scores of different lengths are
-    not comparable. Features that are constant in the truth are left out (undefined where all are); one that is constant
-    in the generated series alone scores 1. Worst: 1.
+    After Hess et al. 2023: the whole series is z-scored, |rfft|^2 is smoothed over frequency by a Gaussian and
+    normalised to sum 1, feature by feature. If the generated series consists of several runs, both series are cut into
+    as many pieces, whose powers are averaged (Bartlett 1948) and smoothed over the same band of frequencies. Both are
+    cut to the shorter one; the band depends on their length, so scores of different lengths are not comparable.
+    Features that are constant in the truth are left out; one that is constant in the generated series alone scores 1.
+
+    Args:
+        evidence: Uses `truth`, `generated` and `orbits`.
+        smoothing: Width of the Gaussian, in frequency bins of the whole series; 20.0 by default.
+
+    Returns:
+        The distance, between 0 and 1.
+
+    Raises:
+        Undefined: If all features of the truth are constant.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(80, 1))
+        >>> power_spectrum(Evidence(truth=x, generated=x))
+        0.0
     """
     return spectral_distance(evidence.truth, evidence.generated, smoothing, evidence.orbits)
 
@@ -46,7 +60,7 @@ def spectra(series: np.ndarray, pieces: int = 1, smoothing: float = SIGMA) -> np
 
 
 def hellinger(p: np.ndarray, q: np.ndarray) -> np.ndarray:
-    """||sqrt p - sqrt q|| / sqrt 2 along the last axis: 0 where they are equal, 1 where they do not overlap."""
+    """||sqrt p - sqrt q|| / sqrt 2 along the last axis: 0 if they are equal, 1 if they do not overlap."""
     return np.sqrt(np.square(np.sqrt(p) - np.sqrt(q)).sum(axis=-1) / 2)
 
 

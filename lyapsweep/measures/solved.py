@@ -1,4 +1,4 @@
-"""Whether a task was learnt at all."""
+"""Whether a task was learnt."""
 
 import numpy as np
 
@@ -7,10 +7,21 @@ from lyapsweep.measures.measure import Measure, Undefined
 
 
 def solved(evidence: Evidence, fraction: float = 0.5) -> float:
-    """1 where the held-out loss is below `fraction` of what an answer without memory loses, else 0. Worst: 0.
+    """1 if the held-out loss is below `fraction` of the loss of an answer without memory, else 0. Worst: 0.
 
-    The baseline is the task's own (`Task.baseline`): below half of it a network uses what it remembers. Undefined (NaN)
-    without a baseline or a held-out window.
+    Args:
+        evidence: Uses `losses` and `baseline` (`Task.baseline`).
+        fraction: Share of the baseline, 0.5 by default.
+
+    Returns:
+        1.0 or 0.0.
+
+    Raises:
+        Undefined: If there is no baseline or no held-out window.
+
+    Example:
+        >>> solved(Evidence(losses=np.array([0.1]), baseline=1.0))
+        1.0
     """
     if evidence.baseline is None or evidence.losses.size == 0:
         raise Undefined("no baseline, or no test window")

@@ -1,4 +1,4 @@
-"""D_stsp: how far the generated orbit's distribution in state space is from the truth's."""
+"""D_stsp: distance of the generated orbit's distribution in state space from the truth's."""
 
 import math
 
@@ -18,11 +18,23 @@ POINTS, SAMPLES, SEED = 10_000, 1_000, 0  # components of a mixture, draws from 
 def state_space(evidence: Evidence, bins: int = BINS, variance: float = VARIANCE) -> float:
     """D_stsp = KL(p_true || p_generated) of the distributions of states over time, in nats.
 
-    After Hess et al. 2023: up to five features `binned`, beyond that `mixture`. The conventions of the publications
-    (`state_space_hess2023`, `state_space_mikhaeil2022`) give other numbers and are not comparable.
+    After Hess et al. 2023: `binned` up to five features, `mixture` beyond. The published conventions
+    (`state_space_hess2023`, `state_space_mikhaeil2022`) give other numbers. Worst, for a run that diverged: of
+    `binned`, the score of an orbit that is never in range, which no orbit of that length exceeds; of `mixture`, 1000
+    nats, which also bounds finite scores.
 
-    Worst, where the run left the finite numbers: `binned`, what an orbit scores that is never in range, which no orbit
-    of that length exceeds; `mixture`, 1000 nats, where finite scores are cut too.
+    Args:
+        evidence: Uses `truth` and `generated`.
+        bins: Bins per feature, 30 by default.
+        variance: Variance of a mixture component, 1.0 by default.
+
+    Returns:
+        The divergence, in nats.
+
+    Example:
+        >>> x = np.random.default_rng(0).normal(size=(80, 1))
+        >>> state_space(Evidence(truth=x, generated=x))
+        0.0
     """
     truth, generated = evidence.truth.astype(float), evidence.generated.astype(float)
     if truth.shape[1] <= LARGEST_BINNED:
@@ -33,9 +45,9 @@ def state_space(evidence: Evidence, bins: int = BINS, variance: float = VARIANCE
 def binned(truth: np.ndarray, generated: np.ndarray, bins: int = BINS) -> float:
     """KL of histograms: p_k = (n_k + a) / (T + a K) with a = 1e-5 in each of K = bins^features cells.
 
-    truth (time, features) sets the range [min - 0.1 s, max + 0.1 s] of each feature; generated (time', features). T
-    counts every generated point: GTF's histogram forgets those out of range, so that an orbit that leaves after a few
-    points would score better than a fixed point. In range the two are one.
+    truth (time, features) sets the range [min - 0.1 s, max + 0.1 s] of each feature; generated is (time', features). T
+    counts every generated point: GTF's histogram drops those out of range, so that an orbit that leaves after a few
+    points would score better than a fixed point. For points in range both agree.
     """
     low, high = bounds(truth)
     true, ours = occupied(truth, low, high, bins), occupied(generated, low, high, bins)
@@ -45,7 +57,7 @@ def binned(truth: np.ndarray, generated: np.ndarray, bins: int = BINS) -> float:
 def divergence(true: np.ndarray, ours: np.ndarray, cells: int, points: int, points_generated: int) -> float:
     """KL of the smoothed histograms of two lists of occupied cells, out of so many `points` each.
 
-    Cells where both are empty are equal and are summed in one term, so 30^5 cells cost nothing.
+    Cells that are empty in both are equal and summed as one term, so 30^5 cells cost nothing.
     """
     visited, where = np.unique(np.concatenate([true, ours]), return_inverse=True)
     here, there = (np.bincount(w, minlength=len(visited)) for w in np.split(where, [len(true)]))
@@ -63,7 +75,7 @@ def bounds(truth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def occupied(points: np.ndarray, low: np.ndarray, high: np.ndarray, bins: int, first: int = 0) -> np.ndarray:
-    """The cell of every point in range, as one integer; an orbit that left the finite numbers is nowhere in range.
+    """The cell of every point in range, as one integer; empty if a point is not finite.
 
     Bins below the `first` of a feature count as out of range.
     """
@@ -78,8 +90,8 @@ def mixture(truth: np.ndarray, generated: np.ndarray, variance: float = VARIANCE
     """KL of Gaussian mixtures, one component of this variance at each of the first 10000 points.
 
     Mean of log p_true(x) - log p_generated(x) over 1000 seeded draws x from p_true, (time, features) each; at least 0,
-    as KL is. Sums of densities stay logarithms: GTF drops the draws whose density underflows, and with them the orbits
-    that are farthest away.
+    as KL is. Log densities are used throughout: GTF drops draws whose density underflows, and with them the orbits that
+    are farthest away.
     """
     if not np.isfinite(generated).all():
         return math.inf
@@ -96,7 +108,7 @@ def drawn(centres: np.ndarray, variance: float) -> np.ndarray:
 
 
 def log_density(draws: np.ndarray, centres: np.ndarray, variance: float = VARIANCE) -> np.ndarray:
-    """log mean_c exp(-||x - c||^2 / (2 variance)), (draws,): the mixture up to its constant, block by block."""
+    """log mean_c exp(-||x - c||^2 / (2 variance)), (draws,): the mixture up to a constant, in blocks."""
     if (centres == centres[0]).all():
         centres = centres[:1]  # an orbit at rest
     blocks = np.array_split(draws, max(1, len(draws) * len(centres) // 500_000))

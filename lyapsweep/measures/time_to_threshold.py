@@ -1,4 +1,4 @@
-"""How long it took to learn a task."""
+"""How many updates it took to learn a task."""
 
 import math
 
@@ -11,7 +11,7 @@ WORST = 1e9  # updates
 
 
 def crossing(evidence: Evidence, fraction: float, average: int) -> int | None:
-    """Updates after which the mean of the last `average` training losses is below; None where it never is."""
+    """Updates until the mean of the last `average` training losses is below the threshold; None if never."""
     if evidence.baseline is None or evidence.training_losses.size == 0:
         raise Undefined("no baseline, or no update yet")
     losses = np.asarray(evidence.training_losses, np.float64)
@@ -23,11 +23,26 @@ def crossing(evidence: Evidence, fraction: float, average: int) -> int | None:
 
 
 def time_to_threshold(evidence: Evidence, fraction: float = 0.5, average: int = 10) -> float:
-    """Updates until the training loss, averaged over the last `average`, first falls below `fraction` of the baseline.
+    """Updates until the running mean of the training loss first falls below a share of the baseline. Worst: 1e9.
 
-    The baseline is what an answer without memory loses. Where the loss was never that low the number of updates so far
-    counts: a lower bound, censored, and `time_to_threshold/censored` is 1. Worst: 1e9, for a network whose loss left
-    the finite numbers before. Undefined (NaN) without a baseline and before the first update.
+    If the loss was never that low, the number of updates so far, a lower bound; `time_to_threshold/censored` is 1 then.
+    Worst for a network whose loss diverged before.
+
+    Args:
+        evidence: Uses `training_losses` and `baseline`.
+        fraction: Share of the baseline, 0.5 by default.
+        average: Number of losses in the running mean, 10 by default.
+
+    Returns:
+        Updates.
+
+    Raises:
+        Undefined: If there is no baseline or no update yet.
+
+    Example:
+        >>> losses = np.array([1.0, 1.0, 0.2, 0.2])
+        >>> time_to_threshold(Evidence(training_losses=losses, baseline=1.0), average=2)
+        4.0
     """
     first = crossing(evidence, fraction, average)
     if first is not None:
@@ -36,7 +51,7 @@ def time_to_threshold(evidence: Evidence, fraction: float = 0.5, average: int = 
 
 
 def further(evidence: Evidence, fraction: float = 0.5, average: int = 10) -> dict[str, float]:
-    """1 where the threshold was not reached so far, 0 where it was, NaN before the first update."""
+    """1 if the threshold was not reached so far, 0 if it was, NaN before the first update."""
     try:
         return {"censored": float(crossing(evidence, fraction, average) is None)}
     except Undefined:

@@ -1,4 +1,4 @@
-"""READOUTS: from the state to an observation and back, or to the answer of a task."""
+"""READOUTS: from hidden states to observations, and back from an observation to a state."""
 
 from lyapsweep.readouts.affine import Affine
 from lyapsweep.readouts.identity import Identity

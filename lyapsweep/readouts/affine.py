@@ -13,7 +13,22 @@ from lyapsweep.readouts.readout import AbstractReadout
 
 
 class Affine(AbstractReadout):
-    """x_hat = B z + b, back by pinv(B)(x - b): the usual head of a task; forces the whole state."""
+    """The affine readout x_hat = B z + b, the usual head of a task; forces the whole state.
+
+    Observations are inverted by z = pinv(B)(x - b).
+
+    Args:
+        features: Number of observed features.
+        units: Number of visible units, the first entries of a state.
+        state: Dimension of the state.
+        population: Number of readouts of this shape, evaluated side by side.
+
+    Example:
+        >>> readout = Affine(features=1, units=3, state=4, population=2)
+        >>> readout.build([torch.Generator().manual_seed(seed) for seed in (0, 1)])
+        >>> readout(torch.zeros(2, 5, 4)).shape
+        torch.Size([2, 5, 1])
+    """
 
     matrix = "B"
     B: nn.Parameter

@@ -1,4 +1,4 @@
-"""From observations back to states, z = pinv(B) x, and the way back of the pseudo-inverse."""
+"""From observations to states, z = pinv(B) x, with the backward pass of the pseudo-inverse."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ from torch.nn.functional import pad
 class Inferred(torch.autograd.Function):
     """x (population, rows, features), B (population, features, units) no taller than wide -> pinv(B) x, then zeros.
 
-    P = Q R^-T from B^T = Q R, and back by dP = -P dB P + (1 - P B) dB^T P^T P (Golub and Pereyra 1973, where B P = 1):
-    together three quarters of the time of torch.linalg.pinv and its way back, which ask for singular values. Those are
-    left to B that is short of full rank in its precision.
+    P = Q R^-T from B^T = Q R, with the backward pass dP = -P dB P + (1 - P B) dB^T P^T P (Golub and Pereyra 1973, for
+    B P = 1). Both save three quarters of the time of torch.linalg.pinv, which computes singular values; it is used
+    only for a B that is rank-deficient in its precision.
     """
 
     @staticmethod
@@ -43,7 +43,7 @@ class Inferred(torch.autograd.Function):
 def inferred(
     x: Float[Tensor, "population rows features"], B: Float[Tensor, "population features units"], state: int
 ) -> Float[Tensor, "population rows state"]:
-    """pinv(B) x: of every observation the shortest state that is observed as it; zero beyond B's units."""
+    """pinv(B) x: for every observation the shortest state that gives it; zero beyond B's units."""
     _, features, units = B.shape
     if features > units:
         return pad(x @ torch.linalg.pinv(B).mT, (0, state - units))

@@ -1,7 +1,7 @@
 """x_hat = B z, without a bias: the observation model of Mikhaeil et al. 2022, section 2.
 
-Back by the pseudo-inverse, z = pinv(B) x (the shortest state that is observed as x); gradients flow through it. The
-whole state is forced: what the read-out does not see (an LSTM's c) becomes zero.
+The inverse is z = pinv(B) x, the shortest state with that observation; gradients flow through it. The whole state is
+forced: entries that the readout does not see (an LSTM's c) become zero.
 """
 
 import torch
@@ -14,7 +14,23 @@ from lyapsweep.readouts.readout import AbstractReadout
 
 
 class Linear(AbstractReadout):
-    """x_hat = B z, back by pinv(B); forces the whole state (Mikhaeil et al. 2022)."""
+    """The linear readout x_hat = B z; forces the whole state (Mikhaeil et al. 2022).
+
+    Observations are inverted by the pseudo-inverse, z = pinv(B) x; entries of the state that B does not see become
+    zero.
+
+    Args:
+        features: Number of observed features.
+        units: Number of visible units, the first entries of a state.
+        state: Dimension of the state.
+        population: Number of readouts of this shape, evaluated side by side.
+
+    Example:
+        >>> readout = Linear(features=1, units=3, state=4, population=2)
+        >>> readout.build([torch.Generator().manual_seed(seed) for seed in (0, 1)])
+        >>> readout(torch.zeros(2, 5, 4)).shape
+        torch.Size([2, 5, 1])
+    """
 
     matrix = "B"
     B: nn.Parameter

@@ -1,4 +1,4 @@
-"""B z for many states at once, in the order of factors that BLAS is quick at."""
+"""B z for many states at once, in the order of factors that is fastest in BLAS."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from torch import Tensor
 
 
 class Product(torch.autograd.Function):
-    """z (population, rows, units), B (population, features, units) -> z B^T, back by g B and g^T z.
+    """z (population, rows, units), B (population, features, units) -> z B^T, with gradients g B and g^T z.
 
-    Of thousands of rows and a handful of features, z B^T and its transposed gradient z^T g take two and four times as
-    long as (B z^T)^T and g^T z, which is what is done here.
+    For thousands of rows and a few features, z B^T and its transposed gradient z^T g take two and four times as long
+    as (B z^T)^T and g^T z, which are computed here.
     """
 
     generate_vmap_rule = True
@@ -72,5 +72,5 @@ def squared_error(
     x: Float[Tensor, "population features rows"],
     counted: Bool[Tensor, " rows"] | None = None,
 ) -> Float[Tensor, " population"]:
-    """The mean of (B z - x)^2 over features and those rows that are `counted`, or all."""
+    """Mean of (B z - x)^2 over features and rows; `counted` selects rows."""
     return SquaredError.apply(z, B, x, counted)  # type: ignore[no-any-return]

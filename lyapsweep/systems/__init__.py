@@ -1,4 +1,4 @@
-"""The systems we know the truth about: what the exponent engine is proved on and what data are simulated from."""
+"""SYSTEMS: maps and flows with known exponents, for tests of the exponents and as sources of data."""
 
 import difflib
 from numbers import Real
@@ -17,7 +17,7 @@ from lyapsweep.systems.lorenz63 import Lorenz63
 from lyapsweep.systems.lorenz96 import Lorenz96
 from lyapsweep.systems.mackey_glass import MackeyGlass
 from lyapsweep.systems.roessler import Roessler
-from lyapsweep.systems.system import AbstractFlow, AbstractSystem, Known
+from lyapsweep.systems.system import AbstractFlow, AbstractSystem, KnownExponents
 from lyapsweep.systems.tanh_flow import TanhFlow
 from lyapsweep.systems.tanh_map import TanhMap
 from lyapsweep.systems.tent import Tent
@@ -41,28 +41,49 @@ SYSTEMS: Registry = Registry(
     },
 )
 
-__all__ = ["SYSTEMS", "AbstractFlow", "AbstractSystem", "DystsFlow", "Known", "UnusableFlow", "build", "names"]
+__all__ = ["SYSTEMS", "AbstractFlow", "AbstractSystem", "DystsFlow", "KnownExponents", "UnusableFlow", "build", "names"]
 
 
 def names() -> list[str]:
-    """Every name that `build` takes: the systems above, then the flows of dysts (delay equations are none)."""
+    """List every name that `build` accepts: the systems of this package, then the flows of dysts without delay.
+
+    Returns:
+        Names.
+
+    Example:
+        >>> "lorenz63" in names(), "Halvorsen" in names()
+        (True, True)
+    """
     return [*SYSTEMS, *sorted(name for name, entry in table().items() if not entry["delay"])]
 
 
 def build(name: str, step: float | None = None, **parameters: Any) -> AbstractSystem:
-    """The system of that name, or else the flow of dysts: `build("lorenz63", rho=38.0)`, `build("Halvorsen")`.
+    """Build a system by its name, or a flow of dysts.
 
-    `step` is the time of one step of a flow, the system's own where None; it may stand among the parameters, as `dt`.
-    Raises `UnknownName` where nothing has that name or the system has no such parameter, `UnusableFlow` where dysts has
-    it and it cannot be stepped, ValueError where a parameter is no number or two steps are given.
+    Args:
+        name: A name of `names()`, or `path/to/file.py:Name`.
+        step: Time of one step of a flow; None (the default) is the system's own. It may also be given as `dt`.
+        **parameters: Parameters of the system.
+
+    Returns:
+        The system.
+
+    Raises:
+        UnknownName: If nothing has that name, or the system has no such parameter.
+        UnusableFlow: If dysts has the flow but it is no autonomous map of finitely many coordinates.
+        ValueError: If a parameter is not a number, or two different steps are given.
+
+    Example:
+        >>> build("lorenz63", rho=38.0).rho
+        38.0
     """
     if step is not None and parameters.setdefault("dt", step) != step:
-        raise ValueError(f"{name}: one dt is wanted, but got {step} and, among the parameters, {parameters['dt']}.")
+        raise ValueError(f"{name}: step={step} and dt={parameters['dt']} differ. Give one of them.")
     if name in SYSTEMS:
         SYSTEMS.check(name, parameters)
-        for knob, value in parameters.items():
-            if SYSTEMS.knobs(name)[knob].annotation in (float, int) and not isinstance(value, Real):
-                raise ValueError(f"{knob} of system '{name}' must be a number, but got {value!r}.")
+        for parameter, value in parameters.items():
+            if SYSTEMS.knobs(name)[parameter].annotation in (float, int) and not isinstance(value, Real):
+                raise ValueError(f"system '{name}': {parameter} must be a number, but got {value!r}. Give a number.")
         return SYSTEMS[name](**parameters)
     if name in table():
         return DystsFlow(name, **parameters)

@@ -1,4 +1,4 @@
-"""Flows with one product: linear but for terms that the first coordinate multiplies. Lorenz and Roessler are two."""
+"""Flows that are linear but for terms multiplied by the first coordinate, such as Lorenz and Roessler."""
 
 import torch
 from torch.nn.functional import linear
@@ -10,7 +10,7 @@ from lyapsweep.systems.system import AbstractFlow
 class AbstractBilinear(AbstractFlow):
     """z' = A z + b + z_1 C z, hence Df v = A v + z_1 C v + v_1 C z; `linear` is A, `offset` b, `product` C.
 
-    Written with A and C, a field is four torch operations however many terms the equation has.
+    With A and C as matrices, a field takes four torch operations however many terms the equation has.
     """
 
     names = ("x", "y", "z")

@@ -5,16 +5,20 @@ import math
 import torch
 
 from lyapsweep.maps import Inputs, States, Tangents
-from lyapsweep.systems.system import AbstractSystem, Known
+from lyapsweep.systems.system import AbstractSystem, KnownExponents
 
 MATRIX = ((2.0, 1.0), (1.0, 1.0))
 LARGEST = math.log((3 + math.sqrt(5)) / 2)
 
 
 class Cat(AbstractSystem):
-    """(x, y) -> (2 x + y, x + y) modulo 1; exponents +-log((3 + sqrt 5) / 2), areas are kept.
+    """Arnold's cat map (x, y) -> (2 x + y, x + y) modulo 1; exponents +-log((3 + sqrt 5) / 2), area-preserving.
 
-    Arnold and Avez 1968, Ergodic Problems of Classical Mechanics.
+    Source: Arnold and Avez 1968, Ergodic Problems of Classical Mechanics.
+
+    Example:
+        >>> Cat().known.exponents[0]
+        0.9624236501192069
     """
 
     state = 2
@@ -22,7 +26,7 @@ class Cat(AbstractSystem):
 
     def __init__(self):
         self.matrix = torch.tensor(MATRIX, dtype=torch.float64)
-        self.known = Known((LARGEST, -LARGEST), {}, "exact: Arnold and Avez 1968")
+        self.known = KnownExponents((LARGEST, -LARGEST), {}, "exact: Arnold and Avez 1968")
         self.total = 0.0
 
     def start(self, batch: int, generator: torch.Generator) -> States:

@@ -1,12 +1,12 @@
-"""The Duffing oscillator under a periodic force: the driven flow of the reconstruction literature."""
+"""The Duffing oscillator under a periodic force, a driven flow used in the reconstruction literature."""
 
 import torch
 from torch import Tensor
 
 from lyapsweep.maps import States, Tangents
-from lyapsweep.systems.system import AbstractFlow, Known, near
+from lyapsweep.systems.system import AbstractFlow, KnownExponents, cube_around
 
-CITED = Known(
+CITED = KnownExponents(
     (0.1292, 0.0, -0.2292),
     {"alpha": 1.0, "beta": -1.0, "delta": 0.1, "gamma": 0.35, "omega": 1.4},
     "own ensemble of 128 orbits (the parameters of Mikhaeil et al. 2022)",
@@ -15,10 +15,24 @@ CITED = Known(
 
 
 class Duffing(AbstractFlow):
-    """x' = y, y' = -delta y - beta x - alpha x^3 + gamma cos(phase), phase' = omega; the exponents sum to -delta.
+    """The driven Duffing oscillator x'' = -delta x' - beta x - alpha x^3 + gamma cos(omega t).
 
-    What is recorded of the phase is its cosine. dt = 0.1773 is the sampling of Mikhaeil et al. 2022, 25 to a period of
-    the force. Duffing 1918; Guckenheimer and Holmes 1983, Nonlinear Oscillations, section 2.2.
+    The state is (x, x', phase), the phase observed as its cosine; the exponents sum to -delta.
+
+    Args:
+        alpha: Cubic stiffness, 1.0 by default.
+        beta: Linear stiffness, -1.0 by default.
+        delta: Damping, 0.1 by default.
+        gamma: Amplitude of the force, 0.35 by default.
+        omega: Angular frequency of the force, 1.4 by default.
+        dt: Time of one step, 0.1773 by default: 25 steps per period of the force, as in Mikhaeil et al. 2022.
+        substeps: Runge-Kutta steps per step, 2 by default.
+
+    Source: Duffing 1918; Guckenheimer and Holmes 1983, Nonlinear Oscillations, section 2.2.
+
+    Example:
+        >>> Duffing().total
+        -0.1
     """
 
     state = 3
@@ -43,7 +57,7 @@ class Duffing(AbstractFlow):
         self.observed = with_cosine
 
     def start(self, batch: int, generator: torch.Generator) -> States:
-        return near((0.0, 0.0, torch.pi), 1.0, batch, generator)
+        return cube_around((0.0, 0.0, torch.pi), 1.0, batch, generator)
 
     def field(self, z: States) -> States:
         x, y, phase = z.unbind(-1)

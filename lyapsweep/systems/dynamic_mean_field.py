@@ -1,13 +1,12 @@
-"""What a tanh network of infinitely many random units does in continuous time: h' = -h + J tanh(h), dynamic mean field.
+"""Dynamic mean-field theory of h' = -h + J tanh(h), a tanh network of infinitely many random units.
 
 The autocorrelation C(tau) = E h(t) h(t + tau) of a unit moves like a particle, C'' = -dV/dC, in the potential
 
     V(C) = -C^2 / 2 + g^2 (E Phi(h) Phi(h') - (E Phi(h))^2),   Phi = log cosh,
 
-(h, h') Gaussian of variance C(0) and covariance C. Chaos is the orbit that leaves C(0) at rest and comes to rest at 0,
-so V(C(0)) = V(0) = 0. The largest exponent follows from the ground state of a quantum particle with the potential
-W(tau) = 1 - g^2 E tanh'(h) tanh'(h'): lambda_1 = -1 + sqrt(1 - E_0).
-Sompolinsky, Crisanti, Sommers 1988, Phys. Rev. Lett. 61:259.
+(h, h') Gaussian of variance C(0) and covariance C. Chaos is the orbit from C(0) at rest to 0 at rest, so V(C(0)) = V(0)
+= 0. The largest exponent follows from the ground state energy E_0 of a quantum particle with the potential W(tau) = 1 -
+g^2 E tanh'(h) tanh'(h'): lambda_1 = -1 + sqrt(1 - E_0). Sompolinsky, Crisanti, Sommers 1988, Phys. Rev. Lett. 61:259.
 """
 
 import math
@@ -26,7 +25,7 @@ SPAN, GRID = 12.0, 4001  # tau: in units of the decay of C, and points of the qu
 
 
 def largest(g: float) -> float:
-    """lambda_1 per unit time of a gain g > 1; ValueError below, where the network is at rest."""
+    """lambda_1 per unit time of a gain g > 1; ValueError below, where the network comes to rest."""
     variance = at_rest(g)
     covariances = SHARES * variance
     energy = average(log_cosh, variance, covariances)

@@ -1,4 +1,4 @@
-"""Any flow of dysts by its name: more than a hundred chaotic systems from the literature."""
+"""The flows of dysts by name: more than a hundred chaotic systems from the literature."""
 
 import json
 from functools import cache
@@ -19,19 +19,31 @@ TOLERANCE = 1e-6  # of a column's standard deviation: what doubling `substeps` m
 
 
 class UnusableFlow(ValueError):
-    """A flow of dysts that is no autonomous map of finitely many coordinates; the message names it and says why."""
+    """A flow of dysts that is not an autonomous map of finitely many coordinates; the message says why."""
 
 
 class DystsFlow(AbstractFlow):
-    """z' = f(z), f the right-hand side that dysts gives for `name`, its tangent by autodiff.
+    """A flow of dysts, z' = f(z), with its tangent by automatic differentiation.
 
-    `parameters` replace dysts' own. `dt` is a hundredth of the dominant period unless given. `substeps` are doubled,
-    unless given, until doubling them again changes no step of a reference orbit by more than 1e-6 standard deviations,
-    or they are as fine as the step that dysts stores (reached by stiff flows and by flows with jumps). dysts' own
-    estimates of the exponents are too rough to serve as truths: `known` is None.
+    dysts' own estimates of exponents are too rough to serve as references: `known` is None.
 
-    Gilpin 2021, Chaos as an interpretable benchmark for forecasting and data-driven modelling, NeurIPS Datasets.
-    Raises `UnusableFlow` for delay equations and for flows that depend on time beside their coordinates.
+    Args:
+        name: Name in dysts, such as "Halvorsen".
+        dt: Time of one step; None (the default) is a hundredth of the dominant period.
+        substeps: Runge-Kutta steps per step; None (the default) doubles them until doubling again changes no step of a
+            reference orbit by more than 1e-6 standard deviations, or they are as fine as the step that dysts stores.
+        **parameters: Replace dysts' own parameters.
+
+    Raises:
+        UnknownName: If dysts has no such flow or parameter.
+        UnusableFlow: If the flow is a delay equation or depends on time.
+
+    Source: Gilpin 2021, Chaos as an interpretable benchmark for forecasting and data-driven modelling, NeurIPS
+    Datasets.
+
+    Example:
+        >>> DystsFlow("Halvorsen", dt=0.01, substeps=1).names
+        ('x', 'y', 'z')
     """
 
     def __init__(self, name: str, dt: float | None = None, substeps: int | None = None, **parameters: Any):
@@ -39,7 +51,9 @@ class DystsFlow(AbstractFlow):
             raise unknown("flow of dysts", name, sorted(table()))
         entry = table()[name]
         if entry["delay"]:
-            raise UnusableFlow(f"{name} is a delay equation: its state is a function, not finitely many coordinates.")
+            raise UnusableFlow(
+                f"{name} is a delay equation, whose state has infinitely many coordinates. Choose another flow."
+            )
         for key in parameters:
             if key not in entry["parameters"]:
                 raise unknown(f"parameter of {name}", key, sorted(entry["parameters"]))
@@ -51,8 +65,7 @@ class DystsFlow(AbstractFlow):
         self.spread = torch.tensor(entry["std"], dtype=torch.float64)
         values = {k: torch.tensor(v, dtype=torch.float64) if np.ndim(v) else v for k, v in self.parameters.items()}
         self.rates, bounded = equations(name, values)
-        # Written coordinate by coordinate, an equation takes a whole batch at once; with vectors among its parameters
-        # it would broadcast them against the batch.
+        # Equations written by coordinate accept a batch; vectors among the parameters would broadcast against it.
         self.elementwise = not any(np.ndim(v) for v in self.parameters.values())
         self.observed = None if bounded is None else lambda z: stack(bounded(*z.unbind(-1)), z.unbind(-1)[0])
         self.check()
@@ -73,6 +86,7 @@ class DystsFlow(AbstractFlow):
         return z
 
     def check(self) -> None:
+        """Raise `UnusableFlow` if the rates at dysts' initial condition cannot be computed."""
         try:
             rate = self.field(self.rest.reshape(1, 1, -1))
         except Exception as error:
@@ -107,7 +121,7 @@ class DystsFlow(AbstractFlow):
 
 
 def stack(columns: Any, like: Tensor) -> Tensor:
-    """Columns side by side; a constant (a phase turns at a constant rate) is filled to the others' shape."""
+    """Columns side by side; a constant rate is expanded to the shape of the others."""
     return torch.stack([c if isinstance(c, Tensor) else torch.full_like(like, c) for c in columns], -1)
 
 
@@ -119,7 +133,7 @@ def enough_substeps(name: str, dt: float, parameters: str) -> int:
         lambda t, z: np.asarray(flow.original.rhs(z, 0.0), dtype=np.float64),
         (0, 2 * entry["period"]),
         entry["initial_conditions"],
-        method="LSODA",  # stiff where it must be
+        method="LSODA",  # for stiff flows
         t_eval=np.linspace(0, 2 * entry["period"], 2 * POINTS),
         rtol=1e-8,
         atol=1e-8 * min(entry["std"]),

@@ -1,7 +1,7 @@
-"""The equations of dysts, evaluated on torch tensors: its functions with torch in the place of numpy.
+"""The equations of dysts on torch tensors: its functions, with torch in place of numpy.
 
 dysts (Gilpin 2021, NeurIPS Datasets and Benchmarks) writes every flow as a Python function of its coordinates over
-`np`. The same code object under another `np` is the same equation on tensors, hence differentiable and batched.
+`np`. The same code object with another `np` is the same equation on tensors, so it is differentiable and batched.
 """
 
 import json
@@ -20,13 +20,13 @@ from torch import Tensor
 
 @cache
 def table() -> dict[str, dict[str, Any]]:
-    """What dysts holds of each flow (parameters, initial conditions, period, ...), without importing the flows."""
+    """The data of each flow (parameters, initial conditions, period, ...), without importing the flows."""
     return json.loads(files("dysts").joinpath("data/chaotic_attractors.json").read_text())
 
 
 @cache
 def flows() -> types.ModuleType:
-    """The module of all flows. Its import warns where numba is absent, which does not matter here."""
+    """The module of all flows; its warning about a missing numba is suppressed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return import_module("dysts.flows")
@@ -70,7 +70,7 @@ NUMPY = types.SimpleNamespace(
 
 
 def on_torch(member: Any) -> Any:
-    """A function of a dysts class, numba undone, with `NUMPY` for its `np`; anything else as it is."""
+    """A function of a dysts class without numba and with `NUMPY` for its `np`; anything else unchanged."""
     plain = member
     while isinstance(plain, staticmethod):  # some are wrapped twice
         plain = plain.__func__
@@ -85,8 +85,8 @@ def on_torch(member: Any) -> Any:
 def equations(name: str, parameters: dict[str, Any]) -> tuple[Callable[[Tensor], list[Any]], Any]:
     """(f, postprocessing) of a flow: f maps coordinates (state, ...) to a sequence of rates.
 
-    The time argument is NaN, so an equation that depends on time beside its state gives itself away. dysts has put the
-    phase of almost every driven flow among the coordinates; postprocessing (None where there is no phase) bounds it.
+    The time argument is NaN, which reveals equations that depend on time. dysts makes the phase of almost every driven
+    flow a coordinate; postprocessing (None without a phase) bounds it.
     """
     body: dict[str, Any] = {}
     for base in reversed(getattr(flows(), name).__mro__):

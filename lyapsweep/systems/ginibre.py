@@ -1,4 +1,4 @@
-"""Products of independent Gaussian matrices: a random cocycle whose every exponent is known."""
+"""Products of independent Gaussian matrices: a random cocycle with all exponents known."""
 
 import math
 
@@ -8,20 +8,33 @@ from scipy.special import digamma
 from torch import Tensor
 
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
-from lyapsweep.systems.system import AbstractSystem, Known
+from lyapsweep.systems.system import AbstractSystem, KnownExponents
 
 LENGTH = 2**40  # matrices before the sequence begins again
 ODD = (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)  # the constants of splitmix64
 
 
 class Ginibre(AbstractSystem):
-    """z_{t+1} = c_{t+1} + A_t (z_t - c_t), A_t with entries N(0, gain^2 / units), independent at every step.
+    """A product of independent Gaussian matrices A_t with entries N(0, gain^2 / units), all exponents known.
 
-    A map must know its matrix from its state alone: the centres c_t = (t, 0, ..., 0) are a chain of cells, in each of
-    which the map is affine, and orbits run along the centres. A_t is a function of t and `seed`, by a counter-based
-    generator. Exponents (Newman 1986, Commun. Math. Phys. 103:121):
+    z_{t+1} = c_{t+1} + A_t (z_t - c_t). A map must determine its matrix from its state alone: the centres c_t = (t, 0,
+    ..., 0) are a chain of cells in each of which the map is affine, and orbits follow the centres. Exponents:
 
         lambda_i = log gain + (digamma((units - i + 1) / 2) + log(2 / units)) / 2.
+
+    Args:
+        units: Dimension of the state, 20 by default.
+        gain: Scale of the matrices, 1.0 by default.
+        seed: Seed of the matrices, 0 by default.
+
+    Raises:
+        ValueError: If units >= 1 and gain > 0 do not hold.
+
+    Source: Newman 1986, Commun. Math. Phys. 103:121.
+
+    Example:
+        >>> len(Ginibre(units=3).known.exponents)
+        3
     """
 
     def __init__(self, units: int = 20, gain: float = 1.0, seed: int = 0):
@@ -30,16 +43,16 @@ class Ginibre(AbstractSystem):
         self.units, self.gain, self.seed, self.state = units, gain, seed, units
         self.names = tuple(f"z{i + 1}" for i in range(units))
         exponents = math.log(gain) + (digamma(np.arange(units, 0, -1) / 2) + math.log(2 / units)) / 2
-        self.known = Known(tuple(exponents.tolist()), {"units": units, "gain": gain}, "exact: Newman 1986")
+        self.known = KnownExponents(tuple(exponents.tolist()), {"units": units, "gain": gain}, "exact: Newman 1986")
 
     def start(self, batch: int, generator: torch.Generator) -> States:
-        """Places of the sequence that lie far apart: orbits share no matrix."""
+        """Positions in the sequence that are far apart, so that orbits share no matrix."""
         z = torch.zeros(1, batch, self.units, dtype=torch.float64)
         z[0, :, 0] = torch.randint(LENGTH, (batch,), generator=generator).to(z)
         return z
 
     def matrices(self, t: Tensor) -> Tensor:
-        """A_t, (..., units, units), of whole numbers t (...)."""
+        """A_t, (..., units, units), for whole numbers t (...)."""
         entries = torch.arange(self.units**2, device=t.device).view(self.units, self.units)
         counter = t.long()[..., None, None] * self.units**2 + entries
         return normal(counter, self.seed) * (self.gain / math.sqrt(self.units))
@@ -57,9 +70,9 @@ class Ginibre(AbstractSystem):
 
 
 def normal(counter: Tensor, seed: int) -> Tensor:
-    """Standard normal numbers, one for each whole number: splitmix64 (Steele, Lea, Flood 2014) and the inverse CDF.
+    """Standard normal numbers, one per whole number: splitmix64 (Steele, Lea, Flood 2014) and the inverse CDF.
 
-    Multiplications wrap modulo 2^64, which is what the generator asks for.
+    Multiplications wrap modulo 2^64, as the generator requires.
     """
     z = mixed(counter + mixed(torch.tensor(seed, device=counter.device)))
     uniform = (shifted(z, 11).double() + 0.5) * 2.0**-53
@@ -75,5 +88,5 @@ def mixed(z: Tensor) -> Tensor:
 
 
 def shifted(z: Tensor, places: int) -> Tensor:
-    """z >> places with zeros coming in: torch's own shift copies the sign."""
+    """z >> places, filled with zeros (torch's own shift copies the sign)."""
     return (z >> places) & (2 ** (64 - places) - 1)

@@ -5,15 +5,23 @@ import math
 import torch
 
 from lyapsweep.maps import Inputs, States, Tangents
-from lyapsweep.systems.system import AbstractSystem, Known, near
+from lyapsweep.systems.system import AbstractSystem, KnownExponents, cube_around
 
 CITED = {"a": 1.4, "b": 0.3}
 
 
 class Henon(AbstractSystem):
-    """x_{t+1} = 1 - a x_t^2 + y_t, y_{t+1} = b x_t; the exponents sum to log |b| exactly.
+    """The Henon map x_{t+1} = 1 - a x_t^2 + y_t, y_{t+1} = b x_t; the exponents sum to log |b|.
 
-    Equation: Henon 1976, Commun. Math. Phys. 50:69. Exponents: Sprott 2003, Chaos and Time-Series Analysis.
+    Args:
+        a: Nonlinearity, 1.4 by default.
+        b: Contraction of areas, 0.3 by default.
+
+    Source: Henon 1976, Commun. Math. Phys. 50:69; exponents of Sprott 2003, Chaos and Time-Series Analysis.
+
+    Example:
+        >>> Henon().step(torch.zeros(1, 1, 2))
+        tensor([[[1., 0.]]])
     """
 
     state = 2
@@ -22,11 +30,11 @@ class Henon(AbstractSystem):
     def __init__(self, a: float = 1.4, b: float = 0.3):
         self.a, self.b = a, b
         if {"a": a, "b": b} == CITED:
-            self.known = Known((0.4192, -1.6232), CITED, "Sprott 2003, Chaos and Time-Series Analysis, Oxford")
+            self.known = KnownExponents((0.4192, -1.6232), CITED, "Sprott 2003, Chaos and Time-Series Analysis, Oxford")
         self.total = math.log(abs(b)) if b else -math.inf
 
     def start(self, batch: int, generator: torch.Generator) -> States:
-        return near((0.1, 0.1), 0.1, batch, generator)
+        return cube_around((0.1, 0.1), 0.1, batch, generator)
 
     def step(self, z: States, x: Inputs | None = None) -> States:
         first, second = z[..., :1], z[..., 1:]

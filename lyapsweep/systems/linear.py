@@ -1,4 +1,4 @@
-"""The linear map: the one system whose every exponent is known exactly."""
+"""The linear map, whose exponents are all known exactly."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,14 +8,24 @@ import torch
 from torch import Tensor
 
 from lyapsweep.maps import Inputs, States, Tangents
-from lyapsweep.systems.system import AbstractSystem, Known
+from lyapsweep.systems.system import AbstractSystem, KnownExponents
 
 
 class Linear(AbstractSystem):
-    """z_{t+1} = A z_t, exponents log |eigenvalues of A|, their sum log |det A| per step.
+    """The linear map z_{t+1} = A z_t, exponents log |eigenvalues of A|, their sum log |det A| per step.
 
-    `matrix` is A, (state, state), as nested lists or a tensor. Orbits start at the origin, the one bounded orbit that
-    every A has; the tangents do not depend on the state. A singular A has exponents of -inf.
+    Orbits start at the origin, the one bounded orbit that every A has; the tangents do not depend on the state. A
+    singular A has exponents of -inf.
+
+    Args:
+        matrix: A, as nested lists or a tensor, shape (state, state).
+
+    Raises:
+        ValueError: If the matrix is not square or not finite.
+
+    Example:
+        >>> Linear([[0.5, 1.0], [0.0, 0.25]]).known.exponents
+        (-0.6931471805599453, -1.3862943611198906)
     """
 
     def __init__(self, matrix: Sequence[Any] | Tensor):
@@ -28,7 +38,7 @@ class Linear(AbstractSystem):
         self.names = tuple(f"z{i + 1}" for i in range(self.state))
         with np.errstate(divide="ignore"):
             exponents = np.sort(np.log(np.abs(np.linalg.eigvals(self.matrix.numpy()))))[::-1]
-        self.known = Known(tuple(exponents.tolist()), {}, "exact: logarithms of the eigenvalues' moduli")
+        self.known = KnownExponents(tuple(exponents.tolist()), {}, "exact: logarithms of the eigenvalues' moduli")
         self.total = float(exponents.sum())
 
     def start(self, batch: int, generator: torch.Generator) -> States:

@@ -1,4 +1,4 @@
-"""The Mackey-Glass delay equation: a state that is a stretch of history."""
+"""The Mackey-Glass delay equation, whose state is an interval of history."""
 
 import math
 
@@ -7,17 +7,17 @@ import torch
 from torch import Tensor
 
 from lyapsweep.maps import Inputs, States, Tangents
-from lyapsweep.systems.system import AbstractSystem, Known
+from lyapsweep.systems.system import AbstractSystem, KnownExponents
 
 NODES = (-1, 0, 1, 2)  # of the cubic through the delayed production, in steps after t - delay
 CITED = (
-    Known(
+    KnownExponents(
         (0.00518, 0.0, -0.0388),
         {"beta": 0.2, "gamma": 0.1, "n": 10.0, "delay": 17.0},
         "own ensemble of 256 orbits",
         stderr=0.00002,
     ),
-    Known(
+    KnownExponents(
         (0.00654, 0.00245, 0.0, -0.0140),
         {"beta": 0.2, "gamma": 0.1, "n": 10.0, "delay": 31.8},
         "own ensemble of 256 orbits (the parameters of Wolf et al. 1985)",
@@ -27,17 +27,32 @@ CITED = (
 
 
 class MackeyGlass(AbstractSystem):
-    """x'(t) = g(x(t - delay)) - gamma x(t), g(x) = beta x / (1 + x^n): the production of blood cells.
+    """The Mackey-Glass equation x'(t) = g(x(t - delay)) - gamma x(t), g(x) = beta x / (1 + x^n).
 
-    The state is the history [x(t), x(t - dt), ..., x(t - delay - dt)], delay / dt + 2 numbers, of which each step
-    forgets the last and adds a first. The rest of the equation is linear, so that step is exact but for the cubic that
-    interpolates g between the stored points (an error of order dt^5 a step):
+    The state is the history [x(t), x(t - dt), ..., x(t - delay - dt)], delay / dt + 2 numbers; each step drops the last
+    and adds a first. The step is exact except for the cubic that interpolates g between the stored points (an error of
+    order dt^5 per step):
 
         x(t + dt) = e^(-gamma dt) x(t) + sum_j w_j g(x(t - delay + j dt)),  j = -1, 0, 1, 2.
 
     A delay equation has infinitely many exponents; the leading ones do not depend on dt, the last ones belong to the
-    discrete history. Raises ValueError where dt does not divide the delay at least twice.
-    Mackey and Glass 1977, Science 197:287.
+    discrete history.
+
+    Args:
+        beta: Production rate, 0.2 by default.
+        gamma: Decay rate, 0.1 by default.
+        n: Exponent of the production, 10.0 by default.
+        delay: Delay, 17.0 by default.
+        dt: Time of one step, 0.5 by default; it must divide the delay at least twice.
+
+    Raises:
+        ValueError: If `dt` does not divide the delay at least twice.
+
+    Source: Mackey and Glass 1977, Science 197:287.
+
+    Example:
+        >>> MackeyGlass().state
+        36
     """
 
     shown = ("x",)  # the rest is its past
@@ -46,8 +61,8 @@ class MackeyGlass(AbstractSystem):
         points = round(delay / dt) if dt > 0 else 0
         if points < 2 or not math.isclose(points * dt, delay, rel_tol=1e-9):
             raise ValueError(
-                f"mackey_glass: dt must divide the delay of {delay:g} at least twice, but is {dt:g}. "
-                f"Take delay / N with a whole N, such as {delay / max(2, points):.12g}."
+                f"mackey_glass: dt={dt:g} does not divide the delay of {delay:g} at least twice. "
+                f"Use delay / N with a whole N, such as {delay / max(2, points):.12g}."
             )
         self.beta, self.gamma, self.n, self.delay, self.dt = beta, gamma, n, delay, dt
         self.state = points + 2

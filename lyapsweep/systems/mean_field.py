@@ -1,7 +1,7 @@
-"""What a tanh network of infinitely many random units does: mean-field theory of x_{t+1} = J tanh(x_t).
+"""Mean-field theory of x_{t+1} = J tanh(x_t), a tanh network of infinitely many random units.
 
-Entries of J are independent N(0, g^2 / N) with g > 1. At one time the x_i are Gaussian of mean 0 and a variance that
-reproduces itself, Delta = g^2 E tanh^2(sqrt(Delta) xi), xi ~ N(0, 1); slopes are d = sech^2(sqrt(Delta) xi).
+Entries of J are independent N(0, g^2 / N) with g > 1. At one time the x_i are Gaussian of mean 0 and of the
+self-consistent variance Delta = g^2 E tanh^2(sqrt(Delta) xi), xi ~ N(0, 1); slopes are d = sech^2(sqrt(Delta) xi).
 """
 
 import math
@@ -22,7 +22,7 @@ def gaussian_nodes() -> tuple[np.ndarray, np.ndarray]:
 
 
 def variance(g: float) -> float:
-    """Delta > 0 of a gain g > 1; ValueError below, where the network is at rest."""
+    """Delta > 0 of a gain g > 1; ValueError below, where the network comes to rest."""
     if not g > 1:
         raise ValueError(f"mean field: gain > 1 must hold (below, the network comes to rest), but got {g}.")
     xi, weights = gaussian_nodes()

@@ -1,4 +1,4 @@
-"""The random tanh network in continuous time: chaos of a neural circuit."""
+"""The random tanh network in continuous time, a chaotic model of a neural circuit."""
 
 import torch
 
@@ -8,12 +8,28 @@ from lyapsweep.systems.tanh_map import couplings, slope
 
 
 class TanhFlow(AbstractFlow):
-    """h' = -h + J tanh(h), J_ij ~ N(0, gain^2 / units) from `seed`, J_ii = 0; the exponents sum to -units exactly.
+    """The random tanh network h' = -h + J tanh(h), J_ij ~ N(0, gain^2 / units), J_ii = 0; exponents sum to -units.
 
-    Time is in units of the decay. The exponents lie in pairs about -1, lambda_i + lambda_{units - i + 1} -> -2
-    (Engelken, Wolf, Abbott 2023, Phys. Rev. Research 5:043044). The largest exponent of infinitely many units is known
-    (`lyapsweep/systems/dynamic_mean_field.py`), but a hundred units are far from it: `known` is None.
-    Sompolinsky, Crisanti, Sommers 1988, Phys. Rev. Lett. 61:259.
+    Time is in units of the decay. The exponents are in pairs about -1, lambda_i + lambda_{units - i + 1} -> -2. The
+    largest exponent of infinitely many units is known (`lyapsweep.systems.dynamic_mean_field`), but a hundred units are
+    far from it: `known` is None.
+
+    Args:
+        units: Number of units, 100 by default.
+        gain: Scale of J, 3.0 by default.
+        seed: Seed of J, 0 by default.
+        dt: Time of one step, 0.1 by default.
+        substeps: Runge-Kutta steps per step, 1 by default.
+
+    Raises:
+        ValueError: If units >= 2 and gain > 0 do not hold.
+
+    Source: Sompolinsky, Crisanti, Sommers 1988, Phys. Rev. Lett. 61:259; Engelken, Wolf, Abbott 2023, Phys. Rev.
+    Research 5:043044.
+
+    Example:
+        >>> TanhFlow(units=10).total
+        -10.0
     """
 
     def __init__(self, units: int = 100, gain: float = 3.0, seed: int = 0, dt: float = 0.1, substeps: int = 1):

@@ -1,4 +1,4 @@
-"""The random tanh network in discrete time: the standard model of chaos in large networks."""
+"""The random tanh network in discrete time, the standard model of chaos in large networks."""
 
 import math
 
@@ -7,18 +7,32 @@ from torch import Tensor
 
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
 from lyapsweep.systems.mean_field import spectrum
-from lyapsweep.systems.system import AbstractSystem, Known
+from lyapsweep.systems.system import AbstractSystem, KnownExponents
 
 LARGE = 200  # units from which mean-field theory is within a tenth or so, but near the onset of chaos
 CITED = "mean field, infinitely many units: Molgedey et al. 1992 for the largest; free products for the others"
 
 
 class TanhMap(AbstractSystem):
-    """x_{t+1} = J tanh(x_t), J_ij ~ N(0, gain^2 / units) drawn from `seed`; at rest below a gain of 1, chaotic above.
+    """The random tanh network x_{t+1} = J tanh(x_t), J_ij ~ N(0, gain^2 / units); chaotic for gain > 1.
 
-    `known`: log |eig J| exactly where the origin attracts. Above, from 200 units on, the mean-field spectrum of
-    infinitely many units: the largest exponent of N units lies about 3 / N below it, which is its `stderr`.
-    Sompolinsky, Crisanti, Sommers 1988, Phys. Rev. Lett. 61:259; Molgedey, Schuchhardt, Schuster 1992, ibid. 69:3717.
+    `known` is log |eig J| if the origin attracts. For gain > 1 and at least 200 units it is the mean-field spectrum of
+    infinitely many units: the largest exponent of N units is about 3 / N below it, which is its `stderr`.
+
+    Args:
+        units: Number of units, 100 by default.
+        gain: Scale of J, 3.0 by default.
+        seed: Seed of J, 0 by default.
+
+    Raises:
+        ValueError: If units >= 1 and gain > 0 do not hold.
+
+    Source: Sompolinsky, Crisanti, Sommers 1988, Phys. Rev. Lett. 61:259; Molgedey, Schuchhardt, Schuster 1992, ibid.
+    69:3717.
+
+    Example:
+        >>> TanhMap(units=10, gain=0.5).known.exponents[0] < 0
+        True
     """
 
     def __init__(self, units: int = 100, gain: float = 3.0, seed: int = 0):
@@ -30,9 +44,11 @@ class TanhMap(AbstractSystem):
         moduli = torch.linalg.eigvals(self.J).abs().sort(descending=True).values
         given = {"units": units, "gain": gain, "seed": seed}
         if moduli[0] < 1 and gain < 1:
-            self.known = Known(tuple(moduli.log().tolist()), given, "exact: logarithms of the eigenvalues' moduli")
+            self.known = KnownExponents(
+                tuple(moduli.log().tolist()), given, "exact: logarithms of the eigenvalues' moduli"
+            )
         elif gain > 1 and units >= LARGE:
-            self.known = Known(tuple(spectrum(gain, units).tolist()), given, CITED, stderr=3 / units)
+            self.known = KnownExponents(tuple(spectrum(gain, units).tolist()), given, CITED, stderr=3 / units)
 
     def start(self, batch: int, generator: torch.Generator) -> States:
         return torch.randn(1, batch, self.units, dtype=torch.float64, generator=generator)
@@ -51,7 +67,7 @@ class TanhMap(AbstractSystem):
 
 
 def slope(z: Tensor) -> Tensor:
-    """tanh'(z) to full relative precision: 1 - tanh^2 loses it where a unit saturates, and is 0 from z = 20 on."""
+    """tanh'(z) to full relative precision; 1 - tanh^2 cancels for saturated units and is 0 from z = 20 on."""
     return z.cosh().square().reciprocal()
 
 

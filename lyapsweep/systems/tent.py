@@ -1,18 +1,28 @@
-"""The tent map: chaos in one ReLU."""
+"""The tent map: chaos from a single relu."""
 
 import math
 
 import torch
 
 from lyapsweep.maps import Inputs, States, Tangents
-from lyapsweep.systems.system import AbstractSystem, Known
+from lyapsweep.systems.system import AbstractSystem, KnownExponents
 
 
 class Tent(AbstractSystem):
-    """z_{t+1} = 1 - s |z_t| = 1 + s z_t - 2 s relu(z_t), 0 < s <= 2; every step stretches by s: the exponent is log s.
+    """The tent map z_{t+1} = 1 - s |z_t| = 1 + s z_t - 2 s relu(z_t); the exponent is log s.
 
-    Its slope is below 2 by default, because a step with slope 2 shifts the binary digits of a float by one place: after
+    The default slope is below 2, because a step with slope 2 shifts the binary digits of a float by one place: after
     about fifty steps none is left, and the orbit stays at the fixed point -1.
+
+    Args:
+        s: Slope in (0, 2], 1.99 by default.
+
+    Raises:
+        ValueError: If `s` is out of this range.
+
+    Example:
+        >>> Tent(s=1.5).step(torch.tensor([[[0.2]]]))
+        tensor([[[0.7000]]])
     """
 
     state = 1
@@ -20,9 +30,9 @@ class Tent(AbstractSystem):
 
     def __init__(self, s: float = 1.99):
         if not 0 < s <= 2:
-            raise ValueError(f"tent: 0 < s <= 2 must hold (beyond, orbits escape), but got {s}.")
+            raise ValueError(f"tent: s={s} is outside 0 < s <= 2, where orbits are bounded. Choose s in this range.")
         self.s = s
-        self.known = Known((math.log(s),), {"s": s}, "exact: every step stretches by s")
+        self.known = KnownExponents((math.log(s),), {"s": s}, "exact: every step stretches by s")
         self.total = math.log(s)
 
     def start(self, batch: int, generator: torch.Generator) -> States:

@@ -1,4 +1,4 @@
-"""What a recorded series says about its dynamics, without a model of it: numpy and neighbours, no torch."""
+"""Exponents of a recorded series, without a model of it: numpy and nearest neighbours, no torch."""
 
 from lyapsweep.timeseries.coordinates import NoExponent
 from lyapsweep.timeseries.largest_exponent import Estimate, estimate

@@ -1,4 +1,4 @@
-"""Columns that are no coordinates as they stand: time, which never comes back, and angles, which jump."""
+"""Columns that are not coordinates as they are: time, which never recurs, and angles, which jump."""
 
 import numpy as np
 
@@ -12,14 +12,14 @@ NAMES = ("t", "time", "times", "seconds")
 
 
 class NoExponent(ValueError):
-    """A series that holds no exponent to be estimated; the message says why and what to do."""
+    """A series whose exponent cannot be estimated; the message says why and what to do."""
 
 
 def without_clock(names: tuple[str, ...], values: Columns, dt: float | None) -> tuple[tuple[str, ...], Columns, float]:
-    """(names, values, dt) without the columns that rise evenly; dt is a time column's where none was given, else 1.
+    """(names, values, dt) without the columns that rise evenly; dt is that of a time column if not given, else 1.
 
-    An evenly rising column is time, a running number or the phase of a drive: no state comes back where it counts.
-    Raises `NoExponent` where dt is not positive, where it is not a time column's, or where no column is left.
+    An evenly rising column is time, an index or the phase of a drive: states with it never recur. Raises `NoExponent`
+    if dt is not positive, differs from a time column's, or no column is left.
     """
     if dt is not None and not (dt > 0 and np.isfinite(dt)):
         raise NoExponent(f"dt > 0 must hold, but got {dt}: it is the time between samples.")
@@ -38,9 +38,9 @@ def without_clock(names: tuple[str, ...], values: Columns, dt: float | None) -> 
 
 
 def circles(values: Columns) -> tuple[Columns, int]:
-    """Angles, columns that jump back by a whole turn, as cosine and sine: (values, how many angles there were).
+    """Replace angles, columns that jump back by a whole turn, by cosine and sine: (values, number of angles).
 
-    A jump tears neighbouring states apart where nothing happens. The turn is the median jump and one step more.
+    A jump separates neighbouring states although nothing happens. The turn is the median jump plus one step.
     """
     made, angles = [], 0
     for x in values.T:

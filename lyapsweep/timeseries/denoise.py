@@ -1,4 +1,4 @@
-"""Local projective noise reduction: what lies off the attractor's local plane is noise (Grassberger et al. 1993)."""
+"""Local projective noise reduction: components off the attractor's local plane are noise (Grassberger et al. 1993)."""
 
 import numpy as np
 from scipy.spatial import KDTree
@@ -13,11 +13,11 @@ ROUNDS = 3
 
 
 def project(columns: Columns, plane: int, delay: int = 1, length: int | None = None) -> Columns:
-    """One round: windows of `length` values of each column are moved onto the plane that their neighbours lie along.
+    """One round: windows of `length` values of each column are projected onto the local plane of their neighbours.
 
     w <- c + Q Q^T (w - c), Q the `plane` leading directions of the covariance of the 50 nearest windows, c their mean
-    moved outwards by the mean's own offset from its neighbours' means (without it, curvature would flatten the
-    attractor). A sample is then the average over the windows that hold it, weighted to their middle.
+    shifted outwards by the mean's own offset from its neighbours' means (otherwise curvature would flatten the
+    attractor). A sample is the average over the windows that hold it, weighted to their middle.
     """
     width = columns.shape[1]
     length = length or window_length(width, True)
@@ -35,7 +35,7 @@ def project(columns: Columns, plane: int, delay: int = 1, length: int | None = N
 
 
 def average(windows: np.ndarray, shape: tuple[int, ...], length: int, delay: int) -> Columns:
-    """Samples from overlapping windows, each window's middle counting most."""
+    """Samples from overlapping windows, weighted to each window's middle."""
     total, weight = np.zeros(shape), np.zeros(shape[0])
     for k in range(length):
         trust, rows = min(k + 1, length - k), slice(k * delay, k * delay + len(windows))

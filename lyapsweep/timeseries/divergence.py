@@ -1,4 +1,4 @@
-"""How neighbouring orbits part: the curves of Rosenstein et al. (1993) and of Kantz (1994), across the flow."""
+"""Divergence of neighbouring orbits: the curves of Rosenstein et al. (1993) and of Kantz (1994), across the flow."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ SMALLEST = 1e-12  # standard deviations: closer than rounding
 class Curve:
     """S(k), k = 0 ... horizon: mean log distance of neighbours k samples later, for each block of reference points.
 
-    `blocks` (blocks, horizon + 1), `weights` (blocks,) the references in each. `ceiling` is the same mean over pairs
-    that are no neighbours: where curves end.
+    `blocks` (blocks, horizon + 1), `weights` (blocks,) the references in each. `ceiling` is the same mean over
+    unrelated pairs, where curves end.
     """
 
     name: str
@@ -44,7 +44,7 @@ def rosenstein(states: Points, theiler: int, horizon: int, flow: bool) -> Curve:
 def kantz(states: Points, theiler: int, horizon: int, flow: bool) -> Curve:
     """S(k) = < log < d(i, j; k) >_j > over points i, the inner mean over their 10 nearest neighbours j (Kantz 1994).
 
-    A fixed number of neighbours instead of a fixed radius: every part of the attractor counts alike.
+    A fixed number of neighbours instead of a fixed radius weights all parts of the attractor alike.
     """
     i, j = references(states, NEIGHBOURS, theiler, horizon, REFERENCES)
     logs = (np.log(d.mean(axis=1)) for d in distances(states, i, j, horizon, flow))
@@ -54,7 +54,7 @@ def kantz(states: Points, theiler: int, horizon: int, flow: bool) -> Curve:
 def references(
     states: Points, k: int, theiler: int, horizon: int, most: int | None = None
 ) -> tuple[Int[np.ndarray, " references"], Pairs]:
-    """Reference points, at most `most`, that have k neighbours, all of them followed for `horizon` samples."""
+    """Reference points, at most `most`, with k neighbours, all of them followed for `horizon` samples."""
     last = len(states) - horizon
     i = np.unique(np.linspace(0, last - 1, min(most or last, last)).astype(int))
     j = nearest(states, k, theiler, last, of=i)
@@ -65,11 +65,11 @@ def references(
 def distances(
     states: Points, i: Int[np.ndarray, " references"], j: Pairs, horizon: int, flow: bool
 ) -> Iterator[Float[np.ndarray, "references neighbours"]]:
-    """Distances of every pair at lags 0 ... horizon: of states, or for a flow from the one to the other's path.
+    """Distances of every pair at lags 0 ... horizon: of states, or for a flow from one state to the other's path.
 
-    Two orbits of a flow differ by where they are and by when: a displacement along the flow stays what it is (its
-    exponent is zero) and hides the growth of the rest. So the neighbour's time is shifted, sample by sample as the two
-    drift apart, to where it is abreast, and of what remains the component along the velocity is taken off.
+    Two orbits of a flow differ in place and in time: a displacement along the flow stays constant (its exponent is
+    zero) and hides the growth of the rest. So the neighbour's time is shifted, sample by sample as the two drift apart,
+    to the nearest point of its path, and the component along the velocity is removed.
     """
     if not flow:
         for k in range(horizon + 1):
@@ -96,7 +96,7 @@ def floored(distance: np.ndarray) -> np.ndarray:
 
 
 def ceiling(states: Points, theiler: int, flow: bool) -> float:
-    """< log d > of states with nothing to do with each other: pairs half the series apart, and a third."""
+    """< log d > of unrelated states: pairs half the series apart, and a third."""
     i = np.arange(len(states) // 3)
     j = np.stack([i + len(states) // 2, i + len(states) // 3], axis=1)
     (d,) = distances(states, i, inside(j, states), 0, flow)

@@ -1,4 +1,4 @@
-"""From recorded columns to states: the delay, the dimension and the time within which samples are one orbit's own."""
+"""From recorded columns to states: delay, dimension, and the time within which samples belong to one orbit segment."""
 
 from dataclasses import dataclass
 
@@ -18,11 +18,11 @@ SAMPLED_FLOW = 6.0  # samples a mean period, from which on neighbouring samples 
 
 @dataclass(frozen=True)
 class Embedding:
-    """How states are made: `dimension` values of each column, `delay` samples apart, and why these.
+    """How states are made: `dimension` values of each column, `delay` samples apart, with the reasons for both.
 
-    `theiler` is the time, in samples, within which two states count as one orbit's own; `period` the mean period;
-    `flow` whether successive samples are neighbouring states. `false_neighbours` are Kennel's shares by
-    dimension from 1.
+    `theiler` is the time, in samples, within which two states count as one orbit segment; `period` the mean period;
+    `flow` whether successive samples are neighbouring states. `false_neighbours` are Kennel's shares by dimension from
+    1.
     """
 
     delay: int
@@ -67,9 +67,9 @@ def autocorrelation_time(column: Float[np.ndarray, " time"]) -> int:
 
 
 def mutual_information(column: Float[np.ndarray, " time"], most: int) -> Float[np.ndarray, " lags"]:
-    """I(x_t; x_{t+lag}) in nats at lags 1 ... most, over cells of equal mass in each (Fraser and Swinney 1986).
+    """I(x_t; x_{t+lag}) in nats at lags 1 ... most, over cells of equal mass (Fraser and Swinney 1986).
 
-    The number of cells is that which the samples can fill, N^(1/3) a side, at most 32.
+    N^(1/3) cells per side, at most 32.
     """
     cells = int(min(32, max(4, round(len(column) ** (1 / 3)))))
     rank = np.argsort(np.argsort(column, kind="stable"), kind="stable") * cells // len(column)
@@ -84,7 +84,7 @@ def mutual_information(column: Float[np.ndarray, " time"], most: int) -> Float[n
 
 
 def choose_delay(columns: Columns, flow: bool, period: float) -> tuple[int, str]:
-    """The first minimum of the mutual information, the median over columns; 1 for what is no sampled flow."""
+    """The first minimum of the mutual information, median over columns; 1 for a map."""
     if not flow:
         return 1, "successive samples are not neighbouring states: a map's"
     most, delays, missed = int(min(len(columns) // 10, max(10, np.ceil(period)))), [], 0
@@ -100,10 +100,10 @@ def choose_delay(columns: Columns, flow: bool, period: float) -> tuple[int, str]
 
 
 def false_neighbours(columns: Columns, dimension: int, delay: int, theiler: int) -> float:
-    """The share of nearest neighbours in `dimension` that the next delay shows to be far apart (Kennel et al. 1992).
+    """The share of nearest neighbours in `dimension` that the next delay separates (Kennel et al. 1992).
 
-    A neighbour at distance d is false where the next values differ by e with e / d > 10, or sqrt(d^2 + e^2) > 2
-    standard deviations of all columns together.
+    A neighbour at distance d is false if the next values differ by e with e / d > 10, or sqrt(d^2 + e^2) > 2 standard
+    deviations of all columns together.
     """
     points = delayed(columns, dimension + 1, delay)
     near, ahead = points[:, : -columns.shape[1]], points[:, -columns.shape[1] :]
@@ -117,10 +117,10 @@ def false_neighbours(columns: Columns, dimension: int, delay: int, theiler: int)
 
 
 def choose_dimension(columns: Columns, delay: int, theiler: int) -> tuple[int, tuple[float, ...], str]:
-    """The first dimension with less than FALSE of its neighbours false, or from which on few go; else with the fewest.
+    """The first dimension with a share of false neighbours below FALSE, or that stops decreasing; else the best one.
 
-    Where orbits are stretched much in some places (Roessler's spikes) true neighbours keep looking false, at any
-    dimension; a value more than needed makes local maps worse.
+    Where orbits are strongly stretched (Roessler's spikes), true neighbours keep looking false at any dimension; a
+    dimension more than needed makes local maps worse.
     """
     shares: list[float] = []
     most = max(2, MOST_COORDINATES // columns.shape[1])

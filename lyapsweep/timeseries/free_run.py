@@ -1,4 +1,4 @@
-"""The largest exponent of a smooth model that runs freely: more of the attractor than the series itself has seen."""
+"""The largest exponent of a smooth model that runs freely, which sees more of the attractor than the series."""
 
 import math
 from dataclasses import dataclass
@@ -27,10 +27,10 @@ APART = 4.0  # standard errors, that the exponent running freely may differ from
 
 @dataclass(frozen=True)
 class FreeRun:
-    """One model's exponents in nats a sample: running freely, along the series, and of `partial` running freely.
+    """One model's exponents in nats per sample: running freely, along the series, and of `partial` running freely.
 
-    `free_error` and `along_error` are standard errors. `refused` says why the model is not to be believed; it is empty
-    where it is. Exponents of orbits that left the attractor are NaN.
+    `free_error` and `along_error` are standard errors. `refused` is the reason for rejecting the model; it is empty if
+    the model is accepted. Exponents of orbits that left the attractor are NaN.
     """
 
     fitted: Fitted
@@ -43,11 +43,11 @@ class FreeRun:
 
 
 def runs(columns: Columns, found: Embedding, local: float, doubt: float, seed: int) -> tuple[FreeRun, ...]:
-    """The best models of a series, up to the first that is believed.
+    """The best models of a series, up to the first that is accepted.
 
-    `local` is the exponent of its local maps, `doubt` how far that may be wrong. Along the series all estimates share
-    its accidents: ten thousand samples may be a hundred Lyapunov times, in which the true tangent vectors' own growth
-    is off by a tenth. A model that is right goes on for as long as one likes.
+    `local` is the exponent of its local maps, `doubt` its uncertainty. Along the series all estimates share its
+    sampling error: ten thousand samples may be a hundred Lyapunov times, over which the growth of the true tangent
+    vectors deviates by a tenth. An accurate model can run for as long as needed.
     """
     tried: list[FreeRun] = []
     for fitted in candidates(columns, found, seed):
@@ -64,7 +64,7 @@ def interval(model: FreeRun) -> tuple[float, float, float]:
 
 
 def candidates(columns: Columns, found: Embedding, seed: int) -> list[Fitted]:
-    """Models over fractions of the delay, of as many values as the embedding has and a few more; best first."""
+    """Models over fractions of the delay, with the embedding's number of values and a few more; best first."""
     horizon = math.ceil(max(found.period, 2 * found.delay, 4))
     spacings = sorted({max(1, round(found.delay / part)) for part in SPACINGS})
     shapes = [(k, found.dimension + more) for k in spacings for more in MORE]
@@ -109,10 +109,10 @@ def astray(free: np.ndarray, partial: np.ndarray, along: float, error: float) ->
 
 
 def freely(model: KernelModel, states: Points, local: float, seed: int) -> Float[np.ndarray, " orbits"]:
-    """Growth a sample of a tangent vector along each of 200 orbits from states of the series; NaN where one leaves it.
+    """Growth per sample of a tangent vector along each of 200 orbits from states of the series; NaN if one leaves it.
 
-    How long an orbit has to be, `local` says. At first a good model follows the series itself, and with it the series'
-    accidents: that part is not counted.
+    `local` sets the length of the orbits. At first an accurate model follows the series itself and shares its sampling
+    error; that part is not counted.
     """
     rng = np.random.default_rng(seed)
     z = states[rng.integers(len(states), size=ORBITS)]
@@ -131,7 +131,7 @@ def freely(model: KernelModel, states: Points, local: float, seed: int) -> Float
 
 
 def alongside(model: KernelModel, states: Points, seed: int) -> Float[np.ndarray, " steps"]:
-    """The same along the series, a step of the model at a time, `spacing` chains side by side."""
+    """The same along the series, one step of the model at a time, in `spacing` chains side by side."""
     k = model.spacing
     v, logs = np.random.default_rng(seed).standard_normal((k, states.shape[1])), []
     for t in range(0, len(states) // k * k, k):

@@ -1,4 +1,4 @@
-"""A smooth model of a whole series: the next values as radial basis functions of delayed ones, and its derivative."""
+"""A smooth model of a whole series: the next values as radial basis functions of delayed ones, with its derivative."""
 
 from dataclasses import dataclass
 
@@ -23,8 +23,8 @@ class KernelModel:
     """x(t + k) = x(t) + W [1, s, exp(-|s - c|^2 / 2 w^2)], s = x(t - (E - 1) k), ..., x(t - k), x(t).
 
     `spacing` k, `values` E, `centres` (centres, dimensions), `width` w, `weights` (1 + dimensions + centres, columns).
-    A state is E values of each column, the newest last: all but the newest only move up, so that what the model does
-    off the attractor is for one fitted function to say (Broomhead and Lowe 1988; Casdagli 1989).
+    A state is E values of each column, the newest last; all others only shift, so that a single fitted function
+    determines the model off the attractor (Broomhead and Lowe 1988; Casdagli 1989).
     """
 
     spacing: int
@@ -37,7 +37,7 @@ class KernelModel:
         return self.moved_up(states, gaussian(states, self.centres, self.width))
 
     def push(self, states: States, tangents: States) -> tuple[States, States]:
-        """The next states and, for one tangent vector a state, where the derivative takes it."""
+        """The next states and the pushed tangents, one tangent vector per state."""
         d, c = states.shape[1], self.weights.shape[1]
         kernel = gaussian(states, self.centres, self.width)
         drift = kernel * (tangents @ self.centres.T - (states * tangents).sum(axis=1)[:, None]) / self.width**2
@@ -57,7 +57,7 @@ class KernelModel:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A model of all states, and `partial`, of seven tenths of them, by whose held-out `error` its numbers were chosen.
+    """A model of all states, and `partial`, of seven tenths of them, whose held-out `error` selected width and ridge.
 
     The error is a root mean square `horizon` samples ahead, in standard deviations; `width` is relative.
     """
@@ -79,7 +79,7 @@ def features(states: States, centres: Points, width: float) -> Float[np.ndarray,
 
 
 def spread_out(states: Points, count: int, rng: np.random.Generator) -> Float[np.ndarray, "centres dimensions"]:
-    """`count` states, each the farthest from those before it: rare places get their share of centres."""
+    """`count` states, each the farthest from those before it, so that rare regions get centres too."""
     crowd = states[rng.choice(len(states), min(len(states), CROWD * count), replace=False)]
     chosen, gap = [0], np.square(crowd - crowd[0]).sum(1)
     while len(chosen) < min(count, len(crowd)):
@@ -91,10 +91,10 @@ def spread_out(states: Points, count: int, rng: np.random.Generator) -> Float[np
 def fit(
     columns: Columns, spacing: int, values: int, horizon: int, count: int, seed: int, widths: tuple[float, ...] = WIDTHS
 ) -> Fitted:
-    """The width and the ridge whose model goes least wrong `horizon` samples ahead of held-out states; then all states.
+    """Select width and ridge by the error `horizon` samples ahead of held-out states; refit on all states.
 
-    One step would not do to choose by: models that are the best over one step may leave the attractor after a few. The
-    horizon is at most half a held-out piece. The error is infinite where no piece is long enough for a step.
+    One step is not enough to select by: the best models over one step may leave the attractor after a few. The horizon
+    is at most half a held-out piece. The error is infinite if no piece is long enough for a step.
     """
     states, c = delayed(columns, values, spacing), columns.shape[1]
     last = len(states) - spacing
@@ -116,7 +116,7 @@ def fit(
 
 
 def missed(model: KernelModel, states: Points, starts: np.ndarray, steps: int) -> float:
-    """Root mean square error of the newest values `steps` steps after `starts`; infinite where there are no starts."""
+    """Root mean square error of the newest values `steps` steps after `starts`; infinite without starts."""
     if not len(starts):
         return float("inf")
     c = model.weights.shape[1]
@@ -130,7 +130,7 @@ def held_out(length: int) -> np.ndarray:
 
 
 def whole(out: np.ndarray, horizon: int) -> np.ndarray:
-    """Held-out times whose next `horizon` samples are held out too."""
+    """Held-out times whose next `horizon` samples are held out as well."""
     cumulated = np.concatenate([[0], np.cumsum(out)])
     first = np.arange(len(out) - horizon)
     return first[cumulated[first + horizon + 1] - cumulated[first] == horizon + 1]

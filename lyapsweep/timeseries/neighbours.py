@@ -1,4 +1,4 @@
-"""Near states of a trajectory that are not near in time: what Theiler (1986) asks of every statistic of neighbours."""
+"""Neighbours of a state that are not near in time, as Theiler (1986) requires for statistics of neighbours."""
 
 from collections.abc import Iterator
 
@@ -14,10 +14,10 @@ NONE = -1
 def nearest(
     points: Points, k: int, theiler: int, last: int | None = None, of: Int[np.ndarray, " references"] | None = None
 ) -> Int[np.ndarray, "references k"]:
-    """The k nearest points of each, |i - j| > `theiler`, i and j below `last`; nearest first, NONE where fewer.
+    """The k nearest points of each, |i - j| > `theiler`, i and j below `last`; nearest first, NONE if there are fewer.
 
-    `of` are the points whose neighbours are wanted (all below `last` where None). Where times far apart have equal
-    values, more candidates are looked at until k are found or all have been.
+    `of` are the points whose neighbours are wanted (all below `last` if None). If distant times have equal values, more
+    candidates are examined until k are found or all have been.
     """
     last = len(points) if last is None else last
     of = np.arange(last) if of is None else of

@@ -1,4 +1,4 @@
-"""What is done to recorded columns before they are looked at: what cannot be is refused, what misleads is told."""
+"""Preparation of recorded columns: unusable ones are refused, misleading ones are noted."""
 
 import numpy as np
 
@@ -13,7 +13,7 @@ NOISE = 0.01  # standard deviations, above which a series is cleaned
 
 
 def prepared(values: Columns, names: tuple[str, ...]) -> tuple[Columns, tuple[str, ...]]:
-    """Standardised columns, no longer and no wider than what is used, and what a reader should know of them."""
+    """Standardised columns, cut to the longest length and width used, and notes for the reader."""
     if values.ndim != 2 or len(values) < FEWEST:
         raise NoExponent(
             f"{FEWEST} samples are needed to see neighbours part, but there are {len(values)}. Record longer."
@@ -49,7 +49,7 @@ def repeats(values: Columns) -> tuple[str, ...]:
 
 
 def drifts(values: Columns, names: tuple[str, ...]) -> tuple[str, ...]:
-    """Columns that a straight line in time explains: a state that does not come back has no neighbours."""
+    """Columns that a straight line in time explains: states that do not recur have no neighbours."""
     t = np.linspace(-1, 1, len(values))
     share = np.square(np.corrcoef(np.c_[t, values].T)[0, 1:])
     return tuple(
@@ -60,7 +60,7 @@ def drifts(values: Columns, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def cleaned(columns: Columns) -> tuple[Columns, float]:
-    """Columns after local projection, where it moves them by over 1 %, and by how much it did (root mean square)."""
+    """Columns after local projection, if it changes them by over 1 %, and the size of the change (root mean square)."""
     period = embedding.mean_period(columns)
     flow = period >= embedding.SAMPLED_FLOW
     delay, _ = embedding.choose_delay(columns, flow, period)

@@ -1,4 +1,4 @@
-"""Where a divergence curve is straight: found by one rule, and the slope there."""
+"""The scaling region of a divergence curve, found by one rule, and the slope there."""
 
 from dataclasses import dataclass
 
@@ -27,9 +27,9 @@ class ScalingRegion:
 
 
 def line(curve: Curve, seed: int) -> ScalingRegion | None:
-    """The stretch of largest rise whose residual is at most 2 % of that rise, after the transient, below saturation.
+    """The stretch of largest rise with a residual of at most 2 % of that rise, after the transient, below saturation.
 
-    None where there is none. The interval is a bootstrap over blocks of reference points.
+    None if there is none. The interval is a bootstrap over blocks of reference points.
     """
     S = curve.mean
     above = np.flatnonzero(curve.ceiling - SATURATION <= S)

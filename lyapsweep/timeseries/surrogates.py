@@ -1,4 +1,4 @@
-"""Is there more in a series than its spectrum and its values? The null hypothesis: a linear stochastic process."""
+"""Surrogate test of the null hypothesis that a series is a linear stochastic process."""
 
 from dataclasses import dataclass
 
@@ -15,9 +15,9 @@ ENDS = 0.1  # of the series that may be cut so that its ends meet
 
 @dataclass(frozen=True)
 class SurrogateTest:
-    """The prediction error of the series, in standard deviations, beside those of its surrogates.
+    """The prediction error of the series, in standard deviations, and those of its surrogates.
 
-    `rank` is 1 where the series is predicted better than all of them; `p_value` is rank / (surrogates + 1).
+    `rank` is 1 if the series is predicted better than all of them; `p_value` is rank / (surrogates + 1).
     """
 
     error: float
@@ -44,7 +44,7 @@ def surrogate_test(columns: Columns, embedding: Embedding, seed: int) -> Surroga
 
 
 def closed(columns: Columns) -> Columns:
-    """The piece, at least 80 % long, whose two ends fit best: a jump between them is power that the series has not."""
+    """The part, at least 80 % long, whose ends match best: a jump between them would add power."""
     most = max(2, int(ENDS * len(columns)))
     ends = np.concatenate([columns, np.gradient(columns, axis=0)], axis=1) / columns.std(axis=0).mean()
     first, last = ends[:most][:, None], ends[-most:][None]
@@ -55,9 +55,9 @@ def closed(columns: Columns) -> Columns:
 
 
 def surrogate(columns: Columns, rng: np.random.Generator) -> Columns:
-    """The same values, power spectra and cross-correlations, all else drawn anew (IAAFT; Schreiber and Schmitz 2000).
+    """A random series with the same values, power spectra and cross-correlations (IAAFT; Schreiber and Schmitz 2000).
 
-    Columns keep their phases relative to each other, so that only what they share is drawn.
+    Columns keep their relative phases, so that only their common phase is drawn.
     """
     ordered, transform = np.sort(columns, axis=0), np.fft.rfft(columns, axis=0)
     amplitude, phase = np.abs(transform), np.exp(1j * np.angle(transform))
@@ -72,7 +72,7 @@ def surrogate(columns: Columns, rng: np.random.Generator) -> Columns:
 
 
 def prediction_error(columns: Columns, embedding: Embedding) -> float:
-    """Root mean square error, in standard deviations, of what neighbours became one delay later."""
+    """Root mean square error, in standard deviations, of local prediction one delay ahead."""
     states, last = embedding.states(columns), len(columns) - embedding.window - embedding.delay
     of = np.unique(np.linspace(0, last - 1, REFERENCES).astype(int))
     near = nearest(states, NEIGHBOURS, embedding.theiler, last, of)

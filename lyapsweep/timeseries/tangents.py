@@ -1,4 +1,4 @@
-"""How tangent vectors grow under maps fitted to neighbours: no distance to start from, none to end at."""
+"""Growth of tangent vectors under maps fitted to neighbours, which needs no initial or final distance."""
 
 from dataclasses import dataclass
 
@@ -21,7 +21,7 @@ Jacobians = Float[np.ndarray, "references dimensions dimensions"]
 
 @dataclass(frozen=True)
 class TangentFit:
-    """What is fitted: maps over `ahead` samples, of first or second `degree`, outside the `theiler` window."""
+    """Which maps are fitted: over `ahead` samples, of first or second `degree`, outside the `theiler` window."""
 
     ahead: int
     theiler: int
@@ -31,12 +31,12 @@ class TangentFit:
 def jacobians(
     states: Points, fit: TangentFit, of: Int[np.ndarray, " references"] | None = None
 ) -> tuple[Jacobians, Float[np.ndarray, " references"]]:
-    """Df^T at states, and how far f misses the state that came: a point's own future has no part in its fit.
+    """Df^T at states, and the error of f at each state; a point's own future is not part of its fit.
 
     Weighted least squares over the 40 nearest states, weights falling to zero at the farthest (tricube), in the
-    principal directions of the neighbourhood that are wider than a tenth of its widest: the attractor does not fill the
-    others (Sano and Sawada 1985; Eckmann et al. 1986). Second order takes the neighbourhood's curvature out of Df
-    (Brown, Bryant and Abarbanel 1991).
+    principal directions of the neighbourhood that are wider than a tenth of its widest, because the attractor does not
+    fill the others (Sano and Sawada 1985; Eckmann et al. 1986). Second order removes the neighbourhood's curvature from
+    Df (Brown, Bryant and Abarbanel 1991).
     """
     last = len(states) - fit.ahead
     of = np.arange(last) if of is None else of
@@ -74,9 +74,9 @@ def local_fit(A: np.ndarray, B: np.ndarray, degree: int) -> tuple[Jacobians, np.
 
 
 def choose_fit(states: Points, delay: int, theiler: int) -> TangentFit:
-    """Second order where it predicts held-out states clearly better than first order: curvature, not noise, limits it.
+    """Second order if it predicts held-out states clearly better than first order, which means that noise is small.
 
-    Noise then allows maps over half a delay; where it does not, over a whole one.
+    Second order then uses maps over half a delay, first order over a whole one.
     """
     of = np.unique(np.linspace(0, len(states) - delay - 1, TRIED).astype(int))
     linear, quadratic = (np.median(jacobians(states, TangentFit(delay, theiler, d), of)[1]) for d in (1, 2))
@@ -86,9 +86,9 @@ def choose_fit(states: Points, delay: int, theiler: int) -> TangentFit:
 
 
 def tangent_growth(J: Jacobians, ahead: int, seed: int) -> Float[np.ndarray, "steps chains"]:
-    """log growth of tangent vectors a sample, in each counted step of `ahead` samples.
+    """log growth of tangent vectors per sample, in each counted step of `ahead` samples.
 
-    v <- Df v / |Df v| from a random start, `ahead` chains side by side, so that each Jacobian serves once.
+    v <- Df v / |Df v| from a random start, in `ahead` chains side by side, so that each Jacobian is used once.
     """
     steps = len(J) // ahead
     v = np.random.default_rng(seed).standard_normal((ahead, J.shape[1]))

@@ -9,9 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lyapsweep.config import Config
-from lyapsweep.dynamics import Found, Search, find_fixed_points, resting_input
-from lyapsweep.dynamics.fixed_points import bounded
-from lyapsweep.dynamics.line_attractor import Line, line_scores
+from lyapsweep.dynamics import FixedPoints, Search, find_fixed_points, resting_input
+from lyapsweep.dynamics.fixed_points import mask_escaped
+from lyapsweep.dynamics.line_attractor import LineScores, line_scores
 from lyapsweep.dynamics.newton import Progress
 from lyapsweep.maps import AbstractMap, States
 from lyapsweep.rollout import Network
@@ -28,14 +28,14 @@ class NetworkFixedPoints(NamedTuple):
     Orbits are NaN after they escape to infinity.
     """
 
-    found: Found
+    found: FixedPoints
     orbits: np.ndarray
     readout: np.ndarray | None
 
     @property
-    def line(self) -> Line:
+    def line(self) -> LineScores:
         """The line scores of fixed and slow points together: most points of an imperfect line attractor are slow."""
-        return line_scores(self.found.every, self.readout)
+        return line_scores(self.found.combined, self.readout)
 
 
 @torch.no_grad()
@@ -74,7 +74,7 @@ def of_map(
         z = map.step(z)
         states.append(z)
     orbits = torch.stack(states, dim=2)  # population, starts, steps, state
-    orbits = bounded(orbits.flatten(1, 2)).view_as(orbits)
+    orbits = mask_escaped(orbits.flatten(1, 2)).view_as(orbits)
     visited = orbits[:, :, TIMES].flatten(1, 2)
     return NetworkFixedPoints(
         find_fixed_points(map, visited, None, search or SEARCH, progress)[0], orbits[0].cpu().numpy(), None
