@@ -12,9 +12,9 @@ import argparse
 
 from benchmarks.timing import markdown, one_thread, seconds
 from lyapsweep.config import Config
-from lyapsweep.evaluation.task import driven_spectra
+from lyapsweep.problems import problem_of
+from lyapsweep.problems.network import build_network
 from lyapsweep.training import train
-from lyapsweep.trial import aim, build, data, sizes
 
 
 def row(kind: str, units: int, updates: int) -> dict[str, object]:
@@ -26,14 +26,17 @@ def row(kind: str, units: int, updates: int) -> dict[str, object]:
             "windows": {"length": 100, "batch": 32},
         }
     )
-    known = data(config)
-    network = build([config], *sizes(known, config.windows))
+    problem = problem_of(config)
+    network = build_network([config], *problem.size)
     short = config.changed({"training/steps": updates, "training/report_at": []})
-    run = train(network, aim(network, known, [short], "cpu"), [short.training])
+    run = train(network, problem.objective(network, [short]), [short.training])
     next(run)
     training = seconds(lambda: list(run)) / updates * config.training.steps
     during = [config.lyapunov.during()] * (len(config.training.reports) - 1)
-    spectra = [seconds(lambda plan=plan: driven_spectra(network, known, plan)) for plan in (*during, config.lyapunov)]
+    plans = [
+        config.changed({"lyapunov/steps": p.steps, "lyapunov/warmup": p.warmup}) for p in (*during, config.lyapunov)
+    ]
+    spectra = [seconds(lambda plan=plan: problem.spectrum(network, plan)) for plan in plans]
     return {
         "cell": kind,
         "units": units,

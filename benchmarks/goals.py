@@ -21,10 +21,11 @@ from lyapsweep.dynamics.frames import householder
 from lyapsweep.dynamics.lu import lu
 from lyapsweep.dynamics.lyapunov import random_frame
 from lyapsweep.maps import AbstractMap
+from lyapsweep.problems.network import build_network
+from lyapsweep.problems.series import forcing_schedule
 from lyapsweep.rollout import Network, free
 from lyapsweep.training import train
 from lyapsweep.training.objectives import ForcedWindows
-from lyapsweep.trial import build, force
 
 Verdicts = Iterator[dict[str, object]]
 
@@ -138,8 +139,10 @@ def lorenz_plrnn(updates: int) -> tuple[Network, Tensor]:
     config = Config.of(content)
     series = datasets.build(**config.dataset)
     x = torch.tensor(series.train, dtype=torch.float32)
-    network = build([config], series.features)
-    objective = ForcedWindows(network, force([config]), x, config.windows, [torch.Generator().manual_seed(1)])
+    network = build_network([config], series.features)
+    objective = ForcedWindows(
+        network, forcing_schedule([config]), x, config.windows, [torch.Generator().manual_seed(1)]
+    )
     for _ in train(network, objective, [config.training]):
         progress(f"a PLRNN learns Lorenz-63: {updates} updates")
     network = network.double().requires_grad_(False)

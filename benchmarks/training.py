@@ -21,10 +21,11 @@ from torch import Tensor, nn
 from benchmarks.timing import interleaved, markdown, one_thread, peak_megabytes, progress, verdict
 from lyapsweep import datasets
 from lyapsweep.config import Config
+from lyapsweep.problems.network import build_network
+from lyapsweep.problems.series import forcing_schedule
 from lyapsweep.rollout import Network, forced
-from lyapsweep.training import Progress, collect, train
+from lyapsweep.training import TrainingProgress, collect, train
 from lyapsweep.training.objectives import ForcedWindows
-from lyapsweep.trial import build, force
 from lyapsweep.windows import cut, starts
 
 UNITS = {"plrnn": 30, "lstm": 32}
@@ -134,12 +135,12 @@ def configs(kind: str, interval: int, seeds: range) -> list[Config]:
     ]
 
 
-def ours(points: list[Config], series: Tensor, updates: int) -> Iterator[Progress]:
+def ours(points: list[Config], series: Tensor, updates: int) -> Iterator[TrainingProgress]:
     """Our training of the same networks, pausing every `updates` updates; the pause at the start is behind us."""
     plans = [c.changed({"training/report_every": updates}).training for c in points]
     generators = [torch.Generator().manual_seed(2 * c.seed + 1) for c in points]
-    network = build(points, series.shape[1])
-    objective = ForcedWindows(network, force(points), series, points[0].windows, generators)
+    network = build_network(points, series.shape[1])
+    objective = ForcedWindows(network, forcing_schedule(points), series, points[0].windows, generators)
     running = train(network, objective, plans)
     next(running)
     return running
@@ -148,7 +149,7 @@ def ours(points: list[Config], series: Tensor, updates: int) -> Iterator[Progres
 def speed(kind: str, interval: int, series: Tensor, rounds: int) -> dict[str, float]:
     """Milliseconds of processor time a network and update, ways taking turns."""
     points = configs(kind, interval, range(max(POPULATIONS)))
-    reference = Reference(build(points[:1], series.shape[1]), 0, points[0], series)
+    reference = Reference(build_network(points[:1], series.shape[1]), 0, points[0], series)
     updates = {"reference": 2} | {f"P={p}": max(2, 16 // p) for p in POPULATIONS}
     runs = {f"P={p}": ours(points[:p], series, updates[f"P={p}"]) for p in POPULATIONS}
     rivals = {"reference": lambda: [reference.update() for _ in range(updates["reference"])]}
@@ -161,7 +162,7 @@ def speed(kind: str, interval: int, series: Tensor, rounds: int) -> dict[str, fl
 def gradient_difference(kind: str, interval: int, series: Tensor) -> float:
     """Largest difference of the first update's gradients between the ways, as a part of each weight's largest entry."""
     points = configs(kind, interval, range(2))
-    network, schedule = build(points, series.shape[1]), force(points)
+    network, schedule = build_network(points, series.shape[1]), forcing_schedule(points)
     reference = Reference(network, 1, points[1], series)
     first = starts(points[1].windows, len(series), 1, torch.Generator().manual_seed(0))[0]
     x = cut(series, first, LENGTH)
@@ -181,7 +182,7 @@ def final_losses(kind: str, series: Tensor, seeds: int, updates: int, interval: 
     reference = []
     for i, point in enumerate(configs(kind, interval, range(seeds))):
         progress(f"{kind}: the reference's way, seed {i + 1} of {seeds}")
-        one = Reference(build([point], series.shape[1]), 0, point, series)
+        one = Reference(build_network([point], series.shape[1]), 0, point, series)
         reference.append(statistics.fmean([one.update() for _ in range(updates)][-last:]))
     done = next(ours(configs(kind, interval, range(1000, 1000 + seeds)), series, updates))
     return {"reference": reference, "ours": done.losses[-last:].mean(dim=0).tolist()}

@@ -70,8 +70,8 @@ class Windows:
         """The length where there is one, else 1: of a window that nobody cuts."""
         return 1 if self.length is None else self.length
 
-    def fit(self, series_length: int) -> None:
-        """Raise ValueError where a series of so many steps holds no window."""
+    def check_series(self, series_length: int) -> None:
+        """Raise ValueError if a series of so many steps holds no window."""
         if self.length is None:
             raise ValueError("windows/length must be a number for a series, but got null: only tasks have sequences.")
         if series_length < self.length + 1:
@@ -90,7 +90,7 @@ def starts(
     one. No window crosses from one into the next; a piece shorter than a window holds none.
     """
     lengths = torch.tensor([pieces] if isinstance(pieces, int) else list(pieces))
-    windows.fit(int(lengths.max()))
+    windows.check_series(int(lengths.max()))
     counts = (lengths - windows.steps).clamp(min=0)
     ends = counts.cumsum(0)
     drawn = torch.randint(0, int(ends[-1]), (updates, windows.batch), generator=generator)

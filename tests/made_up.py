@@ -8,6 +8,7 @@ import numpy as np
 from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.results.description import SweepDescription
+from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 
@@ -77,7 +78,7 @@ def record(cell: str, interval: int, seed: int, outcome: Outcome = Outcome.FINIS
         measures={"loss": 0.01 * rng.uniform(1, 2), "state_space": d, "power_spectrum": min(1.0, 0.1 + 0.1 * d)},
         floors={"state_space": 0.06, "power_spectrum": 0.03},
         traces=traces,
-        provenance={"seconds": 12.5, "pack": 2, "seed": seed, "commit": "abc123", "versions": {"torch": "2.13"}}
+        provenance=Provenance(seconds=12.5, pack=2, seed=seed, commit="abc123", versions={"torch": "2.13"})
         | {"data": {"dt": DT, "lambda_max": LAMBDA_MAX, "predictability_time": float(np.log(2) / LAMBDA_MAX)}},
     )
 
@@ -85,7 +86,7 @@ def record(cell: str, interval: int, seed: int, outcome: Outcome = Outcome.FINIS
 def failed(cell: str, interval: int, seed: int, error: str) -> Record:
     """What is known of a trial that an error ended: its configuration and the error."""
     return Record(
-        config(cell, interval, seed), 0, Outcome.FAILED, provenance={"error": error, "seconds": 0.5, "pack": 2}
+        config(cell, interval, seed), 0, Outcome.FAILED, provenance=Provenance(error=error, seconds=0.5, pack=2)
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.results.description import BaseConfig, SweepDescription
+from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 
@@ -59,10 +60,10 @@ def records(gain: float, lr: float, exponents: int, base: Config) -> list[Record
     loss = float(0.01 + np.log(gain) ** 2 + 0.1 * (np.log10(lr) + 2) ** 2 + 0.01 * rng.random())
     spectra = {step: {"closed loop": spectrum(gain, step, exponents, rng)} for step in (0, STEPS)}
     measures = {"loss": loss, "state_space": 3 * loss + rng.random()}
-    provenance = {"data": DATA, "seconds": 0.1}
+    provenance = Provenance.from_json({"data": DATA, "seconds": 0.1})
     start = Record(config, 0, Outcome.RUNNING, spectra[0], {"loss": 1.0}, provenance=provenance)
     if end is Outcome.FAILED:
-        return [start, Record(config, 1, end, provenance=provenance | {"error": "RuntimeError: planted"})]
+        return [start, Record(config, 1, end, provenance=replace(provenance, error="RuntimeError: planted"))]
     floors = {"loss": 0.01, "state_space": 0.06}
     return [start, Record(config, STEPS, end, spectra[STEPS], measures, floors=floors, provenance=provenance)]
 

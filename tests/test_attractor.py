@@ -13,7 +13,7 @@ from lyapsweep.atlas import orbits
 from lyapsweep.cells import CELLS
 from lyapsweep.measures.power_spectrum import hellinger, spectral_distance
 from lyapsweep.registry import UnknownName
-from lyapsweep.trial import rebuilt, run_trial
+from lyapsweep.trial import restore_network, run_trial
 
 
 def lorenz(length=2000, dt=0.02):
@@ -94,7 +94,7 @@ def test_a_record_says_where_its_free_runs_begin():
     assert len(last.traces["generated"]) == 150
     older = {k: v for k, v in last.traces.items() if k != "runs"}
     assert orbits.runs(last.traces) == orbits.runs(older) == (30, 150)
-    network, _ = rebuilt(point, last.weights)  # whose states are what it shows
+    network, _ = restore_network(point, last.weights)  # whose states are what it shows
     rows = torch.from_numpy(last.traces["generated"]).double()
     off = (network.double().cell.step(rows[None, :-1])[0] - rows[1:]).abs().amax(dim=1)
     assert (np.flatnonzero(off > 1e-4) + 1).tolist() == [30, 60, 90, 120]

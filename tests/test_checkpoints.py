@@ -8,14 +8,22 @@ import pytest
 import torch
 from same import same_to_the_bit
 
-from lyapsweep import trial
 from lyapsweep.config import Config
-from lyapsweep.evaluation import series, task
+from lyapsweep.evaluation import evaluation
 from lyapsweep.measures import MEASURES
+from lyapsweep.problems import SeriesProblem
 from lyapsweep.results.record import Outcome
 from lyapsweep.training import checkpoint
-from lyapsweep.training.checkpoint import BadCheckpoint, Checkpoint, Checkpoints, UnwrittenCheckpoint, name
-from lyapsweep.training.objectives import CHUNK, Draws, ForcedWindows
+from lyapsweep.training.checkpoint import (
+    BadCheckpoint,
+    Checkpoint,
+    CheckpointConditions,
+    Checkpoints,
+    UnwrittenCheckpoint,
+    name,
+)
+from lyapsweep.training.objectives import ForcedWindows
+from lyapsweep.training.sampling import CHUNK, WindowSampler
 from lyapsweep.trial import run_trials
 
 SERIES = {
@@ -47,8 +55,7 @@ TASK = {
 @pytest.fixture(autouse=True)
 def short_products_of_jacobians(monkeypatch):
     """Most of the time of so small trials goes into the longest ones."""
-    for module in (series, task):
-        monkeypatch.setattr(module, "LONGEST_LAG", 20)
+    monkeypatch.setattr(evaluation, "LONGEST_LAG", 20)
 
 
 def pack(content, members=3, **changes):
@@ -96,7 +103,7 @@ FORCINGS = [
 def test_windows_of_a_series_under_every_kind_of_forcing(forcing, tmp_path):
     torch.set_default_dtype(torch.float32)  # as outside of tests
     records = assert_same(pack(SERIES | {"forcing": forcing}), tmp_path)
-    assert [r.provenance.get("continued") for r in records[::3]] == [None, None, [3], [3]]
+    assert [r.provenance.continued for r in records[::3]] == [(), (), (3,), (3,)]
 
 
 def test_windows_of_a_series_under_inputs(tmp_path):
@@ -149,10 +156,10 @@ def test_windows_that_were_drawn_before_the_checkpoint_and_after(tmp_path):
     """A checkpoint inside what is drawn at a time, at its last update, and beyond."""
     generators = lambda: [torch.Generator().manual_seed(s) for s in (1, 2)]  # noqa: E731
     draw = lambda g: torch.randint(1000, (CHUNK, 3), generator=g)  # noqa: E731
-    whole = Draws(draw, generators(), torch.device("cpu"))
+    whole = WindowSampler(draw, generators(), torch.device("cpu"))
     windows = [whole.at(step).clone() for step in range(3 * CHUNK)]
     for stop in (1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 7):
-        first, second = (Draws(draw, generators(), torch.device("cpu")) for _ in range(2))
+        first, second = (WindowSampler(draw, generators(), torch.device("cpu")) for _ in range(2))
         for step in range(stop):
             first.at(step)
         second.restore({k: v.clone() for k, v in first.state().items()})
@@ -161,22 +168,26 @@ def test_windows_that_were_drawn_before_the_checkpoint_and_after(tmp_path):
 
 def test_a_member_that_diverged_before_is_neither_trained_nor_reported_again(tmp_path, monkeypatch):
     """Though its loss is finite again at the next update."""
-    loss, look, alive, configs = ForcedWindows.loss, trial.look, [], pack(SERIES)
+    loss, evaluate, alive, configs = ForcedWindows.loss, SeriesProblem.evaluate, [], pack(SERIES)
     once = torch.tensor([0.0, torch.inf, 0.0])
-    watched = lambda network, now, *rest: alive.append(now.alive.tolist()) or look(network, now, *rest)  # noqa: E731
-    monkeypatch.setattr(trial, "look", watched)
+
+    def watched(problem, network, progress, configs):
+        alive.append(progress.alive.tolist())
+        return evaluate(problem, network, progress, configs)
+
+    monkeypatch.setattr(SeriesProblem, "evaluate", watched)
     monkeypatch.setattr(ForcedWindows, "loss", lambda this, step: loss(this, step) + (once if step == 1 else 0))
     records = assert_same(configs, tmp_path)
     assert alive.count([True, False, True]) == len(alive) - 2  # the initialisation, undisturbed and not
     (end,) = [r for r in records if r.outcome is Outcome.DIVERGED]
     assert (end.trial, end.step) == (configs[1].id, 1)
-    assert "continued" not in end.provenance
+    assert end.provenance.continued == ()
 
 
 def test_it_goes_on_as_often_as_it_is_cut_short(tmp_path):
     records = assert_same(pack(SERIES, 2, training__steps=15), tmp_path, cuts=(2, 1, 1, 1))
-    assert records[-1].provenance["continued"] == [3, 6, 9, 12]
-    seconds = [r.provenance["seconds"] for r in records if r.config.seed == 0]
+    assert records[-1].provenance.continued == (3, 6, 9, 12)
+    seconds = [r.provenance.seconds for r in records if r.config.seed == 0]
     assert seconds == sorted(seconds)  # those of all attempts
 
 
@@ -250,13 +261,13 @@ def test_a_flipped_bit_is_never_taken_for_a_number(left):
     """Wherever it is: the file is refused, or says what it said before."""
     _, file = left
     with np.load(file) as whole:
-        made = json.loads(str(whole["header"]))["made"]
-    state, content = Checkpoint.load(file, made).state, file.read_bytes()
+        conditions = CheckpointConditions(**json.loads(str(whole["header"]))["made"])
+    state, content = Checkpoint.load(file, conditions).state, file.read_bytes()
     refused = 0
     for place in range(0, len(content), 101):
         file.write_bytes(content[:place] + bytes([content[place] ^ 16]) + content[place + 1 :])
         try:
-            found = Checkpoint.load(file, made).state
+            found = Checkpoint.load(file, conditions).state
         except BadCheckpoint:
             refused += 1
             continue
@@ -279,7 +290,7 @@ def test_a_member_whose_last_record_was_removed_is_trained_again(tmp_path):
     cut_short(configs, tmp_path, 2)
     checkpoints = Checkpoints(tmp_path)
     records = [r for some in run_trials(configs, checkpoints=checkpoints) for r in some]
-    assert f"{configs[1].id} has ended, of which there is no record" in checkpoints.note
+    assert f"{configs[1].id} has ended without a record" in checkpoints.note
     assert {r.trial for r in records if r.outcome.final} == {c.id for c in configs}
 
 
@@ -336,4 +347,4 @@ def test_nothing_is_unpickled(tmp_path):
     with (tmp_path / "a").open("wb") as file:
         np.savez(file, header=np.array([print], dtype=object))
     with pytest.raises(BadCheckpoint, match="allow_pickle"):
-        Checkpoint.load(tmp_path / "a", {})
+        Checkpoint.load(tmp_path / "a", CheckpointConditions({}, "", "", "", "", {}))

@@ -264,7 +264,7 @@ def test_an_error_on_the_way_is_recorded(monkeypatch):
     monkeypatch.setattr(trial, "run_trial", breaks)
     assert "MemoryError: no room" in complaint(1, "run", "tiny.yaml", "--no-tracking")
     (only,) = records()
-    assert (only.outcome, only.provenance["error"]) == ("failed", "MemoryError: no room")
+    assert (only.outcome, only.provenance.error) == ("failed", "MemoryError: no room")
     assert "loss" in only.measures
     monkeypatch.setattr(trial, "run_trial", stream)
     ok("run", "tiny.yaml", "--no-tracking")  # a failed trial is no finished one
@@ -296,7 +296,7 @@ def test_a_trial_that_was_cut_short_goes_on_from_its_last_report(monkeypatch):
                 file.unlink()
     assert "goes on from step" not in told[0]
     assert "It goes on from step 2." in told[1]
-    assert records()[-1].provenance["continued"] == [2]
+    assert records()[-1].provenance.continued == (2,)
 
 
 def test_a_dead_tracking_server_is_told_before_any_work():
@@ -317,7 +317,7 @@ def test_ctrl_c_keeps_what_was_reached_and_the_atlas_can_be_drawn_from_mlflow():
     assert process.returncode == 130, errors
     *_, last = records()
     assert re.fullmatch(rf"Error: Interrupted; .* by step {last.step} is recorded.\n", errors)
-    assert (last.outcome, last.provenance["interrupted"], last.step >= 100) == ("stopped", True, True)
+    assert (last.outcome, last.provenance.interrupted, last.step >= 100) == ("stopped", True, True)
     uri = f"sqlite:///{Path('results/mlflow.db').resolve()}"
     assert re.search("^MLflow +lyapsweep open results/tiny$", out, re.MULTILINE)
     client = MlflowClient(uri)

@@ -80,7 +80,7 @@ def test_workers_that_are_killed_lose_at_most_what_came_after_the_last_report(tm
     for way, from_step in zip(ways, (100, 50, 50)):
         assert_continued(tmp_path / f"{way}.log")
         members = [r for r in last_records(summary.folder) if r.config.init["kind"].endswith(way)]
-        assert [r.provenance["continued"] for r in members] == [[from_step]] * 2
+        assert [r.provenance.continued for r in members] == [(from_step,)] * 2
         configs = sorted((r.config for r in members), key=lambda c: c.seed)
         assert_undisturbed(all_records(summary.folder), configs)
 
@@ -94,7 +94,7 @@ def test_a_pack_that_takes_too_long_goes_on_in_halves(tmp_path):
     summary = run(sweep, results=tmp_path, jobs=1, pack=2, time_limit=20, tracking_uri="none")
     assert summary.progress.finished == 2
     assert "1 pack came back unfinished because it ran longer" in summary.notes
-    assert [r.provenance["continued"] for r in last_records(summary.folder)] == [[100], [100]]
+    assert [r.provenance.continued for r in last_records(summary.folder)] == [(100,), (100,)]
     first, second = updates(tmp_path / "log")  # both halves in one worker
     assert (first, second) == ([*range(130)], [*range(100, STEPS)] * 2)
 
@@ -113,7 +113,7 @@ def test_a_member_that_raises_costs_its_neighbours_what_came_after_the_last_repo
         s: (Outcome.FAILED, 100) if s == 2 else (Outcome.FINISHED, STEPS) for s in range(4)
     }
     assert finals[2].measures
-    assert [finals[s].provenance["continued"] for s in (0, 1, 3)] == [[100]] * 3
+    assert [finals[s].provenance.continued for s in (0, 1, 3)] == [(100,)] * 3
     (made,) = updates(tmp_path / "log")
     assert made == [*range(130), *range(100, STEPS), *range(100, 130), *range(100, 130), *range(100, STEPS)]
 
@@ -151,7 +151,7 @@ def test_a_driver_that_ends_loses_at_most_what_came_after_the_last_report(tmp_pa
     in_order(tmp_path / "results", "question", trials=3)
     assert_continued(tmp_path / "log", 2100, 300)
     records = all_records(folder)
-    assert all(r.provenance["continued"][0] >= 300 for r in records if r.outcome.final)
+    assert all(r.provenance.continued[0] >= 300 for r in records if r.outcome.final)
     assert not (folder / "checkpoints").exists()
     assert_undisturbed(records, sorted({r.config for r in records}, key=lambda c: c.seed))
     here, there = Table.read(folder), tracking.read("question", f"sqlite:///{tmp_path / 'results/mlflow.db'}")

@@ -8,11 +8,15 @@ import torch
 
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets import build as data
-from lyapsweep.evaluation.task import answered, orbits
+from lyapsweep.evaluation.task import orbits, score_windows
+from lyapsweep.problems import problem_of
+from lyapsweep.problems.network import build_network
 from lyapsweep.results.record import Record
 from lyapsweep.rollout import driven
-from lyapsweep.training.objectives import DrivenWindows, Examples, window_losses
-from lyapsweep.trial import build, network_spectrum, run_trial, run_trials, sizes
+from lyapsweep.training.examples import Examples
+from lyapsweep.training.losses import window_losses
+from lyapsweep.training.objectives import DrivenWindows
+from lyapsweep.trial import network_spectrum, run_trial, run_trials
 
 TINY = {
     "dataset": {"kind": "adding", "length": 8, "train": 50, "test": 20},
@@ -45,7 +49,7 @@ def tiny(content=None, **changes):
 
 def network(config, population=1):
     known = data(**config.dataset)
-    return build([config.changed({"seed": s}) for s in range(population)], *sizes(known)), known
+    return build_network([config.changed({"seed": s}) for s in range(population)], *problem_of(config).size), known
 
 
 # ---- what is descended ---------------------------------------------------------------------------------------------
@@ -119,7 +123,7 @@ def test_a_members_windows_are_its_own_and_uniform():
     generators = [torch.Generator().manual_seed(s) for s in (1, 2)]
     objective = DrivenWindows(net, task, config.windows, generators)
     objective.loss(0)
-    drawn = objective.draws.drawn
+    drawn = objective.sampler.drawn
     assert drawn.shape == (256, 2, 4)
     assert not torch.equal(drawn[:, 0], drawn[:, 1])
     assert torch.bincount(drawn.flatten(), minlength=50).min() > 15  # of 2048 over 50 sequences: 41 expected
@@ -145,7 +149,7 @@ def test_a_trial_is_a_stream_of_records(tmp_path):
     final = records[-1]
     again = Record.load(final.save(tmp_path))
     assert again.measures == pytest.approx(final.measures, nan_ok=True)
-    assert again.provenance["data"]["baseline"] == pytest.approx(1 / 6)
+    assert again.provenance.data.baseline == pytest.approx(1 / 6)
     assert set(final.spectra) == {"driven"}
     assert again.spectrum.map == "driven"
     assert "truth" not in final.traces
@@ -165,13 +169,13 @@ def test_every_kind_of_task_is_trained(content, length):
 def test_held_out_losses_are_those_of_each_sequence():
     config = tiny({"dataset": COPYING})
     net, task = network(config, population=2)
-    losses, accuracies = answered(net, task, None)
+    losses, accuracies = score_windows(net, task, None)
     assert losses.shape == accuracies.shape == (2, 12)
     x, targets, _ = Examples(task, "test", None, "cpu", torch.float64).cut(torch.arange(12).expand(2, -1))
     answers = driven(net, x, "step")
     np.testing.assert_allclose(accuracies, (answers.argmax(-1) == targets).double().mean(0), atol=1e-12)
     np.testing.assert_allclose(losses, window_losses(task, answers, targets, None).detach(), atol=1e-12)
-    pieces, _ = answered(net, task, 4)
+    pieces, _ = score_windows(net, task, 4)
     assert pieces.shape == (2, 24)
 
 
@@ -250,10 +254,10 @@ def test_what_a_task_cannot_have(changes, text):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"windows": {"length": 5}}, "windows/length must be null"),
-        ({"dataset": TEXT, "measures": ["loss"]}, "windows/length must be a number"),
-        ({"dataset": COPYING, "windows": {"length": 9}}, r"windows/length <= 8 steps"),
-        ({"dataset": COPYING, "readout": {"kind": "neuroview"}}, "answers once a sequence.*asks at every step"),
+        ({"windows": {"length": 5}}, "windows/length: must be null"),
+        ({"dataset": TEXT, "measures": ["loss"]}, "windows/length: must be a number"),
+        ({"dataset": COPYING, "windows": {"length": 9}}, "windows/length: must not exceed the 8 steps"),
+        ({"dataset": COPYING, "readout": {"kind": "neuroview"}}, "answers once per sequence.*asks at every step"),
     ],
 )
 def test_windows_and_readouts_that_do_not_suit_the_task(changes, text):

@@ -14,10 +14,11 @@ from lyapsweep.dynamics.lyapunov import METHODS, random_frame
 from lyapsweep.dynamics.pivoting import pivot
 from lyapsweep.inits import gaussian
 from lyapsweep.maps import AbstractMap, log_abs_det
+from lyapsweep.problems.network import build_network as build_network
+from lyapsweep.problems.network import load_weights
 from lyapsweep.registry import UnknownName
 from lyapsweep.systems import build
-from lyapsweep.trial import build as build_network
-from lyapsweep.trial import load, run_trial
+from lyapsweep.trial import run_trial
 
 FAST = [name for name in METHODS if name != "qr"]
 fast = pytest.mark.parametrize("method", FAST)
@@ -167,7 +168,7 @@ def test_a_trained_network_is_as_far_from_qr_as_qr_is_from_itself(kind):
     )
     *_, record = run_trial(config)
     network = build_network([config], 3).double()
-    load(network, record.weights)
+    load_weights(network, record.weights)
     map = Steps(network.cell.requires_grad_(False))
     z = settled(map, batch=1)
     V = random_frame(z, map.state, 0)

@@ -8,11 +8,12 @@ import torch
 from made_up_evidence import lorenz_itself
 
 from lyapsweep.config import Config, ConfigError
-from lyapsweep.evaluation.series import follow, forecast_errors
+from lyapsweep.evaluation.series import forecast_errors, long_run
 from lyapsweep.measures import MEASURES, chosen, listed
+from lyapsweep.problems.network import build_network
 from lyapsweep.registry import UnknownName
 from lyapsweep.rollout import free
-from lyapsweep.trial import build, run_trial
+from lyapsweep.trial import run_trial
 
 TINY = {
     "dataset": {"kind": "simulated", "system": "henon", "length": 300, "test": 0.5},
@@ -94,10 +95,10 @@ def test_records_of_before_saturations_are_read(tmp_path):
 def test_what_is_gathered_on_demand():
     """The orbit and the errors, against a network stepped by hand; in chunks as at once."""
     configs = [Config.of(TINY | {"seed": seed}) for seed in (0, 1)]
-    network = build(configs, 2).double()
+    network = build_network(configs, 2).double()
     test = torch.randn(60, 2, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        orbit, errors = follow(network, test), forecast_errors(network, test)
+        orbit, errors = long_run(network, test), forecast_errors(network, test)
         z = network.readout.back(test[None, :1].expand(2, -1, -1))
         for t in range(75):
             z = network.cell.step(z)
@@ -112,7 +113,7 @@ def test_what_is_gathered_on_demand():
 
 
 def test_errors_come_in_chunks_as_at_once(monkeypatch):
-    network = build([Config.of(TINY)], 2).double()
+    network = build_network([Config.of(TINY)], 2).double()
     test = torch.randn(200, 2, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         whole = forecast_errors(network, test)

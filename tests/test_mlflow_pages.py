@@ -17,13 +17,14 @@ from lyapsweep import tracking
 from lyapsweep.config import Config
 from lyapsweep.datasets import build as data_of
 from lyapsweep.dynamics.spectrum import Spectrum
-from lyapsweep.evaluation.series import in_double, predict
+from lyapsweep.evaluation.series import predict, prepare
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.description import SweepDescription
+from lyapsweep.results.provenance import DataDescription, Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 from lyapsweep.tracking import experiment_view, metric_names, server, summary
-from lyapsweep.trial import rebuilt, run_trial
+from lyapsweep.trial import restore_network, run_trial
 
 DESCRIPTION = SweepDescription(
     name="which", question="Which cell?\n\nThe larger one.", objective="loss", direction="minimise"
@@ -46,9 +47,16 @@ def config(kind="vanilla", seed=0, system="lorenz63"):
 def record(of, score, outcome=Outcome.FINISHED, exponent=0.01, step=4, **traces):
     spectrum = Spectrum(np.array([exponent, -0.5]), np.full(2, 0.002), 20, 2, "closed loop", 2, dt=0.02)
     data = {"lambda_max": 0.018112, "dt": 0.02, "digest": "0123456789abcdef", "source": "lorenz63"}
-    about = {"seed": 0, "seconds": 7.5, "data": data}
+    about = Provenance(seed=0, seconds=7.5, data=DataDescription(**data))
     return Record(
-        of, step, outcome, {"closed loop": spectrum}, {"loss": score}, {"loss": 0.1}, traces, provenance=about
+        of,
+        step,
+        outcome,
+        {"closed loop": spectrum},
+        {"loss": score},
+        {"loss": 0.1},
+        traces,
+        provenance=about,
     )
 
 
@@ -81,7 +89,8 @@ def test_the_network_and_the_data_can_be_compared_at_every_report():
 
 def test_where_the_data_have_no_known_exponent_nothing_is_compared():
     unknown = record(config(), 0.2)
-    unknown.provenance["data"]["lambda_max"] = None
+    data = replace(unknown.provenance.data, lambda_max=None)
+    unknown = replace(unknown, provenance=replace(unknown.provenance, data=data))
     assert [key for key in metric_names.scalars(unknown) if "data" in key] == []
 
 
@@ -226,11 +235,11 @@ def test_the_best_network_is_one_model_that_forecasts_in_the_units_of_the_data(l
     (model,) = ledger.client.search_logged_models([ledger.experiment_id])
     mlflow.set_tracking_uri(uri)
     loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")
-    network, series = rebuilt(trained.config, trained.weights)
+    network, series = restore_network(trained.config, trained.weights)
     observed = pd.DataFrame(series.test[:3] * series.std + series.mean, columns=list(series.names))
     forecast = loaded.predict(observed, params={"steps": 5})
     assert list(forecast.columns) == ["x", "y", "z"]
-    network, test = in_double(network, series)
+    network, test, _ = prepare(network, series)
     with torch.no_grad():
         known, _ = predict(network, test[2:9], 5)  # which starts from the same row
     np.testing.assert_allclose(forecast, known[0, 0].numpy() * series.std + series.mean, rtol=1e-6)

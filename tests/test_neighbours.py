@@ -12,9 +12,10 @@ from lyapsweep.cells.unrolled import unroll
 from lyapsweep.config import Config
 from lyapsweep.dynamics import lyapunov_spectra
 from lyapsweep.maps import ClosedLoop, autodiff_push
+from lyapsweep.problems.network import build_network
+from lyapsweep.problems.series import forcing_schedule
 from lyapsweep.training import train
 from lyapsweep.training.objectives import ForcedWindows
-from lyapsweep.trial import build, force
 
 CAYLEY = [("scornn", {"units": 7}), ("scurnn", {"units": 6})]
 EXACT = {"units": 6, "epsilon": 0.0}
@@ -278,8 +279,8 @@ def test_a_cells_rates_are_relative_to_the_trials():
         }
     )
     series = torch.randn(200, 3, generator=torch.Generator().manual_seed(0))
-    before, network = build([config], 3), build([config], 3)
-    objective = ForcedWindows(network, force([config]), series, config.windows, [torch.Generator()])
+    before, network = build_network([config], 3), build_network([config], 3)
+    objective = ForcedWindows(network, forcing_schedule([config]), series, config.windows, [torch.Generator()])
     for _ in train(network, objective, [config.training]):
         pass
     for name, rate in (("A", 0.5), ("theta", 0.0), ("b", 1.0)):

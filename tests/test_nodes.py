@@ -105,7 +105,7 @@ def test_nodes_die_another_joins_and_every_number_is_the_same_to_the_bit(nodes, 
     said = ended_well(process, tmp_path)
     assert f"{TRIALS}/{TRIALS}" in said
     in_order(tmp_path, NAME, TRIALS)
-    trained_on = {r.provenance["node"].partition("/")[2] for r in last_records(tmp_path / NAME)}
+    trained_on = {r.provenance.node.partition("/")[2] for r in last_records(tmp_path / NAME)}
     assert third.node_id[:6] in trained_on
     mine = alone()
     assert len(mine) == TRIALS

@@ -23,6 +23,7 @@ from lyapsweep.cells import from_torch
 from lyapsweep.config import Config
 from lyapsweep.dynamics import Search, find_fixed_points
 from lyapsweep.registry import UnknownName
+from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 
@@ -58,7 +59,7 @@ def sweep(**about) -> Table:
     for seed, (n, _) in enumerate(itertools.product(range(4), range(3))):
         made.append(record(n, seed, 10.0 - n + 0.1 * rng.normal()))
     made.append(record(0, 20, 0.0, Outcome.DIVERGED))
-    made.append(Record(config(21), 0, Outcome.FAILED, provenance={"error": "out of memory"}))
+    made.append(Record(config(21), 0, Outcome.FAILED, provenance=Provenance(error="out of memory")))
     return Table.of(made, replace(made_up.DESCRIPTION, **about))
 
 

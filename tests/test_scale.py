@@ -15,6 +15,7 @@ from work import lines
 
 from benchmarks.scale import PARTS, Meter, alone, growth, rows, storage
 from lyapsweep.config import Config
+from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 from lyapsweep.sweep import Sweep, spaces
@@ -143,7 +144,12 @@ def test_the_latest_records_of_many_trials_are_found_in_one_look(base, tmp_path,
 def test_a_resumed_sweep_reads_all_of_a_record_but_its_arrays(base, tmp_path):
     folder, config = ResultsFolder(tmp_path, "a"), Config.load(base)
     record = Record(
-        config, 4, Outcome.FINISHED, measures={"loss": 1.0}, weights={"W": np.ones((3, 3))}, provenance={"seed": 0}
+        config,
+        4,
+        Outcome.FINISHED,
+        measures={"loss": 1.0},
+        weights={"W": np.ones((3, 3))},
+        provenance=Provenance(seed=0),
     )
     whole, light = Record.load(record.save(folder.records)), folder.last()[config.id]
     assert whole.weights.keys() == {"W"}
@@ -154,7 +160,10 @@ def test_a_record_that_is_reopened_keeps_its_arrays(tmp_path):
     """The driver knows it without them: `Folder.last` leaves them out."""
     folder, told = ResultsFolder(tmp_path, "a"), {"interrupted": True}
     record = dataclasses.replace(
-        made_up.record("lstm", 5, 0), outcome=Outcome.STOPPED, weights={"W": np.ones((3, 3))}, provenance=told
+        made_up.record("lstm", 5, 0),
+        outcome=Outcome.STOPPED,
+        weights={"W": np.ones((3, 3))},
+        provenance=Provenance(**told),
     )
     file, written = record.save(folder.records), []
     scribe = SimpleNamespace(write=written.append)

@@ -24,14 +24,15 @@ from lyapsweep.dynamics import lyapunov_spectra
 from lyapsweep.evaluation import series as evaluation
 from lyapsweep.forcing import Adaptive, Schedule
 from lyapsweep.forcing.growth import PROXIES
+from lyapsweep.problems.network import build_network as network_of
+from lyapsweep.problems.series import forcing_schedule
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.record import Record
 from lyapsweep.results.table import Table
 from lyapsweep.tracking.forecast_models import write
 from lyapsweep.training.objectives import ForcedWindows
-from lyapsweep.trial import build as network_of
-from lyapsweep.trial import force, network_spectrum, run_trials, sizes
+from lyapsweep.trial import network_spectrum, run_trials
 from lyapsweep.windows import Windows, driving
 
 N = 400
@@ -87,7 +88,9 @@ def test_the_truth_loses_nothing_in_any_window_of_training():
 
     def loss(inputs, pieces):
         generators = [torch.Generator().manual_seed(0)]
-        return float(ForcedWindows(network, force([plan]), x, plan.windows, generators, pieces, inputs).loss(0))
+        return float(
+            ForcedWindows(network, forcing_schedule([plan]), x, plan.windows, generators, pieces, inputs).loss(0)
+        )
 
     assert loss(s, series.pieces) < 1e-24
     for wrong in (loss(s.roll(1, 0), series.pieces), loss(s.roll(-1, 0), series.pieces), loss(s, (len(x),))):
@@ -104,10 +107,10 @@ def test_every_free_run_under_the_held_out_inputs_is_the_series_itself():
     torch.testing.assert_close(run, torch.cat([x[f : f + length] for f in first]), atol=1e-12, rtol=0)
     got, came = evaluation.predict(network, x, 50, s)
     torch.testing.assert_close(got[0], came, atol=1e-12, rtol=0)
-    torch.testing.assert_close(evaluation.follow(network, x, s)[0], x[1:], atol=1e-12, rtol=0)
+    torch.testing.assert_close(evaluation.long_run(network, x, s)[0], x[1:], atol=1e-12, rtol=0)
     assert evaluation.forecast_errors(network, x, s).max() < 1e-24
     windows = Windows(length=20)
-    a = force([config()]).nominal(0)
+    a = forcing_schedule([config()]).nominal(0)
     assert evaluation.window_losses(network, a, x, windows, s).max() < 1e-24
     for shift in (-1, 1):  # and with inputs of another moment none of them is
         wrong = s.roll(shift, 0)
@@ -139,8 +142,8 @@ def test_of_a_short_test_part_each_orbit_has_its_share_and_a_spectrum_is_found(s
     (found,) = evaluation.free_spectra(network, series, wanted)
     assert found.finite
     x, s = held_out(series)
-    plan = evaluation.fitted(wanted, x, s)
-    assert evaluation.fitted(plan, x, s) == plan
+    plan = evaluation.shortened(wanted, x, s)
+    assert evaluation.shortened(plan, x, s) == plan
     assert 1 <= plan.steps <= steps
     z, ahead = evaluation.on_attractor(network, x, plan, s)
     assert len(ahead) == plan.warmup + plan.steps
@@ -153,12 +156,12 @@ def test_forced_exponents_are_under_the_inputs_too():
     network, series = planted()
     x, s = held_out(series)
     plan = config(lyapunov={"steps": 100, "warmup": 0, "orbits": 2}).lyapunov
-    (free,) = evaluation.under_forcing(network, torch.zeros(5, 1), x, plan, s)
+    (free,) = evaluation.forced_spectra(network, torch.zeros(5, 1), x, plan, s)
     first = torch.tensor([0, 100])
     (known,) = lyapunov_spectra(network.cell, x[first][None], driving(s, first[None], 100), steps=100)
     np.testing.assert_allclose(free.exponents, known.exponents, atol=1e-10)
     assert (free.map, free.settings["inputs"]) == ("forced", 2)
-    (cut,) = evaluation.under_forcing(network, torch.ones(5, 1), x, plan, s)
+    (cut,) = evaluation.forced_spectra(network, torch.ones(5, 1), x, plan, s)
     assert np.isneginf(cut.exponents).all()
 
 
@@ -217,8 +220,8 @@ def test_a_driven_recording_is_learned_by_the_command_and_only_with_its_input(tm
     assert told.spectrum.maximum == pytest.approx(np.log(0.7), abs=0.2)  # the data's own
     assert told.spectrum.settings["inputs"] == 1
     assert "Spectrum, driven" in output
-    inputs = told.provenance["data"]["inputs"]
-    assert (inputs["names"], told.provenance["data"]["names"]) == (["drive"], ["x"])
+    inputs = told.provenance.data.inputs
+    assert (inputs.names, told.provenance.data.names) == (("drive",), ("x",))
     again = network_spectrum(told.config, told.weights)
     np.testing.assert_allclose(again.exponents, told.spectrum.exponents, atol=1e-6)
     file = next((tmp_path / "results/recording/records").glob(told.filename))
@@ -258,7 +261,7 @@ def test_a_model_forecasts_under_the_inputs_to_come_in_the_units_of_the_data(tmp
     record = list(run_trials([config(dataset=data)]))[-1][0]
     write(tmp_path / "model", record, Model())
     series, model = build(**data), mlflow.pyfunc.load_model(str(tmp_path / "model"))
-    network = network_of([record.config], *sizes(series))
+    network = network_of([record.config], series.features, series.inputs)
     for name, w in network.named_parameters():
         w.data.copy_(torch.as_tensor(record.weights[name]))
     x, s = held_out(series)
@@ -283,7 +286,7 @@ def test_fixed_points_are_sought_with_the_inputs_at_their_mean(tmp_path):
     found = of_network(point := config(dataset=data)).found
     assert len(found.fixed)
     series = build(**data)
-    network = network_of([point], *sizes(series)).requires_grad_(False)
+    network = network_of([point], series.features, series.inputs).requires_grad_(False)
     x, s = held_out(series)
     first = torch.linspace(0, len(x) - 1 - len(x) // 2, 32).long()
     mean = driving(s, first, min(256, len(x) // 2)).mean(dim=(0, 1))[None, None]
@@ -383,6 +386,6 @@ def test_a_series_without_inputs_is_learned_as_before(kind, forcing, loss, error
     assert [last.measures[name] for name in measures] == pytest.approx([loss, error], rel=1e-8)
     np.testing.assert_allclose(last.spectra["closed loop"].exponents[:2], exponents, rtol=1e-8)
     assert "inputs" not in last.spectra["closed loop"].settings
-    assert "inputs" not in last.provenance["data"]
+    assert last.provenance.data.inputs is None
     if forced is not None:
         assert last.spectra["forced"].maximum == pytest.approx(forced, rel=1e-8)

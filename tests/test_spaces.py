@@ -4,10 +4,11 @@ from functools import partial
 
 import pytest
 
+from lyapsweep.problems.network import build_network
+from lyapsweep.problems.series import forcing_schedule
 from lyapsweep.rollout import shared_cuts
 from lyapsweep.sweep import Sweep, SweepError, spaces
 from lyapsweep.sweep.plan.packing import packs
-from lyapsweep.trial import build, force
 
 TINY = """
 dataset:  {kind: simulated, system: lorenz63, length: 600}
@@ -172,8 +173,8 @@ def test_members_that_draw_their_intervals_share_a_pack_where_they_draw_the_same
     assert [[c.seed for c in pack] for pack in packs(drawn, 32)] == [[0, 0], [1, 1], [2, 2]]
     assert [len(pack) for pack in packs(drawn, 32, "cuda")] == [6]
     first = packs(drawn, 32)[0]
-    plans = force(first)
-    readout = build(first, 3).readout
+    plans = forcing_schedule(first)
+    readout = build_network(first, 3).readout
     cuts = [shared_cuts(readout, plans.at(update).strengths) for update in range(20)]
     assert None not in cuts
     assert len({len(c) for c in cuts}) > 1  # they are drawn

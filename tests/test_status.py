@@ -15,6 +15,7 @@ from lyapsweep.cli import main
 from lyapsweep.config import Config
 from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.experiment import HEARTBEAT
+from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 from lyapsweep.sweep import Sweep, SweepError, spaces
@@ -42,7 +43,7 @@ def folder(tmp_path):
     for seed, (outcome, told) in enumerate(ENDS):
         config = Config.load(base, {"seed": seed})
         Record(config, 0, Outcome.RUNNING, measures={"loss": 2.0}).save(made / "records")
-        file = Record(config, 2, outcome, measures={"loss": 1.0}, provenance=told).save(made / "records")
+        file = Record(config, 2, outcome, measures={"loss": 1.0}, provenance=Provenance(**told)).save(made / "records")
         os.utime(file, (now, now - 60 * (5 - seed)))
     about = {"name": "asked", "trials": 10, "question": "Why?", "intent": "map", "varied": ["seed"], "outcomes": {}}
     (made / "sweep.json").write_text(json.dumps(about))

@@ -10,11 +10,15 @@ import torch
 from lyapsweep.cells.unrolled import drive
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets import build as data
-from lyapsweep.evaluation.stateful import CarriedWindows, examined, unbroken
+from lyapsweep.evaluation.stateful import stream_scores, unbroken
 from lyapsweep.evaluation.task import driven_spectra, orbits, segment_spectra
+from lyapsweep.problems import problem_of
+from lyapsweep.problems.network import build_network
 from lyapsweep.rollout import across_time, driven
-from lyapsweep.training.objectives import DrivenWindows, Examples
-from lyapsweep.trial import build, run_trial, run_trials, sizes
+from lyapsweep.training.examples import Examples
+from lyapsweep.training.objectives import DrivenWindows
+from lyapsweep.training.stateful_windows import CarriedWindows
+from lyapsweep.trial import run_trial, run_trials
 from lyapsweep.windows import Windows
 
 TINY = {
@@ -35,7 +39,7 @@ def tiny(**changes):
 
 def network(config, population=2):
     known = data(**config.dataset)
-    return build([config.changed({"seed": s}) for s in range(population)], *sizes(known, config.windows)), known
+    return build_network([config.changed({"seed": s}) for s in range(population)], *problem_of(config).size), known
 
 
 def carried(config, population=2):
@@ -144,7 +148,7 @@ def test_spin_up_of_random_windows():
     net, task = network(config)
     objective = DrivenWindows(net, task, config.windows, [torch.Generator().manual_seed(s) for s in range(2)])
     loss = objective.loss(0)
-    x, targets, _ = objective.examples.cut(objective.draws.drawn[0])
+    x, targets, _ = objective.examples.cut(objective.sampler.drawn[0])
     wanted = (driven(net, x, "step") - targets)[7:].square().mean(dim=(0, 2, 3))
     torch.testing.assert_close(loss, wanted, atol=1e-12, rtol=0)
 
@@ -166,14 +170,14 @@ def test_conditional_windows_are_told_the_target_before_them_and_nothing_later()
     net, _ = network(config)
     objective = DrivenWindows(net, task, config.windows, [torch.Generator().manual_seed(s) for s in range(2)])
     objective.loss(0)
-    assert objective.draws.drawn.min() >= 1  # before the first step no target is known
+    assert objective.sampler.drawn.min() >= 1  # before the first step no target is known
 
 
 def test_the_closed_loop_never_sees_a_held_out_target():
     config = tiny(windows__policy="conditional")
     net, task = network(config)
     other = replace(task, test_targets=task.test_targets + 1.0)
-    mine, theirs = (examined(net, t, config.windows)["own"].losses for t in (task, other))
+    mine, theirs = (stream_scores(net, t, config.windows)["own"].losses for t in (task, other))
     x, targets = stream(task, "test")
     y, answers = torch.as_tensor(task.train_targets[:, -1:]), []
     with torch.no_grad():
@@ -276,7 +280,7 @@ def test_every_policy_is_trained_and_a_member_does_not_see_its_pack(policy):
     errors = alone.traces["reset_error"]
     assert errors.shape == (20,)
     assert errors.mean() == pytest.approx(alone.measures["loss_reset"])
-    assert alone.provenance["data"]["memory"] == pytest.approx(99.5, abs=0.01)
+    assert alone.provenance.data.notes["memory"] == pytest.approx(99.5, abs=0.01)
 
 
 def test_classes_of_a_stream_are_carried_too():
@@ -316,17 +320,17 @@ def test_windows_that_cannot_be(settings, text):
     [
         (
             {"windows": {"length": 300, "batch": 4, "policy": "stateful"}},
-            r"windows/batch x windows/length <= 821 steps",
+            r"windows/batch x windows/length must not exceed the 821 steps",
         ),
-        ({"dataset": {"kind": "adding"}, "windows": {"policy": "stateful"}}, "sequences do not follow each other"),
+        ({"dataset": {"kind": "adding"}, "windows": {"policy": "stateful"}}, "windows/policy: must be random for adding"),
         (
             {"dataset": {"kind": "flip_flop"}, "windows": {"length": 10, "policy": "conditional"}},
-            "windows/policy must be random for flip_flop",
+            "windows/policy: must be random for flip_flop",
         ),
-        ({"dataset": {"kind": "sentiment"}, "windows": {"length": 50, "spin_up": 3}}, "windows/spin_up must be 0"),
+        ({"dataset": {"kind": "sentiment"}, "windows": {"length": 50, "spin_up": 3}}, "windows/spin_up: must be 0"),
         (
             {"dataset": {"kind": "characters"}, "windows": {"length": 15, "policy": "conditional"}},
-            "'conditional' needs answers that are numbers",
+            "'conditional' needs numeric targets",
         ),
         (
             {

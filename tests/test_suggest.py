@@ -146,19 +146,19 @@ def test_auto_trains_as_the_interval_it_stands_for():
     *_, left = run_trial(automatic())
     *_, given = run_trial(automatic(forcing={"kind": "sparse", "interval": 2}))  # ln 2 / 0.419 = 1.65
     np.testing.assert_array_equal(left.traces["loss"], given.traces["loss"])
-    assert left.provenance["forcing"]["interval"] == 2
+    assert left.provenance.forcing.interval == 2
     assert left.config.forcing["interval"] == "auto"
-    assert "forcing" not in given.provenance
+    assert given.provenance.forcing is None
 
 
 def test_auto_of_a_recording_is_estimated_once(henon_csv, monkeypatch):
     calls, of = [], interval.estimate
     monkeypatch.setattr(interval, "estimate", lambda values: calls.append(1) or of(values))
-    interval.remembered.cache_clear()
+    interval.cached_estimate.cache_clear()
     for seed in (0, 1):
         *_, last = run_trial(automatic(dataset={"kind": "recorded", "path": str(henon_csv)}, seed=seed))
-        assert last.provenance["forcing"]["interval"] == 2
-        assert "estimated" in last.provenance["forcing"]["source"]
+        assert last.provenance.forcing.interval == 2
+        assert "estimated" in last.provenance.forcing.source
     assert len(calls) == 1
 
 

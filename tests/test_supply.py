@@ -8,6 +8,7 @@ import torch
 from made_up_sweeps import TINY
 
 from lyapsweep.config import Config
+from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep import Sweep, SweepError, spaces
 from lyapsweep.sweep.execute import trainable
@@ -58,7 +59,7 @@ def short_of_memory(pack, device, checkpoints):
         raise torch.OutOfMemoryError("CUDA out of memory")
     hoard = None
     assert not any(kept() is not None for kept in hoards)  # what the failed packs had taken is free again
-    yield [Record(c, 4, Outcome.FINISHED, provenance={"pack": len(pack)}) for c in pack]
+    yield [Record(c, 4, Outcome.FINISHED, provenance=Provenance(pack=len(pack))) for c in pack]
 
 
 hoards = []

@@ -10,6 +10,7 @@ from made_up_sweeps import TINY, lr_space, states, written
 
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.results.description import SweepDescription
+from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep import Sweep, SweepError, load, spaces
 from lyapsweep.sweep.execute import trainable
@@ -178,8 +179,8 @@ def test_an_error_ends_only_the_member_that_causes_it(base, monkeypatch):
     assert {seed: r.outcome.value for seed, r in finals.items()} == {
         0: "finished", 1: "finished", 2: "finished", 3: "failed", 4: "finished"
     }  # fmt: skip
-    assert finals[3].provenance["error"] == "FloatingPointError: seed 3 is not well"
-    assert "sick" in finals[3].provenance["traceback"]
+    assert finals[3].provenance.error == "FloatingPointError: seed 3 is not well"
+    assert "sick" in finals[3].provenance.traceback
     assert finals[3].step == 0
 
 
@@ -187,14 +188,15 @@ def test_training_that_just_ends_is_a_failure(base, monkeypatch):
     monkeypatch.setattr(trainable, "run_trials", lambda pack, device, checkpoints: iter(()))
     ((record,),) = outlast([Config.load(base)], "cpu")
     assert record.outcome is Outcome.FAILED
-    assert "without a final record" in record.provenance["error"]
+    assert "without a final record" in record.provenance.error
 
 
 # The folder and the count
 
 
 def saved(folder, config, step, outcome, **provenance):
-    return Record(config, step, outcome, measures={"loss": 1.0}, provenance=provenance).save(folder.records)
+    record = Record(config, step, outcome, measures={"loss": 1.0}, provenance=Provenance(**provenance))
+    return record.save(folder.records)
 
 
 def test_what_needs_no_more_work(base, tmp_path):

@@ -97,7 +97,7 @@ def test_an_error_inside_a_trial_is_in_its_record_and_the_sweep_goes_on(finished
     _, summary, _ = finished
     failed = [r for r in map(Record.load, summary.folder.glob("records/*.npz")) if r.outcome is Outcome.FAILED]
     assert len(failed) == 4
-    assert all("windows/length" in r.provenance["error"] for r in failed)
+    assert all("windows/length" in (r.provenance.error or "") for r in failed)
 
 
 @pytest.mark.cluster
@@ -126,7 +126,7 @@ def test_a_hunt_stops_what_is_worse_and_says_so(tmp_path):
     assert counted == {"COMPLETE": told.finished, "PRUNED": told.stopped}
     stopped = [r for r in map(Record.load, summary.folder.glob("records/*.npz")) if r.outcome is Outcome.STOPPED]
     assert len(stopped) == told.stopped
-    assert {r.provenance["stopped_by"] for r in stopped} == {"scheduler"}
+    assert {r.provenance.stopped_by for r in stopped} == {"scheduler"}
     assert json.loads((summary.folder / "sweep.json").read_text())["intent"] == "hunt"
 
 

@@ -16,6 +16,7 @@ from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.description import SweepDescription
+from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 
@@ -49,7 +50,7 @@ def record(step, outcome=Outcome.RUNNING, of=None, loss=0.25, **provenance):
     spectrum = Spectrum(EXPONENTS / (step + 1), np.full(4, 0.01), 20, 2, "closed loop", 4, dt=0.5)
     return Record(
         of or config(), step, outcome, {"closed loop": spectrum}, {"loss": loss}, {"loss": 0.1},
-        {"loss": np.arange(step)}, provenance={"seed": 0} | provenance,
+        {"loss": np.arange(step)}, provenance=Provenance.from_json({"seed": 0} | provenance),
     )  # fmt: skip
 
 

@@ -57,8 +57,8 @@ def command(
     Exit status 1 where training diverges. Ctrl-C keeps what was reached, and --resume goes on from there.
     """
     from lyapsweep.config import Config
+    from lyapsweep.problems import check_config
     from lyapsweep.training.checkpoint import Checkpoints
-    from lyapsweep.trial import fit
 
     small_networks()
     check_device(device)
@@ -66,7 +66,7 @@ def command(
     folder, out = results / (name or config.stem), printing.console()
     record, uri = None if again else trained(folder, point), None
     if record is None:
-        fit(point)  # data are made once a process: what is bad is found before anything is written
+        check_config(point)  # data are made once a process: what is bad is found before anything is written
         logbook = None if no_tracking else RunReporter(folder, tracking_uri)
         checkpoints = Checkpoints(folder / CHECKPOINTS)
         if not resume:
@@ -180,7 +180,7 @@ def reopen(config: "Config", folder: Path, keep: Callable[["Record"], Any]) -> N
 
 
 def ended(last: "Record", outcome: Any, **told: Any) -> "Record":
-    return replace(last, outcome=outcome, provenance=last.provenance | told)
+    return replace(last, outcome=outcome, provenance=replace(last.provenance, **told))
 
 
 @contextlib.contextmanager
@@ -213,7 +213,7 @@ def reporter(config: "Config", out: "Console") -> Callable[["Record"], None]:
         assert spectrum is not None, "a record of a trial that trains has a spectrum"
         ahead = printing.number(spectrum.predictability_time) if printing.chaotic(spectrum) else "-"
         exponent = printing.together(spectrum.maximum, float(spectrum.stderr[0]))
-        cells = [str(record.step), f"{record.provenance['seconds']:.1f}", exponent, ahead]
+        cells = [str(record.step), f"{record.provenance.seconds:.1f}", exponent, ahead]
         cells += [printing.number(record.measures[name]) for name in names]
         out.print("  ".join(f"{cell:>{width}}" for cell, (_, width) in zip(cells, columns)), soft_wrap=True)
 
@@ -223,17 +223,17 @@ def reporter(config: "Config", out: "Console") -> Callable[["Record"], None]:
 def summarise(record: "Record", folder: Path, uri: str | None, out: "Console") -> None:
     """The spectra, the scores and where everything lies."""
     file = folder / RECORDS / record.filename
-    data = record.provenance.get("data") or {}
+    data = record.provenance.data
     for kind, spectrum in record.spectra.items():
         out.print(f"\nSpectrum, {kind}", style="bold")
         out.print(printing.exponents(spectrum, most=MOST_EXPONENTS))
         out.print()
         printing.write(out, printing.readings(spectrum))
-    if data.get("lambda_max") is not None:
-        text = f"lambda_max = {printing.number(data['lambda_max'])} per step ({data['lambda_source']})"
+    if data and data.lambda_max is not None:
+        text = f"lambda_max = {printing.number(data.lambda_max)} per step ({data.lambda_source})"
         printing.write(out, [("data", text)])
-    if data.get("baseline") is not None:
-        text = f"an answer without memory loses {printing.number(data['baseline'])} ({data['baseline_is']})"
+    if data and data.baseline is not None:
+        text = f"an answer without memory loses {printing.number(data.baseline)} ({data.baseline_is})"
         printing.write(out, [("data", text)])
     out.print("\nMeasures", style="bold")
     printing.write(out, printing.scores(record))

@@ -206,12 +206,11 @@ def described(config: "Config", state: str) -> tuple[str, str]:
 
 def of_data(config: "Config") -> tuple[str, str]:
     """What is known of the network's data: the exponent that a faithful network has, or what a task asks for."""
-    from lyapsweep import datasets
+    from lyapsweep.problems import problem_of
 
-    series = datasets.build(**config.dataset)
-    if isinstance(series, datasets.Task):
-        return "data", f"{series.source}, baseline {printing.number(series.baseline)} ({series.baseline_is})"
-    if series.lambda_max is None:
-        return "data", f"{series.source}, exponents unknown"
-    text = f"{series.source}, lambda_max = {printing.number(series.lambda_max)} per step ({series.lambda_source})"
-    return "data", text
+    data = problem_of(config).description
+    if data.baseline is not None:
+        return "data", f"{data.source}, baseline {printing.number(data.baseline)} ({data.baseline_is})"
+    if data.lambda_max is None:
+        return "data", f"{data.source}, exponents unknown"
+    return "data", f"{data.source}, lambda_max = {printing.number(data.lambda_max)} per step ({data.lambda_source})"

@@ -243,7 +243,7 @@ def conclude(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
     if summary.progress.failed:
         failed = (r for r in last_records(summary.folder) if r.outcome == "failed")
         first = next(failed, None)
-        why = f", the first with {first.provenance.get('error')}" if first else ""
+        why = f", the first with {first.provenance.error}" if first else ""
         failed = f"{summary.progress.failed} of {summary.progress.asked} trials failed{why}."
         raise CommandError(f"{failed} --resume tries them again. {summary.message}", Exit.FAILED)
     if summary.message:

@@ -1,4 +1,4 @@
-"""Spectra and evidence of trained networks, measured in double precision: of series, of tasks, of streams."""
+"""Spectra and evidence of networks on held-out series, tasks and streams, in double precision."""
 
 from lyapsweep.compat import moved_names
 

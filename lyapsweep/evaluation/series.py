@@ -1,13 +1,11 @@
-"""What a population is like at one moment: its spectra, and the evidence that measures read. In double precision.
+"""Evaluate networks of a series: Lyapunov spectra, free runs, forecasts and held-out losses, in double precision.
 
 Where inputs drove the data, each run from a held-out row is driven by the rows of inputs that follow it, and is no
-longer than they reach.
+longer than they are.
 """
 
-import copy
 import dataclasses
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,43 +15,51 @@ from torch import Tensor
 from lyapsweep.config import Config, Lyapunov
 from lyapsweep.datasets.series import Series
 from lyapsweep.dynamics import Spectrum, lyapunov_spectra, tangent_growth
+from lyapsweep.evaluation.evaluation import LONGEST_LAG, Evaluation, double_precision, growth_lags, spectrum_settings
 from lyapsweep.maps import Forced
 from lyapsweep.measures import chosen
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.rollout import Network, Strengths, across_time, forced, free
-from lyapsweep.training import Progress
+from lyapsweep.training import TrainingProgress
 from lyapsweep.windows import Windows, cut, driving
 
-ORBITS = 5  # free runs: where a network has two attractors, a single run would score one of them
-BURN_IN = 0.25  # of a run's length, thrown away before it counts (Hess et al. 2023)
+ORBITS = 5  # free runs: of a network with two attractors a single run would score one
+BURN_IN = 0.25  # share of a run's length that is discarded first (Hess et al. 2023)
 FORECASTS = 100  # starts, evenly spaced over the test part
 HORIZON_LYAPUNOV_TIMES = 10
-HORIZON_UNKNOWN = 500  # samples, where nobody knows lambda_max
+HORIZON_UNKNOWN = 500  # samples, where lambda_max is unknown
 ERROR_STEPS = 50  # of the forecasts from every held-out observation
-ERROR_NUMBERS = 20_000_000  # held at a time meanwhile
-LAGS = 20
-LONGEST_LAG = 1000
+ERROR_NUMBERS = 20_000_000  # numbers held in memory for them at a time
 
 
 @torch.no_grad()
-def evaluate(
-    network: Network, progress: Progress, series: Series, configs: Sequence[Config]
-) -> list[tuple[dict[str, Spectrum], Evidence]]:
-    """Spectra by map and evidence, one pair a member."""
-    network, test = in_double(network, series)
-    inputs, lyapunov = held_out_inputs(series, test), progress.lyapunov(configs[0])
+def evaluate(network: Network, progress: TrainingProgress, series: Series, config: Config) -> list[Evaluation]:
+    """Evaluate every member on the held-out part of a series.
+
+    Args:
+        network: The population, as it is in training.
+        progress: The training so far; a population that still trains gets the shorter spectra.
+        series: The data.
+        config: Any config of the pack.
+
+    Returns:
+        One `Evaluation` per member.
+    """
+    network, test, inputs = prepare(network, series)
+    lyapunov = progress.lyapunov(config)
     strengths, norms = progress.strengths, progress.gradient_norms
     generated = generate(network, test, inputs)
     forecasts, targets = predict(network, test, horizon(series, len(test)), inputs)
-    spectra = {own(series): free_spectra(network, series, lyapunov)}
+    kind = spectrum_kind(series)
+    spectra = {kind: free_spectra(network, series, lyapunov)}
     if lyapunov.forced:
-        spectra["forced"] = under_forcing(network, strengths, test, lyapunov, inputs)
-    lags, growth = growing(network, test, lyapunov, inputs)
-    losses = window_losses(network, strengths, test, configs[0].windows, inputs)
-    further = on_demand(network, test, {n for m in chosen(configs[0].measures).values() for n in m.needs}, inputs)
+        spectra["forced"] = forced_spectra(network, strengths, test, lyapunov, inputs)
+    lags, growth = tangent_growth_by_lag(network, test, lyapunov, inputs)
+    losses = window_losses(network, strengths, test, config.windows, inputs)
+    further = on_demand(network, test, {n for m in chosen(config.measures).values() for n in m.needs}, inputs)
     return [
-        (
-            mine := {kind: members[p] for kind, members in spectra.items()},
+        Evaluation(
+            {name: members[p] for name, members in spectra.items()},
             Evidence(
                 truth=series.test,
                 reference=series.train[: len(series.test)],
@@ -65,59 +71,61 @@ def evaluate(
                 gradient_norms=norms[:, p].cpu().numpy(),
                 lags=lags,
                 growth=growth[p],
-                exponent=mine[own(series)].maximum,
+                exponent=spectra[kind][p].maximum,
                 lambda_max=series.lambda_max,
                 dt=series.dt,
                 **further[p],
             ),
         )
-        for p in range(len(configs))
+        for p in range(network.cell.population)
     ]
 
 
-def own(series: Series) -> str:
-    """The kind of the spectrum that says what a network is: conditional on the inputs where any drive it."""
+def spectrum_kind(series: Series) -> str:
+    """The spectrum that characterises a network of this series: conditional on the inputs where there are any."""
     return "driven" if series.inputs else "closed loop"
 
 
 @torch.no_grad()
 def free_spectra(network: Network, series: Series, lyapunov: Lyapunov) -> list[Spectrum]:
-    """The spectrum of each member running freely, in double precision, from states inferred from the test part.
+    """Compute the Lyapunov spectrum of each member in closed loop.
 
-    Under the held-out inputs where there are any: J_t = df/dz at (z_t, s_{t+1}).
+    The Jacobians are J_t = df/dz at z_t; under the held-out inputs, where there are any, at (z_t, s_{t+1}).
+
+    Args:
+        network: The population.
+        series: The data: orbits start from states inferred from observations of its test part.
+        lyapunov: Steps, warmup, orbits and number of exponents; shortened to the inputs where there are any.
+
+    Returns:
+        One `Spectrum` per member, of the map "closed loop", or "driven" under inputs.
     """
-    network, test = in_double(network, series)
-    inputs = held_out_inputs(series, test)
-    lyapunov = fitted(lyapunov, test, inputs)
+    network, test, inputs = prepare(network, series)
+    lyapunov = shortened(lyapunov, test, inputs)
     z, ahead = on_attractor(network, test, lyapunov, inputs)
-    plan = counted(lyapunov, z.shape[-1])
-    found = lyapunov_spectra(network.cell, z, ahead, kind=own(series), segments=lyapunov.segments, **plan)
-    return told(found, inputs)
+    settings = spectrum_settings(lyapunov, z.shape[-1])
+    found = lyapunov_spectra(network.cell, z, ahead, kind=spectrum_kind(series), segments=lyapunov.segments, **settings)
+    return with_input_count(found, inputs)
 
 
-def told(spectra: list[Spectrum], inputs: Tensor | None) -> list[Spectrum]:
-    """The same spectra, which say in their settings how many inputs drove the network, if any did."""
+def with_input_count(spectra: list[Spectrum], inputs: Tensor | None) -> list[Spectrum]:
+    """The same spectra with the number of inputs among their settings, where there are any."""
     if inputs is None:
         return spectra
     return [dataclasses.replace(s, settings=s.settings | {"inputs": inputs.shape[-1]}) for s in spectra]
 
 
-def in_double(network: Network, series: Series) -> tuple[Network, Tensor]:
-    """A double-precision copy of the network, with the data's time step, and the test part beside it."""
-    network = copy.deepcopy(network).double()
-    network.cell.dt = series.dt
-    return network, torch.as_tensor(series.test, dtype=torch.float64, device=next(network.parameters()).device)
+def prepare(network: Network, series: Series) -> tuple[Network, Tensor, Tensor | None]:
+    """The network in double precision, the test part (time, features) and its inputs (time, inputs) or None."""
+    network = double_precision(network, series.dt)
+    test = torch.as_tensor(series.test, dtype=torch.float64, device=next(network.parameters()).device)
+    return network, test, torch.as_tensor(series.test_inputs).to(test) if series.inputs else None
 
 
-def held_out_inputs(series: Series, test: Tensor) -> Tensor | None:
-    """What drove the test part (time, inputs), beside it; None where nothing did."""
-    return torch.as_tensor(series.test_inputs).to(test) if series.inputs else None
+def shortened(lyapunov: Lyapunov, test: Tensor, inputs: Tensor | None) -> Lyapunov:
+    """The plan shortened to the inputs, where there are any: each orbit has rows of the test part of its own.
 
-
-def fitted(lyapunov: Lyapunov, test: Tensor, inputs: Tensor | None) -> Lyapunov:
-    """The plan where inputs drive the network: each orbit has a part of the test part to itself, none sees another's.
-
-    An orbit takes two warm-ups, of state and frame; of too few inputs for it all, steps and warm-ups have their share.
+    An orbit takes two warm-ups, of state and frame. Where inputs are too few, steps and warm-ups shrink alike.
     """
     wanted, each = 2 * lyapunov.warmup + lyapunov.steps, max(2, (len(test) - 1) // lyapunov.orbits)
     if inputs is None or each >= wanted:
@@ -128,29 +136,24 @@ def fitted(lyapunov: Lyapunov, test: Tensor, inputs: Tensor | None) -> Lyapunov:
     return dataclasses.replace(lyapunov, **shorter)
 
 
-def counted(lyapunov: Lyapunov, state: int) -> dict[str, Any]:
-    k = None if lyapunov.exponents is None else min(lyapunov.exponents, state)
-    return {"steps": lyapunov.steps, "warmup": lyapunov.warmup, "k": k}
-
-
 def horizon(series: Series, available: int) -> int:
-    """Steps forecast ahead: ten Lyapunov times of the data where they are known, at most half the test part."""
+    """Steps forecast ahead: ten Lyapunov times of the data if known, at most half the test part."""
     exponent = series.lambda_max or 0.0
     wanted = HORIZON_LYAPUNOV_TIMES / exponent if exponent > 0 else HORIZON_UNKNOWN
     return max(1, min(math.ceil(wanted), available // 2))
 
 
 def infer(network: Network, x: Tensor) -> Tensor:
-    """States (population, rows, state) inferred from observations (rows, features), the same for every member."""
+    """States (population, rows, state) inferred from observations (rows, features) that all members share."""
     readout = network.readout
     return readout.back(x.expand(readout.population, -1, -1))
 
 
 def generate(network: Network, test: Tensor, inputs: Tensor | None = None) -> Tensor:
-    """ORBITS free runs one after the other, together as long as the test part: (population, time, features).
+    """ORBITS free runs concatenated, together as long as the test part: (population, time, features).
 
-    Each starts at a test observation, far from the others, and counts after its burn-in. Under inputs the last one
-    starts early enough to end with them, and the others are spread evenly before it.
+    Starts are evenly spaced over the test part; the burn-in of each run is discarded. Under inputs the last run ends
+    with them.
     """
     length = len(test) // ORBITS
     burn_in = int(BURN_IN * length)
@@ -163,7 +166,7 @@ def generate(network: Network, test: Tensor, inputs: Tensor | None = None) -> Te
 
 
 def predict(network: Network, test: Tensor, steps: int, inputs: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Free predictions (population, starts, steps, features) and what came then (starts, steps, features)."""
+    """Free forecasts (population, starts, steps, features) and their targets (starts, steps, features)."""
     last = len(test) - steps - 1
     first = torch.linspace(0, last, min(FORECASTS, last + 1), device=test.device).long()
     ahead = driving(inputs, first[None], steps)
@@ -172,14 +175,14 @@ def predict(network: Network, test: Tensor, steps: int, inputs: Tensor | None = 
 
 
 def on_demand(network: Network, test: Tensor, needs: set[str], inputs: Tensor | None = None) -> list[dict[str, Any]]:
-    """The evidence that only some measures need, by its name, one a member."""
-    made = {"orbit": follow, "errors": forecast_errors}
+    """The evidence that only some measures need, by its name, for each member."""
+    made = {"orbit": long_run, "errors": forecast_errors}
     found = {name: made[name](network, test, inputs).cpu().numpy() for name in needs}
     return [{name: values[p] for name, values in found.items()} for p in range(network.cell.population)]
 
 
-def follow(network: Network, test: Tensor, inputs: Tensor | None = None) -> Tensor:
-    """One free run from the first test observation, a quarter longer than that part: (population, time, features).
+def long_run(network: Network, test: Tensor, inputs: Tensor | None = None) -> Tensor:
+    """A free run from the first test observation, 1.25 times as long as the test part: (population, time, features).
 
     Under inputs it ends with them.
     """
@@ -194,21 +197,21 @@ def forecast_errors(network: Network, test: Tensor, inputs: Tensor | None = None
     steps = min(ERROR_STEPS, len(test) - 1)
     starts = torch.arange(len(test) - steps, device=test.device)
     total = torch.zeros(network.cell.population, steps, dtype=test.dtype, device=test.device)
-    for some in starts.split(max(1, ERROR_NUMBERS // (steps * network.cell.population * network.cell.state))):
-        ahead = driving(inputs, some[None], steps)
-        run, _ = free(network.cell, network.readout, infer(network, test[some]), steps, ahead)
-        came = cut(test, some, steps)[1:].unsqueeze(1)
-        total += (run - came).square().mean(dim=3).sum(dim=2).T
+    for chunk in starts.split(max(1, ERROR_NUMBERS // (steps * network.cell.population * network.cell.state))):
+        ahead = driving(inputs, chunk[None], steps)
+        run, _ = free(network.cell, network.readout, infer(network, test[chunk]), steps, ahead)
+        targets = cut(test, chunk, steps)[1:].unsqueeze(1)
+        total += (run - targets).square().mean(dim=3).sum(dim=2).T
     return total / len(starts)
 
 
 def on_attractor(
     network: Network, test: Tensor, lyapunov: Lyapunov, inputs: Tensor | None = None
 ) -> tuple[Tensor, Tensor | None]:
-    """States (population, orbits, state) after `warmup` free steps from test observations far apart.
+    """States (population, orbits, state) after `warmup` free steps from evenly spaced test observations.
 
-    Beside them the inputs (warmup + steps, population, orbits, inputs) that drive each from there on: of a plan that
-    is `fitted`.
+    With them the inputs (warmup + steps, population, orbits, inputs) of the steps that follow. A plan under inputs must
+    have been `shortened`.
     """
     total = 0 if inputs is None else 2 * lyapunov.warmup + lyapunov.steps
     first = torch.linspace(0, len(test) - 1 - total, lyapunov.orbits, device=test.device).long()
@@ -218,20 +221,21 @@ def on_attractor(
     return z, None if ahead is None else ahead[lyapunov.warmup :].expand(-1, len(z), -1, -1)
 
 
-def growing(network: Network, test: Tensor, lyapunov: Lyapunov, inputs: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
-    """Lags, and how tangents of the free run grow over each: (lags,), (population, lags)."""
-    z, ahead = on_attractor(network, test, fitted(lyapunov, test, inputs), inputs)
-    longest = LONGEST_LAG if ahead is None else min(LONGEST_LAG, len(ahead))
-    lags = np.unique(np.geomspace(1, longest, LAGS).astype(int))
+def tangent_growth_by_lag(
+    network: Network, test: Tensor, lyapunov: Lyapunov, inputs: Tensor | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lags (lags,), and the mean log growth of tangents of free runs over each: (population, lags)."""
+    z, ahead = on_attractor(network, test, shortened(lyapunov, test, inputs), inputs)
+    lags = growth_lags(LONGEST_LAG if ahead is None else len(ahead))
     return lags, tangent_growth(network.cell, z, lags.tolist(), ahead)
 
 
-def under_forcing(
+def forced_spectra(
     network: Network, strengths: Strengths, test: Tensor, lyapunov: Lyapunov, inputs: Tensor | None = None
 ) -> list[Spectrum]:
-    """The spectrum under the forcing of training, repeated along the test part without the start of each window.
+    """Spectra under the forcing of training, repeated along the test part without the first step of each window.
 
-    A window's first state comes from the data whatever the forcing; counted again and again it would cut every chain.
+    Under any forcing the first state of a window comes from the data; repeated, it would cut all products of Jacobians.
     """
     cell, readout = network.cell, network.readout
     steps = min(lyapunov.warmup + lyapunov.steps, (len(test) - (inputs is not None)) // lyapunov.orbits)
@@ -244,14 +248,15 @@ def under_forcing(
     if ahead is not None:
         pulls = torch.cat((pulls, ahead.expand(-1, cell.population, -1, -1)), dim=-1)
     warmup = min(lyapunov.warmup, steps // 2)
-    plan: dict[str, Any] = counted(lyapunov, cell.state) | {"steps": steps - warmup, "warmup": warmup}
-    return told(lyapunov_spectra(Forced(cell, readout.mask), z, pulls, kind="forced", **plan), inputs)
+    settings: dict[str, Any] = spectrum_settings(lyapunov, cell.state) | {"steps": steps - warmup, "warmup": warmup}
+    found = lyapunov_spectra(Forced(cell, readout.mask), z, pulls, kind="forced", **settings)
+    return with_input_count(found, inputs)
 
 
 def window_losses(
     network: Network, strengths: Strengths, test: Tensor, windows: Windows, inputs: Tensor | None = None
 ) -> Tensor:
-    """Mean squared error (population, windows) of every whole test window under the forcing of training."""
+    """Mean squared error (population, windows) of every complete test window under the forcing of training."""
     length = min(windows.steps, len(test) - 1)
     first = torch.arange(0, len(test) - length, length, device=test.device)
     x = cut(test, first, length).unsqueeze(1).expand(-1, network.cell.population, -1, -1)

@@ -1,7 +1,6 @@
-"""What a population is like on a task: its answers, and its spectrum under the task's inputs. In double precision."""
+"""Evaluate networks of a task: answers on held-out windows and spectra under its inputs, in double precision."""
 
-import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,36 +10,40 @@ from torch import Tensor
 from lyapsweep.config import Config, Lyapunov
 from lyapsweep.datasets.task import Task
 from lyapsweep.dynamics import Spectrum, lyapunov_spectra, tangent_growth
-from lyapsweep.evaluation.series import LAGS, LONGEST_LAG, counted
-from lyapsweep.evaluation.stateful import SegmentMap, examined
+from lyapsweep.evaluation.evaluation import NUMBERS, Evaluation, double_precision, growth_lags, spectrum_settings
+from lyapsweep.evaluation.stateful import SegmentMap, stream_scores
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.rollout import Network, driven
-from lyapsweep.training import Progress
-from lyapsweep.training.objectives import Examples, window_accuracies, window_losses
+from lyapsweep.training import TrainingProgress
+from lyapsweep.training.examples import Examples
+from lyapsweep.training.losses import window_accuracies, window_losses
 from lyapsweep.windows import Windows
-
-NUMBERS = 10_000_000  # of states held at a time
 
 
 @torch.no_grad()
-def examine(
-    network: Network, progress: Progress, task: Task, configs: Sequence[Config]
-) -> list[tuple[dict[str, Spectrum], Evidence]]:
-    """Spectra by map and evidence, one pair a member: on the held-out part, each window from the zero state."""
-    lyapunov, windows, network = progress.lyapunov(configs[0]), configs[0].windows, in_double(network, task)
+def evaluate(network: Network, progress: TrainingProgress, task: Task, config: Config) -> list[Evaluation]:
+    """Evaluate every member on the held-out part of a task, each window from the zero state.
+
+    Args:
+        network: The population, as it is in training.
+        progress: The training so far; a population that still trains gets the shorter spectra.
+        task: The data.
+        config: Any config of the pack.
+
+    Returns:
+        One `Evaluation` per member.
+    """
+    network, windows, lyapunov = double_precision(network, task.dt), config.windows, progress.lyapunov(config)
     spectra = {"driven": driven_spectra(network, task, lyapunov, windows.held)}
     if windows.held:
         spectra["segments"] = segment_spectra(network, task, windows.held)
-    if task.stream:
-        scores = streamed(network, task, windows)
-    else:
-        scores = dict(zip(("losses", "accuracies"), answered(network, task, windows.length)))
+    scores = held_out_scores(network, task, windows)
     z, inputs = orbits(network, task, lyapunov, windows.held)
-    lags = np.unique(np.geomspace(1, min(LONGEST_LAG, len(inputs)), LAGS).astype(int))
+    lags = growth_lags(len(inputs))
     growth = tangent_growth(network.cell, z, lags.tolist(), inputs)
     return [
-        (
-            mine := {kind: members[p] for kind, members in spectra.items()},
+        Evaluation(
+            {name: members[p] for name, members in spectra.items()},
             Evidence(
                 **{name: values[p] for name, values in scores.items()},
                 baseline=task.baseline,
@@ -48,25 +51,31 @@ def examine(
                 gradient_norms=progress.gradient_norms[:, p].cpu().numpy(),
                 lags=lags,
                 growth=growth[p],
-                exponent=mine["driven"].maximum,
+                exponent=spectra["driven"][p].maximum,
                 dt=task.dt,
             ),
         )
-        for p in range(len(configs))
+        for p in range(network.cell.population)
     ]
 
 
-def in_double(network: Network, task: Task) -> Network:
-    network = copy.deepcopy(network).double()
-    network.cell.dt = task.dt
-    return network
+def held_out_scores(network: Network, task: Task, windows: Windows) -> dict[str, np.ndarray]:
+    """Fields of the evidence that say how well the test part is answered, the population leading."""
+    if not task.stream:
+        losses, accuracies = score_windows(network, task, windows.length)
+        return {"losses": losses, "accuracies": accuracies}
+    found = stream_scores(network, task, windows)
+    scores = {"losses": found["own"].losses.mean(dim=0)}
+    scores |= {"accuracies": found["own"].right.mean(dim=0)} if task.classes else {}
+    scores |= {start: found[start].losses.transpose(0, 1) for start in ("reset", "unbroken") if start in found}
+    return {name: values.cpu().numpy() for name, values in scores.items()}
 
 
 @torch.no_grad()
-def answered(network: Network, task: Task, length: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Loss and accuracy (population, windows) of every whole window of the test part; no accuracy without classes."""
+def score_windows(network: Network, task: Task, length: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Loss and accuracy (population, windows) of every complete test window; no accuracy without classes."""
     losses, accuracies = [], [torch.empty(network.cell.population, 0)]
-    for x, targets, mask in held_out(network, task, length):
+    for x, targets, mask in held_out_windows(network, task, length):
         answers = driven(network, x, task.head)
         losses.append(window_losses(task, answers, targets, mask))
         if task.classes:
@@ -74,56 +83,57 @@ def answered(network: Network, task: Task, length: int | None) -> tuple[np.ndarr
     return torch.cat(losses, dim=1).cpu().numpy(), torch.cat([a.cpu() for a in accuracies], dim=1).numpy()
 
 
-def streamed(network: Network, task: Task, windows: Windows) -> dict[str, np.ndarray]:
-    """What the evidence says of a stream's windows: scores as their policy begins them, losses as others would."""
-    found = examined(network, task, windows)
-    scores = {"losses": found["own"].losses.mean(dim=0)}
-    scores |= {"accuracies": found["own"].right.mean(dim=0)} if task.classes else {}
-    scores |= {way: found[way].losses.transpose(0, 1) for way in ("reset", "unbroken") if way in found}
-    return {name: values.cpu().numpy() for name, values in scores.items()}
-
-
-def held_out(network: Network, task: Task, length: int | None) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-    """The test part's windows, the same for every member, some at a time: what `Examples.cut` gives."""
+def held_out_windows(
+    network: Network, task: Task, length: int | None
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """The windows of the test part, the same for every member, in chunks that fit into memory."""
     population, device = network.cell.population, next(network.parameters()).device
     length = None if length is None else min(length, task.test_inputs.shape[1])
     examples = Examples(task, "test", length, device, torch.float64)
-    some = max(1, NUMBERS // (examples.length * population * network.cell.state))
-    for windows in examples.whole.to(device).split(some):
+    chunk = max(1, NUMBERS // (examples.length * population * network.cell.state))
+    for windows in examples.whole.to(device).split(chunk):
         yield examples.cut(windows.expand(population, -1))
 
 
 @torch.no_grad()
 def driven_spectra(network: Network, task: Task, lyapunov: Lyapunov, held: int | None = None) -> list[Spectrum]:
-    """The spectrum of each member driven by held-out inputs in their own order: exponents conditional on them.
+    """Compute the Lyapunov spectrum of each member conditional on the held-out inputs.
 
-    J_t = df/dz at (z_t, x_t), from z_0 = 0. Of a stream each orbit is a piece of its own, `warmup` + `steps` long where
-    there is that much. Sequences that do not follow each other are not joined: an orbit is one sequence, `orbits` the
-    number of sequences at most, and no orbit has more steps than a sequence; of too few, at most half are warm-up.
-    Where windows are training's business (a stream), no orbit is reset, for a reset would cut every chain; a target
-    that is `held` for a window's steps is a further input.
+    The Jacobians are J_t = df/dz at (z_t, x_t), from z_0 = 0. Orbits of a stream are pieces of it, without a reset at
+    windows: a reset would cut every product. Orbits of separate sequences are one sequence each, at most half of it
+    warmup.
+
+    Args:
+        network: The population.
+        task: The data.
+        lyapunov: Steps, warmup, orbits and number of exponents; at most as many as the test part has room for.
+        held: Steps over which a target is a further input, for conditional windows.
+
+    Returns:
+        One `Spectrum` per member, of the map "driven".
     """
-    network = in_double(network, task)
+    network = double_precision(network, task.dt)
     z, inputs = orbits(network, task, lyapunov, held)
     warmup = min(lyapunov.warmup, len(inputs) // 2)
-    plan: dict[str, Any] = counted(lyapunov, network.cell.state) | {"warmup": warmup, "steps": len(inputs) - warmup}
-    segments = min(lyapunov.segments, plan["steps"]) if task.stream else 1
-    return lyapunov_spectra(network.cell, z, inputs, kind="driven", segments=segments, **plan)
+    steps = len(inputs) - warmup
+    settings: dict[str, Any] = spectrum_settings(lyapunov, network.cell.state) | {"warmup": warmup, "steps": steps}
+    segments = min(lyapunov.segments, steps) if task.stream else 1
+    return lyapunov_spectra(network.cell, z, inputs, kind="driven", segments=segments, **settings)
 
 
 @torch.no_grad()
 def segment_spectra(network: Network, task: Task, length: int) -> list[Spectrum]:
-    """The spectrum of each conditional network's answers from window to window, nats per window: see `SegmentMap`.
+    """Spectra of conditional networks' answers from window to window, nats per window (see `SegmentMap`).
 
-    Along the whole windows of the test part, a quarter of them as warm-up, from the last training target.
+    Along the complete windows of the test part from the last training target; a quarter of them is warmup.
     """
-    network, length = in_double(network, task), min(length, task.test_inputs.shape[1])
+    network, length = double_precision(network, task.dt), min(length, task.test_inputs.shape[1])
     examples = Examples(task, "test", length, next(network.parameters()).device, torch.float64, length)
     x, *_ = examples.cut(examples.whole.to(examples.inputs.device).expand(network.cell.population, -1))
     y, inputs = x[0, :, :1, task.inputs :], x[..., : task.inputs].permute(2, 1, 0, 3).flatten(2).unsqueeze(2)
     warmup = len(inputs) // 4
-    map = SegmentMap(network, length, task.outputs)
-    return lyapunov_spectra(map, y, inputs, kind="segments", warmup=warmup, steps=len(inputs) - warmup)
+    segment_map = SegmentMap(network, length, task.outputs)
+    return lyapunov_spectra(segment_map, y, inputs, kind="segments", warmup=warmup, steps=len(inputs) - warmup)
 
 
 def orbits(network: Network, task: Task, lyapunov: Lyapunov, held: int | None = None) -> tuple[Tensor, Tensor]:

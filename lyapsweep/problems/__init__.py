@@ -1,1 +1,43 @@
-"""What a config asks a network to learn: its objective, its evaluation, its spectra and its sizes."""
+"""What networks learn: a series that they predict, or a task that they solve, behind one interface."""
+
+from lyapsweep.config import Config
+from lyapsweep.datasets import is_task
+from lyapsweep.problems.network import build_network
+from lyapsweep.problems.problem import NetworkSize, Problem
+from lyapsweep.problems.series import SeriesProblem
+from lyapsweep.problems.task import TaskProblem
+
+__all__ = ["NetworkSize", "Problem", "SeriesProblem", "TaskProblem", "check_config", "problem_of"]
+
+
+def problem_of(config: Config) -> Problem:
+    """Load the data of a config and check the config against them.
+
+    Args:
+        config: A complete config. All configs of a pack have the same problem.
+
+    Returns:
+        A `SeriesProblem` or a `TaskProblem`, as the return annotation of the dataset function says.
+
+    Raises:
+        BadSeries: If the data of a series cannot be read or cannot be learned from.
+        BadTask: If the data of a task cannot be learned from.
+        ConfigError: If windows or readout do not fit the data.
+
+    Example:
+        >>> adding = {"kind": "adding", "length": 12, "train": 4, "test": 2}
+        >>> problem_of(Config.of({"dataset": adding, "cell": {"kind": "gru"}})).size
+        NetworkSize(outputs=1, inputs=2, steps=12)
+    """
+    return (TaskProblem if is_task(config.dataset["kind"]) else SeriesProblem)(config)
+
+
+def check_config(config: Config) -> None:
+    """Raise the error that would end a trial before its first update; log a warning for unused data.
+
+    Raises:
+        ValueError: As `problem_of`, or if no network of this config can be built.
+    """
+    problem = problem_of(config)
+    build_network([config], *problem.size)
+    problem.check(config)

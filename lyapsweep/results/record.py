@@ -15,11 +15,11 @@ from lyapsweep.config import Config, migrate
 from lyapsweep.config.migrations import current_version
 from lyapsweep.dynamics.spectrum import Spectrum, strict
 from lyapsweep.results.experiment import RECORD_SUFFIX, atomic_write
+from lyapsweep.results.provenance import Provenance
 
 SCHEMA = 2  # since 2 the header has the trial's id and the version of the settings
 READABLE = (1, 2)
 NAME = re.compile(r"(?P<trial>.+)-\d{8}")
-ENDED = ("error", "traceback", "interrupted")  # provenance of a record that was ended from outside
 
 
 class Outcome(StrEnum):
@@ -90,7 +90,7 @@ class Record:
     floors: dict[str, float] = field(default_factory=dict)
     traces: dict[str, np.ndarray] = field(default_factory=dict)
     weights: dict[str, np.ndarray] = field(default_factory=dict)
-    provenance: dict[str, Any] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
     saturations: dict[str, float] = field(default_factory=dict)
     trial: str = ""
 
@@ -128,7 +128,7 @@ class Record:
             "measures": self.measures,
             "floors": self.floors,
             "saturations": self.saturations,
-            "provenance": self.provenance,
+            "provenance": self.provenance.to_json(),
         }
         arrays: dict[str, Any] = {"header": np.array(json.dumps(strict(header), allow_nan=False))}
         arrays |= {f"traces/{k}": v for k, v in self.traces.items()}
@@ -168,7 +168,7 @@ class Record:
             saturations={k: number(v) for k, v in header.get("saturations", {}).items()},
             traces=without_prefix(found, "traces/"),
             weights=without_prefix(found, "weights/"),
-            provenance=header["provenance"],
+            provenance=Provenance.from_json(header["provenance"]),
             trial=header.get("id") or id_of(path, config),
         )
 
@@ -263,8 +263,8 @@ def latest(folder: Path, trial: str) -> Record | None:
 
 def reopened(record: Record) -> Record:
     """The record as it was before the trial was ended from outside: training goes on after it."""
-    told = {k: v for k, v in record.provenance.items() if k not in ENDED}
-    return replace(record, outcome=Outcome.RUNNING, provenance=told)
+    provenance = replace(record.provenance, error=None, traceback=None, interrupted=False)
+    return replace(record, outcome=Outcome.RUNNING, provenance=provenance)
 
 
 def load_folder(folder: Path | str) -> Iterable[Record]:

@@ -187,7 +187,7 @@ def moves(values: Any) -> bool:
 
 def row(record: Record, final: bool) -> dict[str, Any]:
     """The scalars of one record under the names of their columns."""
-    provenance = dict(record.provenance)
+    provenance = record.provenance.to_json()
     data, seconds = provenance.pop("data", None) or {}, provenance.pop("seconds", None)
     cells: dict[str, Any] = {
         "trial": record.trial,

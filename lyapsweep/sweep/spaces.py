@@ -120,10 +120,10 @@ def readable(points: list[Point]) -> list[Point]:
 
     What comes from equations cannot be missing; it is left to the workers.
     """
-    from lyapsweep.trial import fit
+    from lyapsweep.problems import check_config
 
     for config in {json.dumps(p.config.dataset): p.config for p in points if "path" in p.config.dataset}.values():
-        fit(config)
+        check_config(config)
     return points
 
 

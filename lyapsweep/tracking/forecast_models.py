@@ -20,9 +20,10 @@ from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 
 from lyapsweep import __version__
+from lyapsweep.problems.network import build_network, load_weights
+from lyapsweep.results.provenance import DataDescription, InputDescription
 from lyapsweep.results.record import Record
 from lyapsweep.rollout import Network, free
-from lyapsweep.trial import build, load
 
 STEPS = 100
 KIND = "lyapsweep forecaster"  # MLflow's model_type, by which models can be searched
@@ -41,7 +42,7 @@ class Forecaster:
         names: list[str],
         mean: np.ndarray,
         std: np.ndarray,
-        inputs: dict[str, list] | None = None,
+        inputs: InputDescription | None = None,
     ):
         self.network, self.names, self.mean, self.std, self.inputs = network, names, mean, std, inputs
 
@@ -61,15 +62,15 @@ class Forecaster:
             run, _ = free(network.cell, network.readout, z, steps, ahead)
         return pd.DataFrame(run[:, 0, 0].numpy() * self.std + self.mean, columns=pd.Index(self.names))
 
-    def ahead(self, rows: pd.DataFrame, inputs: dict[str, list]) -> torch.Tensor:
+    def ahead(self, rows: pd.DataFrame, inputs: InputDescription) -> torch.Tensor:
         """The inputs to come, (steps, 1, 1, inputs), standardised."""
-        values = rows[inputs["names"]].to_numpy(np.float64)
+        values = rows[list(inputs.names)].to_numpy(np.float64)
         if not len(values) or not np.isfinite(values).all():
             raise ValueError(
-                f"The network is driven by {', '.join(inputs['names'])}: a row observed in full must be followed by a "
+                f"The network is driven by {', '.join(inputs.names)}: a row observed in full must be followed by a "
                 f"row for each step to forecast, which holds these inputs and no observations (NaN)."
             )
-        return torch.as_tensor((values - inputs["mean"]) / inputs["std"])[:, None, None]
+        return torch.as_tensor((values - inputs.mean) / inputs.std)[:, None, None]
 
 
 def _load_pyfunc(path: str) -> Forecaster:
@@ -80,16 +81,15 @@ def _load_pyfunc(path: str) -> Forecaster:
 
 def can_forecast(record: Record) -> bool:
     """Whether the record holds the network of a series, and the units of the data."""
-    return bool(record.weights) and "mean" in (record.provenance.get("data") or {})
+    return bool(record.weights) and record.provenance.data is not None and bool(record.provenance.data.mean)
 
 
 def forecaster(record: Record) -> Forecaster:
-    """The network of a final record. Raises ValueError as `trial.load`."""
-    data = record.provenance["data"]
-    inputs = data.get("inputs")
-    network = build([record.config], len(data["names"]), len(inputs["names"]) if inputs else 0)
-    load(network, record.weights)
-    return Forecaster(network.double(), data["names"], np.asarray(data["mean"]), np.asarray(data["std"]), inputs)
+    """The network of a final record. Raises ValueError as `load_weights`."""
+    data = record.provenance.data or DataDescription()
+    network = build_network([record.config], len(data.names), len(data.inputs.names) if data.inputs else 0)
+    load_weights(network, record.weights)
+    return Forecaster(network.double(), list(data.names), np.asarray(data.mean), np.asarray(data.std), data.inputs)
 
 
 def log_model(client: MlflowClient, experiment_id: str, run_id: str, record: Record) -> str:
@@ -112,15 +112,15 @@ def log_model(client: MlflowClient, experiment_id: str, run_id: str, record: Rec
 
 def write(folder: Path, record: Record, model: Model) -> None:
     """The folder of an MLflow model: the record, its signature, and an example (the data's mean)."""
-    data = record.provenance["data"]
-    names, inputs = data["names"], data.get("inputs")
+    data = record.provenance.data or DataDescription()
+    names, inputs = list(data.names), data.inputs
     columns = Schema([ColSpec(DataType.double, name) for name in names])
     signature = ModelSignature(columns, columns, ParamSchema([ParamSpec("steps", DataType.long, STEPS)]))
-    example = pd.DataFrame([data["mean"]], columns=names)
+    example = pd.DataFrame([data.mean], columns=pd.Index(names))
     if inputs:  # which say how many steps are forecast
-        given = Schema([*columns.inputs, *(ColSpec(DataType.double, name) for name in inputs["names"])])
+        given = Schema([*columns.inputs, *(ColSpec(DataType.double, name) for name in inputs.names)])
         signature = ModelSignature(given, columns)
-        ahead = pd.DataFrame([inputs["mean"]] * 2, columns=inputs["names"])
+        ahead = pd.DataFrame([inputs.mean] * 2, columns=pd.Index(inputs.names))
         example = pd.concat([example.reindex(range(2)), ahead], axis=1)
     with tempfile.TemporaryDirectory() as scratch:
         record.save(scratch)

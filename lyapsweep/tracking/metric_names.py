@@ -29,7 +29,7 @@ TRACES = ("loss", "gradient_norm")
 
 def interrupted(record: Record) -> bool:
     """Ended by a person or a dying driver, not by its own training: a resumed sweep goes on with it."""
-    return record.outcome is Outcome.STOPPED and bool(record.provenance.get("interrupted"))
+    return record.outcome is Outcome.STOPPED and record.provenance.interrupted
 
 
 def metrics(record: Record, start: int, first: str = "") -> Iterator[Metric]:
@@ -65,17 +65,17 @@ def scalars(record: Record) -> dict[str, float]:
         told |= {f"spectra/{name}/{k}": v for k, v in spectrum.summary().items()}
         told[f"lambda_max/{name}"] = float(spectrum.per_time[0])
     told |= against_data(record)
-    seconds = record.provenance.get("seconds")
+    seconds = record.provenance.seconds
     return told | ({} if seconds is None else {"training/seconds": float(seconds)})
 
 
 def against_data(record: Record) -> dict[str, float]:
     """The data's largest exponent in nats per unit time, and the network's over it, where both are known."""
-    data, spectrum = record.provenance.get("data") or {}, record.spectra.get("closed loop")
-    known = data.get("lambda_max")
-    if known is None or spectrum is None:
+    data, spectrum = record.provenance.data, record.spectra.get("closed loop")
+    known = data.lambda_max if data else None
+    if data is None or known is None or spectrum is None:
         return {}
-    told = {"lambda_max/of the data": known / (data.get("dt") or 1.0)}
+    told = {"lambda_max/of the data": known / (data.dt or 1.0)}
     return told | ({"lambda_max/ratio to the data": spectrum.maximum / known} if known else {})
 
 
@@ -132,7 +132,7 @@ def verdicts(record: Record) -> dict[str, str]:
         "chaotic": chaotic(record.spectrum),
         "mlflow.note.content": sentence(record),
     }
-    error = str(record.provenance.get("error", ""))[:LONGEST_PARAM]
+    error = (record.provenance.error or "")[:LONGEST_PARAM]
     return told | ({"error": error} if error else {})
 
 
@@ -163,21 +163,21 @@ def chaotic(spectrum: Spectrum | None) -> str:
 
 def seconds(record: Record) -> float:
     """How long the trial had trained, 0 where nobody took the time."""
-    return float(record.provenance.get("seconds") or 0.0)
+    return record.provenance.seconds or 0.0
 
 
 def dataset(record: Record) -> DatasetInput | None:
     """The data as MLflow knows them: by the name of their system or file and the digest of their numbers."""
-    data, settings = record.provenance.get("data") or {}, record.config.dataset
-    if not data.get("digest"):
+    data, settings = record.provenance.data, record.config.dataset
+    if data is None or not data.digest:
         return None
     paths = settings.get("path") or []
     where = next(iter(paths if isinstance(paths, list) else [paths]), None)
     name = settings.get("system") or (Path(where).name if where else settings["kind"])
-    facts = {k: v for k, v in data.items() if k != "digest" and v is not None}
+    facts = {k: v for k, v in data.to_json().items() if k != "digest" and v is not None}
     told = Dataset(
         name=str(name),
-        digest=data["digest"][:LONGEST_DIGEST],
+        digest=data.digest[:LONGEST_DIGEST],
         source_type="local" if where else "code",
         source=json.dumps({"uri": str(where)} if where else {"tags": {"dataset": json.dumps(settings)}}),
         profile=json.dumps(facts, default=str),

@@ -1,14 +1,14 @@
-"""How far a pack is, in a file: one that was cut short goes on from its last report instead of update 0.
+"""Checkpoints of packs: an interrupted pack resumes from its last report instead of update 0.
 
-A checkpoint holds what the updates so far have moved (`training.State`); whatever follows from the configs (data,
-shapes, schedules) is made anew. Only the members, versions, data and kind of device that it was made with take it up:
-on a CPU nothing but time depends on whether there is one.
+A checkpoint holds what updates change (`training.State`); what follows from the configs (data, shapes, schedules) is
+made again. It is used under equal conditions only: members, versions, data, device type. On a CPU the numbers of a
+resumed training are bitwise those of an uninterrupted one.
 """
 
 import json
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +21,47 @@ from lyapsweep.training.trainer import State
 
 log = logging.getLogger("lyapsweep")
 FORMAT = 1
-SUFFIX = ".checkpoint"  # an npz file by another name: readers take every .npz below a results folder for a record
+SUFFIX = ".checkpoint"  # not .npz: every .npz below a results folder is read as a record
 
 
 class BadCheckpoint(ValueError):
-    """A file that no pack can go on from; the message says why."""
+    """A file from which no pack can resume; the message says why."""
 
 
 class UnwrittenCheckpoint(OSError):
-    """No fault of a trial's: the folder is full, or gone."""
+    """A checkpoint that cannot be written because the folder is full or missing: not an error of a trial."""
+
+
+@dataclass(frozen=True)
+class CheckpointConditions:
+    """What must be equal for training to resume from a checkpoint, beside the configs of its members.
+
+    Args:
+        versions: Package versions.
+        commit: Commit of this package's git checkout.
+        device: Type of device.
+        dtype: Floating-point type of the weights.
+        data: Digest of the data.
+        weights: Shape of each weight of one member, by name.
+    """
+
+    versions: Mapping[str, str]
+    commit: str
+    device: str
+    dtype: str
+    data: str
+    weights: Mapping[str, list[int]]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A pack after the report at `step`: `state` to go on from, and `seconds` of training until then.
+    """A pack after a report.
 
-    `members` are ids in their order along the population; `continued` the steps from which training went on so far.
-    Without a state it is a pack that begins.
+    Args:
+        members: Ids of the configs, in their order along the population.
+        state: What training resumes from; empty for a pack that begins.
+        seconds: Training time so far.
+        continued: Steps from which training was resumed so far.
     """
 
     members: Sequence[str]
@@ -51,47 +75,47 @@ class Checkpoint:
 
     @property
     def ended(self) -> list[bool]:
-        """Which members have diverged, and been reported as such."""
+        """Whether each member has diverged, and was reported."""
         return (self.state["died_at"] >= 0).tolist() if self.state else [False] * len(self.members)
 
     def of(self, members: Sequence[str]) -> "Checkpoint":
-        """The rows of some members."""
+        """The checkpoint of some members."""
         rows = torch.tensor([self.members.index(member) for member in members])
         return replace(self, members=members, state={k: v[rows] if v.dim() else v for k, v in self.state.items()})
 
-    def save(self, path: Path, made: Mapping[str, Any]) -> None:
-        """Write it whole or not at all; `made` says what must be the same where it is taken up."""
-        told = {"members": list(self.members), "seconds": self.seconds, "continued": list(self.continued)}
+    def save(self, path: Path, conditions: CheckpointConditions) -> None:
+        """Write it atomically. Raises `UnwrittenCheckpoint`."""
+        fields = {"members": list(self.members), "seconds": self.seconds, "continued": list(self.continued)}
         arrays: dict[str, Any] = {
             name: np.asarray(value.cpu().numpy(), order="C") for name, value in self.state.items()
         }
-        header = json.dumps({"format": FORMAT, "made": made, "arrays": shapes(arrays)} | told)
+        header = json.dumps({"format": FORMAT, "made": asdict(conditions), "arrays": shapes(arrays)} | fields)
         try:
             path.parent.mkdir(exist_ok=True)
             with atomic_write(path) as file:
                 np.savez(file, header=np.array(header), **arrays)
         except OSError as error:
-            raise UnwrittenCheckpoint(f"{path} cannot be written ({error})") from error
+            raise UnwrittenCheckpoint(f"{path}: cannot be written ({error}). Free or restore its folder.") from error
 
     @classmethod
-    def load(cls, path: Path, made: Mapping[str, Any]) -> "Checkpoint":
-        """Read one. Raises FileNotFoundError, `BadCheckpoint` where it is broken or was made under other conditions."""
+    def load(cls, path: Path, conditions: CheckpointConditions) -> "Checkpoint":
+        """Read one. Raises FileNotFoundError, `BadCheckpoint` if it is broken or was made under other conditions."""
         try:
             with np.load(path, allow_pickle=False) as file:
                 header = json.loads(str(file["header"]))
                 arrays = {name: file[name] for name in file.files if name != "header"}
             found = {"format": header["format"], **header["made"]}
-            told = {name: header[name] for name in ("members", "seconds", "continued")}
+            fields = {name: header[name] for name in ("members", "seconds", "continued")}
             if shapes(arrays) != header["arrays"]:
-                raise ValueError("its arrays are not those that it names")
+                raise ValueError("its arrays differ from its header")
         except FileNotFoundError:
             raise
-        except Exception as error:  # numpy and zipfile have many words for it
+        except Exception as error:  # numpy and zipfile raise many types
             raise BadCheckpoint(f"it is broken ({error})") from error
-        for what, here in json.loads(json.dumps({"format": FORMAT, **made})).items():
+        for what, here in json.loads(json.dumps({"format": FORMAT, **asdict(conditions)})).items():
             if found.get(what) != here:
                 raise BadCheckpoint(f"its {what} is {found.get(what)}, here it is {here}")
-        return cls(state={name: torch.tensor(values) for name, values in arrays.items()}, **told)
+        return cls(state={name: torch.tensor(values) for name, values in arrays.items()}, **fields)
 
 
 def shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, list[int]]:
@@ -99,19 +123,22 @@ def shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, list[int]]:
 
 
 def name(members: Sequence[str]) -> str:
-    """Of a pack's file: a hash of who shares it, and in which order."""
+    """The file name of a pack's checkpoint: a hash of its members in their order."""
     return digest({"members": list(members)}) + SUFFIX
 
 
 class Checkpoints:
-    """Where a pack goes on, and where it leaves a checkpoint of its own.
+    """The checkpoints of a results folder, seen from one pack.
 
-    folder     of one file for each pack
-    cut_from   names of the packs that this one is a part of, the nearest first: where it has no checkpoint of its own
-               it goes on from its rows of theirs
-    known      members whose end is recorded. Nothing is taken up in which others have ended: their record is missing
+    After `latest`, `taken` is the step from which training resumes, and `note` says why an existing checkpoint is not
+    used.
 
-    `taken` is the step that training went on from, `note` says why a checkpoint that there was has not been used.
+    Args:
+        folder: Holds one file per pack.
+        cut_from: File names of the packs that this one is a part of, the nearest first: without a checkpoint of its
+            own it resumes from its rows of theirs.
+        known: Members whose end is recorded. A checkpoint in which others have ended is not used: their records are
+            missing.
     """
 
     def __init__(self, folder: Path, cut_from: Sequence[str] = (), known: Collection[str] = ()):
@@ -120,16 +147,16 @@ class Checkpoints:
         self.note = ""
 
     def part(self, whole: Sequence[str]) -> "Checkpoints":
-        """For a part of the pack `whole`."""
+        """The checkpoints for a part of the pack `whole`."""
         return Checkpoints(self.folder, [name(whole), *self.cut_from], self.known)
 
-    def latest(self, members: Sequence[str], made: Mapping[str, Any]) -> Checkpoint:
-        """What there is to go on from: a pack that begins where that is nothing that fits."""
+    def latest(self, members: Sequence[str], conditions: CheckpointConditions) -> Checkpoint:
+        """The checkpoint to resume from, without a state if none can be used."""
         for file in (name(members), *self.cut_from):
             try:
-                found = Checkpoint.load(self.folder / file, made).of(members)
-                if strange := [m for m, ended in zip(members, found.ended) if ended and m not in self.known]:
-                    raise BadCheckpoint(f"in it {', '.join(strange)} has ended, of which there is no record")
+                found = Checkpoint.load(self.folder / file, conditions).of(members)
+                if unrecorded := [m for m, ended in zip(members, found.ended) if ended and m not in self.known]:
+                    raise BadCheckpoint(f"in it {', '.join(unrecorded)} has ended without a record")
             except FileNotFoundError:
                 continue
             except (BadCheckpoint, KeyError, ValueError, IndexError) as error:
@@ -140,9 +167,9 @@ class Checkpoints:
             return replace(found, continued=[*found.continued, found.step])
         return Checkpoint(members)
 
-    def save(self, checkpoint: Checkpoint, made: Mapping[str, Any]) -> None:
-        """Raises `UnwrittenCheckpoint`."""
-        checkpoint.save(self.folder / name(checkpoint.members), made)
+    def save(self, checkpoint: Checkpoint, conditions: CheckpointConditions) -> None:
+        """Write a checkpoint of its members. Raises `UnwrittenCheckpoint`."""
+        checkpoint.save(self.folder / name(checkpoint.members), conditions)
 
     def remove(self, members: Sequence[str]) -> None:
         (self.folder / name(members)).unlink(missing_ok=True)

@@ -1,8 +1,7 @@
-"""Gradient descent on a population: members share every tensor and nothing else.
+"""Gradient descent on a population: members share tensors, and nothing that one does changes another.
 
-A member whose loss or gradient leaves the finite numbers is frozen with its last finite weights; its neighbours do
-not notice. Learning rate, its decay, the clips and penalty are a member's own; what is descended, and what each member
-sees of the data, is the objective's business (`objectives`).
+A member whose loss or gradient is not finite is frozen with its last finite weights. Learning rate, its decay, clipping
+and penalty are set per member; the data are the objective's business (`objectives`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,26 +10,34 @@ from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from lyapsweep.config import Config, Lyapunov, Training
 from lyapsweep.optimizers import OPTIMIZERS
 from lyapsweep.regularisation import Penalty
 from lyapsweep.rollout import Network, Strengths
+from lyapsweep.training.updates import GradientClip, LRSchedule, collect, flatten
 
 State = Mapping[str, Tensor]
-"""What moves, by its name: the population leads in every tensor but those without axes, which all members share."""
+"""What updates change, by name: the population leads in every tensor but scalars, which all members share."""
 
 
 @dataclass(frozen=True)
-class Progress:
-    """Where training stands: losses and gradient norms (before clipping) of all updates so far, and who is alive.
+class TrainingProgress:
+    """A training after `step` updates.
 
-    `state()` is what `train` goes on from; it holds views, and is to be kept before the next report is asked for.
+    Args:
+        step: Updates so far.
+        strengths: Forcing strengths for the evaluation.
+        losses: Loss of every update so far.
+        gradient_norms: Gradient norm of every update so far, before clipping.
+        alive: Members whose numbers are finite.
+        died_at: The update at which each member diverged, None for those alive.
+        state: Returns what `train` resumes from. It holds views: copy it before the next report.
     """
 
     step: int
-    strengths: Strengths  # that a network is evaluated under
+    strengths: Strengths
     losses: Float[Tensor, "updates population"]
     gradient_norms: Float[Tensor, "updates population"]
     alive: Bool[Tensor, " population"]
@@ -38,16 +45,17 @@ class Progress:
     state: Callable[[], State] = dict
 
     def lyapunov(self, config: Config) -> Lyapunov:
-        """How exponents are measured now: with fewer steps while some member still trains."""
+        """Return how exponents are measured now: with fewer steps while a member still trains."""
         over = self.step == config.training.steps or not self.alive.any()
         return config.lyapunov if over else config.lyapunov.during()
 
 
 @runtime_checkable
 class Objective(Protocol):
-    """What is descended: `loss` of the next update's windows, asked for in order; `strengths` of the forcing there.
+    """A training loss per member.
 
-    `state` is all that the updates so far have moved in it, and what `restore` takes back.
+    `loss` returns the loss of one update and is called once per update, in order; `strengths` returns the forcing
+    strengths for an evaluation; `state` returns what updates change in it, and `restore` continues from that.
     """
 
     def loss(self, step: int) -> Float[Tensor, " population"]: ...
@@ -65,35 +73,44 @@ def train(
     plans: Sequence[Training],
     penalty: Penalty | None = None,
     state: State | None = None,
-) -> Iterator[Progress]:
-    """Train in place; pause before the updates of `Training.reports`. `plans`: one a member.
+) -> Iterator[TrainingProgress]:
+    """Train in place, and yield the progress before each update of `Training.reports`.
 
-    What `penalty` adds to the objective's loss is descended but not reported. From the `state` of a Progress it goes on
-    after that report, with a network and an objective that are as they were before the first update, and comes to the
-    same numbers to the last bit.
+    theta <- theta - rate(t) optimizer(clip(d(L + penalty) / d theta)), for t = 0 ... steps - 1.
+
+    Args:
+        network: The population.
+        objective: The loss L.
+        plans: One per member; they share optimizer, steps and reports.
+        penalty: Added to the loss; it is minimised but not reported.
+        state: State of an earlier progress: training resumes after that report, with numbers that are bitwise those of
+            a training without a break. Network and objective must be as before the first update.
+
+    Yields:
+        The progress at each report. Training ends early when no member is alive.
     """
-    plan, told = plans[0], -1
-    descent = Descent(network, objective, plan)
-    weights, shorten, rate = descent.weights, Clip(plans, descent.theta), Rates(plans, network, descent.weights)
+    plan, reported = plans[0], -1
+    trainer = Trainer(network, objective, plan)
+    clip, rate = GradientClip(plans, trainer.theta), LRSchedule(plans, network, trainer.weights)
     if state:
-        told = descent.restore(state)
-    for step in range(descent.step, plan.steps + 1):
-        descent.step = step
-        if step in plan.reports and step > told:
-            yield descent.progress()
-        if step == plan.steps or not descent.left:
+        reported = trainer.restore(state)
+    for step in range(trainer.step, plan.steps + 1):
+        trainer.step = step
+        if step in plan.reports and step > reported:
+            yield trainer.progress()
+        if step == plan.steps or not trainer.remaining:
             break
         loss = objective.loss(step)
-        gradient = collect(loss if penalty is None else loss + penalty(), weights)
+        gradient = collect(loss if penalty is None else loss + penalty(), trainer.weights)
         norm = gradient.norm(dim=1)
-        descent.note(loss.detach(), norm)
-        descent.move(shorten(gradient, norm), rate(step))
-    if not descent.left:
-        yield descent.progress()
+        trainer.record(loss.detach(), norm)
+        trainer.update(clip(gradient, norm), rate(step))
+    if not trainer.remaining:
+        yield trainer.progress()
 
 
-class Descent:
-    """What moves while a population trains: weights, the optimizer, curves, who is alive. `step` updates are made."""
+class Trainer:
+    """What changes while a population trains: weights, optimizer, curves, who is alive. `step` updates are made."""
 
     def __init__(self, network: Network, objective: Objective, plan: Training):
         self.objective, self.step = objective, 0
@@ -104,27 +121,27 @@ class Descent:
         self.died_at: list[int | None] = [None] * len(self.theta)
 
     @property
-    def left(self) -> int:
-        """How many members are alive."""
+    def remaining(self) -> int:
+        """The number of members that are alive."""
         return self.died_at.count(None)
 
-    def progress(self) -> Progress:
+    def progress(self) -> TrainingProgress:
         strengths, curves = self.objective.strengths(self.step), (self.losses[: self.step], self.norms[: self.step])
-        return Progress(self.step, strengths, *curves, self.alive.clone(), list(self.died_at), self.state)
+        return TrainingProgress(self.step, strengths, *curves, self.alive.clone(), list(self.died_at), self.state)
 
-    def note(self, loss: Float[Tensor, " population"], norm: Float[Tensor, " population"]) -> None:
-        """Loss and gradient norm of this update; a member where one of them is not finite has ended."""
+    def record(self, loss: Float[Tensor, " population"], norm: Float[Tensor, " population"]) -> None:
+        """Keep loss and gradient norm of this update; members where one of them is not finite have diverged."""
         self.losses[self.step], self.norms[self.step] = loss, norm
-        alive = self.alive & (loss + norm < torch.inf)  # neither is negative: what is not finite stays so in the sum
+        alive = self.alive & (loss + norm < torch.inf)  # neither is negative: the sum is finite if both are
         if not torch.equal(alive, self.alive):
             for p in (self.alive & ~alive).nonzero().flatten().tolist():
                 self.died_at[p] = self.step
             self.alive = alive
 
     @torch.no_grad()
-    def move(self, gradient: Tensor, rate: Tensor) -> None:
-        """One update at each weight's own rate; members that are not alive stay put."""
-        if self.left < len(self.died_at):
+    def update(self, gradient: Tensor, rate: Tensor) -> None:
+        """Move the weights, each at its own rate; those of members that are not alive stay."""
+        if self.remaining < len(self.died_at):
             gradient, rate = (torch.where(self.alive[:, None], v, 0.0) for v in (gradient, rate))
         self.theta.addcmul_(self.optimizer(gradient), rate)
 
@@ -141,7 +158,7 @@ class Descent:
         }
 
     def restore(self, state: State) -> int:
-        """Take a state back; its step."""
+        """Continue from a `state`; return its step."""
         self.step = int(state["step"])
         self.theta.copy_(state["theta"])  # in place: the network's parameters are views of it
         for curve, name in ((self.losses, "losses"), (self.norms, "gradient_norms")):
@@ -150,58 +167,6 @@ class Descent:
         self.alive = (state["died_at"] < 0).to(self.theta.device)
         for name, value in self.optimizer.state.items():
             value.copy_(state[f"optimizer/{name}"])
-        self.objective.restore(part(state, "objective/"))
+        prefix = "objective/"
+        self.objective.restore({k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)})
         return self.step
-
-
-def part(state: State, prefix: str) -> dict[str, Tensor]:
-    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-
-
-def flatten(network: Network) -> tuple[Tensor, list[nn.Parameter]]:
-    """All weights of a member in one row (population, weights); the network's own parameters become views of it."""
-    weights = [w for w in network.parameters() if w.numel()]
-    theta = torch.cat([w.detach().flatten(1) for w in weights], dim=1)
-    for w, part in zip(weights, theta.split([w[0].numel() for w in weights], dim=1)):
-        w.data = part.unflatten(1, w.shape[1:])
-    return theta, weights
-
-
-def collect(loss: Float[Tensor, " population"], weights: list[nn.Parameter]) -> Float[Tensor, "population weights"]:
-    """d loss_p / d theta_p for every member: they share no weight, so one backward pass of the sum serves all."""
-    gradients = torch.autograd.grad(loss, weights, torch.ones_like(loss), allow_unused=True)
-    parts = [torch.zeros_like(w) if g is None else g for g, w in zip(gradients, weights)]
-    return torch.cat([g.flatten(1) for g in parts], dim=1)
-
-
-class Rates:
-    """Each weight's rate at an update: lr (lr_end / lr)^(step / steps) of its member, times what the cell says of it.
-
-    What the cell says is `AbstractCell.rates`, else 1.
-    """
-
-    def __init__(self, plans: Sequence[Training], network: Network, weights: list[nn.Parameter]):
-        said = {id(getattr(network.cell, name)): rate for name, rate in network.cell.rates.items()}
-        paces = torch.cat([torch.full_like(w, said.get(id(w), 1.0)).detach().flatten(1) for w in weights], dim=1)
-        self.first = paces.new_tensor([p.lr for p in plans])[:, None] * paces
-        factors = [((p.lr_end or p.lr) / p.lr) ** (1 / max(p.steps, 1)) for p in plans]
-        self.decay = None if set(factors) == {1.0} else paces.new_tensor(factors)[:, None]
-
-    def __call__(self, step: int) -> Float[Tensor, "population weights"]:
-        return self.first if self.decay is None else self.first * self.decay**step
-
-
-class Clip:
-    """Shortens each member's gradient to its largest norm (`clip`), then each entry to its largest size."""
-
-    def __init__(self, plans: Sequence[Training], theta: Tensor):
-        norms, sizes = ([p.clip for p in plans], [p.clip_value for p in plans])
-        self.norm, self.size = (
-            theta.new_tensor([float("inf") if c is None else c for c in limits])[:, None] for limits in (norms, sizes)
-        )
-        self.by_norm, self.by_value = (any(c is not None for c in limits) for limits in (norms, sizes))
-
-    def __call__(self, gradient: Float[Tensor, "population weights"], norm: Float[Tensor, " population"]) -> Tensor:
-        if self.by_norm:
-            gradient = gradient * (self.norm / norm.clamp(min=1e-30)[:, None]).clamp(max=1)
-        return torch.clamp(gradient, -self.size, self.size) if self.by_value else gradient

@@ -7,15 +7,15 @@ import plotly.graph_objects as go
 import torch
 from plotly.subplots import make_subplots
 
+from lyapsweep import datasets
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.selection import TooFew, digits, network_of
 from lyapsweep.cells.unrolled import visible
-from lyapsweep.datasets.task import Task
 from lyapsweep.readouts import Neuroview
 from lyapsweep.readouts.neuroview import spread
 from lyapsweep.results.table import Table
-from lyapsweep.training.objectives import Examples
-from lyapsweep.trial import rebuilt
+from lyapsweep.training.examples import Examples
+from lyapsweep.trial import restore_network
 
 SEQUENCES = 200  # held-out ones, at most, over which spreads are taken
 OUTPUTS = 10  # drawn, at most
@@ -47,12 +47,12 @@ def find(table: Table, trial: str) -> AttributionFinding:
     not `neuroview`.
     """
     config, weights = network_of(table, trial)
-    network, task = rebuilt(config, weights)
+    network, _ = restore_network(config, weights)
     readout = network.readout
-    if not isinstance(readout, Neuroview) or not isinstance(task, Task):
+    if not isinstance(readout, Neuroview):
         raise TooFew(f"Trial {trial} is read out by {config.readout['kind']}: only neuroview attributes to steps.")
     network = network.double()
-    examples = Examples(task, "test", config.windows.length, "cpu", torch.float64)
+    examples = Examples(datasets.build(**config.dataset), "test", config.windows.length, "cpu", torch.float64)
     x = examples.cut(torch.arange(min(SEQUENCES, len(examples))))[0].unsqueeze(1)
     h = visible(network.cell, x.new_zeros(1, x.shape[2], network.cell.state), len(x), x)
     s = readout.attribution(h)

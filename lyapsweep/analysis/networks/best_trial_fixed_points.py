@@ -15,12 +15,10 @@ from torch import Tensor
 from lyapsweep.analysis.networks.fixed_point_plot import KINDS
 from lyapsweep.analysis.networks.network_fixed_points import TIMES, Rest, of_network
 from lyapsweep.analysis.shared.selection import direction, network_of, numbers
-from lyapsweep.datasets import Task
-from lyapsweep.evaluation.series import in_double
 from lyapsweep.maps import AbstractMap, States
 from lyapsweep.registry import unknown
 from lyapsweep.results.table import Table
-from lyapsweep.trial import rebuilt
+from lyapsweep.trial import restore_network
 
 BEST = 4  # networks that are searched unasked: the best of so many cells
 LARGEST = 128  # units of those: larger networks take minutes
@@ -73,7 +71,7 @@ def summary(table: Table, trial: str) -> dict[str, Any]:
     """
     config, weights = network_of(table, trial)
     rest = of_network(config, weights)
-    fixed, network, known = rest.found.fixed, *rebuilt(config, weights)
+    fixed, (network, problem) = rest.found.fixed, restore_network(config, weights)
     leading = np.abs(fixed.eigenvalues).max(axis=1) if len(fixed) else np.empty(0)
     kinds = np.array(fixed.kinds)
     told: dict[str, Any] = {
@@ -84,12 +82,10 @@ def summary(table: Table, trial: str) -> dict[str, Any]:
         "points": [],
         "regions": None,
     }
-    if isinstance(known, Task):
-        return told | {"driven": True}
-    network, _ = in_double(network, known)
-    seen = network.readout(torch.from_numpy(fixed.z[:MOST_TOLD])[None])[0] if len(fixed) else torch.empty(0)
+    network = problem.double_precision(network)
+    seen = problem.observations(network, torch.from_numpy(fixed.z[:MOST_TOLD])) if len(fixed) else torch.empty(0)
     told["points"] = [[kind, x] for kind, x in zip(fixed.kinds, seen.tolist())]
-    if known.inputs:
+    if problem.size.inputs:
         return told | {"driven": True}
     lain = torch.cat((visited(rest), torch.from_numpy(fixed.z)[None]), dim=1)
     return told | {"regions": visited_regions(network.cell, lain)}

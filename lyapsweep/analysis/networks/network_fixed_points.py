@@ -9,17 +9,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lyapsweep.config import Config
-from lyapsweep.datasets import Task
 from lyapsweep.dynamics import Found, Search, find_fixed_points, resting_input
 from lyapsweep.dynamics.fixed_points import bounded
 from lyapsweep.dynamics.line_attractor import Line, line_scores
 from lyapsweep.dynamics.newton import Progress
-from lyapsweep.evaluation.series import held_out_inputs, in_double, infer
-from lyapsweep.evaluation.task import orbits as driven_orbits
 from lyapsweep.maps import AbstractMap, States
 from lyapsweep.rollout import Network
-from lyapsweep.trial import rebuilt
-from lyapsweep.windows import driving
+from lyapsweep.trial import restore_network
 
 STARTS, STEPS = 32, 256  # orbits, and their steps
 TIMES = [0, *np.unique(np.geomspace(1, STEPS, 32).astype(int)).tolist()]  # of candidates: early ones are still moving
@@ -56,26 +52,15 @@ def of_network(
     held-out inputs drive: of a task, from zero; of a series, from its inferred states. Raises ValueError where weights
     do not fit.
     """
-    network, known = rebuilt(config, weights)
-    if isinstance(known, Task):
-        network = network.double()
-        rest = of_driven(
-            network.cell,
-            driven_orbits(network, known, config.lyapunov, config.windows.held)[1],
-            search=search,
-            progress=progress,
-        )
-        return (
-            rest if network.readout.whole else rest._replace(readout=directions(network, torch.from_numpy(rest.orbits)))
-        )
-    network, test = in_double(network, known)
-    steps = min(STEPS, len(test) // 2) if known.inputs else 0  # none goes on after the inputs
-    first = torch.linspace(0, len(test) - 1 - steps, min(STARTS, len(test))).long()
-    starts, ahead = infer(network, test[first]), driving(held_out_inputs(known, test), first[None], steps)
-    if ahead is None:
-        rest = of_map(network.cell, starts, search, progress)
+    network, problem = restore_network(config, weights)
+    network = problem.double_precision(network)
+    start, inputs = problem.orbits(network, config, STARTS, STEPS)
+    if inputs is None:
+        rest = of_map(network.cell, start, search, progress)
     else:
-        rest = of_driven(network.cell, ahead, search=search, progress=progress, start=starts)
+        rest = of_driven(network.cell, inputs, search=search, progress=progress, start=start)
+    if network.readout.whole:  # it reads whole sequences, not states
+        return rest
     return rest._replace(readout=directions(network, torch.from_numpy(rest.orbits)))
 
 

@@ -4,6 +4,7 @@ import math
 import socket
 import traceback
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from ray import tune
 from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
 from lyapsweep.process import small_networks
-from lyapsweep.results.provenance import versions
+from lyapsweep.results.provenance import Provenance, commit, package_versions
 from lyapsweep.results.record import Outcome, Record, latest, reopened
 from lyapsweep.sweep.plan.packing import cut
 from lyapsweep.training.checkpoint import Checkpoints, UnwrittenCheckpoint
@@ -56,7 +57,7 @@ class PackTrainable(tune.Trainable):
             return told | {"trouble": f"{node()}: {error}", "done": True}
         told |= self.begun()
         if self.starved:  # how many fit into the memory that there is
-            told["fits"] = max((r.provenance.get("pack", 1) for r in records), default=1)
+            told["fits"] = max((r.provenance.pack or 1 for r in records), default=1)
         try:
             told["members"] = {record.trial: self.keep(record) for record in records}
         except OSError as error:  # no fault of a trial's: the sweep ends here, and is resumed when the folder is well
@@ -76,7 +77,7 @@ class PackTrainable(tune.Trainable):
         """Save a record; what the driver is told of it. Raises OSError where the folder is not there, or full."""
         if not self.records.is_dir():
             raise FileNotFoundError("no such folder on this node: it must be shared under the same path")
-        record.provenance["node"] = node()
+        record = replace(record, provenance=replace(record.provenance, node=node()))
         file = record.save(self.records)
         value = record.measures.get(self.objective, float("nan"))
         return {"outcome": record.outcome.value, "step": record.step, "value": value, "file": file.name}
@@ -144,23 +145,12 @@ def account(error: BaseException) -> dict[str, str]:
 
 def failed(config: Config, last: Record | None, said: dict[str, str]) -> Record:
     """The final record of a trial that an error ended: what it had measured, and the error with its traceback."""
-    told = said | {"seed": config.seed}
     if last is None:
-        return Record(config, 0, Outcome.FAILED, provenance=told | versions())
-    return ended(reopened(last), Outcome.FAILED, told)
+        provenance = Provenance(seed=config.seed, versions=package_versions(), commit=commit())
+        last = Record(config, 0, Outcome.FAILED, provenance=provenance)
+    return ended(reopened(last), Outcome.FAILED, said)
 
 
 def ended(last: Record, outcome: Outcome, told: dict[str, Any]) -> Record:
     """`last` as the trial's final record, ended from outside."""
-    return Record(
-        last.config,
-        last.step,
-        outcome,
-        last.spectra,
-        last.measures,
-        last.floors,
-        last.traces,
-        last.weights,
-        last.provenance | told,
-        last.saturations,
-    )
+    return replace(last, outcome=outcome, provenance=replace(last.provenance, **told))

@@ -13,6 +13,7 @@ import ray
 from ray import tune
 
 from lyapsweep.config import Config
+from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record, reopened
 from lyapsweep.sweep.execute.failures import Interrupted, PackFailure, writing
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
@@ -158,7 +159,7 @@ class TuneCallback(tune.Callback):
             if last is None and told.get("interrupted"):  # it leaves no trace
                 self.note(config, outcome, 0, math.nan)
                 continue
-            last = reopened(last or Record(config, 0, Outcome.RUNNING, provenance={"seed": config.seed}))
+            last = reopened(last or Record(config, 0, Outcome.RUNNING, provenance=Provenance(seed=config.seed)))
             with writing(self.folder.path):
                 self.scribe.write(ended(last, outcome, told).save(self.folder.records))
             self.note(config, outcome, last.step, last.measures.get(self.objective, math.nan))

@@ -1,0 +1,125 @@
+"""Networks that predict a series, trained under forcing and run in closed loop."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lyapsweep import datasets
+from lyapsweep.config import Config, ConfigError
+from lyapsweep.datasets.series import Series
+from lyapsweep.dynamics import Spectrum
+from lyapsweep.evaluation import series as evaluation
+from lyapsweep.evaluation.evaluation import Evaluation, double_precision
+from lyapsweep.forcing import FORCINGS, Schedule
+from lyapsweep.problems.interval import forcing_interval, is_automatic
+from lyapsweep.problems.problem import NetworkSize, Orbits, Problem, window_generators
+from lyapsweep.results.provenance import DataDescription, ForcingInterval, InputDescription
+from lyapsweep.rollout import Network
+from lyapsweep.training import TrainingProgress
+from lyapsweep.training.objectives import ForcedWindows
+from lyapsweep.windows import driving
+
+log = logging.getLogger("lyapsweep")
+FORCING_SEED = 2**40  # far from the seeds of weights and windows, so that no two streams coincide
+
+
+class SeriesProblem(Problem):
+    """A series that networks predict."""
+
+    def __init__(self, config: Config) -> None:
+        self.series, self.windows = datasets.build(**config.dataset), config.windows
+        if not isinstance(self.series, Series):
+            raise ConfigError(
+                f"dataset/kind: '{config.dataset['kind']}' returns a {type(self.series).__name__} but is not annotated "
+                "as a task. Add the return annotation of its function."
+            )
+        self.windows.check_series(max(self.series.pieces))
+        self.size = NetworkSize(self.series.features, self.series.inputs, 0)
+        self.description = describe(self.series)
+
+    def check(self, config: Config) -> None:
+        forcing_schedule([config], series=self.series)
+        short = [n for n in self.series.pieces if n <= self.windows.steps]
+        if short:
+            log.warning(
+                "%s: %d of %d trajectories are not trained on, their lengths %s do not exceed windows/length %d. "
+                "Set windows/length lower to use them.",
+                *(self.series.source, len(short), len(self.series.pieces), ", ".join(map(str, short))),
+                self.windows.steps,
+            )
+
+    def objective(self, network: Network, configs: Sequence[Config], device: str = "cpu") -> ForcedWindows:
+        series, placed = self.series, {"dtype": torch.get_default_dtype(), "device": device}
+        values = torch.as_tensor(series.train, **placed)
+        inputs = torch.as_tensor(series.train_inputs, **placed) if series.inputs else None
+        schedule, generators = forcing_schedule(configs, device, series), window_generators(configs)
+        return ForcedWindows(network, schedule, values, self.windows, generators, series.pieces, inputs)
+
+    def evaluate(self, network: Network, progress: TrainingProgress, configs: Sequence[Config]) -> list[Evaluation]:
+        return evaluation.evaluate(network, progress, self.series, configs[0])
+
+    def spectrum(self, network: Network, config: Config) -> Spectrum:
+        return evaluation.free_spectra(network, self.series, config.lyapunov)[0]
+
+    def double_precision(self, network: Network) -> Network:
+        return double_precision(network, self.series.dt)
+
+    def orbits(self, network: Network, config: Config, most: int, steps: int) -> Orbits:
+        """From states inferred from held-out observations; inputs drive the orbits where there are any."""
+        _, test, inputs = evaluation.prepare(network, self.series)
+        steps = min(steps, len(test) // 2) if inputs is not None else 0  # no orbit exceeds the inputs
+        first = torch.linspace(0, len(test) - 1 - steps, min(most, len(test))).long()
+        return Orbits(evaluation.infer(network, test[first]), driving(inputs, first[None], steps))
+
+    def observations(self, network: Network, z: Float[Tensor, "points state"]) -> Float[Tensor, "points features"]:
+        return network.readout(z[None])[0]
+
+    def forcing_interval(self, config: Config) -> ForcingInterval | None:
+        return forcing_interval(config, self.series) if is_automatic(config) else None
+
+
+def describe(series: Series) -> DataDescription:
+    """What records say about a series."""
+    inputs = None
+    if series.inputs:
+        moments = (tuple(moment.tolist()) for moment in (series.input_mean, series.input_std))
+        inputs = InputDescription(tuple(series.input_names), *moments)
+    return DataDescription(
+        source=series.source,
+        digest=series.digest,
+        dt=series.dt,
+        lambda_max=series.lambda_max,
+        predictability_time=series.predictability_time,
+        lambda_source=series.lambda_source,
+        names=tuple(series.names),
+        mean=tuple(series.mean.tolist()),
+        std=tuple(series.std.tolist()),
+        inputs=inputs,
+    )
+
+
+def forcing_schedule(configs: Sequence[Config], device: str = "cpu", series: Series | None = None) -> Schedule:
+    """Return the forcing of every member over its training.
+
+    Args:
+        configs: Configs of equal shape, one per member.
+        device: Where strengths are needed.
+        series: Source of automatic intervals; not needed where every config holds a number.
+
+    Returns:
+        A `Schedule` for one training run: random forcing draws from the seed of its member.
+    """
+    first = configs[0]
+    forcings = [FORCINGS[c.forcing["kind"]](**forcing_settings(c, series)) for c in configs]
+    generators = [torch.Generator().manual_seed(FORCING_SEED + c.seed) for c in configs]
+    return Schedule(forcings, first.windows.steps, first.training.steps, generators, device)
+
+
+def forcing_settings(config: Config, series: Series | None) -> dict[str, Any]:
+    """The keyword arguments of a config's forcing, `interval: auto` replaced by its number."""
+    settings = config.settings("forcing")
+    return settings | {"interval": forcing_interval(config, series).interval} if is_automatic(config) else settings

@@ -1,0 +1,75 @@
+"""One update of a population: gradients, clipping, learning rates."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lyapsweep.config import Training
+from lyapsweep.rollout import Network
+
+
+def flatten(network: Network) -> tuple[Tensor, list[nn.Parameter]]:
+    """Return all weights as one tensor (population, weights), of which the parameters become views, and these."""
+    weights = [w for w in network.parameters() if w.numel()]
+    theta = torch.cat([w.detach().flatten(1) for w in weights], dim=1)
+    for w, part in zip(weights, theta.split([w[0].numel() for w in weights], dim=1)):
+        w.data = part.unflatten(1, w.shape[1:])
+    return theta, weights
+
+
+def collect(loss: Float[Tensor, " population"], weights: list[nn.Parameter]) -> Float[Tensor, "population weights"]:
+    """Return d loss_p / d theta_p of every member: members share no weight, so one backward pass serves all."""
+    gradients = torch.autograd.grad(loss, weights, torch.ones_like(loss), allow_unused=True)
+    parts = [torch.zeros_like(w) if g is None else g for g, w in zip(gradients, weights)]
+    return torch.cat([g.flatten(1) for g in parts], dim=1)
+
+
+class LRSchedule:
+    """The learning rate of each weight at each update.
+
+    rate = r lr (lr_end / lr)^(step / steps), where r is the cell's factor for the weight (`AbstractCell.rates`) or 1.
+
+    Args:
+        plans: `lr`, `lr_end` and `steps` of each member.
+        network: The population.
+        weights: Its parameters, in the order of `flatten`.
+    """
+
+    def __init__(self, plans: Sequence[Training], network: Network, weights: list[nn.Parameter]):
+        by_cell = {id(getattr(network.cell, name)): rate for name, rate in network.cell.rates.items()}
+        factors = torch.cat([torch.full_like(w, by_cell.get(id(w), 1.0)).detach().flatten(1) for w in weights], dim=1)
+        self.first = factors.new_tensor([p.lr for p in plans])[:, None] * factors
+        decay = [((p.lr_end or p.lr) / p.lr) ** (1 / max(p.steps, 1)) for p in plans]
+        self.decay = None if set(decay) == {1.0} else factors.new_tensor(decay)[:, None]
+
+    def __call__(self, step: int) -> Float[Tensor, "population weights"]:
+        return self.first if self.decay is None else self.first * self.decay**step
+
+
+class GradientClip:
+    """Scale each member's gradient down to the norm `clip`, then clamp each entry to `clip_value`.
+
+    g <- g min(1, clip / ||g||), then g_i <- max(-clip_value, min(clip_value, g_i)). None is no limit.
+
+    Args:
+        plans: `clip` and `clip_value` of each member.
+        theta: The weights (population, weights).
+    """
+
+    def __init__(self, plans: Sequence[Training], theta: Tensor):
+        self.norm = limits([p.clip for p in plans], theta)
+        self.value = limits([p.clip_value for p in plans], theta)
+
+    def __call__(self, gradient: Float[Tensor, "population weights"], norm: Float[Tensor, " population"]) -> Tensor:
+        if self.norm is not None:
+            gradient = gradient * (self.norm / norm.clamp(min=1e-30)[:, None]).clamp(max=1)
+        return gradient if self.value is None else torch.clamp(gradient, -self.value, self.value)
+
+
+def limits(values: Sequence[float | None], theta: Tensor) -> Float[Tensor, "population 1"] | None:
+    """The limits of all members, infinity for None; None if nobody has one."""
+    if all(value is None for value in values):
+        return None
+    return theta.new_tensor([float("inf") if value is None else value for value in values])[:, None]
