@@ -9,6 +9,7 @@ from lyapsweep.forcing import (
     FORCINGS,
     Adaptive,
     Annealed,
+    Full,
     Generalised,
     Moment,
     NoForcing,
@@ -16,6 +17,7 @@ from lyapsweep.forcing import (
     Schedule,
     Sparse,
     Truncated,
+    growth,
 )
 from lyapsweep.forcing.growth import PROXIES
 from lyapsweep.inits import gaussian
@@ -174,3 +176,172 @@ def test_impossible_forcings_are_refused(forcing, text):
     content = {"dataset": {"kind": "simulated", "system": "lorenz63"}, "cell": {"kind": "plrnn"}, "forcing": forcing}
     with pytest.raises(ConfigError, match=text):
         Config.of(content)
+
+
+@pytest.mark.parametrize(
+    ("forcing", "expected"),
+    [
+        (NoForcing(), [1, 0, 0, 0, 0]),
+        (NoForcing(start="zero"), [0, 0, 0, 0, 0]),
+        (Full(), [1, 1, 1, 1, 1]),
+        (Sparse(interval=1), [1, 1, 1, 1, 1]),
+        (Sparse(interval=2), [1, 0, 1, 0, 1]),
+        (Sparse(interval=4), [1, 0, 0, 0, 1]),
+        (Generalised(alpha=0.25), [1, 0.25, 0.25, 0.25, 0.25]),
+        (Generalised(alpha=0), [1, 0, 0, 0, 0]),
+        (Generalised(alpha=1), [1, 1, 1, 1, 1]),
+        (Truncated(interval=2), [1, 0, 0, 0, 0]),
+        (Adaptive(alpha=0.5), [1, 0.5, 0.5, 0.5, 0.5]),
+        (Annealed(interval=2), [1, 1, 1, 1, 1]),
+        (Random(interval=3), [1, 0, 0, 1, 0]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_strengths_at_every_step(forcing, expected):
+    strengths = forcing.strengths(5)
+    assert strengths.tolist() == expected
+    assert strengths.dtype == torch.get_default_dtype()
+
+
+def test_defaults_of_every_forcing():
+    settings = {kind: vars(forcing()) for kind, forcing in FORCINGS.items()}
+    assert settings == {
+        "none": {"start": "data"},
+        "full": {},
+        "sparse": {"interval": 16},
+        "annealed": {"interval": 16},
+        "random": {"interval": 16, "spread": 8},
+        "generalised": {"alpha": 0.1},
+        "adaptive": {"alpha": 1.0, "gamma": 0.999, "every": 5, "proxy": "arithmetic_mean"},
+        "truncated": {"truncation": 16, "interval": 16, "start": "data"},
+    }
+    flags = {kind: (f.varies, f.drawn, f.moves) for kind, f in FORCINGS.items()}
+    varying = {"annealed": (True, False, ()), "random": (True, True, ()), "adaptive": (True, False, ("alpha",))}
+    assert flags == {kind: varying.get(kind, (False, False, ())) for kind in FORCINGS}
+    assert {kind: f().truncation for kind, f in FORCINGS.items() if f().truncation} == {"truncated": 16}
+    assert (Moment().update, Moment().updates, Moment().generator) == (0, 1, None)
+
+
+def test_annealed_before_every_update():
+    """tau = floor((interval - 1) s / S) + 1; of no updates at all it is 1."""
+    for s in range(11):
+        strengths = Annealed(interval=5).strengths(20, Moment(s, 10))
+        assert intervals(strengths)[0] == 4 * s // 10 + 1
+    assert Annealed(interval=5).strengths(4, Moment(0, 0)).tolist() == [1, 1, 1, 1]
+
+
+def test_random_intervals_are_those_of_the_generator():
+    draws = torch.Generator().manual_seed(8)
+    drawn = [intervals(Random(interval=9, spread=4).strengths(40, Moment(0, 1, generator(8))))[0]]
+    assert drawn == [int(torch.randint(5, 14, (), generator=draws))]
+    seen = {intervals(Random(interval=3, spread=1).strengths(20, Moment(0, 1, draws)))[0] for _ in range(60)}
+    assert seen == {2, 3, 4}
+    assert Random(interval=2, spread=0).strengths(5, Moment(0, 1, draws)).tolist() == [1, 0, 1, 0, 1]
+    assert {intervals(Random(interval=2, spread=2).strengths(9, Moment(0, 1, draws)))[0] for _ in range(60)} == {
+        *range(1, 5)
+    }
+
+
+def test_adaptive_is_due_at_multiples_of_every():
+    assert [u for u in range(10) if Adaptive(every=4).due(u)] == [0, 4, 8]
+    assert all(Adaptive(every=1).due(u) for u in range(3))
+
+
+def test_adaptive_alpha_stays_between_none_and_full():
+    forcing = Adaptive(alpha=0.4, gamma=0.5)
+    forcing.follow(0.0)  # 1 / kappa is bounded
+    assert forcing.alpha == pytest.approx(0.2)
+    forcing.follow(1.25)
+    assert forcing.alpha == pytest.approx(0.2)  # a = 0.2 is where it is already
+    forcing.follow(float("inf"))
+    assert forcing.alpha == 1.0
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda: Sparse(interval=0), "got 0"),
+        (lambda: Annealed(interval="auto"), "whole number >= 1"),
+        (lambda: Sparse(interval="auto").strengths(5), "auto"),
+        (lambda: Generalised(alpha=-0.1), "alpha"),
+        (lambda: Generalised(alpha=1.1), "alpha"),
+        (lambda: Adaptive(alpha=1.1), "alpha"),
+        (lambda: Adaptive(alpha=-0.1), "alpha"),
+        (lambda: Adaptive(gamma=1.1), "gamma"),
+        (lambda: Adaptive(gamma=-0.1), "gamma"),
+        (lambda: Adaptive(every=0), "every"),
+        (lambda: Random(spread=-1), "spread"),
+    ],
+)
+def test_settings_out_of_range(make, text):
+    with pytest.raises(ValueError, match=text):
+        make()
+
+
+def test_settings_at_the_end_of_their_range():
+    assert (Adaptive(alpha=0, gamma=0).alpha, Adaptive(alpha=1, gamma=1).gamma, Adaptive(every=1).every) == (0, 1, 1)
+    assert (Sparse(interval=1).interval, Random(spread=0).spread) == (1, 0)
+    assert Sparse(interval="auto").interval == "auto"
+
+
+def test_a_schedule_holds_a_column_per_member_and_truncations_where_any_are():
+    schedule = Schedule([Sparse(interval=2), Truncated(interval=3), Full()], 7, 10)
+    plan = schedule.at(0)
+    assert plan.strengths.T.tolist() == [[1, 0, 1, 0, 1, 0, 1], [1, 0, 0, 0, 0, 0, 0], [1] * 7]
+    assert plan.truncations.T.tolist() == [[False] * 7, [t in (3, 6) for t in range(7)], [False] * 7]
+    assert schedule.fixed is schedule.nominal(3)
+    assert Schedule([Annealed()], 7, 10).fixed is None
+    assert schedule.state() == {}
+
+
+def test_a_schedule_that_varies_is_computed_at_every_update():
+    schedule = Schedule([Annealed(interval=3), Sparse(interval=2)], 4, 2)
+    assert [schedule.at(u).strengths.T.tolist() for u in (0, 1, 2)] == [
+        [[1, 1, 1, 1], [1, 0, 1, 0]],
+        [[1, 0, 1, 0], [1, 0, 1, 0]],
+        [[1, 0, 0, 1], [1, 0, 1, 0]],
+    ]
+    assert torch.equal(schedule.nominal(2), schedule.at(2).strengths)
+
+
+def test_a_schedule_resumes_with_its_draws_and_its_adapted_strengths():
+    def schedule(alpha):
+        forcings = [Random(interval=9, spread=8), Adaptive(alpha=alpha, every=1), Sparse()]
+        return Schedule(forcings, 30, 100, [generator(s) for s in (1, 2, 3)])
+
+    first = schedule(0.3)
+    for u in range(5):
+        first.at(u)
+    first.forcings[1].follow(4.0)
+    state = {name: value.clone() for name, value in first.state().items()}
+    assert set(state) == {"forcing/alpha", "forcing/generators"}
+    assert state["forcing/alpha"].dtype == torch.float64
+    assert state["forcing/alpha"].isnan().tolist() == [True, False, True]
+    assert state["forcing/alpha"][1] == 0.75
+    again = schedule(0.9)
+    again.restore(state)
+    assert again.forcings[1].alpha == 0.75
+    assert all(torch.equal(first.at(u).strengths, again.at(u).strengths) for u in range(5, 9))
+
+
+def test_only_members_that_are_due_are_measured():
+    calls = []
+    schedule = Schedule([Adaptive(every=3, alpha=0.0), Sparse()], 5, 10)
+    z = torch.randn(4, 2, 3, 5, generator=generator(1))
+    cell = population(0, 1)
+    infer = lambda: calls.append("asked") or z  # noqa: E731
+    for u in (1, 2):
+        schedule.adapt(u, cell, infer)
+    assert calls == []
+    schedule.adapt(3, cell, infer)
+    assert calls == ["asked"]
+    kappa = float(PROXIES["arithmetic_mean"](cell, z)[0])
+    assert schedule.forcings[0].alpha == pytest.approx(max(0, 1 - 1 / kappa))
+    assert kappa > 1
+
+
+def test_the_norm_of_a_matrix_that_is_not_finite_is_not_a_number():
+    J = torch.stack([torch.diag(torch.tensor([3.0, -4.0])), torch.tensor([[torch.inf, 0.0], [0.0, 1.0]])])
+    found = growth.norm(J)
+    assert found[0] == pytest.approx(4.0)
+    assert found[1].isnan()

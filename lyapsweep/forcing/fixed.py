@@ -57,7 +57,7 @@ class Generalised(AbstractForcing):
         self.alpha = alpha
 
     def strengths(self, length: int, moment: Moment = NOW) -> OneStrengths:
-        return begin(torch.full((length,), self.alpha))
+        return begin(torch.full((length,), float(self.alpha)))
 
 
 class Truncated(AbstractForcing):

@@ -62,7 +62,7 @@ class Adaptive(AbstractForcing):
         self.alpha, self.gamma, self.every, self.proxy = alpha, gamma, every, proxy
 
     def strengths(self, length: int, moment: Moment = NOW) -> OneStrengths:
-        return begin(torch.full((length,), self.alpha))
+        return begin(torch.full((length,), float(self.alpha)))
 
     def due(self, update: int) -> bool:
         return update % self.every == 0
