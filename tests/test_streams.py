@@ -322,7 +322,7 @@ def test_windows_that_cannot_be(settings, text):
             {"windows": {"length": 300, "batch": 4, "policy": "stateful"}},
             r"windows/batch x windows/length must not exceed the 821 steps",
         ),
-        ({"dataset": {"kind": "adding"}, "windows": {"policy": "stateful"}}, "windows/policy: must be random for adding"),
+        ({"dataset": {"kind": "adding"}, "windows": {"policy": "stateful"}}, "windows/policy: must be random for add"),
         (
             {"dataset": {"kind": "flip_flop"}, "windows": {"length": 10, "policy": "conditional"}},
             "windows/policy: must be random for flip_flop",

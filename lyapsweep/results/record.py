@@ -185,7 +185,7 @@ class RecordHeader:
 
     step: int
     outcome: Outcome
-    provenance: dict[str, Any]
+    provenance: Provenance
 
     @classmethod
     def load(cls, path: Path) -> "RecordHeader":
@@ -195,7 +195,7 @@ class RecordHeader:
             BadRecord: If the file is not a record or has a later schema.
         """
         header, _ = read_file(path, arrays=False)
-        return cls(header["step"], Outcome(header["outcome"]), header["provenance"])
+        return cls(header["step"], Outcome(header["outcome"]), Provenance.from_json(header["provenance"]))
 
 
 def read_file(path: Path, arrays: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

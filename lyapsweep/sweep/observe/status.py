@@ -57,12 +57,12 @@ def state(folder: Path) -> SweepStatus:
     for file in files.values():
         header = RecordHeader.load(file)
         outcome, provenance = header.outcome, header.provenance
-        if provenance.get("interrupted"):  # a resumed sweep trains it again
+        if provenance.interrupted:  # a resumed sweep trains it again
             outcome = Outcome.RUNNING
         outcomes[outcome.value] += 1
         if outcome.final:
             ends.append(file.stat().st_mtime)
-            nodes[provenance.get("node", "unknown")] += 1
+            nodes[provenance.node or "unknown"] += 1
     driver, asked = heard(folder), description.trials
     alive = driver is not None and driver.alive
     pace = speed(sorted(ends), time.time() if alive else None)
