@@ -74,7 +74,7 @@ def command(
 
 def with_links(table: "Table", folder: Path, uri: str | None) -> "Table":
     """Add the addresses of the runs if there may be a store; importing MLflow takes seconds."""
-    if not (uri or os.environ.get("MLFLOW_TRACKING_URI") or (folder.parent / "mlflow.db").is_file()):
+    if not (uri or os.environ.get("MLFLOW_TRACKING_URI") or ExperimentPaths(folder).mlflow_database.is_file()):
         return table
     from lyapsweep import tracking
     from lyapsweep.tracking import links

@@ -179,5 +179,7 @@ def viewer(uri: str, folder: Path) -> str:
         return "nothing logged; `lyapsweep sync` logs the records"
     if uri.startswith(("http://", "https://")):
         return uri
-    here = uri == f"sqlite:///{folder.resolve().parent / 'mlflow.db'}"
+    from lyapsweep.results.experiment import ExperimentPaths
+
+    here = uri == f"sqlite:///{ExperimentPaths(folder.resolve()).mlflow_database}"
     return shlex.join(["lyapsweep", "open", str(folder), *([] if here else ["--tracking-uri", uri])])
