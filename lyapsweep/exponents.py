@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from lyapsweep.registry import unknown
 from lyapsweep.systems import AbstractSystem
 
 ORBITS, WARMUP = 4, 500  # of a map that runs by itself
+SYSTEM_ORBITS, SYSTEM_STEPS, TRANSIENT = 128, 2000, 1000  # of a system; the transient leads to its attractor
 SPREAD = 0.1  # standard deviation of its first states, where it names none
 Array = np.ndarray | Tensor
 
@@ -165,3 +167,51 @@ def kind_of(map: AbstractMap, driving: Tensor | None) -> str:
     if isinstance(map, AbstractCell | Stack):
         return "zero input" if map.inputs else "closed loop"
     return "system"
+
+
+def system_spectrum(
+    system: AbstractSystem,
+    *,
+    steps: int = SYSTEM_STEPS,
+    warmup: int = WARMUP,
+    orbits: int = SYSTEM_ORBITS,
+    k: int | None = None,
+    seed: int = 0,
+    compat: str | None = None,
+) -> Spectrum:
+    """Compute the Lyapunov spectrum of a system along orbits on its attractor.
+
+    Args:
+        system: The system.
+        steps: Counted steps per orbit.
+        warmup: Steps per orbit that align the tangent vectors, not counted.
+        orbits: Number of orbits; they start from the system's own initial states after a transient.
+        k: Number of leading exponents; None computes all.
+        seed: Seed of the initial states and of the tangent vectors.
+        compat: "vogt" for the published convention of Vogt et al. 2022, see `lyapunov_spectrum`.
+
+    Returns:
+        The spectrum, in nats per step.
+
+    Raises:
+        UnknownName: If there is no such convention.
+        ValueError: If the sizes are not possible.
+
+    Example:
+        >>> from lyapsweep import systems
+        >>> spectrum = system_spectrum(systems.build("henon"), steps=500, orbits=32)
+        >>> spectrum.exponents.round(1)
+        array([ 0.4, -1.6])
+    """
+    start = attractor_states(system, orbits, seed)[0]
+    spectrum = lyapunov_spectrum(system, steps=steps, warmup=warmup, k=k, start=start, seed=seed, compat=compat)
+    return spectrum if compat else replace(spectrum, settings={"transient": TRANSIENT} | spectrum.settings)
+
+
+@torch.no_grad()
+def attractor_states(system: AbstractSystem, orbits: int, seed: int) -> States:
+    """States (1, orbits, state) near a system's attractor: its own initial states after a transient."""
+    z = system.start(orbits, torch.Generator().manual_seed(seed))
+    for _ in range(TRANSIENT):
+        z = system.step(z)
+    return z

@@ -32,8 +32,8 @@ def located(experiment: str | Path, results: Path | str, uri: str | None) -> tup
                 return imported.load(folder), folder
     from lyapsweep import tracking  # which takes seconds
 
-    store = uri or tracking.store(results)
-    if (file := tracking.file_of(store)) and not file.is_file():
+    store = uri or tracking.default_uri(results)
+    if (file := tracking.sqlite_file(store)) and not file.is_file():
         raise nowhere(experiment, results, file)
     return tracking.read(str(experiment), store), results / experiment
 

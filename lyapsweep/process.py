@@ -1,8 +1,12 @@
 """Settings of a process that trains small networks."""
 
+import contextlib
 import ctypes
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 
 __all__ = ["small_networks"]
 
@@ -28,3 +32,16 @@ def small_networks() -> None:
         if mallopt is not None:
             mallopt(*MMAP_THRESHOLD)
             mallopt(*TRIM_THRESHOLD)
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """Treat SIGTERM (a batch system, `docker stop`) as Ctrl-C in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -16,6 +16,7 @@ BEST = 80  # the planted best interval
 INTERVALS = (5, 10, 20, 40, 80, 160, 200)
 CELLS = {"shallow_plrnn": 0.15, "lstm": 0.4, "vanilla": 0.9}  # the planted score at the best interval
 LAMBDA_MAX, DT = 0.00906, 0.01
+DATA = DataDescription(dt=DT, lambda_max=LAMBDA_MAX, predictability_time=float(np.log(2) / LAMBDA_MAX))
 DESCRIPTION = SweepDescription(
     name="forcing_interval",
     question="Is the best forcing interval the predictability time of the data?\n\nExpected: yes, for every cell.",
@@ -70,7 +71,6 @@ def record(cell: str, interval: int, seed: int, outcome: Outcome = Outcome.FINIS
     rng = np.random.default_rng((INTERVALS.index(interval), list(CELLS).index(cell), seed, step))
     d = score(cell, interval, rng)
     traces = {"truth": orbit(400, 0.0, rng), "generated": orbit(400, 0.02, rng)}
-    data = DataDescription(dt=DT, lambda_max=LAMBDA_MAX, predictability_time=float(np.log(2) / LAMBDA_MAX))
     return Record(
         config=config(cell, interval, seed),
         step=step,
@@ -79,7 +79,7 @@ def record(cell: str, interval: int, seed: int, outcome: Outcome = Outcome.FINIS
         measures={"loss": 0.01 * rng.uniform(1, 2), "state_space": d, "power_spectrum": min(1.0, 0.1 + 0.1 * d)},
         floors={"state_space": 0.06, "power_spectrum": 0.03},
         traces=traces,
-        provenance=Provenance(seconds=12.5, pack=2, seed=seed, commit="abc123", versions={"torch": "2.13"}, data=data),
+        provenance=Provenance(seconds=12.5, pack=2, seed=seed, commit="abc123", versions={"torch": "2.13"}, data=DATA),
     )
 
 

@@ -206,7 +206,7 @@ def test_an_error_that_nobody_foresaw_is_one_line_too_and_debug_shows_where(monk
 
     monkeypatch.setattr(datasets, "build", burst)
     line = complaint(1, "run", "tiny.yaml", "--no-tracking")
-    assert "RuntimeError: out of luck (not foreseen; --debug shows where)" in line
+    assert "RuntimeError: out of luck (unexpected; --debug shows the traceback)" in line
     for args in (["--debug", "run", "tiny.yaml"], ["run", "tiny.yaml", "--debug"]):
         result = call(*args, "--no-tracking")
         assert result.exit_code == 1
@@ -285,7 +285,7 @@ def test_a_trial_that_was_cut_short_goes_on_from_its_last_report(monkeypatch):
     ok("run", "tiny.yaml", "--no-tracking", "--name", "whole")
     for resume in ((), ("--resume",)):
         monkeypatch.setattr(trial, "run_trial", interrupted)
-        assert "Interrupted; " in complaint(130, "run", "tiny.yaml", "--no-tracking")
+        assert "Interrupted at step 2, " in complaint(130, "run", "tiny.yaml", "--no-tracking")
         assert [r.outcome for r in records()] == ["running", "stopped"]
         monkeypatch.setattr(trial, "run_trial", stream)
         told.append(ok("run", "tiny.yaml", "--no-tracking", *resume))
@@ -295,14 +295,14 @@ def test_a_trial_that_was_cut_short_goes_on_from_its_last_report(monkeypatch):
         if not resume:
             for file in Path("results/tiny/records").iterdir():
                 file.unlink()
-    assert "goes on from step" not in told[0]
-    assert "It goes on from step 2." in told[1]
+    assert "Resumed from" not in told[0]
+    assert "Resumed from step 2." in told[1]
     assert records()[-1].provenance.continued == (2,)
 
 
 def test_a_dead_tracking_server_is_told_before_any_work():
     line = complaint(1, "run", "tiny.yaml", "--tracking-uri", "http://127.0.0.1:9")
-    assert "No tracking server answers at http://127.0.0.1:9" in line
+    assert "http://127.0.0.1:9: no tracking server responds" in line
     assert records() == []
 
 
@@ -317,7 +317,7 @@ def test_ctrl_c_keeps_what_was_reached_and_the_atlas_can_be_drawn_from_mlflow():
     out, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     *_, last = records()
-    assert re.fullmatch(rf"Error: Interrupted; .* by step {last.step} is recorded.\n", errors)
+    assert re.fullmatch(rf"Error: Interrupted at step {last.step}, which is recorded. .*\n", errors)
     assert (last.outcome, last.provenance.interrupted, last.step >= 100) == ("stopped", True, True)
     uri = f"sqlite:///{Path('results/mlflow.db').resolve()}"
     assert re.search("^MLflow +lyapsweep open results/tiny$", out, re.MULTILINE)
@@ -384,9 +384,9 @@ def test_progress_in_words_not_too_often(monkeypatch, capsys):
     lines(progress(done=8, finished=6, running=0))
     assert capsys.readouterr().out.splitlines() == [
         "3/8 trials (1 finished, 1 diverged, 1 failed, 2 running); best loss 0.25 (lstm seed=1); "
-        "1:01 gone, about 1:00:00 left",
-        "5/8 trials (3 finished, 1 diverged, 1 failed, 2 running); no loss yet; 1:01 gone",
-        "8/8 trials (6 finished, 1 diverged, 1 failed); best loss 0.25 (lstm seed=1); 1:01 gone",
+        "1:01 elapsed, about 1:00:00 remaining",
+        "5/8 trials (3 finished, 1 diverged, 1 failed, 2 running); no loss yet; 1:01 elapsed",
+        "8/8 trials (6 finished, 1 diverged, 1 failed); best loss 0.25 (lstm seed=1); 1:01 elapsed",
     ]
 
 
@@ -445,7 +445,7 @@ def test_a_sweep_from_start_to_atlas():
     assert len(finals) == 8
     best = min(finals, key=lambda r: r.measures["loss"])
     assert re.search(r"^8/8 trials \(8 finished\); best loss", out, re.MULTILINE)
-    alone = re.search(r"^alone +(.+)$", out, re.MULTILINE)[1]
+    alone = re.search(r"^command +(.+)$", out, re.MULTILINE)[1]
     changes = main.commands["run"].make_context("run", shlex.split(alone)[2:]).params["changes"]
     assert Config.load("tiny.yaml", changes).id == best.trial
     assert Path(re.search(r"^atlas +(.+)$", out, re.MULTILINE)[1]).is_file()
@@ -459,7 +459,7 @@ def test_a_sweep_from_start_to_atlas():
 @pytest.mark.parametrize(
     ("floor", "text"),
     [
-        (11.0, "(floor 11, saturation 10: it cannot tell good from bad on these data)"),
+        (11.0, "(floor 11, saturation 10: it cannot separate good from bad on these data)"),
         (2.0, "(floor 2, saturation 10)"),
     ],
 )

@@ -138,7 +138,7 @@ def test_weights_within_a_checkpoint(weights):
     assert told["exponents_per_step"] == plain["exponents_per_step"]
     torch.save({"model": wrapped, "average": wrapped}, "two.pt")
     message = complaint(2, "spectrum", "two.pt", "--input", "series.npy")
-    assert re.search(r"two.pt: There are 2 .*model.rnn., average.rnn.*--prefix", message)
+    assert re.search(r"two.pt: There are 2 .*by its prefix: model.rnn., average.rnn", message)
     told = json.loads(ok("spectrum", "two.pt", "--input", "series.npy", "--prefix", "average.rnn", "--json"))
     assert told["exponents_per_step"] == plain["exponents_per_step"]
 
@@ -149,7 +149,7 @@ def test_weights_without_a_series_run_on_zeros_where_asked(weights):
     assert (told["map"], told["orbits"]) == ("zero input", 2)
     assert told["exponents_per_step"] == lyapunov_spectrum(module, steps=50, orbits=2).exponents.tolist()
     torch.save(nn.RNN(2, 3).state_dict(), "rnn.pt")
-    assert "tanh is meant" in ok("spectrum", "rnn.pt", "--steps", "5")
+    assert "assuming tanh" in ok("spectrum", "rnn.pt", "--steps", "5")
 
 
 # The published convention
@@ -245,9 +245,12 @@ WRONG = {
     "dt of a network": (["spectrum", "tiny.yaml", "--dt", "0.1"], "--set dataset/dt=0.1"),
     "too many": (["spectrum", "henon", "--exponents", "3"], "but got k=3"),
     "no record": (["spectrum", "none.npz"], "none.npz: No such file"),
-    "no input": (["spectrum", "weights.pt"], r"--input series.npy, \(time, features\) or .*With --steps alone"),
+    "no input": (
+        ["spectrum", "weights.pt"],
+        r"needs inputs. Give --input series.npy, .*or --steps alone for zero input",
+    ),
     "no weights": (["spectrum", "none.pt", "--steps", "5"], "none.pt: No such file"),
-    "no series": (["spectrum", "weights.pt", "--input", "none.npy"], "--input none.npy: No such file"),
+    "no series": (["spectrum", "weights.pt", "--input", "none.npy"], "none.npy: No such file"),
     "features": (
         ["spectrum", "weights.pt", "--input", "wide.npy"],
         "--input wide.npy: .*takes 2 inputs.*has 3 features",
@@ -269,13 +272,22 @@ WRONG = {
     "kind": (["spectrum", "weights.pt", "--cell", "gru", "--steps", "5"], "weights.pt: .*'gru' has 3"),
     "layers": (["spectrum", "weights.pt", "--layers", "3", "--steps", "5"], "layers=3"),
     "convention": (["spectrum", "henon", "--compat", "vogd"], "Did you mean 'vogt'"),
-    "convention of ours": (["spectrum", "tiny.yaml", "--compat", "vogt"], "--compat is for a system and weights"),
+    "convention of ours": (
+        ["spectrum", "tiny.yaml", "--compat", "vogt"],
+        "--compat is for a system and weights, but tiny.yaml",
+    ),
     "settings of weights": (
         ["spectrum", "weights.pt", "--set", "a=1", "--steps", "5"],
-        "--set is for .* weights.pt is weights",
+        "--set is for .*, but weights.pt is weights",
     ),
-    "input of a system": (["spectrum", "henon", "--input", "series.npy"], "--input is for weights; henon is a system"),
-    "picture": (["spectrum", "henon", "--plot", "henon.gif"], "--plot henon.gif: pictures end in .html, .png, .svg"),
+    "input of a system": (
+        ["spectrum", "henon", "--input", "series.npy"],
+        "--input is for weights, but henon is a system",
+    ),
+    "picture": (
+        ["spectrum", "henon", "--plot", "henon.gif"],
+        "--plot henon.gif: the file must end in .html, .png, .svg",
+    ),
     "folder": (["spectrum", "henon", "--plot", "none/henon.png"], "no folder none"),
     "foreign": (["spectrum", "foreign.npz"], "foreign.npz is not a lyapsweep record"),
 }

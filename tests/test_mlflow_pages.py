@@ -72,7 +72,7 @@ def ledger(uri, tmp_path, request):
 
 def log(ledger, folder, records):
     for r in records:
-        ledger.write(r, r.save(folder / "records"))
+        ledger.log_record(r, r.save(folder / "records"))
     return Table.of(records, DESCRIPTION)
 
 
@@ -98,7 +98,7 @@ def test_curves_of_training_lie_at_their_updates_and_end_where_training_did():
     updates = np.unique(np.linspace(0, 8999, 500).astype(int))
     traces = {"updates": updates, "loss": updates / 2, "gradient_norm": 2.0 * updates}
     curve = dict(metric_names.curves(record(config(), 0.1, step=9000, **traces))["training/loss"])
-    assert len(curve) == metric_names.CURVE_POINTS
+    assert len(curve) == metric_names.MAX_CURVE_POINTS
     assert {0, 8999} <= set(curve)
     assert all(value == update / 2 for update, value in curve.items())
     lost = record(config(), 0.1, Outcome.DIVERGED, step=3000, **traces)
@@ -115,12 +115,12 @@ def test_the_systems_published_spectrum_stands_beside_the_networks():
 
 @pytest.mark.parametrize(("exponent", "verdict"), [(0.01, "yes"), (0.003, "no"), (-0.1, "no"), (math.nan, "unknown")])
 def test_chaotic_is_two_standard_errors_above_zero(exponent, verdict):
-    assert metric_names.verdicts(record(config(), 0.1, exponent=exponent))["chaotic"] == verdict
+    assert metric_names.final_tags(record(config(), 0.1, exponent=exponent))["chaotic"] == verdict
 
 
 def test_a_run_says_in_words_what_it_was(ledger, tmp_path):
     log(ledger, tmp_path, [record(config(), 0.1)])
-    (run,) = ledger.all_runs()
+    (run,) = ledger.search()
     assert (
         "Chaotic: lambda_max = 0.5 ± 0.1 nats per unit time (closed loop); the data's is 0.9056."
         in (run.data.tags["mlflow.note.content"])
@@ -132,7 +132,7 @@ def test_the_data_of_a_run_are_known_by_their_digest(ledger, tmp_path):
     records = [record(config(), 0.2, Outcome.RUNNING, step=2), record(config(), 0.1)]
     for _ in range(2):
         log(ledger, tmp_path, records)
-    (run,) = ledger.all_runs()
+    (run,) = ledger.search()
     (used,) = run.inputs.dataset_inputs
     assert (used.dataset.name, used.dataset.digest) == ("lorenz63", "0123456789abcdef")
     assert json.loads(used.dataset.profile)["lambda_max"] == 0.018112
@@ -147,7 +147,7 @@ def test_data_have_one_digest_where_they_hold_the_same_numbers():
 
 def test_the_measure_that_a_sweep_is_judged_by_comes_first():
     several = replace(record(config(), 0.1), measures={"divergence": 1.0, "loss": 0.1})
-    assert next(metric_names.metrics(several, 0, "loss")).key == "measures/loss"
+    assert next(metric_names.record_metrics(several, 0, "loss")).key == "measures/loss"
 
 
 # A sweep
@@ -164,25 +164,29 @@ def sweep():
     ]
 
 
+def scopes(table):
+    return {best.trial: best.scope for best in summary.best_trials(table)}
+
+
 def test_winners_are_the_best_that_finished_of_each_cell():
     table = Table.of(sweep(), DESCRIPTION)
-    assert summary.winners(table) == {config("vanilla", 1).id: "of the sweep", config("lstm").id: "of its cell"}
+    assert scopes(table) == {config("vanilla", 1).id: "of the sweep", config("lstm").id: "of its cell"}
     upwards = Table.of(sweep(), replace(DESCRIPTION, direction="maximise"))
-    assert summary.winners(upwards) == {config("lstm").id: "of the sweep"} | {config().id: "of its cell"}
-    assert summary.winners(Table.of(sweep())) == {}  # nobody said what it was judged by
+    assert scopes(upwards) == {config("lstm").id: "of the sweep"} | {config().id: "of its cell"}
+    assert scopes(Table.of(sweep())) == {}  # nobody said what it was judged by
 
 
 def test_data_sets_are_not_compared_with_each_other():
     records = [record(config(), 0.3), record(config(system="roessler"), 0.001)]
-    assert set(summary.winners(Table.of(records, DESCRIPTION)).values()) == {"of its cell"}
+    assert set(scopes(Table.of(records, DESCRIPTION)).values()) == {"of its cell"}
 
 
 def test_the_summary_tells_the_answer_first(ledger, tmp_path):
-    ledger.summary(log(ledger, tmp_path, sweep()), [], {}, models=False)
-    (run,) = ledger.all_runs("tags.summary = 'yes'")
+    ledger.log_summary(log(ledger, tmp_path, sweep()), [], {}, models=False)
+    (run,) = ledger.search("tags.summary = 'yes'")
     question, answer, *rest = run.data.tags["mlflow.note.content"].split("\n\n")
     assert question == "Which cell?"
-    won = "**vanilla seed=1** won: loss 0.2, floor 0.1, chaotic yes, lambda_max 0.5, of the data 0.9056"
+    won = "Best trial: **vanilla seed=1**, loss 0.2, floor 0.1, chaotic yes, lambda_max 0.5, of the data 0.9056"
     assert answer.startswith(won)
     assert "| lstm seed=0 | 0.5 | 0.1 | no | -5 | 0.9056 | 7.5 |" in "\n".join(rest)
     assert rest[-1] == "The larger one."
@@ -191,21 +195,21 @@ def test_the_summary_tells_the_answer_first(ledger, tmp_path):
 
 def test_only_the_best_are_crowned_and_a_new_best_takes_the_crown(ledger, tmp_path):
     def crowned():
-        return {r.data.tags["trial_key"]: r.data.tags["best"] for r in ledger.all_runs("tags.best LIKE '%'")}
+        return {r.data.tags["trial_key"]: r.data.tags["best"] for r in ledger.search("tags.best LIKE '%'")}
 
-    ledger.summary(log(ledger, tmp_path, sweep()), [], {}, models=False)
+    ledger.log_summary(log(ledger, tmp_path, sweep()), [], {}, models=False)
     assert crowned() == {config("vanilla", 1).id: "of the sweep", config("lstm").id: "of its cell"}
     better = record(config("vanilla", 2), 0.05)
-    ledger.summary(log(ledger, tmp_path, [*sweep(), better]), [], {}, models=False)
+    ledger.log_summary(log(ledger, tmp_path, [*sweep(), better]), [], {}, models=False)
     assert crowned() == {config("vanilla", 2).id: "of the sweep", config("lstm").id: "of its cell"}
 
 
 def test_the_experiment_opens_on_its_trials_the_best_first(ledger, uri, tmp_path):
-    ledger.summary(log(ledger, tmp_path, sweep()), [], {}, models=False)
+    ledger.log_summary(log(ledger, tmp_path, sweep()), [], {}, models=False)
     tags = ledger.client.get_experiment(ledger.experiment_id).tags
     page = json.loads(tags[experiment_view.TAG])
     assert (page["orderByKey"], page["orderByAsc"]) == ("metrics.`measures/loss`", True)
-    shown = list(ledger.all_runs(page["searchFilter"]))
+    shown = list(ledger.search(page["searchFilter"]))
     assert len(shown) == len(sweep())  # every trial, and not the summary
     logged = {key for run in shown for key in run.data.metrics}
     drawn = [chart["metricKey"] for chart in page["compareRunCharts"] if "metricKey" in chart]
@@ -227,7 +231,7 @@ def trained(ledger, tmp_path):
     records = list(run_trial(config()))
     table = log(ledger, tmp_path, records)
     for _ in range(2):
-        ledger.summary(table, [], {})
+        ledger.log_summary(table, [], {})
     return records[-1]
 
 
@@ -243,7 +247,7 @@ def test_the_best_network_is_one_model_that_forecasts_in_the_units_of_the_data(l
     with torch.no_grad():
         known, _ = predict(network, test[2:9], 5)  # which starts from the same row
     np.testing.assert_allclose(forecast, known[0, 0].numpy() * series.std + series.mean, rtol=1e-6)
-    (run,) = ledger.all_runs("tags.best = 'of the sweep'")
+    (run,) = ledger.search("tags.best = 'of the sweep'")
     assert model.source_run_id == run.info.run_id
     assert [output.model_id for output in run.outputs.model_outputs] == [model.model_id]
 
@@ -258,7 +262,7 @@ def test_a_model_is_a_record_and_nothing_is_pickled(ledger, trained, tmp_path):
 
 
 def test_models_can_be_left_out(ledger, tmp_path):
-    ledger.summary(log(ledger, tmp_path, list(run_trial(config()))), [], {}, models=False)
+    ledger.log_summary(log(ledger, tmp_path, list(run_trial(config()))), [], {}, models=False)
     assert ledger.client.search_logged_models([ledger.experiment_id]) == []
 
 
@@ -278,17 +282,17 @@ def test_a_port_that_is_taken_is_told():
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(tracking.TrackingError, match=f"Port {port} cannot be used"):
-            server.free(port)
+            server.usable_port(port)
 
 
 def test_a_server_that_cannot_start_says_why():
-    with pytest.raises(tracking.TrackingError, match="did not start"), server.serving("gopher://nowhere"):
+    with pytest.raises(tracking.TrackingError, match="did not start"), server.serve("gopher://nowhere"):
         pass
 
 
 def test_open_shows_the_experiment_until_it_is_interrupted(ledger, uri, tmp_path):
     """The command as it is typed: an address on which MLflow answers, and no process left behind."""
-    ledger.summary(log(ledger, tmp_path, sweep()), [], {}, models=False)
+    ledger.log_summary(log(ledger, tmp_path, sweep()), [], {}, models=False)
     command = [sys.executable, "-m", "lyapsweep", "open", ledger.name, "--tracking-uri", uri, "--no-browser"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:

@@ -166,7 +166,7 @@ def test_a_record_that_is_reopened_keeps_its_arrays(tmp_path):
         provenance=Provenance(**told),
     )
     file, written = record.save(folder.records), []
-    scribe = SimpleNamespace(write=written.append)
+    scribe = SimpleNamespace(log_record=written.append)
     watch = TuneCallback(None, None, None, scribe, folder, None, "loss", False, None, print, print)
     watch.ended_before = folder.last()
     watch.reopen(record.config)
@@ -213,14 +213,14 @@ class Slow:
     def __init__(self, gate):
         self.gate, self.calls = gate, []
 
-    def begin(self, config):
+    def start_run(self, config):
         self.gate.wait(10)
 
     def refresh(self):
         pass
 
-    def write_together(self, pairs):
-        self.calls.append([(record.trial, record.step) for record, _ in pairs])
+    def log_records(self, files):
+        self.calls.append([(file.trial, file.load().step) for file in files])
         if len(self.calls) == 1:
             raise ConnectionError("once")
 
@@ -229,18 +229,18 @@ def test_records_that_wait_for_mlflow_are_logged_with_those_of_their_trial(base,
     one, other = (Config.load(base, {"seed": s}) for s in range(2))
     ledger = Slow(threading.Event())
     scribe = AsyncLogger(ledger)
-    scribe.begin(one)
+    scribe.start_run(one)
     for config, step in ((one, 0), (other, 0), (one, 2), (one, 4)):
-        scribe.write(Record(config, step, Outcome.RUNNING).save(tmp_path))
+        scribe.log_record(Record(config, step, Outcome.RUNNING).save(tmp_path))
     ledger.gate.set()
     for _ in range(1000):
         if len(ledger.calls) < 3:
             time.sleep(0.01)
-    scribe.write(Record(one, 6, Outcome.RUNNING).save(tmp_path))
+    scribe.log_record(Record(one, 6, Outcome.RUNNING).save(tmp_path))
     scribe.close()
     together = [(one.id, 0), (one.id, 2), (one.id, 4)]
     assert ledger.calls == [together, together, [(other.id, 0)], [(one.id, 6)]]  # the first try failed
-    assert scribe.left_out == 0
+    assert scribe.dropped == 0
 
 
 # The benchmark

@@ -92,14 +92,14 @@ def test_a_beat_comes_seldom_and_never_stops_a_sweep(folder, tmp_path):
 def test_status_in_words_and_in_json(folder):
     code, said = lyapsweep("status", "asked", "--results", folder.parent)
     assert code == 0
-    assert "4/10 (1 diverged, 1 failed, 2 finished, 2 cut short)" in said
-    assert "none was ever heard of" in said
+    assert "4/10 (1 diverged, 1 failed, 2 finished, 2 interrupted)" in said
+    assert "no heartbeat found" in said
     assert "a/1: 2 trials" in said
     HeartbeatWriter(folder).beat({"running": 2, "behind": 7})
     _, said = lyapsweep("status", folder)
     assert "2 running" in said
     assert f"runs on {socket.gethostname()}" in said
-    assert "7 entries behind" in said
+    assert "7 requests pending" in said
     code, told = lyapsweep("status", "sweeps/asked.py", "--results", folder.parent, "--json")
     assert json.loads(told)["outcomes"] == {"finished": 2, "diverged": 1, "failed": 1, "running": 2}
     assert json.loads(told)["runs"] is True

@@ -12,7 +12,7 @@ from lyapsweep.sweep import Sweep, SweepError, spaces
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.observe.summary import start as how_it_started
-from lyapsweep.tracking import hidden, links
+from lyapsweep.tracking import links, redact
 
 SECRET = "correct-horse"
 
@@ -78,14 +78,14 @@ def test_a_database_that_cannot_be_used_is_named_without_its_password(tmp_path):
     ],
 )
 def test_passwords_are_hidden_and_nothing_else_is(said, shown):
-    assert hidden(said) == shown
+    assert redact(said) == shown
 
 
 def test_neither_the_command_nor_the_atlas_tells_a_password(monkeypatch):
     words = ["lyapsweep", "sweep", "a.py", "--storage", f"postgresql://me:{SECRET}@host/db"]
     monkeypatch.setattr("sys.argv", words)
     assert how_it_started()["command"].endswith("--storage postgresql://me:***@host/db")
-    assert links.plain(f"https://me:{SECRET}@host:5000/") == "https://host:5000"
+    assert links.without_user(f"https://me:{SECRET}@host:5000/") == "https://host:5000"
 
 
 # A real server

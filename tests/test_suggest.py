@@ -111,7 +111,7 @@ def test_a_system_is_measured_from_its_equations():
         (np.full((2000, 1), np.nan), [], "missing or infinite"),
         (np.random.default_rng(0).standard_normal((2000, 1)), ["--dt", "-1"], "dt > 0 must hold, but got -1.0"),
         (np.random.default_rng(0).standard_normal((2000, 1)), ["--columns", "z"], "No column is called 'z'"),
-        (np.random.default_rng(0).standard_normal((2000, 1)), ["--plot", "a.png"], "ends in .html"),
+        (np.random.default_rng(0).standard_normal((2000, 1)), ["--plot", "a.png"], "must end in .html"),
         (np.random.default_rng(0).standard_normal((2000, 1)), ["--set", "rho=1"], "--set is for systems"),
     ],
 )

@@ -19,6 +19,7 @@ from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
+from lyapsweep.tracking.metric_names import MAX_PARAM_LENGTH
 
 EXPONENTS = np.array([0.9, 0.0, -1.5, -np.inf])
 
@@ -60,13 +61,13 @@ def trial(of=None, end=Outcome.FINISHED):
 
 def log(ledger, folder, records):
     for r in records:
-        ledger.write(r, r.save(folder / "records"))
+        ledger.log_record(r, r.save(folder / "records"))
 
 
 def everything(ledger):
     """All that the store holds of an experiment, as plain values."""
     told = []
-    for run in ledger.all_runs():
+    for run in ledger.search():
         history = {
             key: [(m.step, m.value, m.timestamp) for m in ledger.client.get_metric_history(run.info.run_id, key)]
             for key in run.data.metrics
@@ -79,7 +80,7 @@ def everything(ledger):
 def test_reading_back_is_reading_the_folder(ledger, uri, tmp_path):
     log(ledger, tmp_path, trial() + trial(config(1), Outcome.DIVERGED))
     (tmp_path / "sweep.json").write_text('{"intent": "map", "question": "Why?"}')
-    ledger.summary(Table.read(tmp_path), [tmp_path / "sweep.json"], {"seconds": 1.0})
+    ledger.log_summary(Table.read(tmp_path), [tmp_path / "sweep.json"], {"seconds": 1.0})
     here, there = Table.read(tmp_path), tracking.read(ledger.name, uri)
     pd.testing.assert_frame_equal(there.frame, here.frame)
     np.testing.assert_array_equal(there.spectra["closed loop"], here.spectra["closed loop"])
@@ -89,7 +90,7 @@ def test_reading_back_is_reading_the_folder(ledger, uri, tmp_path):
 
 def test_the_artifact_is_the_record_byte_for_byte(ledger, tmp_path):
     log(ledger, tmp_path, trial())
-    (run,) = ledger.all_runs()
+    (run,) = ledger.search()
     for file in (tmp_path / "records").glob("*.npz"):
         copy = ledger.client.download_artifacts(run.info.run_id, f"records/{file.name}")
         assert Path(copy).read_bytes() == file.read_bytes()
@@ -109,9 +110,9 @@ def test_writing_twice_changes_nothing(ledger, uri, tmp_path):
 def test_layout_of_a_run(ledger, tmp_path):
     ledger.varied, ledger.labels = ["cell/kind", "seed"], {"intent": "map"}
     lstm = config(3, "lstm")
-    ledger.begin(lstm)
+    ledger.start_run(lstm)
     log(ledger, tmp_path, trial(lstm))
-    (run,) = ledger.all_runs()
+    (run,) = ledger.search()
     assert run.info.run_name == "lstm seed=3"
     assert run.info.status == "FINISHED"
     tags = {k: v for k, v in run.data.tags.items() if not k.startswith("mlflow.")}
@@ -130,7 +131,7 @@ def test_layout_of_a_run(ledger, tmp_path):
 
 def test_the_spectrum_is_one_curve_over_the_index_from_the_final_record_only(ledger, tmp_path):
     log(ledger, tmp_path, trial()[:2])
-    (run,) = ledger.all_runs()
+    (run,) = ledger.search()
     assert "spectrum by index/closed loop" not in run.data.metrics
     log(ledger, tmp_path, trial()[2:])
     curve = ledger.client.get_metric_history(run.info.run_id, "spectrum by index/closed loop")
@@ -146,34 +147,34 @@ def test_the_spectrum_is_one_curve_over_the_index_from_the_final_record_only(led
 )
 def test_how_a_run_ends(ledger, tmp_path, end, status):
     log(ledger, tmp_path, [record(2, Outcome(end), error="ValueError: no" if end == "failed" else "")])
-    (run,) = ledger.all_runs()
+    (run,) = ledger.search()
     assert (run.info.status, run.data.tags["outcome"]) == (status, end)
     assert run.data.tags.get("error") == ("ValueError: no" if end == "failed" else None)
 
 
 def test_an_interrupted_trial_goes_on_in_the_same_run_as_its_next_attempt(ledger, uri, tmp_path):
     log(ledger, tmp_path, [record(0), record(2, Outcome.STOPPED, interrupted=True)])
-    (run,) = ledger.all_runs()
+    (run,) = ledger.search()
     assert (run.info.status, run.data.tags["outcome"]) == ("KILLED", "stopped")
     assert "spectrum by index/closed loop" not in run.data.metrics  # the finished trial's is yet to come
     again = tracking.prepare(ledger.name, uri)
-    again.begin(config())
-    (run,) = again.all_runs()
+    again.start_run(config())
+    (run,) = again.search()
     assert (run.info.status, run.data.tags["attempt"], run.data.tags["outcome"]) == ("RUNNING", "2", "running")
     log(again, tmp_path, trial())
-    (run,) = again.all_runs()
+    (run,) = again.search()
     assert run.info.status == "FINISHED"
     steps = [m.step for m in again.client.get_metric_history(run.info.run_id, "measures/loss")]
     assert steps == [0, 2, 4]  # the repeated part left no second points
 
 
 def test_reconcile_ends_what_nobody_owns(ledger, uri):
-    ledger.begin(config(0))
-    ledger.begin(config(1))
+    ledger.start_run(config(0))
+    ledger.start_run(config(1))
     again = tracking.prepare(ledger.name, uri)
     assert again.reconcile() == 2
     assert again.reconcile() == 0
-    assert {r.info.status for r in again.all_runs()} == {"KILLED"}
+    assert {r.info.status for r in again.search()} == {"KILLED"}
 
 
 def test_sync_logs_what_is_missing_and_only_that(ledger, uri, tmp_path):
@@ -183,7 +184,7 @@ def test_sync_logs_what_is_missing_and_only_that(ledger, uri, tmp_path):
     again = tracking.prepare(ledger.name, uri)
     assert again.sync(tmp_path) == 5
     assert again.sync(tmp_path) == 0
-    assert sorted(r.info.status for r in again.all_runs()) == ["FINISHED", "FINISHED"]
+    assert sorted(r.info.status for r in again.search()) == ["FINISHED", "FINISHED"]
     pd.testing.assert_frame_equal(tracking.read(ledger.name, uri).frame, Table.read(tmp_path).frame)
 
 
@@ -194,7 +195,7 @@ def test_sync_ends_a_run_whose_driver_died_after_saving_the_last_record(ledger, 
     again = tracking.prepare(ledger.name, uri)
     again.reconcile()
     assert again.sync(tmp_path) == 1
-    assert (next(again.all_runs()).info.status, next(again.all_runs()).data.tags["outcome"]) == ("FINISHED", "finished")
+    assert (next(again.search()).info.status, next(again.search()).data.tags["outcome"]) == ("FINISHED", "finished")
 
 
 def test_the_summary_is_one_flat_run_however_often_it_is_written(ledger, tmp_path):
@@ -202,8 +203,8 @@ def test_the_summary_is_one_flat_run_however_often_it_is_written(ledger, tmp_pat
     file.write_text("<p>atlas</p>")
     for trials in (2, 3):
         description = SweepDescription(question="Why?\n\nBecause.", intent="map", trials=trials)
-        ledger.summary(Table.of([], description), [file], {"best/loss": 0.1, "x": -math.inf})
-    (run,) = ledger.all_runs()
+        ledger.log_summary(Table.of([], description), [file], {"best/loss": 0.1, "x": -math.inf})
+    (run,) = ledger.search()
     assert run.info.run_name == f"summary of {ledger.name}"
     assert run.data.tags["mlflow.note.content"] == "Why?\n\nBecause."
     assert run.data.tags["about/trials"] == "3"
@@ -225,11 +226,11 @@ def test_a_hundred_and_more_parameters_and_long_ones_pass(ledger):
     long = config()
     extra = {f"extra/{i}": "x" * 7000 for i in range(150)}
     object.__setattr__(long, "flat", long.flat | extra)  # fill the cache: no real config is that large
-    ledger.begin(long)
-    ledger.log(long)
-    (run,) = ledger.all_runs()
+    ledger.start_run(long)
+    ledger._log_batch(ledger.runs[long.id], long)
+    (run,) = ledger.search()
     assert len(run.data.params) == len(long.flat)
-    assert len(run.data.params["extra/0"]) == tracking.LONGEST_PARAM
+    assert len(run.data.params["extra/0"]) == MAX_PARAM_LENGTH
 
 
 def test_a_dead_server_is_one_clear_error_within_seconds():
@@ -237,7 +238,7 @@ def test_a_dead_server_is_one_clear_error_within_seconds():
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
     began = time.monotonic()
-    with pytest.raises(tracking.TrackingError, match="No tracking server answers at http"):
+    with pytest.raises(tracking.TrackingError, match="no tracking server responds"):
         tracking.prepare("any", address)
     assert time.monotonic() - began < 6
 
@@ -258,6 +259,6 @@ def test_a_deleted_experiment_is_not_written_to(ledger, uri):
 def test_nan_is_kept_and_infinity_left_out(ledger, tmp_path):
     diverged = replace(record(2, Outcome.DIVERGED), measures={"loss": math.nan, "other": math.inf})
     log(ledger, tmp_path, [diverged])
-    (run,) = ledger.all_runs()
+    (run,) = ledger.search()
     assert math.isnan(run.data.metrics["measures/loss"])
     assert "measures/other" not in run.data.metrics

@@ -1,4 +1,4 @@
-"""The command line: parses, calls, prints. Whatever a command does lives below; it is imported when it is run."""
+"""The command line: parse, call, print. What a command needs is imported when it runs."""
 
 import click
 
@@ -23,7 +23,7 @@ EPILOG = """\b
 Example:
   lyapsweep run configs/lorenz63.yaml
 
-Exit status: 0 done, 1 the work or some trials failed, 2 bad input, 130 interrupted.
+Exit status: 0 success, 1 the work or some trials failed, 2 bad input, 130 interrupted.
 """
 
 
@@ -31,7 +31,7 @@ Exit status: 0 done, 1 the work or some trials failed, 2 bad input, 130 interrup
 @click.version_option(__version__, prog_name="lyapsweep")
 @options.debug
 def main() -> None:
-    """Hyperparameter sweeps of recurrent networks in which every trial logs its Lyapunov spectrum."""
+    """Hyperparameter sweeps of recurrent networks that log the Lyapunov spectrum of every trial."""
 
 
 for module in (run, sweep, status, sync, atlas, open_ui, spectrum, fixed_points, suggest, import_table, list_members):

@@ -1,4 +1,4 @@
-"""`lyapsweep atlas`: an experiment as one page."""
+"""`lyapsweep atlas`: draw an experiment as one HTML page."""
 
 import os
 from pathlib import Path
@@ -17,24 +17,26 @@ if TYPE_CHECKING:
 
 @click.command(
     "atlas",
-    short_help="Draw an experiment as one page.",
+    short_help="Draw an experiment as one HTML page.",
     epilog=options.example("lyapsweep atlas forcing_interval --output atlas.html"),
 )
 @click.argument("experiment")
 @options.results
 @options.tracking_uri
 @click.option(
-    "--output", type=click.Path(path_type=Path, dir_okay=False), help="The page.  [default: atlas.html of the results]"
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Path of the page.  [default: atlas.html in the results folder]",
 )
 @click.option(
     "--trial",
     "trials",
     multiple=True,
-    help="Its orbit and fixed points are on the page whatever it weighs; repeatable.",
+    help="Include the orbit and fixed points of this trial regardless of the page's size. Repeatable.",
 )
-@click.option("--png", is_flag=True, help="Also write every figure as PNG, into a folder beside the page.")
-@click.option("--svg", is_flag=True, help="Likewise as SVG.")
-@click.option("--pdf", is_flag=True, help="Likewise as PDF.")
+@click.option("--png", is_flag=True, help="Also write every figure as PNG into a folder beside the page.")
+@click.option("--svg", is_flag=True, help="Also write every figure as SVG.")
+@click.option("--pdf", is_flag=True, help="Also write every figure as PDF.")
 @options.debug
 def command(
     experiment: str,
@@ -46,20 +48,20 @@ def command(
     svg: bool,
     pdf: bool,
 ) -> None:
-    """Draw an experiment as one page of HTML that any browser shows: what it found, and every number behind it.
+    """Draw an experiment as one self-contained HTML page: figures, findings and the values behind them.
 
-    EXPERIMENT is a results folder, a name below --results (an imported table is one), or an MLflow experiment (first
-    of all where --tracking-uri is given).
+    EXPERIMENT is a results folder, a name below --results (also of an imported table), or an MLflow experiment, which
+    comes first if --tracking-uri is given.
     """
     from lyapsweep.loading import located
 
     table, folder = located(experiment, results, tracking_uri)
     if not len(table):
-        raise CommandError(f"{experiment} holds no records yet; `lyapsweep sweep` and `lyapsweep run` write them.")
+        raise CommandError(f"{experiment} holds no records yet. Run `lyapsweep sweep` or `lyapsweep run` first.")
     from lyapsweep.atlas import figure_files, report
 
     small_networks()
-    table = linked(table, folder.resolve(), tracking_uri)
+    table = with_links(table, folder.resolve(), tracking_uri)
     page = report.write(table, output or ExperimentPaths(folder).atlas, folder, trials)
     click.echo(page)
     formats = [kind for kind, wanted in zip(figure_files.FORMATS, (png, svg, pdf), strict=True) if wanted]
@@ -70,11 +72,11 @@ def command(
         raise CommandError(str(error)) from error
 
 
-def linked(table: "Table", folder: Path, uri: str | None) -> "Table":
-    """The table with the addresses of its runs, where a store may know them: MLflow takes seconds to load."""
+def with_links(table: "Table", folder: Path, uri: str | None) -> "Table":
+    """Add the addresses of the runs if there may be a store; importing MLflow takes seconds."""
     if not (uri or os.environ.get("MLFLOW_TRACKING_URI") or ExperimentPaths(folder).mlflow_database.is_file()):
         return table
     from lyapsweep import tracking
     from lyapsweep.tracking import links
 
-    return links.linked(table, folder.name, uri or tracking.store(folder.parent))
+    return links.find_addresses(table, folder.name, uri or tracking.default_uri(folder.parent))

@@ -1,15 +1,15 @@
-"""Every error is one line on stderr and an exit status; the traceback is shown where it is asked for."""
+"""Errors of commands: one line on stderr and an exit status; --debug shows the traceback."""
 
 import traceback
 from enum import IntEnum
 
 import click
 
-DEBUG = "lyapsweep.debug"  # key in the context that all commands share
+DEBUG = "lyapsweep.debug"  # key in click's shared context
 
 
 class Exit(IntEnum):
-    """What a shell learns of the end."""
+    """Exit statuses of commands."""
 
     DONE = 0
     FAILED = 1  # the work, or some trials of a sweep
@@ -18,15 +18,15 @@ class Exit(IntEnum):
 
 
 class CommandError(click.ClickException):
-    """An error of one line, with the exit status that belongs to it."""
+    """An error message of one line with an exit status."""
 
     def __init__(self, message: str, status: Exit = Exit.BAD_INPUT):
         super().__init__(" ".join(message.split()))
-        self.exit_code = int(status)  # pyright: ignore[reportAttributeAccessIssue]  # click has one a class
+        self.exit_code = int(status)  # pyright: ignore[reportAttributeAccessIssue]  # click defines it per class
 
 
 class ErrorHandlingGroup(click.Group):
-    """A group whose commands end in a line and an exit status, whatever is raised in them."""
+    """A group that turns every exception of a command into a line and an exit status."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -42,9 +42,10 @@ class ErrorHandlingGroup(click.Group):
 
 
 def explained(error: Exception) -> CommandError:
-    """Errors that the library foresees speak for themselves: its own classes, and a ValueError that it raised itself.
+    """Map an exception to a message and an exit status.
 
-    The input is to blame for a ValueError and for a file that cannot be read, the work for all else.
+    Exceptions of the library's own classes and ValueErrors that it raises are shown as they are. ValueErrors and
+    unreadable files are bad input; everything else is a failure.
     """
     if isinstance(error, OSError) and error.filename and error.strerror:
         return CommandError(f"{error.filename}: {error.strerror}.")
@@ -53,10 +54,10 @@ def explained(error: Exception) -> CommandError:
         return CommandError(str(error))
     if own_class:
         return CommandError(str(error), Exit.FAILED)
-    return CommandError(f"{type(error).__name__}: {error} (not foreseen; --debug shows where).", Exit.FAILED)
+    return CommandError(f"{type(error).__name__}: {error} (unexpected; --debug shows the traceback).", Exit.FAILED)
 
 
 def raised_here(error: Exception) -> bool:
-    """Whether the frame that raised it is the library's own, not torch's or numpy's."""
+    """Whether the library raised it, not torch or numpy."""
     frames = list(traceback.walk_tb(error.__traceback__))
     return bool(frames) and frames[-1][0].f_globals.get("__name__", "").startswith("lyapsweep.")

@@ -1,4 +1,4 @@
-"""What `lyapsweep fixed-points` says of a whole sweep: how many points of which kind each network has."""
+"""The census of `lyapsweep fixed-points`: the number of points of each kind per network of a sweep."""
 
 import json
 from pathlib import Path
@@ -17,23 +17,26 @@ if TYPE_CHECKING:
 
 
 def is_sweep(what: str, results: Path) -> bool:
-    """Whether a folder of records is meant."""
+    """Whether `what` names a folder of records."""
     return any(folder.is_dir() for folder in (Path(what), results / what))
 
 
 def run(what: str, results: Path, measure: str | None, search: "Search", plot: Path | None, as_json: bool) -> None:
-    """Search every network that the records hold, print one row a trial, draw where it is asked for."""
+    """Search every trained network, print one row per trial, and draw them if `plot` is given."""
     from lyapsweep.analysis.networks import fixed_point_census
     from lyapsweep.loading import load
 
     table = load(what, results=results)
     measure = measure or table.description.objective
     if not measure:
-        raise CommandError(f"{what} does not say what it was judged by: name a measure with --measure.")
+        raise CommandError(f"{what}: the objective is unknown. Name a measure with --measure.")
     column = f"measures/{str(measure).removeprefix('measures/')}"
     with Console(stderr=True).status(f"searching {what}") as status:
-        tell = lambda done, most: status.update(f"searching {what}: {done} of {most} networks")  # noqa: E731
-        found = fixed_point_census.find(table, column, search, progress=tell)
+
+        def report(done: int, total: int) -> None:
+            status.update(f"searching {what}: {done} of {total} networks")
+
+        found = fixed_point_census.find(table, column, search, progress=report)
     show_json(found) if as_json else show_census(what, found)
     if plot is not None:
         fixed_point_census.save(found, plot)

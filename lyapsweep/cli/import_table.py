@@ -1,4 +1,4 @@
-"""`lyapsweep import`: somebody else's sweep, kept where the atlas and the analyses find it."""
+"""`lyapsweep import`: keep a table of trials from another tool as an experiment."""
 
 from pathlib import Path
 
@@ -10,28 +10,54 @@ from lyapsweep.cli.errors import CommandError
 
 @click.command(
     "import",
-    short_help="Keep somebody else's sweep as an experiment.",
+    short_help="Import a table of trials as an experiment.",
     epilog=options.example(
         "lyapsweep import theirs.csv --settings lr --outcome val_loss --exponents 'le_*' --trial run --step epoch"
     ),
 )
 @click.argument("table", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
-    "--settings", multiple=True, required=True, metavar="COLUMN", help="What was chosen (or a pattern: hp_*)."
+    "--settings",
+    multiple=True,
+    required=True,
+    metavar="COLUMN",
+    help="Settings: a column or a pattern (hp_*). Repeatable.",
 )
-@click.option("--outcome", "outcomes", multiple=True, required=True, metavar="COLUMN", help="What came of it.")
-@click.option("--exponents", multiple=True, metavar="COLUMN", help="Exponents, in any order (or a pattern: le_*).")
-@click.option("--trial", metavar="COLUMN", help="What tells trials apart.  [default: each row is a trial]")
-@click.option("--step", metavar="COLUMN", help="The step of training of each row.")
-@click.option("--ended", metavar="COLUMN", help="How each trial ended: finished, diverged, failed, stopped or running.")
-@click.option("--map", "which", default="driven", show_default=True, help="The map that the exponents are of.")
 @click.option(
-    "--unit", type=click.Choice(["nats", "bits"]), default="nats", show_default=True, help="Of exponents a step."
+    "--outcome",
+    "outcomes",
+    multiple=True,
+    required=True,
+    metavar="COLUMN",
+    help="Outcomes: a column or a pattern. Repeatable; the first is the objective.",
 )
-@click.option("--partial", is_flag=True, help="The exponents are only the leading ones.")
-@click.option("--maximise", is_flag=True, help="More of the first outcome is better.")
-@click.option("--hunt", is_flag=True, help="A sampler chose the trials, or some were stopped early: no correlations.")
-@options.changes("A setting that all rows share, such as cell/kind=lstm. May be repeated.")
+@click.option(
+    "--exponents",
+    multiple=True,
+    metavar="COLUMN",
+    help="Exponents in any order: a column or a pattern (le_*). Repeatable.",
+)
+@click.option("--trial", metavar="COLUMN", help="The id of the trial.  [default: each row is a trial]")
+@click.option("--step", metavar="COLUMN", help="The training step of each row.")
+@click.option(
+    "--ended", metavar="COLUMN", help="The outcome of the trial: finished, diverged, failed, stopped or running."
+)
+@click.option("--map", "which", default="driven", show_default=True, help="The map that the exponents belong to.")
+@click.option(
+    "--unit",
+    type=click.Choice(["nats", "bits"]),
+    default="nats",
+    show_default=True,
+    help="Unit of the exponents, per step.",
+)
+@click.option("--partial", is_flag=True, help="The table holds only the leading exponents.")
+@click.option("--maximise", is_flag=True, help="Maximise the first outcome.")
+@click.option(
+    "--hunt",
+    is_flag=True,
+    help="A sampler chose the trials, or some were stopped early; correlations are then not computed.",
+)
+@options.changes("A setting that all rows share, such as cell/kind=lstm. Repeatable.")
 @options.name
 @options.results
 @options.debug
@@ -45,9 +71,9 @@ def command(
     results: Path,
     **columns: object,
 ) -> None:
-    """Check a CSV or Parquet TABLE of a row a trial and step, and keep it as an experiment of --results.
+    """Check a CSV or Parquet TABLE with one row per trial and step, and keep it as an experiment below --results.
 
-    The first --outcome is what trials are judged by. `lyapsweep atlas NAME` draws it.
+    The first --outcome is the objective. `lyapsweep atlas NAME` draws the experiment.
     """
     from lyapsweep.results import imported
     from lyapsweep.results.description import SweepDescription
@@ -56,7 +82,7 @@ def command(
     name = name or table.stem
     folder = results / name
     if ExperimentPaths(folder).has_records():
-        raise CommandError(f"{folder} holds records of a sweep of ours. Give the table another name with --name.")
+        raise CommandError(f"{folder} holds records of a sweep. Give the table another name with --name.")
     description = SweepDescription(
         name=name, intent="hunt" if hunt else "map", direction="maximise" if maximise else "minimise"
     )

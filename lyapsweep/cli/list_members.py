@@ -1,4 +1,4 @@
-"""`lyapsweep list`: what there is to choose from."""
+"""`lyapsweep list`: cells, systems, data sets and other choices of a config."""
 
 import inspect
 import json
@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 FAMILIES = ("cells", "systems", "datasets", "measures", "inits", "forcings", "readouts")
 
 
-@click.command("list", short_help="List what a config can choose from.", epilog=options.example("lyapsweep list cells"))
+@click.command("list", short_help="List the choices of a config.", epilog=options.example("lyapsweep list cells"))
 @click.argument("family", required=False)
 @options.as_json
 @options.debug
 def command(family: str | None, as_json: bool) -> None:
-    """List what a config can choose from, with settings and defaults: cells, systems, datasets, measures, ..."""
+    """List the choices of a config with their settings and defaults.
+
+    FAMILY is one of cells, systems, datasets, measures, inits, forcings, readouts.  [default: all]
+    """
     from lyapsweep.registry import unknown
 
     if family is not None and family not in FAMILIES:
@@ -48,21 +51,21 @@ def registry(family: str) -> "Registry":
 
 
 def members(family: str, every_flow: bool) -> list[dict[str, Any]]:
-    """Name, sentence and settings of each member; of measures also direction and unit."""
+    """Name, description and settings of each member; for measures also direction and unit."""
     table = registry(family)
     listed = []
     for name in table:
         knobs = {k: None if p.default is inspect.Parameter.empty else p.default for k, p in table.knobs(name).items()}
         needed = [k for k, p in table.knobs(name).items() if p.default is inspect.Parameter.empty]
-        told = {"name": name, "sentence": table.sentence(name), "knobs": knobs, "needed": needed}
+        member = {"name": name, "sentence": table.sentence(name), "knobs": knobs, "needed": needed}
         if family == "measures":
-            told |= {"direction": table[name].direction, "unit": table[name].unit}
-        listed.append(told)
+            member |= {"direction": table[name].direction, "unit": table[name].unit}
+        listed.append(member)
     return listed + (flows() if family == "systems" and every_flow else [])
 
 
 def flows() -> list[dict[str, Any]]:
-    """The flows of dysts, which are systems too."""
+    """The flows of dysts that are systems."""
     from lyapsweep.systems import SYSTEMS, names
     from lyapsweep.systems.equations import table
 

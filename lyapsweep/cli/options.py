@@ -1,4 +1,4 @@
-"""Options that several commands take, and what must be set before they work."""
+"""Options that several commands share, and the parsing of their values."""
 
 import re
 from collections.abc import Callable
@@ -9,9 +9,11 @@ import click
 
 from lyapsweep.cli.errors import DEBUG, CommandError
 
+PICTURES = (".html", ".png", ".svg")
+
 
 def read_changes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, Any]:
-    """{path: value} of `--set path=value`, values read as YAML reads them; the last of two for one path counts."""
+    """Parse `--set path=value`; values are YAML, and the last value given for a path counts."""
     if not given:
         return {}
     flag = param.opts[0]
@@ -32,7 +34,7 @@ def read_changes(ctx: click.Context, param: click.Parameter, given: tuple[str, .
 
 
 def read_ranges(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, tuple[float, float]]:
-    """{path: (low, high)} of `--zoom path=low..high`."""
+    """Parse `--zoom path=low..high`."""
     ranges = {}
     for text in given:
         path, _, ends = text.partition("=")
@@ -46,8 +48,21 @@ def read_ranges(ctx: click.Context, param: click.Parameter, given: tuple[str, ..
 
 def plain_name(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
     if name is not None and not re.fullmatch(r"[\w-][\w.-]*", name):
-        raise CommandError(f"--name may hold letters, digits, '_', '-' and '.', but got '{name}'.")
+        raise CommandError(f"--name may hold letters, digits, '_', '-' and '.', but got '{name}'. Choose another.")
     return name
+
+
+def picture_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse a picture that cannot be written, before any work."""
+    return writable_file(path, "--plot", PICTURES)
+
+
+def writable_file(path: Path | None, flag: str, suffixes: tuple[str, ...]) -> Path | None:
+    if path is not None and path.suffix.lower() not in suffixes:
+        raise CommandError(f"{flag} {path}: the file must end in {', '.join(suffixes)}. Rename it.")
+    if path is not None and not path.parent.is_dir():
+        raise CommandError(f"{flag} {path}: there is no folder {path.parent}. Create it first.")
+    return path
 
 
 def note_debug(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
@@ -56,7 +71,7 @@ def note_debug(ctx: click.Context, param: click.Parameter, wanted: bool) -> None
 
 
 def example(*lines: str) -> str:
-    """The end of a command's help."""
+    """The examples at the end of a command's help."""
     return "\n".join(["\b", "Example:", *(f"  {line}" for line in lines)])
 
 
@@ -72,14 +87,14 @@ results = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default="results",
     show_default=True,
-    help="Folder that holds the folders of all experiments.",
+    help="Folder of the folders of all experiments.",
 )
 name = click.option("--name", callback=plain_name, help="Name of the experiment.  [default: the file's name]")
 tracking_uri = click.option(
     "--tracking-uri",
-    help="MLflow server or store; a sweep takes none.  [default: MLFLOW_TRACKING_URI, else mlflow.db in --results]",
+    help="MLflow server or store; none logs nothing.  [default: MLFLOW_TRACKING_URI, else mlflow.db in --results]",
 )
 models = click.option(
-    "--models/--no-models", default=True, help="Keep the best network of each cell as a model in MLflow."
+    "--models/--no-models", default=True, help="Log the best network of each cell as a model in MLflow."
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

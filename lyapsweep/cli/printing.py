@@ -1,17 +1,16 @@
-"""How numbers, spectra and places are printed."""
+"""Printing of numbers, spectra, scores and paths."""
 
+import json
 import math
 import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
-
-from lyapsweep.results.experiment import ExperimentPaths
 
 if TYPE_CHECKING:
     from lyapsweep.dynamics import Spectrum
@@ -21,22 +20,22 @@ KINDS = {
     "system": "a known system, along its own orbit",
     "closed loop": "the network running freely",
     "zero input": "the network running freely, its inputs held at zero",
-    "driven": "the network driven by the given inputs; exponents are conditional on them",
+    "driven": "the network driven by the given inputs, on which its exponents are conditional",
     "forced": "the network under the forcing of training",
 }
 CHECKS = {
     "sum_rule": "|sum of exponents - mean log |det J||, nats per step",
-    "resolution": "largest relative error of one stretching factor, by rounding",
+    "resolution": "largest relative rounding error of one stretching factor",
     "halves": "largest difference between the two halves of the steps, nats per step",
     "orbits": "largest difference between two halves of the orbits, nats per step",
-    "zero": "distance of the nearest exponent from zero, nats per step; a flow has one that is zero",
+    "zero": "distance of the nearest exponent from zero, nats per step; one exponent of a flow is zero",
 }
-WIDTH = 120  # where nothing says how wide the output is
+WIDTH = 120  # columns, if the output has no width of its own
 MOST_DECIMALS = 8
 
 
 def console() -> Console:
-    """Plain text: nothing that looks like markup is markup."""
+    """A console that prints plain text: no markup, no highlighting."""
     fixed = not sys.stdout.isatty() and "COLUMNS" not in os.environ
     return Console(markup=False, highlight=False, emoji=False, width=WIDTH if fixed else None)
 
@@ -46,7 +45,7 @@ def number(value: float) -> str:
 
 
 def with_error(value: float, error: float) -> tuple[str, str]:
-    """A value and its standard error to the two digits of the error that mean something."""
+    """A value and its standard error, rounded to two digits of the error."""
     if not (math.isfinite(value) and math.isfinite(error) and error > 0):
         return number(value), "" if math.isnan(error) else number(error)
     decimals = min(max(0, 1 - math.floor(math.log10(error))), MOST_DECIMALS)
@@ -64,13 +63,8 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def chaotic(spectrum: "Spectrum") -> bool:
-    """Whether the largest exponent is above zero by more than two standard errors."""
-    return spectrum.maximum > 2 * (0.0 if math.isnan(spectrum.stderr[0]) else spectrum.stderr[0])
-
-
 def exponents(spectrum: "Spectrum", literature: Sequence[float] = (), most: int | None = None) -> Table:
-    """One row an exponent: per step and, where the map has a time, per unit time; at most `most` rows."""
+    """One row per exponent: per step and, if the map has a time step, per unit time; at most `most` rows."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     timed = spectrum.dt is not None
     headings = ["i", "per step", "std. error", *(["per unit time", "std. error"] if timed else [])]
@@ -90,44 +84,47 @@ def exponents(spectrum: "Spectrum", literature: Sequence[float] = (), most: int 
 
 
 def unit(spectrum: "Spectrum") -> str:
-    """What one exponent is counted in: per step, or per unit time where the map has a time."""
+    """The unit of the exponents: per step, or per unit time if the map has a time step."""
     return spectrum.settings.get("unit") or ("nats per unit time" if spectrum.dt else "nats per step")
 
 
-def readings(spectrum: "Spectrum", exact_sum: float | None = None) -> list[tuple[str, str]]:
-    """What is read off a spectrum, in words: (what, how much)."""
-    per, one = 1 / (spectrum.dt or 1.0), "per unit time" if spectrum.dt else "per step"
+def derived_lines(spectrum: "Spectrum", exact_sum: float | None = None) -> list[tuple[str, str]]:
+    """Quantities derived from a spectrum."""
+    per, unit_text = 1 / (spectrum.dt or 1.0), "per unit time" if spectrum.dt else "per step"
     kept = len(spectrum.exponents)
-    total = f"{number(spectrum.sum * per)} {one}" + (f" (exactly {number(exact_sum)})" if exact_sum else "")
+    total = f"{number(spectrum.sum * per)} {unit_text}" + (f" (exactly {number(exact_sum)})" if exact_sum else "")
     if not spectrum.complete:
         total += f", of the leading {kept} of {spectrum.state}"
     lines = [
-        *about(spectrum),
-        ("largest", f"{together(spectrum.maximum * per, float(spectrum.stderr[0]) * per)} {one}"),
+        *map_lines(spectrum),
+        ("largest", f"{together(spectrum.maximum * per, float(spectrum.stderr[0]) * per)} {unit_text}"),
         ("sum", total),
-        ("mean", f"{number(spectrum.mean * per)} {one}"),
+        ("mean", f"{number(spectrum.mean * per)} {unit_text}"),
         ("positive", f"{spectrum.positive} of {kept} by more than two standard errors"),
-        ("Kaplan-Yorke dimension", unless_nan(spectrum.kaplan_yorke, "unknown: more exponents are needed")),
-        ("entropy rate", f"{unless_nan(spectrum.entropy_rate * per)} {one} (sum of the positive exponents)"),
-        ("tau_pred", prediction(spectrum)),
+        ("Kaplan-Yorke dimension", unless_nan(spectrum.kaplan_yorke, "unknown, more exponents are needed")),
+        ("entropy rate", f"{unless_nan(spectrum.entropy_rate * per)} {unit_text} (sum of the positive exponents)"),
+        ("tau_pred", prediction_text(spectrum)),
     ]
     if spectrum.rank_losses:
         lines.append(("rank losses", f"{spectrum.rank_losses} tangent vectors met a singular Jacobian: -inf"))
     return lines
 
 
-def about(spectrum: "Spectrum") -> list[tuple[str, str]]:
-    """Which map was measured, and along how much of it."""
+def map_lines(spectrum: "Spectrum") -> list[tuple[str, str]]:
+    """The map, and the orbits along which it was measured."""
     meaning = f" ({KINDS[spectrum.map]})" if spectrum.map in KINDS else ""
     time = f", dt = {spectrum.dt:g}" if spectrum.dt else ""
     return [
         ("map", f"{spectrum.map}{meaning}, {len(spectrum.exponents)} of {spectrum.state} exponents{time}"),
-        ("orbits", f"{spectrum.orbits} of {spectrum.steps} steps, after {spectrum.settings.get('warmup', 0)}"),
+        (
+            "orbits",
+            f"{spectrum.orbits} of {spectrum.steps} steps, after {spectrum.settings.get('warmup', 0)} of warmup",
+        ),
     ]
 
 
-def checks(spectrum: "Spectrum") -> list[tuple[str, str]]:
-    """What the run noticed of itself, each with what it means."""
+def check_lines(spectrum: "Spectrum") -> list[tuple[str, str]]:
+    """The checks of a spectrum, each with its meaning."""
     return [(name, f"{number(value)}  ({CHECKS.get(name, name)})") for name, value in spectrum.checks.items()]
 
 
@@ -135,45 +132,54 @@ def unless_nan(value: float, otherwise: str = "unknown") -> str:
     return otherwise if math.isnan(value) else number(value)
 
 
-def prediction(spectrum: "Spectrum") -> str:
+def prediction_text(spectrum: "Spectrum") -> str:
     if not spectrum.finite:
         return "unknown: the orbit left the finite numbers"
-    if not chaotic(spectrum):
+    if not spectrum.chaotic:
         return "none: the largest exponent is not above zero by two standard errors"
     time = f" = {number(spectrum.predictability_time * spectrum.dt)} units of time" if spectrum.dt else ""
     return f"{number(spectrum.predictability_time)} steps{time} (ln 2 / lambda_1)"
 
 
 def write(out: Console, lines: Iterable[tuple[str, str]]) -> None:
-    """Lines of `what  how much`; long ones are not broken, so that paths and commands can be copied."""
+    """Print lines of `name  text`; long ones are not wrapped, so that paths and commands can be copied."""
     lines = list(lines)
-    width = max((len(what) for what, _ in lines), default=0)
-    for what, text in lines:
-        out.print(f"{what:<{width}}  {text}", soft_wrap=True)
+    width = max((len(name) for name, _ in lines), default=0)
+    for name, text in lines:
+        out.print(f"{name:<{width}}  {text}", soft_wrap=True)
 
 
 def scores(record: "Record") -> list[tuple[str, str]]:
-    """The measures, each beside its floor and its saturation: what the truth and what a dead network would score."""
+    """The measures of a record, each beside its floor (the truth's score) and saturation (a dead network's)."""
     from lyapsweep.measures import chosen
     from lyapsweep.measures.measure import blind
 
-    told = []
+    lines = []
     for name, measure in chosen(record.config.measures).items():
         if name not in record.measures:
             continue
         floor, saturation = record.floors.get(name), record.saturations.get(name)
-        beside = [f"{what} {number(v)}" for what, v in (("floor", floor), ("saturation", saturation)) if v is not None]
+        beside = [f"{k} {number(v)}" for k, v in (("floor", floor), ("saturation", saturation)) if v is not None]
         if floor is not None and saturation is not None and blind(measure.direction, floor, saturation):
-            beside[-1] += ": it cannot tell good from bad on these data"
-        told.append((name, number(record.measures[name]) + (f"  ({', '.join(beside)})" if beside else "")))
-    return told
+            beside[-1] += ": it cannot separate good from bad on these data"
+        lines.append((name, number(record.measures[name]) + (f"  ({', '.join(beside)})" if beside else "")))
+    return lines
+
+
+def setting(value: Any) -> str:
+    """A value as `--set path=VALUE` takes it: a string unchanged unless it would be read as something else."""
+    from lyapsweep.config.parsing import parse_value
+
+    return value if isinstance(value, str) and parse_value(value) == value else json.dumps(value)
 
 
 def viewer(uri: str, folder: Path) -> str:
-    """What to do to see an experiment in MLflow: a server's address, or the command that shows a store's."""
+    """How to see an experiment in MLflow: the server's address, or the command that shows a store."""
     if uri == "none":
-        return "not told; `lyapsweep sync` does"
+        return "nothing logged; `lyapsweep sync` logs the records"
     if uri.startswith(("http://", "https://")):
         return uri
+    from lyapsweep.results.experiment import ExperimentPaths
+
     here = uri == f"sqlite:///{ExperimentPaths(folder.resolve()).mlflow_database}"
     return shlex.join(["lyapsweep", "open", str(folder), *([] if here else ["--tracking-uri", uri])])

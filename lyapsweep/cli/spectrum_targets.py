@@ -1,32 +1,58 @@
-"""What `lyapsweep spectrum` can measure: systems, networks of ours, and weights that somebody trained elsewhere."""
+"""The targets of `lyapsweep spectrum` and `fixed-points`: systems, networks of lyapsweep, weights of torch."""
 
 import typing
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lyapsweep.cli import printing, weights
+from lyapsweep.cli import printing
 from lyapsweep.cli.errors import CommandError
 
 if TYPE_CHECKING:
     from lyapsweep.config import Config
     from lyapsweep.dynamics import Spectrum
+    from lyapsweep.results.record import Record
 
-TRANSIENT = 1000  # steps of a system's state alone, to reach the attractor
-STEPS, WARMUP, ORBITS, SEED = 2000, 500, 128, 0  # of a system; a network's are in its config
-SYSTEM, NETWORK, WEIGHTS = "a system", "a network of ours", "weights"
-ONLY = {"input": [WEIGHTS], "cell": [WEIGHTS], "layers": [WEIGHTS], "prefix": [WEIGHTS]}  # flags not for all subjects
-ONLY |= {"dt": [SYSTEM, WEIGHTS], "compat": [SYSTEM, WEIGHTS], "changes": [SYSTEM, NETWORK]}
+WEIGHT_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
+INPUT_FORM = "--input series.npy, shape (time, features) or (batch, time, features)"
+
+
+class Kind(StrEnum):
+    """What kind of target a command's argument WHAT names."""
+
+    SYSTEM = "a system"
+    NETWORK = "a network of lyapsweep"
+    WEIGHTS = "weights"
+
+    @classmethod
+    def of(cls, what: str) -> "Kind":
+        """The kind by the suffix of the name."""
+        suffix = Path(what).suffix.lower()
+        if suffix in WEIGHT_SUFFIXES:
+            return cls.WEIGHTS
+        return cls.NETWORK if suffix in (".npz", ".yaml", ".yml") else cls.SYSTEM
+
+
+FLAGS = {  # which kinds a flag is for, where not for all
+    "input": (Kind.WEIGHTS,),
+    "cell": (Kind.WEIGHTS,),
+    "layers": (Kind.WEIGHTS,),
+    "prefix": (Kind.WEIGHTS,),
+    "dt": (Kind.SYSTEM, Kind.WEIGHTS),
+    "compat": (Kind.SYSTEM, Kind.WEIGHTS),
+    "changes": (Kind.SYSTEM, Kind.NETWORK),
+}
 
 
 @dataclass(frozen=True)
 class SpectrumRequest:
-    """What was asked for: the flags as they were given, None where not."""
+    """The arguments of `lyapsweep spectrum`, None where not given."""
 
     what: str
-    changes: dict[str, Any]
+    changes: Mapping[str, Any]
     steps: int | None
     warmup: int | None
     orbits: int | None
@@ -44,121 +70,104 @@ class SpectrumRequest:
         return Path(self.what)
 
     @property
-    def plan(self) -> dict[str, int]:
-        """How long and how much, where it was said."""
-        given = {k: getattr(self, k) for k in ("steps", "warmup", "orbits", "exponents")}
-        return {k: v for k, v in given.items() if v is not None}
+    def kind(self) -> Kind:
+        return Kind.of(self.what)
 
     @property
-    def subject(self) -> str:
-        return subject(self.what)
-
-
-def subject(what: str) -> str:
-    """What a name is of, by its ending."""
-    suffix = Path(what).suffix.lower()
-    if suffix in weights.SUFFIXES:
-        return WEIGHTS
-    return NETWORK if suffix in (".npz", ".yaml", ".yml") else SYSTEM
+    def network_changes(self) -> Mapping[str, Any]:
+        """The changes to a config, the given sizes among them."""
+        sizes = {name: getattr(self, name) for name in ("steps", "warmup", "orbits", "exponents")}
+        return {**self.changes, **{f"lyapunov/{name}": n for name, n in sizes.items() if n is not None}}
 
 
 @dataclass(frozen=True)
 class SpectrumTarget:
-    """A spectrum and what else is known of its subject: `literature` in the unit of the last columns."""
+    """A spectrum and what is known of its target: `literature` in the unit of the last columns, notes to print."""
 
     spectrum: "Spectrum"
     literature: tuple[float, ...] = ()
     exact_sum: float | None = None
-    notes: list[tuple[str, str]] = field(default_factory=list)
+    notes: tuple[tuple[str, str], ...] = ()
 
 
-def refuse(request: SpectrumRequest) -> None:
-    """Flags that say nothing about this subject, before any work."""
-    if request.subject == NETWORK and request.dt is not None:
-        own = f"--set dataset/dt={request.dt:g}"
-        raise CommandError(f"--dt is for systems and weights; the time step of {request.what} is its data's: {own}.")
-    for flag, subjects in ONLY.items():
-        if getattr(request, flag) and request.subject not in subjects:
+def check_flags(request: SpectrumRequest) -> None:
+    """Refuse flags that do not apply to the target, before any work."""
+    if request.kind is Kind.NETWORK and request.dt is not None:
+        change = f"--set dataset/dt={request.dt:g}"
+        raise CommandError(
+            f"--dt is for systems and weights, but {request.what} takes the time step of its data. Use {change}."
+        )
+    for flag, kinds in FLAGS.items():
+        if getattr(request, flag) and request.kind not in kinds:
             name = "set" if flag == "changes" else flag
-            raise CommandError(f"--{name} is for {' and '.join(subjects)}; {request.what} is {request.subject}.")
+            raise CommandError(
+                f"--{name} is for {' and '.join(kinds)}, but {request.what} is {request.kind}. Leave it out."
+            )
 
 
 def measure(request: SpectrumRequest) -> SpectrumTarget:
-    if request.subject == WEIGHTS:
+    """Compute the spectrum of the target."""
+    if request.kind is Kind.WEIGHTS:
         return of_weights(request)
-    if request.subject == SYSTEM:
-        return of_system(request.what, request.changes, request.plan, request.seed, request.dt, request.compat)
-    of_network = of_record if request.path.suffix.lower() == ".npz" else of_config
-    return of_network(request.path, request.changes, request.plan, request.seed)
+    if request.kind is Kind.SYSTEM:
+        return of_system(request)
+    return of_record(request) if request.path.suffix.lower() == ".npz" else of_config(request)
 
 
 def of_weights(request: SpectrumRequest) -> SpectrumTarget:
-    """A network that somebody trained elsewhere, driven by a series, or with zero input for --steps steps."""
+    """A network trained elsewhere, driven by a series, or with zero input for --steps steps."""
+    from lyapsweep.cells import torch_files
+    from lyapsweep.datasets.driving import read_inputs
     from lyapsweep.exponents import BadInputs, lyapunov_spectrum
 
-    path, steps = request.path, request.steps
-    network = weights.network(path, request.cell, request.layers, request.prefix)
-    if request.input is None and steps is None:
+    network = torch_files.load_network(request.path, request.cell, request.layers, request.prefix)
+    if request.input is None and request.steps is None:
         raise CommandError(
-            f"{path} is driven by a series: {weights.DRIVING}. With --steps alone it runs on zero input."
+            f"{request.what}: the network needs inputs. Give {INPUT_FORM}, or --steps alone for zero input."
         )
-    inputs = None if request.input is None else weights.series(request.input)
-    settings = {"warmup": request.warmup, "k": request.exponents, "orbits": request.orbits, "dt": request.dt}
+    inputs = None if request.input is None else read_inputs(request.input)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of the convention: the table says it
+            warnings.simplefilter("ignore", UserWarning)  # of the convention: it is printed below the table
             spectrum = lyapunov_spectrum(
-                network, inputs, steps=steps, seed=request.seed or SEED, compat=request.compat, **settings
+                network,
+                inputs,
+                steps=request.steps,
+                warmup=request.warmup,
+                k=request.exponents,
+                orbits=request.orbits,
+                dt=request.dt,
+                seed=request.seed or 0,
+                compat=request.compat,
             )
     except BadInputs as error:
         raise CommandError(f"--input {request.input}: {error}" if request.input else str(error)) from error
-    notes = [("network", weights.described(network))]
-    return SpectrumTarget(spectrum, notes=[*notes, ("input", str(request.input))] if request.input else notes)
+    source = (("input", str(request.input)),) if request.input else ()
+    return SpectrumTarget(spectrum, notes=(("network", torch_files.describe(network)), *source))
 
 
-def of_system(
-    name: str,
-    parameters: Mapping[str, Any],
-    plan: Mapping[str, int],
-    seed: int | None,
-    dt: float | None,
-    compat: str | None,
-) -> SpectrumTarget:
-    """Orbits from the system's own starts, a transient, then the exponents."""
-    import torch
-
+def of_system(request: SpectrumRequest) -> SpectrumTarget:
+    """A known system, along orbits on its attractor, beside its published exponents."""
     from lyapsweep import systems
-    from lyapsweep.dynamics import lyapunov_spectra
+    from lyapsweep.exponents import system_spectrum
 
-    check_parameters(name, parameters)
-    system = systems.build(name, dt, **parameters)
-    seed = SEED if seed is None else seed
-    z = system.start(plan.get("orbits", ORBITS), torch.Generator().manual_seed(seed))
-    with torch.inference_mode():
-        for _ in range(TRANSIENT):
-            z = system.step(z)
-    counted = {"steps": plan.get("steps", STEPS), "warmup": plan.get("warmup", WARMUP), "k": plan.get("exponents")}
-    if compat is not None:
-        return SpectrumTarget(published(system, z, compat, counted))
-    spectrum = lyapunov_spectra(system, z, seed=seed, **counted)[0]
-    spectrum = replace(spectrum, settings={"transient": TRANSIENT} | spectrum.settings)
+    check_parameters(request.what, request.changes)
+    system = systems.build(request.what, request.dt, **request.changes)
+    sizes = {"steps": request.steps, "warmup": request.warmup, "orbits": request.orbits, "k": request.exponents}
+    given = {name: n for name, n in sizes.items() if n is not None}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        spectrum = system_spectrum(system, seed=request.seed or 0, compat=request.compat, **given)
+    if request.compat:
+        return SpectrumTarget(spectrum)
     exact = system.total if spectrum.complete else None
     if system.known is None:
         return SpectrumTarget(spectrum, exact_sum=exact)
-    return SpectrumTarget(spectrum, system.known.exponents, exact, [("literature", system.known.citation)])
-
-
-def published(system: Any, z: Any, compat: str, counted: Mapping[str, Any]) -> "Spectrum":
-    from lyapsweep.dynamics.vogt2022 import vogt_spectra
-    from lyapsweep.registry import unknown
-
-    if compat != "vogt":
-        raise unknown("convention", compat, ["vogt"], "--compat")
-    return vogt_spectra(system, z, **counted)[0]
+    return SpectrumTarget(spectrum, system.known.exponents, exact, (("literature", system.known.citation),))
 
 
 def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
-    """Values that cannot be what the system's annotations say; names are checked where it is built."""
+    """Refuse values that do not fit the annotations of the system; names are checked where it is built."""
     from lyapsweep.config.validation import check_type
     from lyapsweep.systems import SYSTEMS
 
@@ -167,45 +176,46 @@ def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
         check_type(f"{name}: {key}", value, hints.get(key, Any if key in hints else float | int | list))
 
 
-def of_config(path: Path, changes: Mapping[str, Any], plan: Mapping[str, int], seed: int | None) -> SpectrumTarget:
-    """The network as the config draws it, before any training."""
+def of_config(request: SpectrumRequest) -> SpectrumTarget:
+    """The network as the config initialises it."""
     from lyapsweep.config import Config
     from lyapsweep.trial import network_spectrum
 
-    config = Config.load(path, {**changes, **measured(plan), **({} if seed is None else {"seed": seed})})
-    return SpectrumTarget(network_spectrum(config), notes=[described(config, "as initialised"), of_data(config)])
+    seed = {} if request.seed is None else {"seed": request.seed}
+    config = Config.load(request.path, {**request.network_changes, **seed})
+    return SpectrumTarget(network_spectrum(config), notes=(network_note(config, "as initialised"), data_note(config)))
 
 
-def of_record(path: Path, changes: Mapping[str, Any], plan: Mapping[str, int], seed: int | None) -> SpectrumTarget:
-    """The network that a final record holds, measured anew; of a record without weights, what it says itself."""
+def of_record(request: SpectrumRequest) -> SpectrumTarget:
+    """The network of a final record, measured again; of a record without weights, the recorded spectrum."""
     from lyapsweep.results.record import Record
     from lyapsweep.trial import network_spectrum
 
-    if seed is not None:
-        raise CommandError(f"--seed draws weights, but {path} holds trained ones. Leave it out.")
-    record = Record.load(path)
-    config = record.config.changed({**changes, **measured(plan)})
-    told = described(config, f"{record.outcome} at step {record.step}")
+    if request.seed is not None:
+        raise CommandError(f"--seed initialises weights, but {request.what} holds trained ones. Leave it out.")
+    record = Record.load(request.path)
+    config = record.config.changed(request.network_changes)
+    note = network_note(config, f"{record.outcome} at step {record.step}")
     if record.weights:
-        return SpectrumTarget(network_spectrum(config, record.weights), notes=[told, of_data(config)])
-    if changes or plan or record.spectrum is None:
-        raise CommandError(
-            f"{path} ({record.outcome}, step {record.step}) holds no weights to measure; final records do."
-        )
-    return SpectrumTarget(record.spectrum, notes=[told, ("weights", "none here: the spectrum is as recorded")])
+        return SpectrumTarget(network_spectrum(config, record.weights), notes=(note, data_note(config)))
+    if request.network_changes or record.spectrum is None:
+        raise no_weights(request.path, record)
+    return SpectrumTarget(record.spectrum, notes=(note, ("weights", "none here: the spectrum is the recorded one")))
 
 
-def measured(plan: Mapping[str, int]) -> dict[str, int]:
-    return {f"lyapunov/{k}": v for k, v in plan.items()}
+def no_weights(path: Path, record: "Record") -> CommandError:
+    return CommandError(
+        f"{path} ({record.outcome}, step {record.step}) holds no weights. Name a final record, which holds them."
+    )
 
 
-def described(config: "Config", state: str) -> tuple[str, str]:
+def network_note(config: "Config", state: str) -> tuple[str, str]:
     sizes = ", ".join(f"{k} = {v}" for k, v in config.settings("cell").items())
     return "network", f"{config.cell['kind']} ({sizes}), {config.init['kind']} init, seed {config.seed}, {state}"
 
 
-def of_data(config: "Config") -> tuple[str, str]:
-    """What is known of the network's data: the exponent that a faithful network has, or what a task asks for."""
+def data_note(config: "Config") -> tuple[str, str]:
+    """What is known of the network's data: its largest exponent, or the baseline of a task."""
     from lyapsweep.problems import problem_of
 
     data = problem_of(config).description

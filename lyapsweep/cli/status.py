@@ -1,4 +1,4 @@
-"""`lyapsweep status`: how a sweep stands."""
+"""`lyapsweep status`: the progress of a sweep."""
 
 import json
 import math
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "status",
-    short_help="Say how a sweep stands.",
+    short_help="Show the progress of a sweep.",
     epilog=options.example("lyapsweep status forcing_interval"),
 )
 @click.argument("sweep")
@@ -26,60 +26,61 @@ if TYPE_CHECKING:
 @options.as_json
 @options.debug
 def command(sweep: str, results: Path, as_json: bool) -> None:
-    """Say how many trials of a sweep have ended, how fast it goes and how long it takes yet.
+    """Show how many trials of a sweep have ended, the pace and the remaining time.
 
-    SWEEP is a results folder, a name below --results, or a sweep file. Only the folder is read, so that
-    any machine that sees it can ask.
+    SWEEP is a results folder, a name below --results, or a sweep file. Only the folder is read, so the command works
+    on every machine that can read it.
     """
     from lyapsweep.sweep.observe.status import state
 
-    found = state(folder_of(sweep, results))
+    found = state(find_folder(sweep, results))
     if as_json:
         click.echo(json.dumps(plain(found)))
         return
     printing.write(printing.console(), lines(found))
 
 
-def folder_of(sweep: str, results: Path) -> Path:
-    """The results folder that is meant."""
+def find_folder(sweep: str, results: Path) -> Path:
+    """Find the results folder by path, name or sweep file."""
+
     name = Path(sweep).stem if sweep.endswith(".py") else sweep
     for folder in (Path(name), results / name):
         if ExperimentPaths(folder).records.is_dir():
             return folder
     raise CommandError(
-        f"No results in {name} or {results / name}. `lyapsweep sweep` writes them; --results says where."
+        f"No results in {name} or {results / name}. Run `lyapsweep sweep` first, or name the folder with --results."
     )
 
 
 def lines(state: "SweepStatus") -> list[tuple[str, str]]:
-    kinds = ", ".join(f"{n} {outcome}" for outcome, n in sorted(state.outcomes.items()) if outcome != "running")
-    begun = state.outcomes.get("running", 0)
-    kinds += f", {begun} {'running' if state.runs else 'cut short'}" if begun else ""
-    told = [
+    counts = [f"{n} {outcome}" for outcome, n in sorted(state.outcomes.items()) if outcome != "running"]
+    if unfinished := state.outcomes.get("running", 0):
+        counts.append(f"{unfinished} {'running' if state.runs else 'interrupted'}")
+    lines = [
         ("sweep", state.name),
-        ("trials", f"{state.done}/{state.asked or '?'} ({kinds.removeprefix(', ') or 'none yet'})"),
+        ("trials", f"{state.done}/{state.asked or '?'} ({', '.join(counts) or 'none yet'})"),
+        ("driver", driver_text(state)),
     ]
-    told.append(("driver", driver(state)))
     if not math.isnan(state.pace):
-        told.append(("pace", f"{state.pace:.3g} trials a minute"))
+        lines.append(("pace", f"{state.pace:.3g} trials per minute"))
     if state.left is not None:
-        told.append(("left", f"about {printing.duration(state.left)}"))
-    told += [("node", f"{node}: {n} trials") for node, n in state.nodes.items()]
-    behind = state.driver.told.get("behind", 0) if state.driver else 0
-    return told + ([("MLflow", f"{behind} entries behind")] if behind and state.runs else [])
+        lines.append(("remaining", f"about {printing.duration(state.left)}"))
+    lines += [("node", f"{node}: {n} trials") for node, n in state.nodes.items()]
+    pending = state.driver.told.get("behind", 0) if state.driver else 0
+    return lines + ([("MLflow", f"{pending} requests pending")] if pending and state.runs else [])
 
 
-def driver(state: "SweepStatus") -> str:
+def driver_text(state: "SweepStatus") -> str:
     if state.driver is None:
-        return "none was ever heard of"
+        return "no heartbeat found"
     where = f"{state.driver.host} (process {state.driver.pid}), {printing.duration(max(state.driver.age, 0))} ago"
     if state.runs:
         return f"runs on {where}"
     rest = state.asked is None or state.done < state.asked
-    return f"ended on {where}" if not rest else f"gone, last heard on {where}; go on with --resume"
+    return f"no heartbeat, last one on {where}; continue with --resume" if rest else f"ended on {where}"
 
 
 def plain(state: "SweepStatus") -> dict[str, Any]:
-    """As JSON says it: null where nothing is known."""
-    told = asdict(state) | {"done": state.done, "runs": state.runs}
-    return told | {"pace": None if math.isnan(state.pace) else state.pace}
+    """Values for JSON: null for what is unknown."""
+    values = asdict(state) | {"done": state.done, "runs": state.runs}
+    return values | {"pace": None if math.isnan(state.pace) else state.pace}

@@ -1,7 +1,8 @@
-"""`lyapsweep suggest`: the forcing interval that a recorded series, or a system, asks for."""
+"""`lyapsweep suggest`: forcing intervals for a recorded series or a system."""
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,25 +13,21 @@ from lyapsweep.cli import options, printing
 from lyapsweep.cli.errors import CommandError
 
 if TYPE_CHECKING:
+    from lyapsweep.problems.suggestion import SeriesSuggestion, Suggestion, SystemSuggestion
     from lyapsweep.timeseries import Estimate
 
 FILES = (".csv", ".txt", ".tsv", ".npy", ".parquet")
-STEPS = 8000  # of each orbit of a system: flows move little in one
-RANGE = (0.25, 2.0)  # times tau_pred, worth sweeping
+Lines = list[tuple[str, str]]
 
 
-def page(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
-    """Refused before the work is done that would be lost."""
-    if path is not None and path.suffix.lower() != ".html":
-        raise CommandError(f"--plot {path}: the picture is a page that ends in .html.")
-    if path is not None and not path.parent.is_dir():
-        raise CommandError(f"--plot {path}: there is no folder {path.parent}.")
-    return path
+def page_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse a page that cannot be written, before any work."""
+    return options.writable_file(path, "--plot", (".html",))
 
 
 @click.command(
     "suggest",
-    short_help="The forcing interval that a series asks for.",
+    short_help="Suggest forcing intervals for a series.",
     epilog=options.example(
         "lyapsweep suggest series.csv --dt 0.01",
         "lyapsweep suggest series.npy --columns 0,2 --plot divergence.html",
@@ -39,176 +36,189 @@ def page(ctx: click.Context, param: click.Parameter, path: Path | None) -> Path 
 )
 @click.argument("what")
 @click.option("--dt", type=float, help="Time between samples.  [default: a time column's, else 1; a system's own]")
-@click.option("--columns", help="Of the file, by name or position from 0: x,z.  [default: all]")
-@options.changes("A parameter of a system (rho=38); may be repeated.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of surrogates, bootstraps and orbits.")
-@click.option("--plot", type=click.Path(path_type=Path), callback=page, help="Draw the divergence curves: .html.")
+@click.option("--columns", help="Columns of the file, by name or position from 0: x,z.  [default: all]")
+@options.changes("Change a parameter of a system (rho=38). Repeatable.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of surrogates, bootstraps and orbits.")
+@click.option("--plot", type=click.Path(path_type=Path), callback=page_file, help="Draw the divergence curves: .html.")
 @options.as_json
 @options.debug
 def command(
-    what: str, dt: float | None, columns: str | None, changes: dict, seed: int, plot: Path | None, as_json: bool
+    what: str,
+    dt: float | None,
+    columns: str | None,
+    changes: Mapping[str, Any],
+    seed: int,
+    plot: Path | None,
+    as_json: bool,
 ) -> None:
-    """Largest Lyapunov exponent, how far ahead can be predicted, and which forcing intervals are worth a sweep.
+    """Estimate the largest Lyapunov exponent and the predictability time, and suggest forcing intervals to sweep.
 
-    WHAT is a recorded series (.csv, .txt, .tsv, .npy or .parquet, a row a sample), whose columns together make the
-    state, or a system by its name, whose equations are used.
+    WHAT is a recorded series (.csv, .txt, .tsv, .npy or .parquet, one row per time step, evenly spaced), whose columns
+    together make the state, or the name of a system, whose equations are used.
     """
     if Path(what).suffix.lower() not in FILES:
         if columns or plot:
-            raise CommandError(f"--columns and --plot are for files ({', '.join(FILES)}); {what} is a system.")
-        report, lines = of_system(what, changes, seed, dt)
+            raise CommandError(
+                f"--columns and --plot are for files ({', '.join(FILES)}), but {what} is a system. Leave them out."
+            )
+        report, lines = of_system(what, changes, dt, seed)
     elif changes:
-        raise CommandError(f"--set is for systems; {what} is a file.")
+        raise CommandError(f"--set is for systems, but {what} is a file. Leave it out.")
     else:
-        found, names, dt = of_file(what, columns, dt, seed)
-        report, lines = told(what, found, names, dt)
-        if plot is not None:
-            from lyapsweep.analysis.spectra import divergence_curves
-
-            divergence_curves.save(divergence_curves.find(found, Path(what).name, dt), plot)
-            lines.append(("plot", str(plot)))
+        report, lines = of_file(what, columns, dt, seed, plot)
     if as_json:
         click.echo(json.dumps(report, indent=1, allow_nan=False))
         return
     printing.write(printing.console(), lines)
 
 
-def of_file(what: str, columns: str | None, dt: float | None, seed: int) -> tuple["Estimate", tuple[str, ...], float]:
-    from lyapsweep.datasets.recorded import tables
-    from lyapsweep.timeseries import NoExponent, estimate
-    from lyapsweep.timeseries.coordinates import without_clock
+def of_file(what: str, columns: str | None, dt: float | None, seed: int, plot: Path | None) -> tuple[Any, Lines]:
+    """The JSON report and the printed lines for a recorded series."""
+    from lyapsweep.problems.suggestion import suggest_for_series
 
-    wanted = [int(c) if c.isdigit() else c for c in columns.split(",")] if columns else None
-    names, (values,) = tables([what], wanted, 0)
-    try:
-        names, values, dt = without_clock(names, values, dt)
-        with Console(stderr=True).status(what) as status:
-            found = estimate(values, seed, lambda stage: status.update(f"{what}: {stage}"), names)
-    except NoExponent as error:
-        raise CommandError(f"{what}: {error}") from error
-    return found, names, dt
+    chosen = [int(c) if c.isdigit() else c for c in columns.split(",")] if columns else None
+    with Console(stderr=True).status(what) as status:
+        found = suggest_for_series(what, chosen, dt, seed, lambda stage: status.update(f"{what}: {stage}"))
+    lines = [("what", what), *result_lines(found.suggestion), *estimate_lines(found), *note_lines(found.suggestion)]
+    if plot is not None:
+        from lyapsweep.analysis.spectra import divergence_curves
+
+        divergence_curves.save(divergence_curves.find(found.estimate, Path(what).name, found.suggestion.dt), plot)
+        lines.append(("plot", str(plot)))
+    return series_report(what, found), lines
 
 
-def of_system(name: str, changes: dict, seed: int, dt: float | None) -> tuple[dict, list[tuple[str, str]]]:
-    """From the equations: 128 orbits and their tangent vectors."""
-    from lyapsweep.cli import spectrum_targets
+def of_system(what: str, changes: Mapping[str, Any], dt: float | None, seed: int) -> tuple[Any, Lines]:
+    """The JSON report and the printed lines for a system."""
+    from lyapsweep.cli.spectrum_targets import check_parameters
+    from lyapsweep.problems.suggestion import suggest_for_system
     from lyapsweep.process import small_networks
 
     small_networks()
-    with Console(stderr=True).status(f"measuring {name}"):
-        spectrum = spectrum_targets.of_system(name, changes, {"exponents": 1, "steps": STEPS}, seed, dt, None).spectrum
-    if not spectrum.finite:
-        raise CommandError(f"{name}: the orbit left the finite numbers, so it has no exponents.")
-    step, error = spectrum.maximum, 2 * float(spectrum.stderr[0])
-    against = () if printing.chaotic(spectrum) else ("the largest exponent is not above zero by two standard errors",)
-    return suggestion(
-        name, "equations", (step, step - error, step + error), spectrum.dt or 1.0, against,
-        (), [("from", f"the equations: {spectrum.orbits} orbits of {spectrum.steps} steps")],
-    )  # fmt: skip
+    check_parameters(what, changes)
+    with Console(stderr=True).status(f"computing the spectrum of {what}"):
+        found: SystemSuggestion = suggest_for_system(what, changes, dt, seed)
+    origin = f"the equations: {found.spectrum.orbits} orbits of {found.spectrum.steps} steps"
+    lines = [("what", what), *result_lines(found.suggestion), ("from", origin), *note_lines(found.suggestion)]
+    return report(what, "equations", found.suggestion), lines
 
 
-def told(what: str, found: "Estimate", names: tuple[str, ...], dt: float) -> tuple[dict, list[tuple[str, str]]]:
-    """What a series says, and what that rests on."""
-    exponents = (found.exponent, found.low, found.high)
-    report, lines = suggestion(what, "series", exponents, dt, found.against, found.notes, basis(found, names, dt))
-    embedding = found.embedding
-    kept = {k: getattr(embedding, k) for k in ("delay", "dimension", "theiler", "period", "flow", "false_neighbours")}
-    report["embedding"] = {"columns": list(names), **kept}
-    report["curves"] = {
-        c.name.lower(): None if line is None else {"first": line.first, "last": line.last, **slopes(line, dt)}
-        for c, line in zip(found.curves, found.lines)
+def report(what: str, source: str, found: "Suggestion") -> dict[str, Any]:
+    """What `--json` prints of every suggestion."""
+    return {
+        "what": what,
+        "source": source,
+        "chaotic": found.chaotic,
+        "lambda_max": found.exponent / found.dt,
+        "lambda_low": found.low / found.dt,
+        "lambda_high": found.high / found.dt,
+        "lambda_per_step": float(found.exponent),
+        "dt": found.dt,
+        "tau_pred": found.predictability_time if found.chaotic else None,
+        "intervals": None if found.intervals is None else list(found.intervals),
+        "against": list(found.against),
+        "notes": list(found.notes),
     }
-    test = found.test
-    report["surrogates"] = {"error": test.error, "best": min(test.surrogates), "rank": test.rank, "p": test.p_value}
-    report |= {"noise": found.noise, "samples": found.samples, **grounds(found, dt)}
-    return report, lines
 
 
-def grounds(found: "Estimate", dt: float) -> dict[str, Any]:
-    """Which estimate is reported, and the others, per unit time."""
-    models = [
+def series_report(what: str, found: "SeriesSuggestion") -> dict[str, Any]:
+    """What `--json` prints of a suggestion from a series."""
+    estimate, dt = found.estimate, found.suggestion.dt
+    embedding, test = estimate.embedding, estimate.test
+    kept = {k: getattr(embedding, k) for k in ("delay", "dimension", "theiler", "period", "flow", "false_neighbours")}
+    curves = {
+        curve.name.lower(): line
+        and {"first": line.first, "last": line.last, **{k: getattr(line, k) / dt for k in ("slope", "low", "high")}}
+        for curve, line in zip(estimate.curves, estimate.lines)
+    }
+    return report(what, "series", found.suggestion) | {
+        "embedding": {"columns": list(found.columns), **kept},
+        "curves": curves,
+        "surrogates": {"error": test.error, "best": min(test.surrogates), "rank": test.rank, "p": test.p_value},
+        "noise": estimate.noise,
+        "samples": estimate.samples,
+        "from": "model" if estimate.model else "series",
+        "along": dict(zip(("value", "low", "high"), (e / dt for e in estimate.along))),
+        "models": model_reports(estimate, dt),
+    }
+
+
+def model_reports(estimate: "Estimate", dt: float) -> list[dict[str, Any]]:
+    return [
         {
-            "spacing": m.fitted.model.spacing,
-            "values": m.fitted.model.values,
-            "centres": len(m.fitted.model.centres),
-            "error": m.fitted.error,
-            "horizon": m.fitted.horizon,
-            "free": m.free / dt if math.isfinite(m.free) else None,
-            "along": m.along / dt,
-            "refused": m.refused or None,
+            "spacing": run.fitted.model.spacing,
+            "values": run.fitted.model.values,
+            "centres": len(run.fitted.model.centres),
+            "error": run.fitted.error,
+            "horizon": run.fitted.horizon,
+            "free": run.free / dt if math.isfinite(run.free) else None,
+            "along": run.along / dt,
+            "refused": run.refused or None,
         }
-        for m in found.models
+        for run in estimate.models
     ]
-    along = dict(zip(("value", "low", "high"), (e / dt for e in found.along)))
-    return {"from": "model" if found.model else "series", "along": along, "models": models}
 
 
-def slopes(line: Any, dt: float) -> dict[str, float]:
-    return {k: getattr(line, k) / dt for k in ("slope", "low", "high")}
+def result_lines(found: "Suggestion") -> Lines:
+    """The exponent, the predictability time and the intervals; without evidence of chaos the reasons."""
+    per_step = f"{interval_text(found.exponent, found.low, found.high)} per step"
+    if found.intervals is None:
+        verdict = f"no evidence of chaos: {'; '.join(found.against)}"
+        return [("verdict", verdict), ("estimate", f"{per_step}: not reliable")]
+    shortest, longest = found.intervals
+    return [
+        ("lambda_max", per_time(found.exponent, found.low, found.high, found.dt)),
+        ("", per_step),
+        ("tau_pred", f"{found.predictability_time:.1f} samples = ln 2 / lambda_max"),
+        ("forcing", f"sweep intervals {shortest} to {longest} (0.25 to 2 tau_pred)"),
+    ]
 
 
-def suggestion(
-    what: str,
-    source: str,
-    exponents: tuple[float, float, float],
-    dt: float,
-    against: tuple[str, ...],
-    notes: tuple[str, ...],
-    basis: list[tuple[str, str]],
-) -> tuple[dict, list[tuple[str, str]]]:
-    """(JSON, lines to print); `exponents` are the largest one's value and interval in nats per sample."""
-    value, low, high = (float(e) / dt for e in exponents)
-    tau = None if against else math.log(2) / exponents[0]
-    sweep = None if tau is None else [max(1, round(r * tau)) for r in RANGE]
-    report = {"what": what, "source": source, "chaotic": not against, "lambda_max": value, "lambda_low": low}
-    report |= {"lambda_high": high, "lambda_per_step": float(exponents[0]), "dt": dt, "tau_pred": tau}
-    report |= {"intervals": sweep, "against": list(against), "notes": list(notes)}
-    per = f"{printing.number(value)} per unit time, in [{printing.number(low)}, {printing.number(high)}]"
-    step = f"{printing.number(exponents[0])} per step, in [{printing.number(exponents[1])}, {printing.number(exponents[2])}]"
-    if tau is None or sweep is None:
-        lines = [("verdict", f"no evidence of chaos: {'; '.join(against)}"), ("estimate", f"{step}: not to be used")]
-    else:
-        lines = [("lambda_max", per), ("", step), ("tau_pred", f"{tau:.1f} samples = ln 2 / lambda_max")]
-        lines += [("forcing", f"sweep intervals {sweep[0]} to {sweep[1]} (0.25 to 2 tau_pred)")]
-    return report, [("what", what), *lines, *basis, *(("note", text) for text in notes)]
+def note_lines(found: "Suggestion") -> Lines:
+    return [("note", text) for text in found.notes]
 
 
-def basis(found: "Estimate", names: tuple[str, ...], dt: float) -> list[tuple[str, str]]:
-    """Embedding, fit, curves and surrogates in words."""
-    e, fit, test = found.embedding, found.fit, found.test
+def estimate_lines(found: "SeriesSuggestion") -> Lines:
+    """Embedding, fit, divergence curves and surrogates."""
+    estimate, dt = found.estimate, found.suggestion.dt
+    embedding, fit, test = estimate.embedding, estimate.fit, estimate.test
     order = {1: "first", 2: "second"}[fit.degree]
     lines = [
-        ("series", f"{found.samples} samples of {', '.join(names)}, dt = {dt:g}"),
-        ("noise", f"about {found.noise:.1%} of a standard deviation lies off the local plane"),
-        ("delay", f"{e.delay}: {e.delay_reason}"),
-        ("dimension", f"{e.dimension} a column: {e.dimension_reason}"),
-        ("Theiler window", f"{e.theiler} samples (mean period {e.period:.1f})"),
-        *origin(found, dt),
-        ("along the series", f"{per_time(*found.along, dt)}: local maps of {order} order over {fit.ahead} samples"),
+        ("series", f"{estimate.samples} samples of {', '.join(found.columns)}, dt = {dt:g}"),
+        ("noise", f"about {estimate.noise:.1%} of a standard deviation is off the local plane"),
+        ("delay", f"{embedding.delay}: {embedding.delay_reason}"),
+        ("dimension", f"{embedding.dimension} per column: {embedding.dimension_reason}"),
+        ("Theiler window", f"{embedding.theiler} samples (mean period {embedding.period:.1f})"),
+        *model_lines(estimate),
+        ("along the series", f"{per_time(*estimate.along, dt)}: local maps of {order} order over {fit.ahead} samples"),
     ]
-    for curve, line in zip(found.curves, found.lines):
-        text = "no straight stretch"
+    for curve, line in zip(estimate.curves, estimate.lines):
+        text = "no linear region"
         if line is not None:
             slope = per_time(line.slope, line.low, line.high, dt)
-            text = f"slope {slope}, straight from {line.first} to {line.last} samples"
+            text = f"slope {slope}, linear from {line.first} to {line.last} samples"
         lines.append((f"{curve.name}'s curve", text))
     best = f"{test.error:.3g}, best of {len(test.surrogates)} surrogates {min(test.surrogates):.3g}"
     return [*lines, ("surrogates", f"prediction error {best}: rank {test.rank}, p = {test.p_value:.2g}")]
 
 
-def origin(found: "Estimate", dt: float) -> list[tuple[str, str]]:
-    """The estimate that is reported, and why this one."""
-    if found.model is None:
-        why = [("smooth model", f"not believed: {m.refused}") for m in found.models]
-        return [("from", "tangent vectors along the series"), *why]
-    fitted = found.model.fitted
-    m, steps = fitted.model, f"{fitted.model.values} values {fitted.model.spacing} samples apart"
-    text = (
-        f"{len(m.centres)} kernels of {steps}; {fitted.error:.1g} off on held-out states {fitted.horizon} samples ahead"
-    )
-    return [("from", "a smooth model running freely, beyond what the series visited"), ("smooth model", text)]
+def model_lines(estimate: "Estimate") -> Lines:
+    """Which estimate is reported, and why the smooth models were used or not."""
+    if estimate.model is None:
+        refused = [("smooth model", f"rejected: {run.refused}") for run in estimate.models]
+        return [("from", "tangent vectors along the series"), *refused]
+    fitted = estimate.model.fitted
+    values = f"{fitted.model.values} values {fitted.model.spacing} samples apart"
+    error = f"error {fitted.error:.1g} on held-out states {fitted.horizon} samples ahead"
+    return [
+        ("from", "a free run of a smooth model, beyond the states that the series visits"),
+        ("smooth model", f"{len(fitted.model.centres)} kernels of {values}; {error}"),
+    ]
+
+
+def interval_text(value: float, low: float, high: float) -> str:
+    return f"{printing.number(value)} [{printing.number(low)}, {printing.number(high)}]"
 
 
 def per_time(value: float, low: float, high: float, dt: float) -> str:
-    told = [printing.number(e / dt) for e in (value, low, high)]
-    return f"{told[0]} per unit time, in [{told[1]}, {told[2]}]"
+    return f"{interval_text(value / dt, low / dt, high / dt)} per unit time"

@@ -1,7 +1,8 @@
-"""`lyapsweep sweep`: many trials."""
+"""`lyapsweep sweep`: train the trials of a sweep."""
 
 import contextlib
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -17,34 +18,35 @@ from lyapsweep.process import small_networks
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from lyapsweep.config import Config
     from lyapsweep.results.record import Record
     from lyapsweep.sweep import Sweep
     from lyapsweep.sweep.observe.progress import SweepProgress
     from lyapsweep.sweep.observe.summary import SweepSummary
 
-PLAIN_EVERY = 5.0  # seconds between lines where the output is no terminal
-FIRST = 5  # configs that a dry run shows
+LINE_INTERVAL = 5.0  # seconds between lines if the output is no terminal
+SHOWN_CONFIGS = 5  # of a dry run
 COUNT = click.IntRange(min=1)
 
 
 @click.command(
     "sweep",
-    short_help="Train many networks.",
+    short_help="Train the trials of a sweep.",
     epilog=options.example("lyapsweep sweep sweeps/forcing_interval.py --dry-run"),
 )
 @click.argument("sweep", type=click.Path(path_type=Path))
-@options.changes("A setting other than the base config's, such as training/steps=100; may be repeated.")
+@options.changes("Change a setting of the base config, such as training/steps=100. Repeatable.")
 @click.option(
     "--where",
     multiple=True,
     metavar="PATH=VALUE",
     callback=options.read_changes,
-    help="Only this part of the grid, such as cell/kind=lstm or forcing/interval=[8, 16]; may be repeated.",
+    help="Only this part of the grid, such as cell/kind=lstm or forcing/interval=[8, 16]. Repeatable.",
 )
-@click.option("--trials", type=COUNT, help="Points to train.  [default: the sweep's own number]")
+@click.option("--trials", type=COUNT, help="Number of trials.  [default: the sweep's own]")
 @options.results
 @options.name
-@click.option("--extend", type=COUNT, default=None, metavar="N", help="Train N points more than were asked for so far.")
+@click.option("--extend", type=COUNT, default=None, metavar="N", help="Train N further trials.")
 @click.option(
     "--refine/--no-refine",
     default=None,
@@ -55,31 +57,31 @@ COUNT = click.IntRange(min=1)
     multiple=True,
     metavar="PATH=LOW..HIGH",
     callback=options.read_ranges,
-    help="A part of the grid in as many points, under a name of its own: init/gain=1.2..1.6; may be repeated.",
+    help="Resample a part of the grid with as many points, under a new name: init/gain=1.2..1.6. Repeatable.",
 )
-@click.option("--resume", is_flag=True, help="Go on where an earlier start ended.")
-@click.option("--pack", type=COUNT, help="Members trained side by side in one process, at most.")
-@click.option("--jobs", type=COUNT, help="Packs trained at a time.  [default: as many as there are CPUs]")
+@click.option("--resume", is_flag=True, help="Resume a sweep that was interrupted.")
+@click.option("--pack", type=COUNT, help="Maximum number of trials per batch, trained in one process.")
+@click.option("--jobs", type=COUNT, help="Number of batches trained in parallel.  [default: the number of CPUs]")
 @click.option(
     "--gpus-per-pack",
     "--gpus",
     "gpus",
     type=click.FloatRange(min=0),
     default=0.0,
-    help="GPUs a pack trains on; a fraction shares one.",
+    help="GPUs per batch; a fraction shares one.",
 )
 @click.option(
     "--time-limit",
     type=click.FloatRange(min=0, min_open=True),
     metavar="SECONDS",
-    help="A pack that trains longer is killed, and trained again in halves; alone, a trial fails.  [default: none]",
+    help="Time limit per batch; beyond it the batch is split in two, and a single trial fails.  [default: none]",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the draws from a space.")
-@click.option("--address", help="A running Ray cluster.  [default: RAY_ADDRESS, else this machine]")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the points drawn from a space.")
+@click.option("--address", help="Address of a Ray cluster.  [default: RAY_ADDRESS, else this machine]")
 @options.tracking_uri
-@click.option("--storage", help="Database for the Optuna study.  [default: OPTUNA_STORAGE, else a file in the folder]")
+@click.option("--storage", help="Database of the Optuna study.  [default: OPTUNA_STORAGE, else a file in the folder]")
 @options.models
-@click.option("--dry-run", is_flag=True, help="Say what would be trained, and train nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the plan and train nothing.")
 @options.debug
 def command(
     sweep: Path,
@@ -91,9 +93,10 @@ def command(
     extend: int | None,
     **settings: Any,
 ) -> None:
-    """Train every point of a sweep file, each with its Lyapunov spectrum, and draw the atlas of what was found.
+    """Train every trial of a sweep file, compute its Lyapunov spectra, and draw the atlas of the results.
 
-    Ctrl-C ends it within seconds, ready for --resume. Exit status 1 where trials failed; divergence is a result.
+    SWEEP is a Python file. Ctrl-C stops within seconds; --resume resumes. Exit status 1 if trials failed; divergence
+    is a result, not a failure.
     """
     from lyapsweep.sweep import load
     from lyapsweep.sweep.plan.zoom import zoomed
@@ -113,7 +116,7 @@ def command(
 
 
 def preview(sweep: "Sweep", changes: Mapping[str, Any], settings: Mapping[str, Any], out: "Console") -> None:
-    """How many trials, in how many packs, and what tells the first of them apart."""
+    """Print the number of trials and packs, and the varied settings of the first trials."""
     from rich.table import Table
 
     from lyapsweep.sweep.execute.results_folder import ResultsFolder
@@ -146,17 +149,19 @@ def preview(sweep: "Sweep", changes: Mapping[str, Any], settings: Mapping[str, A
     table = Table(box=None, pad_edge=False, header_style="bold")
     for path in paths:
         table.add_column(path)
-    for config in configs[:FIRST]:
+    for config in configs[:SHOWN_CONFIGS]:
         table.add_row(*(str(config.flat.get(path, "")) for path in paths))
     out.print()
     out.print(table)
-    if len(configs) > FIRST:
-        out.print(f"... and {len(configs) - FIRST} more" + (" (a hunt draws its own)" * (sweep.intent == "hunt")))
+    if len(configs) > SHOWN_CONFIGS:
+        out.print(
+            f"... and {len(configs) - SHOWN_CONFIGS} more" + (" (a hunt draws its own)" * (sweep.intent == "hunt"))
+        )
 
 
 @contextlib.contextmanager
 def display(objective: str, out: "Console") -> Iterator[Callable[["SweepProgress"], None]]:
-    """A listener that draws a live bar on a terminal, and elsewhere prints a line every few seconds."""
+    """A progress listener: a live bar on a terminal, a line every few seconds elsewhere."""
     if not out.is_terminal:
         yield PlainProgress(objective, out)
         return
@@ -168,29 +173,29 @@ def display(objective: str, out: "Console") -> Iterator[Callable[["SweepProgress
 
 
 class PlainProgress:
-    """Plain lines, never more often than every PLAIN_EVERY seconds; the last state is always printed."""
+    """Prints lines at most every LINE_INTERVAL seconds; the last state is always printed."""
 
     def __init__(self, objective: str, out: "Console"):
         self.objective, self.out = objective, out
-        self.printed, self.text = -PLAIN_EVERY, ""
+        self.printed, self.text = -LINE_INTERVAL, ""
 
     def __call__(self, progress: "SweepProgress") -> None:
         text, now = counts(progress), time.monotonic()
         complete = progress.done == progress.asked and progress.done > 0
-        if text != self.text and (complete or now - self.printed >= PLAIN_EVERY):
+        if text != self.text and (complete or now - self.printed >= LINE_INTERVAL):
             self.printed, self.text = now, text
-            line = f"{text}; {best(progress, self.objective)}; {clock(progress, 0.0)}"
+            line = f"{text}; {best_text(progress, self.objective)}; {time_text(progress, 0.0)}"
             self.out.print(line, soft_wrap=True)
 
 
 class LiveProgress:
-    """The latest progress as rich draws it, with a clock that runs between events."""
+    """Draws the latest progress; elapsed and remaining time advance between events."""
 
     def __init__(self, objective: str):
-        self.objective, self.latest, self.told = objective, None, 0.0
+        self.objective, self.latest, self.received = objective, None, 0.0
 
     def __call__(self, progress: "SweepProgress") -> None:
-        self.latest, self.told = progress, time.monotonic()
+        self.latest, self.received = progress, time.monotonic()
 
     def __rich__(self) -> "RenderableType":
         from rich.progress_bar import ProgressBar
@@ -199,9 +204,9 @@ class LiveProgress:
         if self.latest is None:
             return "planning ..."
         bar = ProgressBar(total=max(self.latest.asked, 1), completed=self.latest.done, width=60)
-        since = time.monotonic() - self.told
+        since = time.monotonic() - self.received
         grid = Table.grid()
-        for row in (counts(self.latest), bar, best(self.latest, self.objective), clock(self.latest, since)):
+        for row in (counts(self.latest), bar, best_text(self.latest, self.objective), time_text(self.latest, since)):
             grid.add_row(row)
         return grid
 
@@ -212,29 +217,27 @@ def counts(progress: "SweepProgress") -> str:
     return f"{progress.done}/{progress.asked} trials" + (f" ({', '.join(parts)})" if parts else "")
 
 
-def best(progress: "SweepProgress", objective: str) -> str:
+def best_text(progress: "SweepProgress", objective: str) -> str:
     if progress.best is None:
         return f"no {objective} yet"
     value, trial = progress.best
     return f"best {objective} {printing.number(value)} ({trial})"
 
 
-def clock(progress: "SweepProgress", since: float) -> str:
-    left = (
-        ""
-        if progress.left is None or progress.done == progress.asked
-        else f", about {printing.duration(max(progress.left - since, 0))} left"
-    )
-    return f"{printing.duration(progress.seconds + since)} gone{left}"
+def time_text(progress: "SweepProgress", since: float) -> str:
+    elapsed = f"{printing.duration(progress.seconds + since)} elapsed"
+    if progress.left is None or progress.done == progress.asked:
+        return elapsed
+    return f"{elapsed}, about {printing.duration(max(progress.left - since, 0))} remaining"
 
 
 def conclude(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
-    """What came of it and where it is; an exit status other than 0 where that is not all that was asked."""
+    """Print the best trial and the paths of the results; raise if the sweep is incomplete."""
     if summary.best_trial:
         print_best(summary, sweep, out)
     places = [("records", str(summary.folder)), ("MLflow", printing.viewer(summary.tracking_uri, summary.folder))]
     out.print()
-    notes = [("on the way", summary.notes)] if summary.notes else []
+    notes = [("recovered", summary.notes)] if summary.notes else []
     printing.write(out, ([("atlas", str(summary.atlas))] if summary.atlas else []) + places + notes)
     if summary.interrupted:
         raise CommandError(summary.message, Exit.INTERRUPTED)
@@ -243,34 +246,43 @@ def conclude(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
         first = next(failed, None)
         why = f", the first with {first.provenance.error}" if first else ""
         failed = f"{summary.progress.failed} of {summary.progress.asked} trials failed{why}."
-        raise CommandError(f"{failed} --resume tries them again. {summary.message}", Exit.FAILED)
+        raise CommandError(f"{failed} --resume trains them again. {summary.message}", Exit.FAILED)
     if summary.message:
         raise CommandError(summary.message, Exit.FAILED)
 
 
 def print_best(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
-    """The best trial: its score, its exponent, what sets it apart, and the command that trains it alone."""
-    from lyapsweep.config import Config
-    from lyapsweep.config.command import format_value, run_command
+    """Print the best trial: score, largest exponent, varied settings, and the command that trains it alone."""
     from lyapsweep.results.description import SweepDescription
     from lyapsweep.results.experiment import ExperimentPaths
 
-    record = next(last_records(summary.folder, summary.best_trial or ""))
+    record = next(last_records(summary.folder, f"{summary.best_trial}-"))
     varied = SweepDescription.load(ExperimentPaths(summary.folder).description).varied
-    apart = [(path, format_value(record.config.flat[path])) for path in varied if path in record.config.flat]
+    apart = [(path, printing.setting(record.config.flat[path])) for path in varied if path in record.config.flat]
     lines = [(name, text) for name, text in printing.scores(record) if name == sweep.objective]
     if spectrum := record.spectrum:
         lines.append(("lambda_max/step", printing.together(spectrum.maximum, float(spectrum.stderr[0]))))
     out.print("\nBest", style="bold")
-    printing.write(
-        out, [*lines, *apart, ("alone", run_command(record.config, sweep.base, Config.load(sweep.base).to_dict()))]
-    )
+    printing.write(out, [*lines, *apart, ("command", command_for(record.config, sweep.base))])
 
 
-def last_records(folder: Path, trial: str = "") -> Iterator["Record"]:
-    """The last record of every trial, or of one trial."""
-    from lyapsweep.results.experiment import ExperimentPaths
-    from lyapsweep.results.record import Record, latest_files
+def command_for(config: "Config", base: Path | str) -> str:
+    """The command that trains this very config: its differences from the base as `--set`."""
+    from lyapsweep.config import Config
 
-    for file in latest_files(ExperimentPaths(folder).records, trial).values():
+    before = Config.load(base).flat
+    changes = [
+        f"{path}={printing.setting(v)}" for path, v in config.flat.items() if path not in before or before[path] != v
+    ]
+    words = ["lyapsweep", "run", str(base), *(word for change in changes for word in ("--set", change))]
+    return shlex.join(words)
+
+
+def last_records(folder: Path, prefix: str = "") -> Iterator["Record"]:
+    """The last record of every trial, or of those whose files begin so."""
+    from lyapsweep.results.record import Record
+
+    found = sorted((folder / "records").glob(f"{prefix}*.npz"))
+    files = {file.name.partition("-")[0]: file for file in found}
+    for file in files.values():
         yield Record.load(file)

@@ -1,11 +1,11 @@
-"""`lyapsweep sync`: tell an MLflow server what a results folder holds."""
+"""`lyapsweep sync`: log a results folder to MLflow."""
 
 from pathlib import Path
 
 import click
 
 from lyapsweep.cli import options, printing
-from lyapsweep.cli.status import folder_of
+from lyapsweep.cli.status import find_folder
 
 
 @click.command(
@@ -20,10 +20,10 @@ from lyapsweep.cli.status import folder_of
 @options.models
 @options.debug
 def command(results_folder: str, results: Path, name: str | None, tracking_uri: str | None, models: bool) -> None:
-    """Log every record of a results folder that an MLflow server or store lacks. Doing it again changes nothing.
+    """Log the records of a results folder that an MLflow server or store lacks. Idempotent.
 
     RESULTS_FOLDER is a folder of `lyapsweep sweep` or `lyapsweep run`, or its name below --results. While a driver
-    runs the sweep, its trials that train are left as they are.
+    runs the sweep, the runs of trials in training stay open.
     """
     from lyapsweep import tracking
     from lyapsweep.results.description import SweepDescription
@@ -31,21 +31,21 @@ def command(results_folder: str, results: Path, name: str | None, tracking_uri: 
     from lyapsweep.results.table import Table
     from lyapsweep.sweep.observe.heartbeat import heard
 
-    folder = folder_of(results_folder, results)
+    folder = find_folder(results_folder, results)
     paths = ExperimentPaths(folder)
     description = SweepDescription.load(paths.description)
-    uri = tracking_uri or tracking.store(folder.resolve().parent)
-    ledger = tracking.prepare(name or description.name or folder.resolve().name, uri, paths.artifacts)
-    ledger.varied = description.varied
+    uri = tracking_uri or tracking.default_uri(folder.resolve().parent)
+    logger = tracking.prepare(name or description.name or folder.resolve().name, uri, paths.artifacts)
+    logger.varied = description.varied
     labels = {"intent": description.intent, "objective": description.objective}
-    ledger.labels = {key: value for key, value in labels.items() if value}
-    written = ledger.sync(folder)
+    logger.labels = {key: value for key, value in labels.items() if value}
+    logged = logger.sync(folder)
     driver = heard(folder)
     if driver is None or not driver.alive:
-        ledger.reconcile()
+        logger.reconcile()
     if paths.description.exists():
-        told = {f"trials/{outcome}": float(n) for outcome, n in description.outcomes.items()}
+        metrics = {f"trials/{outcome}": float(n) for outcome, n in description.outcomes.items()}
         files = [file for file in (paths.description, paths.atlas) if file.exists()]
-        ledger.summary(Table.read(folder), files, told, models)
-    told = [("logged", f"{written} records that were not there"), ("MLflow", printing.viewer(uri, folder))]
-    printing.write(printing.console(), told)
+        logger.log_summary(Table.read(folder), files, metrics, models)
+    lines = [("logged", f"{logged} records that were missing"), ("MLflow", printing.viewer(uri, folder))]
+    printing.write(printing.console(), lines)

@@ -84,6 +84,11 @@ class Spectrum:
         return int((self.exponents > 2 * np.nan_to_num(self.stderr)).sum())
 
     @property
+    def chaotic(self) -> bool:
+        """Whether the largest exponent is above zero by more than two standard errors."""
+        return bool(self.exponents[0] > 2 * np.nan_to_num(self.stderr[0]))
+
+    @property
     def entropy_rate(self) -> float:
         """Sum of the positive exponents: Ruelle's bound on the Kolmogorov-Sinai entropy, nats per step."""
         if not self.finite:

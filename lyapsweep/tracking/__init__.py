@@ -1,33 +1,50 @@
-"""MLflow: write a Record, read an experiment back as a Table, and show it. The only package that speaks to MLflow."""
+"""MLflow tracking: log records, read an experiment back as a `Table`, show it. The only package that imports MLflow."""
 
+import importlib
 import logging
 import os
+from typing import TYPE_CHECKING, Any
 
-# Before the import: telemetry reads its switch there, and the stock settings retry a dead server for minutes.
+# Set before MLflow is imported: telemetry reads its switch then, and the default settings retry a dead server for
+# minutes.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
-from lyapsweep.tracking.metric_names import LONGEST_PARAM, interrupted, run_name
-from lyapsweep.tracking.mlflow_logger import MLflowLogger, prepare, read
-from lyapsweep.tracking.redaction import hidden
-from lyapsweep.tracking.stores import TrackingError, connect, file_of, find, store
+from lyapsweep.tracking.async_logger import AsyncLogger
+from lyapsweep.tracking.experiment import prepare, read
+from lyapsweep.tracking.metric_names import interrupted, run_name
+from lyapsweep.tracking.mlflow_logger import MLflowLogger
+from lyapsweep.tracking.null_logger import NullLogger
+from lyapsweep.tracking.redaction import redact
+from lyapsweep.tracking.stores import TrackingError, connect, default_uri, find_experiment, sqlite_file
 
-for chatty in ("mlflow", "alembic"):
-    logging.getLogger(chatty).setLevel(logging.WARNING)
+if TYPE_CHECKING:
+    from lyapsweep.tracking.forecast_models import Forecaster
+
+for name in ("mlflow", "alembic"):
+    logging.getLogger(name).setLevel(logging.WARNING)
 
 __all__ = [
-    "LONGEST_PARAM",
+    "AsyncLogger",
+    "Forecaster",
     "MLflowLogger",
+    "NullLogger",
     "TrackingError",
     "connect",
-    "file_of",
-    "find",
-    "hidden",
+    "default_uri",
+    "find_experiment",
     "interrupted",
     "prepare",
     "read",
+    "redact",
     "run_name",
-    "store",
+    "sqlite_file",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Forecaster":  # its module loads torch
+        return importlib.import_module("lyapsweep.tracking.forecast_models").Forecaster
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

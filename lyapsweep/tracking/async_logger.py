@@ -1,6 +1,6 @@
-"""Logging to MLflow in the background of the driver.
+"""Logging to MLflow from a background thread of the driver, with retries and coalesced records.
 
-One writer for the whole sweep: no race for a fresh SQLite file, no lock to wait for, and no worker that loads MLflow.
+The driver is the only writer of a sweep: a fresh SQLite file has no race, workers need no MLflow.
 """
 
 import logging
@@ -12,101 +12,130 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from lyapsweep.config import Config
-from lyapsweep.results.record import Record, trial_of
-from lyapsweep.tracking import MLflowLogger
+from lyapsweep.results.record import Record
+from lyapsweep.tracking.mlflow_logger import MLflowLogger
 from lyapsweep.tracking.null_logger import NullLogger
+from lyapsweep.tracking.record_file import RecordFile
 
 log = logging.getLogger("lyapsweep")
-TRIES = 3  # of one task while the server answers
-SOON, SELDOM = 1.0, 30.0  # seconds between tries while it does not
+ATTEMPTS = 3  # per task while the server answers
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between attempts to reach a server that does not answer
 
 
 class AsyncLogger:
-    """Does what it is told, in order, in a thread of its own, and tries again until the server is back.
+    """Runs the calls of a logger in order in a background thread and retries them until the server answers.
 
-    A server that is down holds the queue up, not the sweep: every record is on disk. What the server refuses while it
-    answers is left out after TRIES, and so is all that is left when the sweep ends: `Ledger.sync` logs it. `trouble`
-    is the latest error, `outages` how often the server went away.
+    A server outage delays the queue and not the sweep: every record is on disk. A task that fails `ATTEMPTS` times
+    while the server answers is dropped, and so are all remaining tasks if the server is down when the sweep ends;
+    `MLflowLogger.sync` logs them later.
+
+    Args:
+        logger: The logger whose `start_run` and `log_records` are called.
+
+    Attributes:
+        error: The latest exception of a task; None while every task succeeded.
+        outages: Number of times that the server stopped answering.
+        dropped: Number of tasks that were given up.
+
+    Example:
+        >>> logger = AsyncLogger(NullLogger())
+        >>> logger.log_record(Path("results/demo/records/4b1f-00000004.npz"))
+        >>> logger.close()
+        >>> logger.dropped, logger.pending
+        (0, 0)
     """
 
-    def __init__(self, ledger: MLflowLogger | NullLogger):
-        self.ledger = ledger
-        self.trouble: Exception | None = None
-        self.outages = self.left_out = 0
-        self.given_up = False  # the server is away while the sweep ends
-        self.tasks: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self.waiting: dict[str, list[Path]] = {}  # records of each trial that no task has begun to log
+    def __init__(self, logger: MLflowLogger | NullLogger):
+        self.logger = logger
+        self.error: Exception | None = None
+        self.outages = self.dropped = 0
+        self.queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self.batches: dict[str, dict[Path, RecordFile]] = {}  # queued records of each trial, by file
         self.lock = threading.Lock()
         self.closing = threading.Event()
-        self.thread = threading.Thread(target=self.work, name="scribe", daemon=True)
+        self.abandoned = False  # the server did not answer while the sweep ended
+        self.thread = threading.Thread(target=self._run_queue, name="async-logger", daemon=True)
         self.thread.start()
 
-    def begin(self, config: Config) -> None:
-        self.tasks.put(lambda: self.ledger.begin(config))
-
-    def write(self, file: Path) -> None:
-        """Log a record; together with those of its trial that wait already, so that who is behind has less to do."""
-        if isinstance(self.ledger, NullLogger):  # nobody asks for what would be read
-            return
-        trial = trial_of(file)
-        with self.lock:
-            if trial not in self.waiting:
-                self.waiting[trial] = []
-                self.tasks.put(partial(self.log, trial, self.waiting[trial]))
-            self.waiting[trial].append(file)
-
-    def log(self, trial: str, files: list[Path]) -> None:
-        with self.lock:
-            if self.waiting.get(trial) is files:  # what comes from now on waits anew
-                del self.waiting[trial]
-        files = sorted(set(files))
-        self.ledger.write_together([(Record.load(file), file) for file in files])
-
     @property
-    def behind(self) -> int:
-        """How many tasks wait."""
-        return self.tasks.qsize()
+    def pending(self) -> int:
+        """Number of queued tasks."""
+        return self.queue.qsize()
 
-    def work(self) -> None:
-        while (task := self.tasks.get()) is not None:
-            if not self.done(task):
-                self.left_out += 1
+    def start_run(self, config: Config) -> None:
+        """Queue the start of a trial's run.
 
-    def done(self, task: Callable[[], None]) -> bool:
-        """Do a task, however long the server is away; False where it cannot be done."""
-        for attempt in range(TRIES):
-            if self.given_up or (attempt and not self.wait_for_server()):
+        Args:
+            config: The trial's configuration.
+        """
+        self.queue.put(partial(self.logger.start_run, config))
+
+    def log_record(self, file: Path, record: Record | None = None) -> None:
+        """Queue a record; the queued records of one trial are coalesced into one request.
+
+        Args:
+            file: The record's file.
+            record: The record, if the caller holds it; otherwise the file is read once, in the background.
+        """
+        queued = RecordFile(file, record)
+        with self.lock:
+            if queued.trial not in self.batches:
+                self.batches[queued.trial] = {}
+                self.queue.put(partial(self._log_batch, queued.trial, self.batches[queued.trial]))
+            self.batches[queued.trial][file] = queued
+
+    def close(self, tick: Callable[[], None] = lambda: None) -> None:
+        """Wait until every queued task is done or dropped.
+
+        Args:
+            tick: Called once per second while waiting.
+        """
+        self.closing.set()
+        self.queue.put(None)
+        while self.thread.is_alive():
+            self.thread.join(1.0)
+            tick()
+
+    def _log_batch(self, trial: str, batch: dict[Path, RecordFile]) -> None:
+        with self.lock:
+            if self.batches.get(trial) is batch:  # later records start a new batch
+                del self.batches[trial]
+        self.logger.log_records([batch[file] for file in sorted(batch)])
+
+    def _run_queue(self) -> None:
+        while (task := self.queue.get()) is not None:
+            if not self._attempt(task):
+                self.dropped += 1
+
+    def _attempt(self, task: Callable[[], None]) -> bool:
+        """Run a task, however long the server is down; return False if it is dropped."""
+        for attempt in range(ATTEMPTS):
+            if self.abandoned or (attempt and not self._wait_for_server()):
                 return False
             try:
                 task()
                 return True
             except Exception as error:
-                if self.trouble is None:
-                    log.warning("Tracking fails (%s). The records are on disk, and are logged when it is back.", error)
-                self.trouble = error
+                if self.error is None:
+                    log.warning("MLflow: logging failed (%s). Records are on disk and will be logged later.", error)
+                self.error = error
         return False
 
-    def wait_for_server(self) -> bool:
-        """Wait until the server answers and it is known which runs it holds; False where the sweep ends before."""
-        pause, began = SOON, time.monotonic()
+    def _wait_for_server(self) -> bool:
+        """Wait until the server answers and its runs are listed; return False if the sweep ends first."""
+        pause, began = FIRST_PAUSE, time.monotonic()
         while not self.closing.wait(pause):
             try:
-                self.ledger.refresh()  # a run may have been made whose answer was lost
+                self.logger.refresh()  # a run may have been created although its response was lost
             except Exception:
-                if pause == SOON:
+                if pause == FIRST_PAUSE:
                     self.outages += 1
-                pause = min(2 * pause, SELDOM)
+                pause = min(2 * pause, LONGEST_PAUSE)
                 continue
-            if pause > SOON:
-                log.warning("Tracking is back after %.0f s; %d tasks wait.", time.monotonic() - began, self.behind)
+            if pause > FIRST_PAUSE:
+                log.warning(
+                    "MLflow: answering again after %.0f s, %d tasks pending.", time.monotonic() - began, self.pending
+                )
             return True
-        self.given_up = True
+        self.abandoned = True
         return False
-
-    def close(self, tick: Callable[[], None] = lambda: None) -> None:
-        """Wait, calling `tick` every second, until all that was asked is done, or cannot be done now."""
-        self.closing.set()
-        self.tasks.put(None)
-        while self.thread.is_alive():
-            self.thread.join(1.0)
-            tick()

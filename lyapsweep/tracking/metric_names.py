@@ -1,13 +1,13 @@
-"""What MLflow is told of one record, so that its tables and charts can be read: names, tags, metrics, the data.
+"""What MLflow receives of one record: the run's name, tags, metrics, dataset.
 
-Everything before the last `/` of a metric's name is a section of MLflow's charts, and a table shows the value at a
-metric's last step. So what is read in tables is one number a training step, and a curve whose steps are no training
-steps (`spectrum by index`) has a section of its own.
+The part of a metric's name before the last `/` is a section of MLflow's charts, and MLflow's tables show the value at
+a metric's last step. Values that tables show have therefore one point per training step, and a curve over another
+index (`spectrum by index`) has a section of its own.
 """
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,104 +20,111 @@ from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.results.record import Outcome, Record
 
-LONGEST_PARAM = 6000  # MLflow's limit
-LONGEST_DIGEST = 36
-CURVE_POINTS = 60  # at most, of a training curve
-DIGITS = 5  # that a table of MLflow has room for; the record's file holds them all
+MAX_PARAM_LENGTH = 6000  # MLflow's limits
+MAX_DIGEST_LENGTH = 36
+MAX_NAME_LENGTH = 200
+MAX_CURVE_POINTS = 60  # of a training curve
+DIGITS = 5  # shown by MLflow's tables; the record's file holds all
 TRACES = ("loss", "gradient_norm")
 
 
 def interrupted(record: Record) -> bool:
-    """Ended by a person or a dying driver, not by its own training: a resumed sweep goes on with it."""
+    """Whether a person or a dying driver stopped the trial, which a resumed sweep trains on."""
     return record.outcome is Outcome.STOPPED and record.provenance.interrupted
 
 
-def metrics(record: Record, start: int, first: str = "") -> Iterator[Metric]:
-    """Every metric of a record, at a time that the record alone decides: told twice, it is one.
+def record_metrics(record: Record, start: int, first: str = "") -> Iterator[Metric]:
+    """All metrics of a record; the timestamps depend on the record alone, so that logging is idempotent.
 
-    The measure `first` is told first: the page on which runs are compared begins with that one. Infinite values are
-    left to the record's file: MLflow would store them as 1.8e308 and its charts would show nothing else.
+    Infinite values stay in the record's file only: MLflow would store them as 1.8e308 and rescale its charts.
+
+    Args:
+        record: The record.
+        start: Start of the run, milliseconds since 1970; timestamps are `start + step`.
+        first: Measure that is logged first, because MLflow's comparison page begins with the first metric.
     """
-    for key, value in sorted(scalars(record).items(), key=lambda told: told[0] != f"measures/{first}"):
+    for key, value in sorted(scalars(record).items(), key=lambda item: item[0] != f"measures/{first}"):
         if not math.isinf(value):
-            yield Metric(key, short(value), start + record.step, record.step)
+            yield Metric(key, rounded(value), start + record.step, record.step)
     if record.outcome.final and not interrupted(record):
         for key, points in curves(record).items():
             for step, value in points:
                 if math.isfinite(value):
-                    yield Metric(key, short(value), start + step, step)
+                    yield Metric(key, rounded(value), start + step, step)
 
 
-def short(value: float) -> float:
+def rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
 
 
 def scalars(record: Record) -> dict[str, float]:
-    """One number each at this training step: lambda_max/... in nats per unit time, spectra/... per step.
+    """One value per metric at the record's step: lambda_max/... in nats per unit time, spectra/... per step.
 
-    Floors and saturations do not change while a network trains, so they come with its last record.
+    Floors and saturations do not change during training and are logged with the final record only.
     """
-    told = {f"measures/{k}": v for k, v in record.measures.items()}
+    values = {f"measures/{k}": v for k, v in record.measures.items()}
     if record.outcome.final:
-        told |= {f"floors/{k}": v for k, v in record.floors.items()}
-        told |= {f"saturations/{k}": v for k, v in record.saturations.items()}
+        values |= {f"floors/{k}": v for k, v in record.floors.items()}
+        values |= {f"saturations/{k}": v for k, v in record.saturations.items()}
     for name, spectrum in record.spectra.items():
-        told |= {f"spectra/{name}/{k}": v for k, v in spectrum.summary().items()}
-        told[f"lambda_max/{name}"] = float(spectrum.per_time[0])
-    told |= against_data(record)
+        values |= {f"spectra/{name}/{k}": v for k, v in spectrum.summary().items()}
+        values[f"lambda_max/{name}"] = float(spectrum.per_time[0])
+    values |= data_comparison(record)
     seconds = record.provenance.seconds
-    return told | ({} if seconds is None else {"training/seconds": float(seconds)})
+    return values if seconds is None else values | {"training/seconds": float(seconds)}
 
 
-def against_data(record: Record) -> dict[str, float]:
-    """The data's largest exponent in nats per unit time, and the network's over it, where both are known."""
+def data_comparison(record: Record) -> dict[str, float]:
+    """The data's lambda_max per unit time, and the network's divided by it, where both are known."""
     data, spectrum = record.provenance.data, record.spectra.get("closed loop")
-    known = data.lambda_max if data else None
-    if data is None or known is None or spectrum is None:
+    exponent = data.lambda_max if data else None
+    if data is None or exponent is None or spectrum is None:
         return {}
-    told = {"lambda_max/of the data": known / (data.dt or 1.0)}
-    return told | ({"lambda_max/ratio to the data": spectrum.maximum / known} if known else {})
+    values = {"lambda_max/of the data": exponent / (data.dt or 1.0)}
+    return values | ({"lambda_max/ratio to the data": spectrum.maximum / exponent} if exponent else {})
 
 
 def curves(record: Record) -> dict[str, list[tuple[int, float]]]:
-    """Points (step, value): training curves over updates, and spectra over the exponents' index, from 1."""
-    told = {f"training/{name}": thinned(name, record) for name in TRACES if name in record.traces}
+    """Points (step, value): training curves over updates, and spectra over the index of the exponents, from 1."""
+    points = {f"training/{name}": training_curve(name, record) for name in TRACES if name in record.traces}
     for name, spectrum in record.spectra.items():
-        told[f"spectrum by index/{name}"] = list(enumerate(spectrum.per_time.tolist(), start=1))
-    if "closed loop" in record.spectra and (known := literature(record.config)):
-        told["spectrum by index/of the data"] = list(enumerate(known, start=1))
-    return told
+        points[f"spectrum by index/{name}"] = list(enumerate(spectrum.per_time.tolist(), start=1))
+    if "closed loop" in record.spectra and (exponents := published_exponents(record.config)):
+        points["spectrum by index/of the data"] = list(enumerate(exponents, start=1))
+    return points
 
 
-def thinned(name: str, record: Record) -> list[tuple[int, float]]:
-    """At most CURVE_POINTS of a training curve up to the record's step, each at its update, first and last included.
+def training_curve(name: str, record: Record) -> list[tuple[int, float]]:
+    """At most MAX_CURVE_POINTS points (update, value) up to the record's step, the first and the last included.
 
-    Records of before `updates` do not say which updates their values belong to: they have no curve here.
+    Records without the trace `updates` do not hold the updates of their values and have no curve.
     """
     pairs = zip(record.traces.get("updates", ()), record.traces[name])
     points = [(int(update), float(value)) for update, value in pairs if update <= record.step]
-    return [points[i] for i in np.unique(np.linspace(0, len(points) - 1, CURVE_POINTS).astype(int))] if points else []
+    if not points:
+        return []
+    return [points[i] for i in np.unique(np.linspace(0, len(points) - 1, MAX_CURVE_POINTS).astype(int))]
 
 
-def literature(config: Config) -> tuple[float, ...]:
-    """The exponents of the data's own system as the literature has them, nats per unit time; none where unknown."""
+def published_exponents(config: Config) -> tuple[float, ...]:
+    """The published exponents of the simulated system, nats per unit time; empty if there are none."""
     if config.dataset["kind"] != "simulated":
         return ()
     parameters = json.dumps(config.dataset.get("parameters") or {}, sort_keys=True)
-    return published(config.dataset["system"], parameters)
+    return _known_exponents(config.dataset["system"], parameters)
 
 
 @lru_cache(maxsize=16)
-def published(system: str, parameters: str) -> tuple[float, ...]:
+def _known_exponents(system: str, parameters: str) -> tuple[float, ...]:
     known = systems.build(system, **json.loads(parameters)).known
     return known.exponents if known else ()
 
 
-def marks(config: Config) -> dict[str, str]:
-    """Tags to filter by, known before training."""
+def trial_tags(config: Config, trial: str) -> Mapping[str, str]:
+    """Tags of a run that are known before training."""
     dataset = config.dataset
     return {
-        "trial_key": config.id,
+        "trial_key": trial,
         "cell": config.cell["kind"],
         "dataset": dataset["kind"],
         "forcing": config.forcing["kind"],
@@ -125,77 +132,89 @@ def marks(config: Config) -> dict[str, str]:
     }
 
 
-def verdicts(record: Record) -> dict[str, str]:
-    """Tags that only a trial's end decides."""
-    told = {
+def final_tags(record: Record) -> Mapping[str, str]:
+    """Tags of a run that the final record decides."""
+    tags = {
         "outcome": record.outcome.value,
-        "chaotic": chaotic(record.spectrum),
-        "mlflow.note.content": sentence(record),
+        "chaotic": chaos_verdict(record.spectrum),
+        "mlflow.note.content": description(record),
     }
-    error = (record.provenance.error or "")[:LONGEST_PARAM]
-    return told | ({"error": error} if error else {})
+    error = (record.provenance.error or "")[:MAX_PARAM_LENGTH]
+    return tags | ({"error": error} if error else {})
 
 
-def sentence(record: Record) -> str:
-    """A run's description: how it ended, what its exponents say beside the data's, and how long that took."""
-    told, spectrum, data = (
-        [f"**{record.outcome.capitalize()}.** {record.outcome.sentence}"],
-        record.spectrum,
-        against_data(record),
-    )
+def description(record: Record) -> str:
+    """The description of a run: its outcome, its largest exponent beside the data's, its duration."""
+    sentences = [f"**{record.outcome.capitalize()}.** {record.outcome.sentence}"]
+    spectrum, data = record.spectrum, data_comparison(record)
     if spectrum is not None:
-        verdict = {"yes": "Chaotic", "no": "Not chaotic"}.get(chaotic(spectrum), "Of unknown dynamics")
+        verdict = {"yes": "Chaotic", "no": "Not chaotic"}.get(chaos_verdict(spectrum), "Unknown dynamics")
         value = f"{spectrum.per_time[0]:.4g} ± {spectrum.stderr_per_time[0]:.2g}"
-        known = f"; the data's is {data['lambda_max/of the data']:.4g}" if data else ""
         unit = "unit time" if spectrum.dt else "step"
-        told.append(f"{verdict}: lambda_max = {value} nats per {unit} ({spectrum.map}){known}.")
-    if taken := seconds(record):
-        told.append(f"{record.step} of {record.config.training.steps} updates in {taken:.0f} s.")
-    return " ".join(told)
+        of_data = f"; the data's is {data['lambda_max/of the data']:.4g}" if data else ""
+        sentences.append(f"{verdict}: lambda_max = {value} nats per {unit} ({spectrum.map}){of_data}.")
+    if seconds := training_seconds(record):
+        sentences.append(f"{record.step} of {record.config.training.steps} updates in {seconds:.0f} s.")
+    return " ".join(sentences)
 
 
-def chaotic(spectrum: Spectrum | None) -> str:
-    """`yes` where the largest exponent is above zero by more than two standard errors."""
+def chaos_verdict(spectrum: Spectrum | None) -> str:
+    """`yes` if the largest exponent is above zero by more than two standard errors, `no`, or `unknown`."""
     if spectrum is None or not spectrum.finite:
         return "unknown"
-    return "yes" if spectrum.maximum > 2 * np.nan_to_num(spectrum.stderr[0]) else "no"
+    return "yes" if spectrum.chaotic else "no"
 
 
-def seconds(record: Record) -> float:
-    """How long the trial had trained, 0 where nobody took the time."""
+def training_seconds(record: Record) -> float:
+    """Seconds of training; 0 if they are unknown."""
     return record.provenance.seconds or 0.0
 
 
-def dataset(record: Record) -> DatasetInput | None:
-    """The data as MLflow knows them: by the name of their system or file and the digest of their numbers."""
+def dataset_input(record: Record) -> DatasetInput | None:
+    """MLflow's description of the data: the name of the system or file, and the digest of the numbers."""
     data, settings = record.provenance.data, record.config.dataset
     if data is None or not data.digest:
         return None
     paths = settings.get("path") or []
-    where = next(iter(paths if isinstance(paths, list) else [paths]), None)
-    name = settings.get("system") or (Path(where).name if where else settings["kind"])
-    facts = {k: v for k, v in data.to_json().items() if k != "digest" and v is not None}
-    told = Dataset(
+    path = next(iter(paths if isinstance(paths, list) else [paths]), None)
+    name = settings.get("system") or (Path(path).name if path else settings["kind"])
+    source = {"uri": str(path)} if path else {"tags": {"dataset": json.dumps(settings)}}
+    dataset = Dataset(
         name=str(name),
-        digest=data.digest[:LONGEST_DIGEST],
-        source_type="local" if where else "code",
-        source=json.dumps({"uri": str(where)} if where else {"tags": {"dataset": json.dumps(settings)}}),
-        profile=json.dumps(facts, default=str),
+        digest=data.digest[:MAX_DIGEST_LENGTH],
+        source_type="local" if path else "code",
+        source=json.dumps(source),
+        profile=json.dumps({k: v for k, v in data.to_json().items() if k != "digest" and v is not None}, default=str),
     )
-    return DatasetInput(told, [InputTag("mlflow.data.context", "training")])
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
 
 
 def run_name(config: Config, varied: Sequence[str]) -> str:
-    """What tells this trial from its neighbours, readable in a list: `lstm interval=30 seed=1`."""
+    """The settings that distinguish a trial from the others of its sweep: `lstm interval=30 seed=1`.
+
+    Args:
+        config: The trial's configuration.
+        varied: The paths that the sweep varies; cell and seed if there are none.
+
+    Returns:
+        At most 200 characters.
+
+    Example:
+        >>> data = {"kind": "simulated", "system": "henon"}
+        >>> config = Config.of({"dataset": data, "cell": {"kind": "gru"}, "seed": 3})
+        >>> run_name(config, ["cell/kind", "seed"])
+        'gru seed=3'
+    """
     leaves = [path.rpartition("/")[2] for path in varied]
     words = []
     for path in varied or ("cell/kind", "seed"):
         value, leaf = config.flat.get(path), path.rpartition("/")[2]
         if value is not None:
-            words.append(text(value) if leaf == "kind" else f"{path if leaves.count(leaf) > 1 else leaf}={text(value)}")
-    return " ".join(words)[:200]
+            label = path if leaves.count(leaf) > 1 else leaf
+            words.append(param_text(value) if leaf == "kind" else f"{label}={param_text(value)}")
+    return " ".join(words)[:MAX_NAME_LENGTH]
 
 
-def text(value: Any) -> str:
-    """A parameter as MLflow shows it: words as they are, all else as JSON, cut at MLflow's limit."""
-    return (value if isinstance(value, str) else json.dumps(value, default=str))[:LONGEST_PARAM]
+def param_text(value: Any) -> str:
+    """A parameter as MLflow shows it: strings unchanged, other values as JSON, cut at MLflow's limit."""
+    return (value if isinstance(value, str) else json.dumps(value, default=str))[:MAX_PARAM_LENGTH]

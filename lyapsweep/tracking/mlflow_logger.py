@@ -1,9 +1,9 @@
-"""One MLflow experiment: write a Record, read the experiment back as a Table.
+"""Logging records and summaries to one MLflow experiment.
 
-One experiment a study; in it one flat run a trial and one summary run a sweep (nested runs leave MLflow's charts
-blank). A run is found by its tag `trial_key`, never by an id that a retry would change. Metric times are the run's
-start plus the training step, so that a record written twice changes nothing. Scalars are for looking at; the record's
-own file, logged byte for byte, is the truth that `read` reads.
+An experiment is a study; it holds one flat run per trial and one summary run per sweep (nested runs leave MLflow's
+charts blank). A trial's run is found by its tag `trial_key`. The timestamp of a metric is the run's start plus the
+training step, which makes logging idempotent. Metrics are for looking at; the record files, which runs hold byte for
+byte as artifacts, are what an experiment is read back from.
 """
 
 import math
@@ -16,165 +16,161 @@ from typing import Any
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
 
 from lyapsweep.config import Config
 from lyapsweep.results.experiment import DESCRIPTION, RECORDS, ExperimentPaths
 from lyapsweep.results.record import Outcome, Record, files_by_trial
 from lyapsweep.results.table import Table
-from lyapsweep.tracking import experiment_view, links, metric_names
-from lyapsweep.tracking import summary as account
-from lyapsweep.tracking.metric_names import interrupted, run_name, text
-from lyapsweep.tracking.stores import TrackingError, connect, find
+from lyapsweep.tracking import experiment_view, links, metric_names, summary
+from lyapsweep.tracking.metric_names import interrupted, param_text, run_name
+from lyapsweep.tracking.record_file import RecordFile
 
-METRICS_A_CALL, PARAMS_A_CALL = 800, 100  # MLflow's batch call takes 1000 entries in all
-LONGEST_TAG, MOST_MODELS = 8000, 12
-STATUS = {Outcome.FINISHED: "FINISHED", Outcome.DIVERGED: "FINISHED", Outcome.FAILED: "FAILED"}
-
-
-def prepare(experiment: str, uri: str, artifacts: Path | None = None) -> "MLflowLogger":
-    """Make the store and the experiment where they are missing, before any trial starts.
-
-    `artifacts` is the folder for record files of a new experiment in a local store; a server has its own. Raises
-    `TrackingError` within seconds where nothing answers at `uri`.
-    """
-    client = connect(uri)
-    try:
-        found = client.get_experiment_by_name(experiment)
-        if found is None:
-            local = artifacts is not None and uri.startswith("sqlite:")
-            place = artifacts.resolve().as_uri() if artifacts is not None and local else None
-            return MLflowLogger(client, client.create_experiment(experiment, artifact_location=place), experiment)
-    except MlflowException as error:
-        raise TrackingError(f"{uri}: MLflow cannot open experiment '{experiment}' ({error.message}).") from error
-    if found.lifecycle_stage != "active":
-        raise TrackingError(f"{uri}: experiment '{experiment}' was deleted there. Restore it or choose another name.")
-    return MLflowLogger(client, found.experiment_id, experiment)
-
-
-def read(experiment: str, uri: str) -> Table:
-    """The experiment as a Table, from the record files that its runs hold: the same as reading the results folder.
-
-    Raises `TrackingError` where nothing answers, `UnknownName` where there is no such experiment.
-    """
-    client, found = connect(uri), find(experiment, uri)
-    with tempfile.TemporaryDirectory() as folder:
-        MLflowLogger(client, found.experiment_id, experiment).download(Path(folder))
-        return Table.read(folder)
+METRICS_PER_CALL, PARAMS_PER_CALL = 800, 100  # MLflow accepts 1000 entries per batch
+MAX_TAG_LENGTH, MAX_MODELS = 8000, 12
+STATUS = {Outcome.FAILED: "FAILED"}  # of a run that ended with this outcome; FINISHED otherwise
 
 
 @dataclass
 class TrialRun:
-    """What the ledger knows of one trial's run without asking: a question costs as much as an answer."""
+    """The known state of a trial's run, kept because each question to the server costs a request."""
 
     run_id: str
-    start: int  # milliseconds
+    start: int  # milliseconds since 1970
     status: str
     tags: dict[str, str]
-    params: bool  # whether they are logged
-    data: bool  # likewise
+    has_params: bool
+    has_dataset: bool
 
     @classmethod
     def of(cls, run: Run) -> "TrialRun":
-        data = run.inputs is not None and bool(run.inputs.dataset_inputs)
-        params, tags = bool(run.data.params), dict(run.data.tags)
-        return cls(run.info.run_id, run.info.start_time, run.info.status, tags, params, data)
+        has_dataset = run.inputs is not None and bool(run.inputs.dataset_inputs)
+        info, data = run.info, run.data
+        return cls(info.run_id, info.start_time, info.status, dict(data.tags), bool(data.params), has_dataset)
 
 
 class MLflowLogger:
-    """One MLflow experiment, open for writing by one process.
+    """Logs to one MLflow experiment, which no other process writes to meanwhile; made by `prepare`.
 
-    `varied` are the paths that run names are made of; `labels` are tags that every run carries.
+    Args:
+        client: The client of the store.
+        experiment_id: MLflow's id of the experiment.
+        name: The name of the experiment.
+
+    Attributes:
+        varied: Paths that the sweep varies; runs are named after their values.
+        labels: Tags of every run, for example the sweep's intent and objective.
+        runs: The known runs by trial id.
     """
 
     def __init__(self, client: MlflowClient, experiment_id: str, name: str):
         self.client, self.experiment_id, self.name = client, experiment_id, name
         self.varied: Sequence[str] = ()
-        self.labels: dict[str, str] = {}
+        self.labels: Mapping[str, str] = {}
         self.runs: dict[str, TrialRun] = {}
         self.refresh()
 
     def refresh(self) -> None:
-        """Which runs there are; of two for one trial, which a lost answer leaves behind, the later one is deleted."""
-        runs: dict[str, TrialRun] = {}
-        for run in self.all_runs():
-            key = run.data.tags.get("trial_key", "")
-            if key and key in runs:
+        """List the runs; of two runs for one trial, the result of a lost response, the later one is deleted."""
+        self.runs = {}
+        for run in list(self.search()):  # pages are cut by offset: nothing may be deleted between two of them
+            trial = run.data.tags.get("trial_key")
+            if trial in self.runs:
                 self.client.delete_run(run.info.run_id)
-            else:
-                runs[key] = TrialRun.of(run)
-        self.runs = runs
+            elif trial:
+                self.runs[trial] = TrialRun.of(run)
 
-    def all_runs(self, query: str = "") -> Iterator[Run]:
-        """Every live run, the oldest first."""
-        token = None
+    def search(self, query: str = "") -> Iterator[Run]:
+        """All active runs that match the query, the oldest first."""
+        token, order = None, ["attributes.start_time ASC"]
         while True:
-            page = self.client.search_runs(
-                [self.experiment_id], query, order_by=["attributes.start_time ASC"], page_token=token
-            )
+            page = self.client.search_runs([self.experiment_id], query, order_by=order, page_token=token)
             yield from page
-            token = page.token
-            if not token:
+            if not (token := page.token):
                 return
 
-    def begin(self, config: Config) -> None:
-        """Open the trial's run. A run that had ended is opened again and its tag `attempt` counts up."""
-        run = self.runs.get(config.id)
+    def start_run(self, config: Config) -> None:
+        """Start the run of a trial; a run that had ended becomes RUNNING and its tag `attempt` is increased by one.
+
+        Args:
+            config: The trial's configuration.
+        """
+        run = self._find_run(config)
         if run is None:
-            self.create(config)
+            self._create_run(config, config.id)
         elif run.status != "RUNNING":
-            attempt = int(run.tags.get("attempt", "1")) + 1
             self.client.update_run(run.run_id, status="RUNNING")
             run.status = "RUNNING"
-            self.log(config, tags={"attempt": str(attempt), "outcome": Outcome.RUNNING.value})
+            attempt = int(run.tags.get("attempt", "1")) + 1
+            self._log_batch(run, config, tags={"attempt": str(attempt), "outcome": Outcome.RUNNING.value})
 
-    def create(self, config: Config, began: float | None = None) -> TrialRun:
-        """A new run, of now or of a trial that began at that time (seconds since 1970)."""
-        tags = (
-            self.labels
-            | {"sweep": self.name, "attempt": "1", "outcome": Outcome.RUNNING.value}
-            | metric_names.marks(config)
-        )
-        start, name = None if began is None else int(1000 * began), run_name(config, self.varied)
-        run = self.client.create_run(self.experiment_id, start_time=start, tags=tags, run_name=name)
-        entry = self.runs[config.id] = TrialRun.of(run)
-        return entry
+    def log_record(self, record: Record, file: Path) -> None:
+        """Log a record and its file; a final record ends the run. Idempotent.
 
-    def write(self, record: Record, file: Path) -> None:
-        """Log one record and the file that holds it; a final one ends the run. Written twice it changes nothing."""
-        self.write_together([(record, file)])
+        Args:
+            record: The record.
+            file: The file that holds it.
+        """
+        self.log_records([RecordFile(file, record)])
 
-    def write_together(self, pairs: Sequence[tuple[Record, Path]]) -> None:
-        """Log records of one trial in the order of their steps, in as many calls as one takes, and their files."""
-        (first, earliest), (record, _) = pairs[0], pairs[-1]
-        final, taken = record.outcome.final, metric_names.seconds(record)
-        run = self.runs.get(record.trial)
-        run = run or self.create(record.config, earliest.stat().st_mtime - metric_names.seconds(first))
-        for _, file in pairs:
-            self.client.log_artifact(run.run_id, str(file), RECORDS)
+    def log_records(self, files: Sequence[RecordFile]) -> None:
+        """Log records of one trial, in the order of their steps, with as few requests as one record takes.
+
+        Args:
+            files: The records, in the order of their steps.
+        """
+        records = [file.load() for file in files]
+        first, last = records[0], records[-1]
+        run = self._find_run(last.config, last.trial)
+        if run is None:
+            began = files[0].path.stat().st_mtime - metric_names.training_seconds(first)
+            run = self._create_run(last.config, last.trial, start=int(1000 * began))
+        for file in files:
+            self.client.log_artifact(run.run_id, str(file.path), RECORDS)
         objective = self.labels.get("objective", "")
-        points = [metric for r, _ in pairs for metric in metric_names.metrics(r, run.start, objective)]
-        self.log(record.config, points, metric_names.verdicts(record) if final else {})
-        if not run.data and (data := metric_names.dataset(record)):
-            self.client.log_inputs(run.run_id, [data])
-            run.data = True
-        if final:
-            run.status = "KILLED" if interrupted(record) else STATUS.get(record.outcome, "FINISHED")
-            self.client.set_terminated(run.run_id, run.status, run.start + int(1000 * taken) if taken else None)
+        metrics = [m for record in records for m in metric_names.record_metrics(record, run.start, objective)]
+        self._log_batch(run, last.config, metrics, metric_names.final_tags(last) if last.outcome.final else {})
+        if not run.has_dataset and (dataset := metric_names.dataset_input(last)):
+            self.client.log_inputs(run.run_id, [dataset])
+            run.has_dataset = True
+        if last.outcome.final:
+            run.status = "KILLED" if interrupted(last) else STATUS.get(last.outcome, "FINISHED")
+            seconds = metric_names.training_seconds(last)
+            self.client.set_terminated(run.run_id, run.status, run.start + int(1000 * seconds) if seconds else None)
 
-    def log(self, config: Config, points: Sequence[Metric] = (), tags: Mapping[str, str] | None = None) -> None:
-        """Metrics and tags of a trial in as few calls as may be; with the first ones its parameters."""
-        run, labels = self.runs[config.id], [RunTag(k, v) for k, v in (tags or {}).items()]
-        params = [] if run.params else [Param(k, text(v)) for k, v in config.flat.items()]
-        batches = zip_longest(chunks(list(points), METRICS_A_CALL), chunks(params, PARAMS_A_CALL), fillvalue=[])
-        for some, few in list(batches) or [([], [])]:
-            self.client.log_batch(run.run_id, metrics=some, params=few, tags=labels)
-        run.params = True
-        run.tags |= tags or {}
+    def _find_run(self, config: Config, trial: str = "") -> TrialRun | None:
+        """The run of a trial under its id, or under one that an earlier version gave to its settings."""
+        return next((self.runs[key] for key in (trial, *config.ids) if key in self.runs), None)
+
+    def _create_run(self, config: Config, trial: str, start: int | None = None) -> TrialRun:
+        """Create a run that starts now or at `start`, milliseconds since 1970."""
+        tags = {**self.labels, "sweep": self.name, "attempt": "1", "outcome": Outcome.RUNNING.value}
+        tags |= metric_names.trial_tags(config, trial)
+        name = run_name(config, self.varied)
+        run = self.runs[trial] = TrialRun.of(
+            self.client.create_run(self.experiment_id, start_time=start, tags=tags, run_name=name)
+        )
+        return run
+
+    def _log_batch(
+        self, run: TrialRun, config: Config, metrics: Sequence[Metric] = (), tags: Mapping[str, str] | None = None
+    ) -> None:
+        """Log metrics and tags in as few requests as possible; the first ones carry the parameters."""
+        tags = tags or {}
+        run_tags = [RunTag(key, value) for key, value in tags.items()]
+        params = [] if run.has_params else [Param(key, param_text(value)) for key, value in config.flat.items()]
+        batches = zip_longest(batched(metrics, METRICS_PER_CALL), batched(params, PARAMS_PER_CALL), fillvalue=())
+        for some_metrics, some_params in list(batches) or [((), ())]:
+            self.client.log_batch(run.run_id, metrics=some_metrics, params=some_params, tags=run_tags)
+        run.has_params = True
+        run.tags |= tags
 
     def reconcile(self) -> int:
-        """Runs that a dead driver left RUNNING become KILLED; says how many. Only where no other driver is alive."""
-        orphans = list(self.all_runs("attributes.status = 'RUNNING'"))
+        """Set runs that a dead driver left RUNNING to KILLED; only safe while no other driver is alive.
+
+        Returns:
+            The number of these runs.
+        """
+        orphans = list(self.search("attributes.status = 'RUNNING'"))
         for run in orphans:
             self.client.set_tag(run.info.run_id, "outcome", Outcome.STOPPED.value)
             self.client.set_terminated(run.info.run_id, "KILLED")
@@ -182,67 +178,90 @@ class MLflowLogger:
         return len(orphans)
 
     def sync(self, folder: Path) -> int:
-        """Log what the folder's records say and the experiment lacks; says how many records that were."""
+        """Log the records of a results folder that the experiment lacks. Idempotent.
+
+        Args:
+            folder: The results folder of one experiment.
+
+        Returns:
+            The number of records logged.
+        """
         written = 0
-        for trial, files in files_by_trial(ExperimentPaths(folder).records).items():
-            run = self.runs.get(trial)
-            there = {Path(f.path).name for f in self.client.list_artifacts(run.run_id, RECORDS)} if run else set()
-            last = Record.load(files[-1], arrays=False)
-            agreed = run is not None and (run.tags.get("outcome") == last.outcome.value or not last.outcome.final)
-            lacking = [f for f in files if f.name not in there or (f is files[-1] and not agreed)]
-            if lacking:
-                self.write_together([(Record.load(file), file) for file in lacking])
-            written += len(lacking)
+        for paths in files_by_trial(ExperimentPaths(folder).records).values():
+            missing = self._missing([RecordFile(path) for path in paths])
+            if missing:
+                self.log_records(missing)
+            written += len(missing)
         return written
 
-    def summary(self, table: Table, files: Sequence[Path], numbers: Mapping[str, float], models: bool = True) -> None:
-        """The sweep's own run: what it asked and found, in words, numbers and files; and the page as it opens.
+    def _missing(self, files: Sequence[RecordFile]) -> list[RecordFile]:
+        """The files that a trial's run lacks, and the last one if the run does not have its outcome."""
+        last = Record.load(files[-1].path, arrays=False)
+        run = self._find_run(last.config, last.trial)
+        if run is None:
+            return list(files)
+        logged = {Path(f.path).name for f in self.client.list_artifacts(run.run_id, RECORDS)}
+        unfinished = last.outcome.final and run.tags.get("outcome") != last.outcome.value
+        return [f for f in files if f.path.name not in logged or (f is files[-1] and unfinished)]
 
-        The best trials are tagged `best`, and their networks become models where `models`. Doing it again changes
-        nothing but what has changed.
+    def log_summary(
+        self, table: Table, files: Sequence[Path], metrics: Mapping[str, float], models: bool = True
+    ) -> None:
+        """Log the summary run and the experiment's view, and tag the best trials. Idempotent.
+
+        Args:
+            table: The records of the sweep.
+            files: Files of the summary run, for example sweep.json and the atlas.
+            metrics: Metrics of the summary run.
+            models: Whether the networks of the best trials are logged as models that forecast.
         """
-        description = table.description
-        self.crown(account.winners(table), models)
-        run = next(self.all_runs("tags.summary = 'yes'"), None)
-        tags = {"sweep": self.name, "summary": "yes", "mlflow.note.content": account.story(table)}
+        description, best = table.description, summary.best_trials(table)
+        self._tag_best(best)
+        for trial in [b.trial for b in best if b.trial in self.runs][: MAX_MODELS if models else 0]:
+            self._log_model(trial)
+        run = next(self.search("tags.summary = 'yes'"), None)
+        tags = {"sweep": self.name, "summary": "yes", "mlflow.note.content": summary.description(table)}
         if run is None:
             run = self.client.create_run(self.experiment_id, tags=tags, run_name=f"summary of {self.name}")
-        run_id, now = run.info.run_id, run.info.start_time
-        told = {**tags, **{f"about/{k}": text(v) for k, v in description.to_dict().items()}}
-        told |= {f"space/{k}": v for k, v in account.space(table).items()}
-        self.client.log_batch(run_id, tags=[RunTag(k, v[:LONGEST_TAG]) for k, v in told.items()])
-        points = [Metric(k, v, now, 0) for k, v in numbers.items() if math.isfinite(v)]
-        self.client.log_batch(run_id, metrics=points)
+        tags |= {f"about/{key}": param_text(value) for key, value in description.to_dict().items()}
+        tags |= {f"space/{setting.path}": setting.values for setting in summary.varied_settings(table)}
+        run_tags = [RunTag(key, value[:MAX_TAG_LENGTH]) for key, value in tags.items()]
+        points = [Metric(k, v, run.info.start_time, 0) for k, v in metrics.items() if math.isfinite(v)]
+        self.client.log_batch(run.info.run_id, metrics=points, tags=run_tags)
         for file in files:
-            self.client.log_artifact(run_id, str(file))
-        self.client.set_terminated(run_id, "FINISHED")
+            self.client.log_artifact(run.info.run_id, str(file))
+        self.client.set_terminated(run.info.run_id, "FINISHED")
         self.client.set_experiment_tag(self.experiment_id, "mlflow.note.content", description.question)
-        if description.objective and table.spectra:
-            page = experiment_view.state(description, table.varied, list(table.spectra), account.scale(table))
-            self.client.set_experiment_tag(self.experiment_id, experiment_view.TAG, page)
+        if view := summary.view(table):
+            self.client.set_experiment_tag(self.experiment_id, experiment_view.TAG, view.to_json())
 
-    def linked(self, table: Table) -> Table:
-        """The table with the addresses of its runs, for the atlas; no question is asked of the store."""
-        runs = {trial: entry.run_id for trial, entry in self.runs.items()}
-        return links.shown(table, self.name, self.client.tracking_uri, self.experiment_id, runs)
+    def link_runs(self, table: Table) -> Table:
+        """Add the addresses of the known runs to a table; makes no request.
 
-    def crown(self, winners: Mapping[str, str], models: bool) -> None:
-        """Tag the best trials as such, and no other; their networks as models."""
-        for trial, entry in self.runs.items():
-            crown = winners.get(trial)
-            if crown is None and "best" in entry.tags:
-                self.client.delete_tag(entry.run_id, "best")
-                del entry.tags["best"]
-            elif crown is not None and entry.tags.get("best") != crown:
-                self.client.set_tag(entry.run_id, "best", crown)
-                entry.tags["best"] = crown
-        for trial in list(winners)[:MOST_MODELS] if models else ():
-            if trial in self.runs:
-                self.keep_model(trial)
+        Args:
+            table: The table that the atlas draws.
 
-    def keep_model(self, trial: str) -> None:
-        """The network of a trial's last record as a model, where it can forecast."""
-        from lyapsweep.tracking import forecast_models  # which loads torch
+        Returns:
+            The table with the addresses.
+        """
+        runs = {trial: run.run_id for trial, run in self.runs.items()}
+        return links.with_addresses(table, self.name, self.client.tracking_uri, self.experiment_id, runs)
+
+    def _tag_best(self, best: Sequence[summary.BestTrial]) -> None:
+        """Set the tag `best` of the best trials, and remove it from all others."""
+        scopes = {b.trial: b.scope for b in best}
+        for trial, run in self.runs.items():
+            scope = scopes.get(trial)
+            if scope is None and "best" in run.tags:
+                self.client.delete_tag(run.run_id, "best")
+                del run.tags["best"]
+            elif scope is not None and run.tags.get("best") != scope:
+                self.client.set_tag(run.run_id, "best", scope)
+                run.tags["best"] = scope
+
+    def _log_model(self, trial: str) -> None:
+        """Log the network of a trial's last record as a model, if it can forecast."""
+        from lyapsweep.tracking import forecast_models  # loads torch
 
         run_id = self.runs[trial].run_id
         files = sorted(f.path for f in self.client.list_artifacts(run_id, RECORDS))
@@ -254,14 +273,18 @@ class MLflowLogger:
                 forecast_models.log_model(self.client, self.experiment_id, run_id, record)
 
     def download(self, folder: Path) -> None:
-        """Every record file, and the summary's sweep.json, as they lie in a results folder."""
+        """Download the record files and the summary's sweep.json into a folder, laid out as a results folder.
+
+        Args:
+            folder: An existing folder.
+        """
         ExperimentPaths(folder).records.mkdir(parents=True, exist_ok=True)
-        for run in self.all_runs():
-            wanted = DESCRIPTION if "summary" in run.data.tags else RECORDS
-            if any(f.path == wanted for f in self.client.list_artifacts(run.info.run_id)):
-                self.client.download_artifacts(run.info.run_id, wanted, str(folder))
+        for run in self.search():
+            path = DESCRIPTION if "summary" in run.data.tags else RECORDS
+            if any(f.path == path for f in self.client.list_artifacts(run.info.run_id)):
+                self.client.download_artifacts(run.info.run_id, path, str(folder))
 
 
-def chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
+def batched(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]

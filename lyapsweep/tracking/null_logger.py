@@ -1,39 +1,49 @@
-"""No tracking: `--tracking-uri none`. Records, journal and atlas are written as ever; `lyapsweep sync` logs later."""
+"""The logger of `--tracking-uri none`: records are written to disk as usual, MLflow is not used."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lyapsweep.config import Config
-from lyapsweep.results.record import Record
 from lyapsweep.results.table import Table
+from lyapsweep.tracking.record_file import RecordFile
 
 NONE = "none"
 
 
 class NullLogger:
-    """What `Ledger` is to a sweep that is logged, for one that is not."""
+    """Has the interface of `MLflowLogger` and does nothing; `lyapsweep sync` can log the records later.
+
+    Example:
+        >>> NullLogger().reconcile()
+        0
+    """
 
     def __init__(self) -> None:
         self.varied: Sequence[str] = ()
-        self.labels: dict[str, str] = {}
+        self.labels: Mapping[str, str] = {}
 
     def refresh(self) -> None:
-        pass
+        """Do nothing: there are no runs to list."""
 
     def reconcile(self) -> int:
+        """Return 0: no run can be left open."""
         return 0
 
-    def begin(self, config: Config) -> None:
-        pass
+    def start_run(self, config: Config) -> None:
+        """Do nothing."""
 
-    def write_together(self, pairs: Sequence[tuple[Record, Path]]) -> None:
-        pass
+    def log_records(self, files: Sequence[RecordFile]) -> None:
+        """Do nothing; the files are not read."""
 
-    def linked(self, table: Table) -> Table:
+    def link_runs(self, table: Table) -> Table:
+        """Return the table unchanged."""
         return table
 
     def sync(self, folder: Path) -> int:
+        """Return 0: nothing is logged."""
         return 0
 
-    def summary(self, table: Table, files: Sequence[Path], numbers: Mapping[str, float], models: bool = True) -> None:
-        pass
+    def log_summary(
+        self, table: Table, files: Sequence[Path], metrics: Mapping[str, float], models: bool = True
+    ) -> None:
+        """Do nothing."""

@@ -1,4 +1,4 @@
-"""MLflow's pages: where an experiment is shown, and a server for a store that has none."""
+"""MLflow's pages: the address of an experiment, and a local server for a store that has none."""
 
 import contextlib
 import os
@@ -13,56 +13,60 @@ import urllib.request
 from collections.abc import Iterator
 
 from lyapsweep.tracking import experiment_view
-from lyapsweep.tracking.stores import TrackingError, find
+from lyapsweep.tracking.stores import TrackingError, find_experiment
 
 HOST = "127.0.0.1"
-PATIENCE = 180.0  # seconds that a server may take to start
-GRACE = 10.0  # and to end
+START_TIMEOUT = 180.0  # seconds
+STOP_TIMEOUT = 10.0
 
 
 def page(experiment: str, uri: str, server: str) -> str:
-    """The address of an experiment of the store `uri`, on the pages of `server`. Errors as `ledger.find`."""
-    found = find(experiment, uri)
-    return experiment_view.address(server, found.experiment_id, experiment_view.TAG in found.tags)
+    """The address of an experiment on the pages of a server.
+
+    Args:
+        experiment: The name of the experiment.
+        uri: The tracking URI of its store.
+        server: The address of the server that shows the store.
+
+    Raises:
+        UnknownName: If the store has no such experiment.
+        TrackingError: If the store cannot be used.
+    """
+    found = find_experiment(experiment, uri)
+    return experiment_view.page_address(server, found.experiment_id, experiment_view.TAG in found.tags)
 
 
 @contextlib.contextmanager
-def serving(uri: str, port: int | None = None) -> Iterator[str]:
-    """A server of MLflow's pages on this machine alone, as long as the context lasts; yields its address.
+def serve(uri: str, port: int | None = None) -> Iterator[str]:
+    """Run a server of MLflow's pages for this machine only while the context lasts; yields its address.
 
-    At a free port where none is given. Raises `TrackingError` where the port is taken or the server does not start.
+    Args:
+        uri: The tracking URI of the store to show.
+        port: The port; None picks a free one.
+
+    Raises:
+        TrackingError: If the port is taken or the server does not start.
     """
-    port = free(port)
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        uri,
-        "--host",
-        HOST,
-        "--port",
-        str(port),
-    ]
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # eight processes that nobody needs here
-    with tempfile.TemporaryFile("w+") as said:
+    port = usable_port(port)
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST, "--workers", "1"]
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # eight processes, not needed here
+    with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
-            [*command, "--workers", "1"], stdout=said, stderr=said, env=environment, start_new_session=True
+            [*command, "--port", str(port)], stdout=output, stderr=output, env=environment, start_new_session=True
         )
         try:
             address = f"http://{HOST}:{port}"
-            if not answers(address, process):
-                said.seek(0)
-                last = said.read().strip().splitlines()[-1:] or ["it said nothing"]
-                raise TrackingError(f"MLflow's server for {uri} did not start: {last[0]}.")
+            if not wait_until_healthy(address, process):
+                output.seek(0)
+                last = output.read().strip().splitlines()[-1:] or ["no output"]
+                raise TrackingError(f"{uri}: MLflow's server did not start ({last[0]}). Check the store's address.")
             yield address
         finally:
-            end(process)
+            stop(process)
 
 
-def free(port: int | None) -> int:
-    """The port, or some free one; `TrackingError` where it is taken."""
+def usable_port(port: int | None) -> int:
+    """The port, or a free one for None; `TrackingError` if it is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -74,10 +78,10 @@ def free(port: int | None) -> int:
         return probe.getsockname()[1]
 
 
-def answers(address: str, process: subprocess.Popen) -> bool:
-    """Wait until the server answers; False where it ended or took too long."""
+def wait_until_healthy(address: str, process: subprocess.Popen) -> bool:
+    """Wait until the server answers; return False if it ended or exceeded START_TIMEOUT."""
     began = time.monotonic()
-    while process.poll() is None and time.monotonic() - began < PATIENCE:
+    while process.poll() is None and time.monotonic() - began < START_TIMEOUT:
         with contextlib.suppress(OSError):
             urllib.request.urlopen(f"{address}/health", timeout=5).close()
             return True
@@ -85,11 +89,11 @@ def answers(address: str, process: subprocess.Popen) -> bool:
     return False
 
 
-def end(process: subprocess.Popen) -> None:
-    """End the server and the workers that it started."""
+def stop(process: subprocess.Popen) -> None:
+    """Terminate the server and its workers; kill them if they do not end."""
     for kind in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, kind)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE)
+            process.wait(STOP_TIMEOUT)
             return

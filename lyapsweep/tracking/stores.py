@@ -1,4 +1,4 @@
-"""Where experiments are: an MLflow server, or a file."""
+"""MLflow stores: the address of an experiment's server or SQLite file, and the connection to it."""
 
 import os
 import urllib.error
@@ -12,43 +12,82 @@ from mlflow.exceptions import MlflowException
 from lyapsweep.registry import unknown
 from lyapsweep.results.experiment import MLFLOW_DATABASE
 
+SERVER_SCHEMES = ("http://", "https://")
+HEALTH_TIMEOUT = 5.0  # seconds
+
 
 class TrackingError(RuntimeError):
-    """The tracking server cannot be used; the message says which and what to do."""
+    """The MLflow store cannot be used; the message names the store and the remedy."""
 
 
-def store(results: Path | str) -> str:
-    """The tracking URI where none is given: MLFLOW_TRACKING_URI, else an SQLite file in the results folder."""
+def default_uri(results: Path | str) -> str:
+    """The tracking URI used if none is given: MLFLOW_TRACKING_URI, or an SQLite file in the results folder.
+
+    Args:
+        results: The folder that holds the folders of all experiments.
+
+    Returns:
+        A tracking URI.
+    """
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(results).resolve() / MLFLOW_DATABASE}"
 
 
-def file_of(uri: str) -> Path | None:
-    """The file of an SQLite store; None of any other."""
+def is_server(uri: str) -> bool:
+    """Whether the store is an MLflow server, which shows its pages itself."""
+    return uri.startswith(SERVER_SCHEMES)
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of an SQLite store; None for any other store."""
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
 def connect(uri: str) -> MlflowClient:
-    """A client, after one quick question to the server: any answer will do, even an error page."""
-    if uri.startswith(("http://", "https://")):
+    """Create a client, after one short request to a server: any response counts, an error page included.
+
+    Args:
+        uri: The tracking URI.
+
+    Returns:
+        A client of the store.
+
+    Raises:
+        TrackingError: If the server does not respond, or `uri` is not a tracking URI.
+    """
+    if is_server(uri):
         try:
-            urllib.request.urlopen(uri.rstrip("/") + "/health", timeout=5).close()
+            urllib.request.urlopen(uri.rstrip("/") + "/health", timeout=HEALTH_TIMEOUT).close()
         except urllib.error.HTTPError:
             pass
         except (OSError, ValueError) as error:
             raise TrackingError(
-                f"No tracking server answers at {uri} ({error}). Start it, or unset MLFLOW_TRACKING_URI to log into "
+                f"{uri}: no tracking server responds ({error}). Start it, or unset MLFLOW_TRACKING_URI to log into "
                 "the results folder."
             ) from error
     try:
         return MlflowClient(tracking_uri=uri)
     except MlflowException as error:
-        raise TrackingError(f"{uri} is not a tracking URI ({error.message}).") from error
+        raise TrackingError(
+            f"{uri}: not a tracking URI ({error.message}). Write sqlite:///PATH or http://HOST:PORT."
+        ) from error
 
 
-def find(experiment: str, uri: str) -> Experiment:
-    """The experiment of that name. Raises `UnknownName` with the nearest one, `TrackingError` where nothing answers."""
+def find_experiment(name: str, uri: str) -> Experiment:
+    """Find an experiment by its name.
+
+    Args:
+        name: The name of the experiment.
+        uri: The tracking URI.
+
+    Returns:
+        MLflow's experiment.
+
+    Raises:
+        UnknownName: If the store has no such experiment; the message suggests the closest name.
+        TrackingError: If the store cannot be used.
+    """
     client = connect(uri)
-    found = client.get_experiment_by_name(experiment)
-    if found is None:
-        raise unknown("experiment", experiment, sorted(e.name for e in client.search_experiments()), uri)
-    return found
+    experiment = client.get_experiment_by_name(name)
+    if experiment is None:
+        raise unknown("experiment", name, sorted(e.name for e in client.search_experiments()), uri)
+    return experiment

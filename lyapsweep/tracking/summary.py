@@ -1,123 +1,157 @@
-"""A sweep in words and tags: which trial won, of the sweep and of each cell, was it chaotic, does it match the data."""
+"""The content of a sweep's summary run: best trials, varied settings, description, view."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from lyapsweep.results.best import best_of_groups, direction, rank_trials
-from lyapsweep.results.headline import headline_map
+from lyapsweep.results.record import Outcome
 from lyapsweep.results.table import Table
-from lyapsweep.tracking.metric_names import run_name, text
+from lyapsweep.tracking.experiment_view import ExperimentView
+from lyapsweep.tracking.metric_names import param_text, run_name
 
-OF_ALL, OF_CELL = "of the sweep", "of its cell"
-MOST_VALUES = 12  # of a setting, in the description of the space
+OF_SWEEP, OF_CELL = "of the sweep", "of its cell"
+MAX_LISTED = 12  # values of a setting
+DATA_SETTINGS = ("dataset/kind", "dataset/system", "dataset/path")
+MAPS = ("closed loop", "driven")  # of the headline spectrum, as `Record.spectrum`
 
 
-def winners(table: Table) -> dict[str, str]:
-    """Trial -> `of the sweep` or `of its cell`: the best that finished, by the sweep's objective.
+@dataclass(frozen=True)
+class BestTrial:
+    """A best finished trial; `scope` says of what: the sweep or its cell."""
 
-    Data sets are not compared with each other: a sweep over several has a winner for each cell on each.
+    trial: str
+    scope: str
+
+
+@dataclass(frozen=True)
+class VariedSetting:
+    """A setting and its values, or their range, as text."""
+
+    path: str
+    values: str
+
+
+@dataclass(frozen=True)
+class Exponent:
+    """A largest exponent in nats per step, its standard error, and the time of a step."""
+
+    value: float = math.nan
+    stderr: float = 0.0
+    dt: float = 1.0
+
+
+def best_trials(table: Table) -> tuple[BestTrial, ...]:
+    """The best finished trial of each cell on each data set by the sweep's objective, the best of all first.
+
+    Scores on different data sets are not compared, so a sweep over several has no best of all.
     """
-    frame = table.finals.frame
-    data = [c for c in ("dataset/kind", "dataset/system", "dataset/path") if c in frame]
-    best = frame["trial"].iloc[best_of_groups(table, [*data, "cell/kind"])].astype(str)
-    if not len(best):
-        return {}
-    one = len(best_of_groups(table, data)) == 1
-    return dict.fromkeys(best, OF_CELL) | ({best.iloc[0]: OF_ALL} if one else {})
+    column, frame = table.description.objective_column, table.finals.frame
+    if column not in frame:
+        return ()
+    finished = frame["outcome"] == Outcome.FINISHED.value
+    frame = frame.loc[finished & np.isfinite(frame[column].to_numpy(float))]
+    if not len(frame):
+        return ()
+    ranked = frame.sort_values(column, ascending=not maximised(table), kind="stable")
+    data = [name for name in DATA_SETTINGS if name in ranked]
+    best = ranked.groupby([*data, "cell/kind"], dropna=False, sort=False)["trial"].first()
+    single = len(ranked[data].drop_duplicates()) == 1
+    return tuple(BestTrial(str(t), OF_SWEEP if single and i == 0 else OF_CELL) for i, t in enumerate(best))
 
 
-def space(table: Table) -> dict[str, str]:
-    """Setting -> its values, or its range: the region that the trials fill."""
-    told = {}
-    for path in table.varied:
-        values = np.asarray(pd.unique(table.column(path).dropna()))
-        if len(values) <= MOST_VALUES:
-            told[path] = ", ".join(text(v) for v in sorted((plain(v) for v in values), key=sortable))
-        elif pd.api.types.is_numeric_dtype(table.column(path)):
-            told[path] = f"{values.min():.4g} to {values.max():.4g} ({len(values)} values)"
-        else:
-            told[path] = f"{len(values)} values"
-    return told
+def maximised(table: Table) -> bool:
+    return table.description.direction == "maximise"
 
 
-def plain(value: Any) -> Any:
+def varied_settings(table: Table) -> tuple[VariedSetting, ...]:
+    """The settings that the sweep varies, each with its values, or with their range if there are many."""
+    return tuple(VariedSetting(path, listed(table.column(path))) for path in table.varied)
+
+
+def listed(column: pd.Series) -> str:
+    values = np.asarray(pd.unique(column.dropna()))
+    if len(values) <= MAX_LISTED:
+        ordered = sorted((to_python(value) for value in values), key=lambda value: (isinstance(value, str), value))
+        return ", ".join(param_text(value) for value in ordered)
+    if pd.api.types.is_numeric_dtype(column):
+        return f"{values.min():.4g} to {values.max():.4g} ({len(values)} values)"
+    return f"{len(values)} values"
+
+
+def to_python(value: Any) -> Any:
+    """A plain Python value, whole numbers as int."""
     value = value.item() if isinstance(value, np.generic) else value
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def sortable(value: Any) -> tuple[bool, Any]:
-    return isinstance(value, str), value
-
-
-def story(table: Table) -> str:
-    """The summary run's description, in Markdown, the answer first: pages show the first lines of it."""
-    description, varied, crowned = table.description, space(table), winners(table)
-    question = description.question.strip()
-    lines = [question.partition("\n")[0]]
-    if crowned:
-        rows = podium(table, crowned)
-        lines += [
-            "",
-            f"**{rows[0]['trial']}** won: " + ", ".join(f"{k} {v}" for k, v in rows[0].items() if v and k != "trial"),
-        ]
-        lines += [
-            "",
-            f"The best that finished, by `{description.objective}` ({direction(table, description.objective)}d):",
-            "",
-        ]
-        lines += [
-            "| " + " | ".join(cells) + " |" for cells in (rows[0], ["---"] * len(rows[0]), *(r.values() for r in rows))
-        ]
+def description(table: Table) -> str:
+    """The summary run's description in Markdown, the result first, because pages show its first lines."""
+    settings, best = varied_settings(table), best_trials(table)
+    question, _, rest = table.description.question.strip().partition("\n")
+    blocks = [question, *(best_table(table, best) if best else [])]
     if len(table):
         counts = table.finals.frame["outcome"].value_counts()
-        lines += ["", "Trials: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items()) + "."]
-    if varied:
-        lines += ["", "Varied:", "", *(f"- `{path}`: {values}" for path, values in varied.items())]
-    rest = question.partition("\n")[2].strip()
-    return "\n".join([*lines, "", rest]).strip()
+        blocks.append("Trials: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items()) + ".")
+    if settings:
+        blocks += ["Varied:", "\n".join(f"- `{setting.path}`: {setting.values}" for setting in settings)]
+    return "\n\n".join([*blocks, rest.strip()]).strip()
 
 
-def podium(table: Table, crowned: Mapping[str, str]) -> list[dict[str, str]]:
-    """What is said of each winner, the best first."""
-    name, finals = table.description.objective, table.finals
-    told = []
-    for i in (i for i in rank_trials(table) if finals.frame["trial"].iloc[i] in crowned):
-        row = finals.frame.iloc[i].to_dict()
-        largest, error, dt = leading(finals, i)
-        told.append(
-            {
-                "trial": run_name(finals.networks[i][0], table.varied),
-                name: number(row[f"measures/{name}"]),
-                "floor": number(row.get(f"floors/{name}")),
-                "chaotic": "yes" if largest > 2 * error else "no",
-                "lambda_max": number(largest / dt),
-                "of the data": number(row.get("data/lambda_max"), dt),
-                "seconds": number(row["seconds"]),
-            }
-        )
-    return told
+def best_table(table: Table, best: Sequence[BestTrial]) -> list[str]:
+    """The best trial in one line, and a Markdown table of the best trials, the best first."""
+    objective, finals = table.description.objective, table.finals
+    rows = {str(trial): i for i, trial in enumerate(finals.frame["trial"])}
+    columns = ("trial", objective, "floor", "chaotic", "lambda_max", "of the data", "seconds")
+    cells = [best_row(finals, rows[b.trial], table.varied) for b in best]
+    first = ", ".join(f"{column} {cell}" for column, cell in zip(columns[1:], cells[0][1:]) if cell)
+    direction = "maximised" if maximised(table) else "minimised"
+    lines = ["| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *cells)]
+    heading = f"Best finished trials by `{objective}` ({direction}):"
+    return [f"Best trial: **{cells[0][0]}**, {first}", heading, "\n".join(lines)]
 
 
-def scale(table: Table) -> float | None:
-    """The largest exponent of the data, nats per unit time; None where it is unknown or no data are chaotic."""
+def best_row(finals: Table, i: int, varied: Sequence[str]) -> list[str]:
+    row, exponent, objective = finals.frame.iloc[i], leading_exponent(finals, i), finals.description.objective
+    return [
+        run_name(finals.networks[i][0], varied),
+        number(row[f"measures/{objective}"]),
+        number(row.get(f"floors/{objective}")),
+        "yes" if exponent.value > 2 * exponent.stderr else "no",
+        number(exponent.value / exponent.dt),
+        number(row.get("data/lambda_max"), exponent.dt),
+        number(row["seconds"]),
+    ]
+
+
+def leading_exponent(table: Table, i: int) -> Exponent:
+    """The largest exponent of the headline spectrum in row `i`."""
+    dt = table.frame["data/dt"].iloc[i] if "data/dt" in table.frame else None
+    for name in MAPS:
+        if name in table.spectra and not np.isnan(value := float(table.spectra[name][i, 0])):
+            stderr = float(np.nan_to_num(table.spectra_stderr[name][i, 0]))
+            return Exponent(value, stderr, 1.0 if dt is None or pd.isna(dt) else float(dt))
+    return Exponent()
+
+
+def data_exponent(table: Table) -> float | None:
+    """The largest exponent of the data, nats per unit time; None if it is unknown or no data are chaotic."""
     if "data/lambda_max" not in table.frame:
         return None
     rates = table.frame["data/lambda_max"].astype(float) / table.frame["data/dt"].astype(float).fillna(1.0)
     return float(rates.max()) if rates.max() > 0 else None
 
 
-def leading(table: Table, i: int) -> tuple[float, float, float]:
-    """Row i's largest exponent and its standard error in nats per step, and the time of a step."""
-    dt = table.frame["data/dt"].iloc[i] if "data/dt" in table.frame else None
-    name = headline_map(m for m, values in table.spectra.items() if not np.isnan(values[i, 0]))
-    if name is None:
-        return math.nan, 0.0, 1.0
-    error = np.nan_to_num(table.spectra_stderr[name][i, 0])
-    return float(table.spectra[name][i, 0]), float(error), 1.0 if dt is None or pd.isna(dt) else float(dt)
+def view(table: Table) -> ExperimentView | None:
+    """The experiment's view on MLflow's pages; None before there is an objective and a spectrum to show."""
+    column = table.description.objective_column
+    if not column or not table.spectra:
+        return None
+    maximise, maps = maximised(table), tuple(table.spectra)
+    return ExperimentView(column, maximise, tuple(table.varied), maps, data_exponent(table))
 
 
 def number(value: Any, per: float = 1.0) -> str:

@@ -8,7 +8,7 @@ from enum import Enum
 
 from optuna.exceptions import StorageInternalError
 
-from lyapsweep.tracking import hidden
+from lyapsweep.tracking import redact
 
 
 class Interrupted(BaseException):
@@ -39,7 +39,7 @@ def writing(place: object) -> Iterator[None]:
     except OSError as error:
         raise Interrupted(f"{place} cannot be written ({error})") from error
     except StorageInternalError as error:
-        raise Interrupted(f"Optuna's storage cannot be written ({hidden(str(error.__cause__))})") from error
+        raise Interrupted(f"Optuna's storage cannot be written ({redact(str(error.__cause__))})") from error
 
 
 @contextlib.contextmanager

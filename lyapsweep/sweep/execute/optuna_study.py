@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from lyapsweep.results.record import Outcome
 from lyapsweep.sweep.plan.definition import SweepError
 from lyapsweep.sweep.spaces import Point
-from lyapsweep.tracking import hidden
+from lyapsweep.tracking import redact
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 BLOCK = 2**16  # bytes that are read at a time, from a journal's end
@@ -81,7 +81,7 @@ class OptunaStudy:
         fresh = not self.study.get_trials(deepcopy=False)
         if self.study.user_attrs.get("results", owner if fresh else None) != owner:
             raise SweepError(
-                f"{hidden(place)} holds a study '{self.study.study_name}' of another results folder. "
+                f"{redact(place)} holds a study '{self.study.study_name}' of another results folder. "
                 "Give this sweep another --name, or another --storage."
             )
         self.study.set_user_attr("results", owner)
@@ -167,7 +167,7 @@ def opened(place: Path | str) -> BaseStorage:
         database = RDBStorage(place, engine_kwargs={"pool_pre_ping": True})  # closed connections are made anew
     except (ImportError, SQLAlchemyError) as error:
         raise SweepError(
-            f"--storage {hidden(place)} cannot be used ({hidden(str(error))}). It is a URL such as "
+            f"--storage {redact(place)} cannot be used ({redact(str(error))}). It is a URL such as "
             "postgresql+psycopg2://user@host/database; leave it out to keep the study in the results folder."
         ) from None
     event.listen(database.engine, "do_connect", patiently)

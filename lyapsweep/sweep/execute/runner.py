@@ -84,7 +84,7 @@ def run(
     folder.hold()
     try:
         with interruptible() as stop:
-            drive = SweepRunner(sweep, base, folder, tracking_uri or tracking.store(results), seed, listen)
+            drive = SweepRunner(sweep, base, folder, tracking_uri or tracking.default_uri(results), seed, listen)
             drive.models = models
             drive.plan(resume or bool(extend), extend, refine)
             drive.open_books(storage or os.environ.get("OPTUNA_STORAGE"))
@@ -262,7 +262,7 @@ class SweepRunner:
 
     def beat(self, over: bool = False) -> None:
         """Let other machines know that this driver lives, or that it ends."""
-        told = {"running": self.progress().running, "behind": self.scribe.behind if self.scribe else 0}
+        told = {"running": self.progress().running, "behind": self.scribe.pending if self.scribe else 0}
         self.pulse.beat(told, over)
 
     def progress(self, message: str = "") -> SweepProgress:
@@ -283,16 +283,16 @@ class SweepRunner:
         try:
             description = self.folder.describe(outcomes=counts(progress))
             went_on = self.watch is not None and self.watch.continued[True]
-            if self.known or went_on or self.scribe is None or self.scribe.left_out:  # else all has been logged
+            if self.known or went_on or self.scribe is None or self.scribe.dropped:  # else all has been logged
                 self.ledger.refresh()
                 self.ledger.sync(self.folder.path)
             self.ledger.reconcile()
             files = [file for file in (self.folder.paths.description, atlas) if file]
             table = Table.of(()) if interrupted else self.table
             table = dataclasses.replace(table, description=description)
-            self.ledger.summary(table, files, numbers(progress, self.sweep.objective), self.models)
+            self.ledger.log_summary(table, files, numbers(progress, self.sweep.objective), self.models)
         except Exception as error:
-            notes.append(f"MLflow lacks results ({tracking.hidden(str(error))}): `lyapsweep sync {self.folder.path}`.")
+            notes.append(f"MLflow lacks results ({tracking.redact(str(error))}): `lyapsweep sync {self.folder.path}`.")
         best = self.board.best[1].id if self.board.best else None
         message = " ".join(notes)
         self.tell(message)
@@ -308,7 +308,7 @@ class SweepRunner:
 
     def draw_atlas(self, notes: list[str]) -> Path | None:
         try:
-            return report.write(self.ledger.linked(self.table), self.folder.paths.atlas, self.folder.path)
+            return report.write(self.ledger.link_runs(self.table), self.folder.paths.atlas, self.folder.path)
         except Exception as error:  # a picture that fails must not hide the results it would have shown
             log.warning("The atlas could not be drawn: %s", error, exc_info=True)
             notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")

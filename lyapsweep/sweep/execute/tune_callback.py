@@ -80,7 +80,7 @@ class TuneCallback(tune.Callback):
         for config in self.left(trial):
             self.alive[config.id] = config
             self.board.note(config, Outcome.RUNNING, math.nan, self.board.parts.get(config.id, 0.0))
-            self.scribe.begin(config)
+            self.scribe.start_run(config)
             self.reopen(config)
         self.tell("")
 
@@ -90,7 +90,7 @@ class TuneCallback(tune.Callback):
         if record is not None and record.spectra:
             with writing(self.folder.path):
                 whole = Record.load(self.folder.records / record.filename)  # the driver knows it without its arrays
-                self.scribe.write(reopened(whole).save(self.folder.records))
+                self.scribe.log_record(reopened(whole).save(self.folder.records))
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
         if trouble := result.get("trouble"):
@@ -104,7 +104,7 @@ class TuneCallback(tune.Callback):
             if config is None:  # its end is known already: a restarted worker tells it again
                 continue
             self.files[key] = self.folder.records / member["file"]
-            self.scribe.write(self.files[key])
+            self.scribe.log_record(self.files[key])
             self.note(config, Outcome(member["outcome"]), member["step"], member["value"])
         self.tell("")
 
@@ -148,7 +148,7 @@ class TuneCallback(tune.Callback):
         for key, file in self.folder.latest(by_key.keys()).items():
             self.files[key], last = file, Record.load(file)
             if settled(last):
-                self.scribe.write(file)
+                self.scribe.log_record(file)
                 self.note(by_key[key], last.outcome, last.step, last.measures.get(self.objective, math.nan))
 
     def end(self, configs: Iterable[Config], outcome: Outcome, told: dict[str, Any]) -> None:
@@ -161,7 +161,7 @@ class TuneCallback(tune.Callback):
                 continue
             last = reopened(last or Record(config, 0, Outcome.RUNNING, provenance=Provenance(seed=config.seed)))
             with writing(self.folder.path):
-                self.scribe.write(ended(last, outcome, told).save(self.folder.records))
+                self.scribe.log_record(ended(last, outcome, told).save(self.folder.records))
             self.note(config, outcome, last.step, last.measures.get(self.objective, math.nan))
         self.tell("")
 

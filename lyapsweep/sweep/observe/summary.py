@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep.observe.progress import SweepProgress
-from lyapsweep.tracking import hidden
+from lyapsweep.tracking import redact
 from lyapsweep.tracking.async_logger import AsyncLogger
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class SweepSummary:
 def command_line() -> str:
     """The command that started this process, without the passwords that its arguments may hold."""
     program = Path(sys.argv[0]).name
-    return hidden(shlex.join(["lyapsweep" if program == "__main__.py" else program, *sys.argv[1:]]))
+    return redact(shlex.join(["lyapsweep" if program == "__main__.py" else program, *sys.argv[1:]]))
 
 
 def versions() -> dict[str, str | None]:

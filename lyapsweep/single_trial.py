@@ -1,0 +1,120 @@
+"""Train one trial outside of a sweep: records and checkpoints on disk, logging to MLflow, resuming."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lyapsweep import tracking, trial
+from lyapsweep.config import Config
+from lyapsweep.process import terminable
+from lyapsweep.results.experiment import ExperimentPaths
+from lyapsweep.results.record import Outcome, Record, files_by_trial, latest, reopened
+from lyapsweep.tracking import AsyncLogger, MLflowLogger, NullLogger, TrackingError
+from lyapsweep.training.checkpoint import Checkpoints
+
+
+class SingleTrial:
+    """One trial in a results folder; a reader finds it as a sweep of one.
+
+    Args:
+        config: The trial's configuration.
+        folder: Its results folder.
+        tracking_uri: The MLflow store; None logs nothing.
+        device: Where to train: cpu, cuda, cuda:1.
+        resume: Whether an interrupted trial resumes from its checkpoint; otherwise it starts over.
+
+    Raises:
+        TrackingError: If the store cannot be used.
+    """
+
+    def __init__(
+        self, config: Config, folder: Path, tracking_uri: str | None = None, device: str = "cpu", resume: bool = False
+    ):
+        self.config, self.paths, self.uri, self.device = config, ExperimentPaths(folder), tracking_uri, device
+        self.checkpoints = Checkpoints(self.paths.checkpoints)
+        self.last: Record | None = None
+        self.tracker: MLflowLogger | NullLogger = NullLogger()
+        if tracking_uri is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.tracker = tracking.prepare(folder.name, tracking_uri, self.paths.artifacts)
+        self.logger = AsyncLogger(self.tracker)
+        if not resume:
+            self.checkpoints.remove([config.id])
+
+    @property
+    def resumed_from(self) -> int | None:
+        """The step of the checkpoint from which training resumed; None if it started over."""
+        return self.checkpoints.taken
+
+    def train(self, report: Callable[[Record], None] = lambda record: None) -> Record:
+        """Train to the end, or until Ctrl-C or SIGTERM, which end the trial with a record of outcome `stopped`.
+
+        Args:
+            report: Called with every record once it is saved.
+
+        Returns:
+            The final record.
+
+        Raises:
+            TrackingError: If MLflow lacks records in the end; all are on disk.
+        """
+        try:
+            with terminable():
+                for record in trial.run_trial(self.config, self.device, self.checkpoints):
+                    if self.last is None:
+                        self._start()
+                    self._save(record)
+                    report(record)
+        except KeyboardInterrupt:
+            if self.last is None or self.last.outcome.final:
+                raise
+            self._save(ended(self.last, Outcome.STOPPED, interrupted=True))
+        except Exception as error:
+            if self.last is not None:
+                self._save(ended(self.last, Outcome.FAILED, error=f"{type(error).__name__}: {error}"))
+            raise
+        finally:
+            self._close()
+        assert self.last is not None, "a trial has at least one record"
+        if self.last.outcome is not Outcome.STOPPED:
+            self.checkpoints.remove([self.config.id])
+        return self.last
+
+    def _start(self) -> None:
+        """Start the run; if training resumed, reset the interrupted record to RUNNING."""
+        self.logger.start_run(self.config)
+        before = latest(self.paths.records, self.config.id) if self.resumed_from is not None else None
+        if before is not None and before.outcome.final:
+            self._save(reopened(before))
+
+    def _save(self, record: Record) -> None:
+        self.logger.log_record(record.save(self.paths.records), record)
+        self.last = record
+
+    def _close(self) -> None:
+        """Wait for the logger, and log again what a server outage left out."""
+        self.logger.close()
+        if self.logger.error:
+            try:
+                self.tracker.sync(self.paths.folder)
+            except Exception as error:
+                raise TrackingError(
+                    f"{self.uri}: MLflow lacks records of this trial ({error}). "
+                    f"Log them with `lyapsweep sync {self.paths.folder}`."
+                ) from error
+
+
+def completed(folder: Path, config: Config) -> Record | None:
+    """The final record of a trial that an earlier run trained until it finished or diverged; None if there is none."""
+    records = ExperimentPaths(folder).records
+    files = [file for trial in config.ids for file in files_by_trial(records, trial).get(trial, ())]
+    for file in sorted(files, reverse=True):
+        record = Record.load(file)
+        if record.outcome in (Outcome.FINISHED, Outcome.DIVERGED):
+            return record
+    return None
+
+
+def ended(last: Record, outcome: Outcome, **facts: Any) -> Record:
+    return replace(last, outcome=outcome, provenance=replace(last.provenance, **facts))
