@@ -1,7 +1,4 @@
-"""What mkdocs is told beside its configuration: mathematics without a network, and lists of every family's members.
-
-Formulas become MathML, which browsers draw themselves, when the site is built: no script is fetched.
-"""
+"""MkDocs hook: convert formulas to MathML when the site is built, so that browsers render them without a script."""
 
 import re
 
@@ -15,7 +12,7 @@ INLINE = re.compile(r"(?<![\\$\w])\$(?!\s)([^$]+?)(?<!\s)\$(?![\w$])")
 
 
 def on_page_markdown(markdown: str, page, config, files) -> str:
-    """The page with its formulas as MathML; code stays as it is, and links to files beside docs/ become their names."""
+    """Return the page with formulas as MathML and links to files outside docs/ as plain text; code is unchanged."""
     markdown = OUTSIDE.sub(r"\1", markdown)
     markdown = FENCED.sub(lambda found: block(found[1]), markdown)
     parts = CODE.split(markdown)  # text, code, text, code, ...
@@ -24,13 +21,14 @@ def on_page_markdown(markdown: str, page, config, files) -> str:
 
 def formulas(text: str) -> str:
     text = DISPLAY.sub(lambda found: block(found[1]), text)
-    return INLINE.sub(lambda found: f"<span>{one_line(convert(found[1]))}</span>", text)  # a block is no `span`
+    return INLINE.sub(lambda found: f"<span>{one_line(convert(found[1]))}</span>", text)
 
 
 def block(latex: str) -> str:
+    latex = latex.replace("{aligned}", "{split}")  # latex2mathml reads `split`; GitHub reads both
     return f'\n<div class="formula">{one_line(convert(latex.strip(), display="block"))}</div>\n'
 
 
 def one_line(mathml: str) -> str:
-    """Markdown reads neither a line break nor a `*` in it."""
+    """Remove line breaks and escape characters that Markdown would interpret."""
     return " ".join(mathml.split()).replace("*", "&#42;").replace("_", "&#95;")

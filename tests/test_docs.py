@@ -1,4 +1,4 @@
-"""The documentation as a site: it builds without a warning, its Python runs, formulas need no network."""
+"""The documentation site builds without a warning, its Python runs, and its pages need no network."""
 
 import importlib.util
 import os
@@ -123,29 +123,52 @@ def test_the_tutorial_is_true_word_for_word(tmp_path):
     assert (tmp_path / "results/my/atlas.html").is_file()
 
 
-def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The built site."""
     for needed in ("mkdocs", "mkdocstrings", "material", "latex2mathml"):
         if importlib.util.find_spec(needed) is None:
             pytest.skip(f"the site is built where the docs extra is installed; {needed} is not")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr
-    pages = {page.relative_to(tmp_path / "site").as_posix(): page.read_text() for page in tmp_path.rglob("*.html")}
-    assert {
-        "index.html",
-        "tutorial.html",
-        "howto.html",
-        "notebook.html",
-        "mlflow.html",
-        "mathematics/exponents.html",
-    } <= set(pages)
+    return folder
+
+
+def test_the_site_builds_without_a_warning_and_fetches_nothing(site):
+    pages = {page.relative_to(site).as_posix(): page.read_text() for page in site.rglob("*.html")}
+    expected = {"index.html", "tutorial.html", "howto.html", "notebook.html", "mlflow.html", "mathematics/exponents.html"}
+    assert expected <= set(pages)
     fetched = {
         name: re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="https?://[^"]+', text) for name, text in pages.items()
     }
     assert {name: urls for name, urls in fetched.items() if urls} == {}
-    mathematics = "\n".join(text for name, text in pages.items() if name.startswith("mathematics/"))
+    assert "lambda_max" in pages["reference.html"]  # docstrings are in
+
+
+def test_formulas_are_mathml(site):
+    mathematics = "\n".join(page.read_text() for page in (site / "mathematics").glob("*.html"))
     text = re.sub(r"<(pre|code|math|script)\b.*?</\1>", "", mathematics, flags=re.DOTALL)
     assert mathematics.count("<math") > 300
     assert re.findall(r"\$[^$\n]{1,40}\$|\\lambda|\\frac", text) == []
-    assert "lambda_max" in pages["reference.html"]  # docstrings are in
     assert re.findall(r"^<math|^</?p>\s*<math", mathematics, re.MULTILINE) == []  # no formula is a paragraph
+    assert re.findall(r"<mi>(?:&amp;|&)</mi>", mathematics) == []  # no alignment mark is left as text
+
+
+def test_no_page_is_wider_than_the_window(site):
+    """At 1100 px; wide tables, code and formulas scroll inside their own boxes."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("needs Chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1100, "height": 800})
+        widths = {}
+        for file in sorted(site.rglob("*.html")):
+            page.goto(file.as_uri())
+            widths[file.relative_to(site).as_posix()] = page.evaluate("document.documentElement.scrollWidth")
+        browser.close()
+    assert len(widths) > 40
+    assert {name: width for name, width in widths.items() if width > 1100} == {}

@@ -1,6 +1,6 @@
 """What do early spectra add to what is known without them? The table of a study, by task and by cell.
 
-    python -m benchmarks.foretelling results/initialisation [--learner trees --repeats 2]
+    python -m benchmarks.early_prediction results/initialisation [--learner trees --repeats 2]
 
 Held-out rank correlation between predicted and final outcome, from settings and early scores alone and with the
 spectrum (`lyapsweep.analysis.prediction.incremental`: ridge regression or trees, ten folds drawn `--repeats` times), with the
