@@ -44,27 +44,27 @@ measures: [loss]
 """
 SEEDS = 100  # of each point of the grid, or as many as there are trials
 PARTS = {  # of lyapsweep.sweep
-    "driver.Drive.plan": "planning",
-    "journal.Journal.enter": "Optuna: enter or ask",
-    "journal.Journal.ask": "Optuna: enter or ask",
-    "journal.Journal.report": "Optuna: tell",
-    "journal.Journal.tell": "Optuna: tell",
-    "journal.Journal.close": "Optuna: tell",
-    "supply.Packs.suggest": "searcher, watch",
-    "watch.Watch.on_step_begin": "searcher, watch",
-    "watch.Watch.on_trial_start": "searcher, watch",
-    "watch.Watch.on_trial_result": "searcher, watch",
-    "watch.Watch.on_trial_complete": "searcher, watch",
-    "watch.Watch.on_trial_error": "searcher, watch",
-    "driver.train": "Ray's loop",
-    "scribe.Scribe.done": "MLflow: a trial's run",
-    "driver.tracking.prepare": "MLflow: the experiment",
-    "driver.tracking.Ledger.refresh": "MLflow: the experiment",
-    "driver.tracking.Ledger.reconcile": "MLflow: the experiment",
-    "driver.tracking.Ledger.sync": "MLflow: the experiment",
-    "driver.tracking.Ledger.summary": "MLflow: the experiment",
-    "driver.Table.read": "Table.read",
-    "driver.Drive.draw_atlas": "atlas",
+    "execute.runner.SweepRunner.plan": "planning",
+    "execute.optuna_study.OptunaStudy.add": "Optuna: add or ask",
+    "execute.optuna_study.OptunaStudy.ask": "Optuna: add or ask",
+    "execute.optuna_study.OptunaStudy.report": "Optuna: report or finish",
+    "execute.optuna_study.OptunaStudy.finish": "Optuna: report or finish",
+    "execute.optuna_study.OptunaStudy.close": "Optuna: report or finish",
+    "execute.searcher.PackSearcher.suggest": "searcher, callback",
+    "execute.tune_callback.TuneCallback.on_step_begin": "searcher, callback",
+    "execute.tune_callback.TuneCallback.on_trial_start": "searcher, callback",
+    "execute.tune_callback.TuneCallback.on_trial_result": "searcher, callback",
+    "execute.tune_callback.TuneCallback.on_trial_complete": "searcher, callback",
+    "execute.tune_callback.TuneCallback.on_trial_error": "searcher, callback",
+    "execute.runner.train": "Ray's loop",
+    "execute.runner.AsyncLogger._attempt": "MLflow: a trial's run",
+    "execute.runner.tracking.prepare": "MLflow: the experiment",
+    "execute.runner.tracking.MLflowLogger.refresh": "MLflow: the experiment",
+    "execute.runner.tracking.MLflowLogger.reconcile": "MLflow: the experiment",
+    "execute.runner.tracking.MLflowLogger.sync": "MLflow: the experiment",
+    "execute.runner.tracking.MLflowLogger.log_summary": "MLflow: the experiment",
+    "execute.sweep_results.Table.read": "Table.read",
+    "execute.sweep_results.SweepResults.draw_atlas": "atlas",
 }
 
 
@@ -100,8 +100,8 @@ class Meter:
     def into(self, parts: dict[str, str]) -> None:
         """Meter functions and methods of lyapsweep.sweep, named as in PARTS, wherever they are called from."""
         for name, part in parts.items():
-            module, *path, leaf = name.split(".")
-            owner = functools.reduce(getattr, path, import_module(f"lyapsweep.sweep.{module}"))
+            package, module, *path, leaf = name.split(".")
+            owner = functools.reduce(getattr, path, import_module(f"lyapsweep.sweep.{package}.{module}"))
             job = inspect.getattr_static(owner, leaf)  # a class method stays one
             metered = self(part, job.__func__ if isinstance(job, classmethod) else job)
             setattr(owner, leaf, classmethod(metered) if isinstance(job, classmethod) else metered)
@@ -164,7 +164,7 @@ def after(results: Path, folder: Path, sweep: Any, uri: str) -> dict[str, Any]:
     """What is done with a sweep that has ended, in seconds on the processor."""
     from lyapsweep.results.record import Record
     from lyapsweep.sweep.execute import runner
-    from lyapsweep.sweep.observe.status import state
+    from lyapsweep.sweep.observe.status import read_status
 
     files = sorted((folder / "records").glob("*.npz"))
     some = files[:: max(1, len(files) // 500)]
@@ -173,7 +173,7 @@ def after(results: Path, folder: Path, sweep: Any, uri: str) -> dict[str, Any]:
         _, writing = timed(lambda: [record.save(copy) for record in records])
     per_file = len(files) / len(some)
     found = {"record: read": per_file * reading, "record: write": per_file * writing}
-    found["status"] = timed(lambda: state(folder))[1]
+    found["status"] = timed(lambda: read_status(folder))[1]
     found["--resume of what is done"] = timed(
         lambda: runner.run(sweep, results=results, jobs=1, tracking_uri=uri, models=False, resume=True)
     )[1]
@@ -201,15 +201,16 @@ def asks(trials: int, times: int = 10) -> float:
     """Seconds on the processor that a hunt's sampler takes for a point after so many trials, none of them trained."""
     from lyapsweep.results.record import Outcome
     from lyapsweep.sweep.execute.optuna_study import OptunaStudy
-    from lyapsweep.sweep.spaces import draw, point
+    from lyapsweep.sweep.plan.sampling import draw
+    from lyapsweep.sweep.plan.space import evaluate_space
 
     with tempfile.TemporaryDirectory() as place:
         sweep = toys(Path(place), trials, "hunt", 1)
         base, journal = sweep.config(), OptunaStudy(Path(place) / "optuna.journal", "toys", "minimise", "hunt", 0)
         for i, drawn in enumerate(draw(dataclasses.replace(sweep, intent="map"), trials, 0, base)):
-            journal.enter(drawn)
-            journal.tell(drawn.config.id, Outcome.FINISHED, math.sin(i))
-        make = functools.partial(point, sweep, base)
+            journal.add(drawn)
+            journal.finish(drawn.key, Outcome.FINISHED, math.sin(i))
+        make = functools.partial(evaluate_space, sweep, base)
         return timed(lambda: [journal.ask(make) for _ in range(times)])[1] / times
 
 

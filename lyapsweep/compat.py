@@ -51,7 +51,7 @@ MOVED_MODULES = {
     "lyapsweep.tracking.forecast": "lyapsweep.tracking.forecast_models",
 }
 # Names that are called otherwise in their new module; a name of a module that did not move may be listed too.
-RENAMED: dict[str, str] = {}
+RENAMED: dict[str, str] = {"lyapsweep.sweep.trainable.outlast": "train_pack"}
 
 
 def moved_attribute(old: str, new: str, name: str) -> Any:

@@ -53,7 +53,10 @@ def run_trial(config: Config, device: str = "cpu", checkpoints: Checkpoints | No
 
 
 def run_trials(
-    configs: Sequence[Config], device: str = "cpu", checkpoints: Checkpoints | None = None
+    configs: Sequence[Config],
+    device: str = "cpu",
+    checkpoints: Checkpoints | None = None,
+    keys: Sequence[str] | None = None,
 ) -> Iterator[list[Record]]:
     """Train a pack of configs of one shape side by side.
 
@@ -64,6 +67,7 @@ def run_trials(
         device: Where to train, such as "cpu" or "cuda".
         checkpoints: Where training resumes from. The pack saves a checkpoint when it is asked for the next report, so
             records must be kept before.
+        keys: Ids of the trials in records and checkpoints; by default the configs' ids.
 
     Yields:
         At each report, a record of every member that still trains.
@@ -87,7 +91,7 @@ def run_trials(
         )
     began, problem = time.perf_counter(), problem_of(configs[0])
     network = build_network(configs, *problem.size).to(device)
-    conditions, members = problem.conditions(network), [c.id for c in configs]
+    conditions, members = problem.conditions(network), list(keys or [c.id for c in configs])
     past = checkpoints.latest(members, conditions) if checkpoints else Checkpoint(members)
     if not past.state:
         floss(network.cell, [c.flossing for c in configs])
@@ -101,7 +105,7 @@ def run_trials(
             provenance = make_provenance(configs[p], problem, device, now)
             record = make_record(configs[p], progress, p, evaluations[p], bounds, network, provenance)
             finished[p] = record.outcome.final
-            records.append(record)
+            records.append(replace(record, trial=members[p]))
         yield records
         if checkpoints and 0 < progress.step < configs[0].training.steps:
             seconds = past.seconds + time.perf_counter() - began

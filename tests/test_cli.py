@@ -391,7 +391,7 @@ def test_progress_in_words_not_too_often(monkeypatch, capsys):
 
 
 def test_the_command_that_trains_one_point_alone_trains_that_point():
-    from lyapsweep.sweep.spaces import draw
+    from lyapsweep.sweep.plan.sampling import draw
 
     sweep = load("ask.py")
     for point in draw(sweep, base=sweep.config({"training/lr": 1e-5, "training/clip": 2.0})):

@@ -15,7 +15,7 @@ from lyapsweep.config import Config
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 from lyapsweep.sweep import Sweep
-from lyapsweep.sweep.execute.trainable import outlast
+from lyapsweep.sweep.execute.trainable import PackTraining
 from lyapsweep.training.checkpoint import Checkpoints
 from lyapsweep.trial import run_trials
 
@@ -36,7 +36,7 @@ def updates(log: Path) -> list[list[int]]:
 def assert_continued(log: Path, steps: int = STEPS, interval: int = INTERVAL) -> None:
     """Every update was made, the first attempt's last ones twice: no more of them than lie between two reports."""
     first, *later = updates(log)
-    assert later, "nobody went on"
+    assert later, "nobody resumed"
     assert first[0] == 0
     for before, after in zip([first, *later], later):
         assert after[0] % interval == 0
@@ -75,7 +75,7 @@ def test_workers_that_are_killed_lose_at_most_what_came_after_the_last_report(tm
     # a pack's members share all but seed and init: one way to die would do for all
     summary = run(sweep, results=tmp_path, jobs=1, pack=2, tracking_uri="none")
     assert summary.progress.finished == 6
-    assert "3 packs came back unfinished because its worker was lost. 3 packs went on" in summary.notes
+    assert "3 packs came back unfinished because its worker was lost. 3 packs resumed" in summary.notes
     assert not (summary.folder / "checkpoints").exists()
     for way, from_step in zip(ways, (100, 50, 50)):
         assert_continued(tmp_path / f"{way}.log")
@@ -106,7 +106,8 @@ def test_a_member_that_raises_costs_its_neighbours_what_came_after_the_last_repo
     configs = [Config.load(tmp_path / "tiny.yaml", {"seed": s}).changed(init) for s in range(4)]
     kept = {}
     latest = lambda trial: max((r for t, r in kept.items() if t[0] == trial), key=lambda r: r.step)  # noqa: E731
-    for records in outlast(configs, "cpu", None, Checkpoints(tmp_path / "checkpoints"), latest):
+    training = PackTraining(latest=latest, checkpoints=Checkpoints(tmp_path / "checkpoints"))
+    for records in training.run(configs, [c.id for c in configs]):
         kept |= {(r.trial, r.step): r for r in records}
     finals = {r.config.seed: r for r in kept.values() if r.outcome.final}
     assert {seed: (r.outcome, r.step) for seed, r in finals.items()} == {
@@ -147,7 +148,7 @@ def test_a_driver_that_ends_loses_at_most_what_came_after_the_last_report(tmp_pa
     assert list(folder.glob("checkpoints/*.checkpoint"))
     output, _ = start(tmp_path, sweep, resume=True).communicate(timeout=240)
     assert "SUMMARY False 3" in output, output
-    assert "1 pack went on from the last report." in output
+    assert "1 pack resumed from the last report." in output
     in_order(tmp_path / "results", "question", trials=3)
     assert_continued(tmp_path / "log", 2100, 300)
     records = all_records(folder)

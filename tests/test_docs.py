@@ -72,7 +72,7 @@ def test_the_how_to_pages_system_is_chaotic(howto):
 
 def test_the_how_to_pages_sweep_draws_its_grid(howto):
     from lyapsweep.sweep import load
-    from lyapsweep.sweep.spaces import draw
+    from lyapsweep.sweep.plan.sampling import draw
 
     sweep = load(howto / "my_sweep.py")
     assert sweep.question.startswith("Does a leaky network")

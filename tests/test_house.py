@@ -86,7 +86,7 @@ def test_every_config_runs_two_steps(path, tmp_path):
 @pytest.mark.parametrize("path", SWEEPS, **by_name)
 def test_every_sweep_draws_its_configs(path):
     from lyapsweep.sweep import load
-    from lyapsweep.sweep.spaces import draw
+    from lyapsweep.sweep.plan.sampling import draw
 
     sweep = load(path)
     assert sweep.question, f"{path} asks nothing: its docstring is the question"

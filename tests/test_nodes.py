@@ -14,9 +14,9 @@ from driving import free_port, in_order, last_records, mlflow_server
 from same import same_to_the_bit
 
 from lyapsweep.sweep import load
-from lyapsweep.sweep.observe.status import state
+from lyapsweep.sweep.observe.status import read_status
 from lyapsweep.sweep.plan.packing import packs
-from lyapsweep.sweep.spaces import draw
+from lyapsweep.sweep.plan.sampling import draw
 from lyapsweep.trial import run_trials
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -66,7 +66,7 @@ def wait_until_done(process: subprocess.Popen, folder: Path, trials: int) -> Non
     for _ in range(1200):
         if (folder / NAME / "records").is_dir() and any((folder / NAME / "records").glob("*.npz")):
             with contextlib.suppress(ValueError):  # a file that is being replaced
-                if state(folder / NAME).done >= trials:
+                if read_status(folder / NAME).done >= trials:
                     return
         assert process.poll() is None, (folder / "sweep.log").read_text()
         time.sleep(0.2)
@@ -85,8 +85,8 @@ def alone() -> dict:
     before, last = torch.get_default_dtype(), {}
     torch.set_default_dtype(torch.float32)  # as outside of tests
     try:
-        for pack in packs([p.config for p in points], 9):
-            for records in run_trials(pack):
+        for pack in packs(points, 9):
+            for records in run_trials([point.config for point in pack]):
                 last |= {record.trial: record for record in records}
     finally:
         torch.set_default_dtype(before)

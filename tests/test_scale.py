@@ -5,9 +5,7 @@ import math
 import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
-import made_up
 import numpy as np
 import pytest
 from made_up_sweeps import TINY, lr_space, states
@@ -22,9 +20,10 @@ from lyapsweep.sweep import Sweep, spaces
 from lyapsweep.sweep.execute import optuna_study
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
-from lyapsweep.sweep.execute.tune_callback import TuneCallback
 from lyapsweep.sweep.observe.progress import ProgressCounter
-from lyapsweep.sweep.spaces import Point
+from lyapsweep.sweep.plan import space
+from lyapsweep.sweep.plan.points import Point
+from lyapsweep.sweep.plan.sampling import draw
 from lyapsweep.tracking.async_logger import AsyncLogger
 
 FEW, MANY = 5, 205
@@ -39,13 +38,13 @@ def base(tmp_path):
 
 @pytest.fixture
 def points(base):
-    return spaces.draw(Sweep(base=base, objective="loss", grid={"seed": list(range(MANY + 1))}))
+    return draw(Sweep(base=base, objective="loss", grid={"seed": list(range(MANY + 1))}))
 
 
-def entered_and_told(books: OptunaStudy, point: Point) -> None:
-    books.enter(point)
-    books.report(point.config.id, 2, 0.5)
-    books.tell(point.config.id, Outcome.FINISHED, 0.5)
+def entered_and_told(study: OptunaStudy, point: Point) -> None:
+    study.add(point)
+    study.report(point.key, 2, 0.5)
+    study.finish(point.key, Outcome.FINISHED, 0.5)
 
 
 def test_lines_are_counted_in_loops_and_comprehensions():
@@ -54,55 +53,38 @@ def test_lines_are_counted_in_loops_and_comprehensions():
 
 
 def test_the_journal_does_as_much_for_the_last_trial_as_for_the_first(points, tmp_path):
-    books = OptunaStudy(tmp_path / "optuna.journal", "a", "minimise", "map", seed=0)
+    study = OptunaStudy(tmp_path / "optuna.journal", "a", "minimise", "map", seed=0)
     work = {}
     for i, point in enumerate(points):
         if i in (FEW, MANY):
-            work[i] = lines(lambda point=point: entered_and_told(books, point))
+            work[i] = lines(lambda point=point: entered_and_told(study, point))
         else:
-            entered_and_told(books, point)
+            entered_and_told(study, point)
     assert work[MANY] == pytest.approx(work[FEW], rel=0.02)
     assert states(tmp_path) == ["COMPLETE"] * len(points)
-    assert [t.params["seed"] for t in books.study.trials] == list(range(len(points)))
+    assert [t.params["seed"] for t in study.study.trials] == list(range(len(points)))
 
 
 def test_a_trial_takes_as_much_of_the_journal_on_a_fine_grid_as_on_a_coarse_one(base, tmp_path):
     sizes = []
     for values in (5, 500):
         grid = {"training/lr": spaces.points(0.001, 0.002, values), "seed": [0], "cell/kind": ["vanilla"]}
-        drawn = spaces.draw(Sweep(base=base, objective="loss", grid=grid), 5)
+        drawn = draw(Sweep(base=base, objective="loss", grid=grid), 5)
         file = tmp_path / f"{values}.journal"
-        books = OptunaStudy(file, "a", "minimise", "map", seed=0)
+        study = OptunaStudy(file, "a", "minimise", "map", seed=0)
         before = file.stat().st_size
         for point in drawn:
-            entered_and_told(books, point)
+            entered_and_told(study, point)
         sizes.append(file.stat().st_size - before)
-        assert [t.params["training/lr"] for t in books.study.trials] == [p.config.training.lr for p in drawn]
+        assert [t.params["training/lr"] for t in study.study.trials] == [p.config.training.lr for p in drawn]
     assert sizes[1] == pytest.approx(sizes[0], rel=0.1)
 
 
-def test_a_map_is_drawn_with_as_much_work_for_the_last_point_as_for_the_first(base, monkeypatch):
-    monkeypatch.setattr(spaces, "SHORT", 10)
+def test_a_map_is_drawn_with_as_much_work_for_the_last_point_as_for_the_first(base):
     sweep = Sweep(base=base, objective="loss", space=lr_space, trials=MANY + 1)
-    stream = spaces.sobol(sweep, sweep.config(), 0, MANY + 1)
+    stream = space.sobol_points(sweep, sweep.config(), 0)
     work = {i: lines(lambda: next(stream)) for i in range(MANY + 1)}
-    assert work[MANY] == pytest.approx(work[FEW + 10], rel=0.02)
-
-
-def conditional(trial):
-    kind = trial.suggest_categorical("forcing/kind", ["none", "sparse"])
-    spaces.log_float(trial, "training/lr", 1e-4, 1e-2)
-    if kind == "sparse":
-        spaces.log_int(trial, "forcing/interval", 1, 16)
-
-
-def test_short_studies_draw_what_one_long_study_draws(base, monkeypatch):
-    sweep = Sweep(base=base, objective="loss", space=conditional, trials=40)
-    drawn = []
-    for short in (7, 1000):
-        monkeypatch.setattr(spaces, "SHORT", short)
-        drawn.append([p.params for p in spaces.draw(sweep, seed=3)])
-    assert drawn[0] == drawn[1]
+    assert work[MANY] == pytest.approx(work[FEW], rel=0.02)
 
 
 class Unread(dict):
@@ -114,14 +96,14 @@ class Unread(dict):
     __iter__ = keys = values = items = refuse
 
 
-def test_an_event_does_not_make_the_board_count_every_trial(base):
-    configs = [Config.load(base, {"seed": s}) for s in range(3)]
-    board = ProgressCounter(asked=3, direction="minimise", outcomes=Unread())
-    for config in configs:
-        board.note(config, Outcome.RUNNING, math.nan, 0.5)
-    board.note(configs[0], Outcome.FINISHED, 1.0, 1.0)
-    board.note(configs[0], Outcome.FINISHED, 1.0, 1.0)  # told again
-    now = board.progress(str)
+def test_an_event_does_not_make_the_counter_count_every_trial(base):
+    points = [Point(Config.load(base, {"seed": s}), {}, {}) for s in range(3)]
+    counter = ProgressCounter(asked=3, direction="minimise", outcomes=Unread())
+    for point in points:
+        counter.update(point, Outcome.RUNNING, math.nan, 0.5)
+    counter.update(points[0], Outcome.FINISHED, 1.0, 1.0)
+    counter.update(points[0], Outcome.FINISHED, 1.0, 1.0)  # reported again
+    now = counter.progress(str)
     assert (now.done, now.finished, now.running) == (1, 1, 2)
     assert now.left is not None
 
@@ -133,11 +115,11 @@ def test_the_latest_records_of_many_trials_are_found_in_one_look(base, tmp_path,
             Record(config, step, Outcome.RUNNING).save(folder.records)
     looks, glob = [], Path.glob
     monkeypatch.setattr(Path, "glob", lambda self, what: looks.append(what) or glob(self, what))
-    found = folder.latest([c.id for c in configs[1:]])
+    found = folder.latest_files([c.id for c in configs[1:]])
     assert {file.name for file in found.values()} == {f"{c.id}-00000002.npz" for c in configs[1:3]}
     assert found.keys() == {c.id for c in configs[1:3]}
     assert len(looks) == 1
-    assert folder.latest([]) == {}
+    assert folder.latest_files([]) == {}
     assert len(looks) == 1
 
 
@@ -151,29 +133,9 @@ def test_a_resumed_sweep_reads_all_of_a_record_but_its_arrays(base, tmp_path):
         weights={"W": np.ones((3, 3))},
         provenance=Provenance(seed=0),
     )
-    whole, light = Record.load(record.save(folder.records)), folder.last()[config.id]
+    whole, light = Record.load(record.save(folder.records)), folder.last_records()[config.id]
     assert whole.weights.keys() == {"W"}
     assert light == dataclasses.replace(whole, weights={}, traces={})
-
-
-def test_a_record_that_is_reopened_keeps_its_arrays(tmp_path):
-    """The driver knows it without them: `Folder.last` leaves them out."""
-    folder, told = ResultsFolder(tmp_path, "a"), {"interrupted": True}
-    record = dataclasses.replace(
-        made_up.record("lstm", 5, 0),
-        outcome=Outcome.STOPPED,
-        weights={"W": np.ones((3, 3))},
-        provenance=Provenance(**told),
-    )
-    file, written = record.save(folder.records), []
-    scribe = SimpleNamespace(log_record=written.append)
-    watch = TuneCallback(None, None, None, scribe, folder, None, "loss", False, None, print, print)
-    watch.ended_before = folder.last()
-    watch.reopen(record.config)
-    assert written == [file]
-    again = Record.load(file)
-    assert again.outcome is Outcome.RUNNING
-    assert again.weights.keys() == {"W"}
 
 
 def test_records_of_one_trial_share_their_config(base, tmp_path):
@@ -200,10 +162,10 @@ def test_the_end_of_a_long_journal_is_mended_without_reading_it(tmp_path, monkey
     monkeypatch.setattr(optuna_study, "BLOCK", 100)
     file, whole = tmp_path / "optuna.journal", b'{"op_code": 0}\n' * 50
     file.write_bytes(whole + rest)
-    optuna_study.mend(file)
+    optuna_study.remove_partial_line(file)
     assert file.read_bytes() == whole
     file.write_bytes(rest)
-    optuna_study.mend(file)
+    optuna_study.remove_partial_line(file)
     assert file.read_bytes() == b""
 
 
@@ -213,7 +175,7 @@ class Slow:
     def __init__(self, gate):
         self.gate, self.calls = gate, []
 
-    def start_run(self, config):
+    def start_run(self, config, trial=None):
         self.gate.wait(10)
 
     def refresh(self):

@@ -13,15 +13,13 @@ from mlflow import MlflowClient
 
 from lyapsweep.cli import main
 from lyapsweep.config import Config
-from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.experiment import HEARTBEAT
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
-from lyapsweep.sweep import Sweep, SweepError, spaces
-from lyapsweep.sweep.execute.searcher import asked, split
-from lyapsweep.sweep.observe.heartbeat import SILENCE, HeartbeatWriter, heard
-from lyapsweep.sweep.observe.status import state
+from lyapsweep.sweep import Sweep, spaces
+from lyapsweep.sweep.observe.heartbeat import TIMEOUT, HeartbeatWriter, read_heartbeat
+from lyapsweep.sweep.observe.status import read_status
 
 ENDS = [
     (Outcome.FINISHED, {"node": "a/1"}),
@@ -56,7 +54,7 @@ def lyapsweep(*words):
 
 
 def test_the_state_is_read_off_the_folder_alone(folder):
-    found = state(folder)
+    found = read_status(folder)
     assert (found.asked, found.done) == (10, 4)
     assert found.outcomes == {"finished": 2, "diverged": 1, "failed": 1, "running": 2}
     assert found.nodes == {"a/1": 2, "b/2": 2}
@@ -66,27 +64,27 @@ def test_the_state_is_read_off_the_folder_alone(folder):
 
 
 def test_a_driver_is_heard_until_it_falls_silent_or_says_that_it_is_over(folder):
-    pulse = HeartbeatWriter(folder)
-    pulse.beat({"running": 2, "behind": 7})
-    alive = state(folder)
+    heartbeat = HeartbeatWriter(folder)
+    heartbeat.write(running=2, behind=7)
+    alive = read_status(folder)
     assert alive.runs
     assert alive.driver is not None
     assert (alive.driver.host, alive.driver.pid) == (socket.gethostname(), os.getpid())
     assert alive.left is not None
     assert 60 * 6 <= alive.left <= 60 * 12  # six are missing, and none has ended for two minutes
     told = json.loads((folder / HEARTBEAT).read_text())
-    (folder / HEARTBEAT).write_text(json.dumps(told | {"time": told["time"] - SILENCE}))
-    assert not state(folder).runs
-    pulse.beat({"running": 0}, over=True)
-    assert (heard(folder).over, state(folder).runs) == (True, False)
+    (folder / HEARTBEAT).write_text(json.dumps(told | {"time": told["time"] - TIMEOUT}))
+    assert not read_status(folder).runs
+    heartbeat.write(over=True)
+    assert (read_heartbeat(folder).over, read_status(folder).runs) == (True, False)
 
 
 def test_a_beat_comes_seldom_and_never_stops_a_sweep(folder, tmp_path):
-    pulse = HeartbeatWriter(folder)
-    pulse.beat({"running": 1})
-    pulse.beat({"running": 2})
-    assert heard(folder).told == {"running": 1}
-    HeartbeatWriter(tmp_path / "not there").beat({})
+    heartbeat = HeartbeatWriter(folder)
+    heartbeat.write(running=1)
+    heartbeat.write(running=2)
+    assert read_heartbeat(folder).running == 1
+    HeartbeatWriter(tmp_path / "not there").write()
 
 
 def test_status_in_words_and_in_json(folder):
@@ -95,7 +93,7 @@ def test_status_in_words_and_in_json(folder):
     assert "4/10 (1 diverged, 1 failed, 2 finished, 2 interrupted)" in said
     assert "no heartbeat found" in said
     assert "a/1: 2 trials" in said
-    HeartbeatWriter(folder).beat({"running": 2, "behind": 7})
+    HeartbeatWriter(folder).write(running=2, behind=7)
     _, said = lyapsweep("status", folder)
     assert "2 running" in said
     assert f"runs on {socket.gethostname()}" in said
@@ -129,7 +127,7 @@ def test_sync_logs_a_folder_to_any_store_and_twice_is_once(folder, tmp_path):
 
 
 def test_sync_leaves_alone_what_a_living_driver_trains(folder, tmp_path):
-    HeartbeatWriter(folder).beat({"running": 1})
+    HeartbeatWriter(folder).write(running=1)
     uri = f"sqlite:///{tmp_path / 'other.db'}"
     lyapsweep("sync", folder, "--tracking-uri", uri)
     assert sorted(r.info.status for r in runs_of(tmp_path, "asked", uri)).count("RUNNING") == 1
@@ -137,21 +135,6 @@ def test_sync_leaves_alone_what_a_living_driver_trains(folder, tmp_path):
 
 def lr_and_seed(trial):
     spaces.log_float(trial, "training/lr", 1e-4, 1e-2)
-
-
-def test_what_an_extension_asks_for(tmp_path):
-    (tmp_path / "tiny.yaml").write_text(TINY)
-    space = Sweep(base=tmp_path / "tiny.yaml", objective="loss", space=lr_and_seed, trials=3)
-    assert asked(space, SweepDescription(), 0) == [3]
-    assert asked(space, SweepDescription(extended=(2,)), 4) == [3, 2, 4]
-    with pytest.raises(SweepError, match="run it first"):
-        asked(space, SweepDescription(), 4)
-    grid = Sweep(base=tmp_path / "tiny.yaml", objective="loss", grid={"seed": [0, 1]})
-    assert asked(grid, SweepDescription(), 0) == []
-    with pytest.raises(SweepError, match="give it more values"):
-        asked(grid, SweepDescription(trials=2), 4)
-    assert split("abcdef", [3, 2, 1]) == ["abc", "de", "f"]
-    assert split("abcdef", []) == ["abcdef"]
 
 
 @pytest.mark.cluster

@@ -8,10 +8,11 @@ from made_up_sweeps import TINY, states
 from test_nodes import postgres  # noqa: F401  a fixture
 
 from lyapsweep.results.record import Outcome
-from lyapsweep.sweep import Sweep, SweepError, spaces
+from lyapsweep.sweep import Sweep, SweepError
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
-from lyapsweep.sweep.observe.summary import start as how_it_started
+from lyapsweep.sweep.observe.summary import command_line
+from lyapsweep.sweep.plan.sampling import draw
 from lyapsweep.tracking import links, redact
 
 SECRET = "correct-horse"
@@ -20,20 +21,20 @@ SECRET = "correct-horse"
 @pytest.fixture
 def points(tmp_path):
     (tmp_path / "tiny.yaml").write_text(TINY)
-    return spaces.draw(Sweep(base=tmp_path / "tiny.yaml", objective="loss", grid={"seed": [0, 1, 2, 3]}))
+    return draw(Sweep(base=tmp_path / "tiny.yaml", objective="loss", grid={"seed": [0, 1, 2, 3]}))
 
 
 def test_a_study_in_a_database_has_the_states_of_one_in_a_file(points, tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
-    books = OptunaStudy(url, "a", "minimise", "map", 0, owner="this one")
+    study = OptunaStudy(url, "a", "minimise", "map", 0, owner="this one")
     for point in points:
-        books.enter(point)
+        study.add(point)
     keys = [p.config.id for p in points]
-    books.tell(keys[0], Outcome.FINISHED, 0.5)
-    books.report(keys[1], 2, 0.7)
-    books.tell(keys[1], Outcome.STOPPED, 0.7)
-    books.tell(keys[2], Outcome.DIVERGED, math.nan)
-    books.tell(keys[0], Outcome.FINISHED, 0.5)
+    study.finish(keys[0], Outcome.FINISHED, 0.5)
+    study.report(keys[1], 2, 0.7)
+    study.finish(keys[1], Outcome.STOPPED, 0.7)
+    study.finish(keys[2], Outcome.DIVERGED, math.nan)
+    study.finish(keys[0], Outcome.FINISHED, 0.5)
     assert states(None, "a", url) == ["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
     again = OptunaStudy(url, "a", "minimise", "map", 0, owner="this one")
     assert again.reconcile({}) == [{"seed": 3}]
@@ -44,17 +45,17 @@ def test_a_study_in_a_database_has_the_states_of_one_in_a_file(points, tmp_path)
 
 def test_two_folders_of_one_name_do_not_share_a_study(points, tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
-    OptunaStudy(url, "a", "minimise", "map", 0, owner="this one").enter(points[0])
+    OptunaStudy(url, "a", "minimise", "map", 0, owner="this one").add(points[0])
     with pytest.raises(SweepError, match=r"another results folder.*--name"):
         OptunaStudy(url, "a", "minimise", "map", 0, owner="that one")
     OptunaStudy(url, "b", "minimise", "map", 0, owner="that one")
     assert states(None, "a", url) == ["RUNNING"]
 
 
-def test_a_folder_has_one_mark_for_ever(tmp_path):
+def test_a_folder_has_one_id_for_ever(tmp_path):
     folder, other = ResultsFolder(tmp_path, "a"), ResultsFolder(tmp_path, "b")
-    folder.hold(), other.hold()
-    assert folder.mark() == folder.mark() == ResultsFolder(tmp_path, "a").mark() != other.mark()
+    folder.acquire(), other.acquire()
+    assert folder.id() == folder.id() == ResultsFolder(tmp_path, "a").id() != other.id()
 
 
 def test_a_database_that_cannot_be_used_is_named_without_its_password(tmp_path):
@@ -84,7 +85,7 @@ def test_passwords_are_hidden_and_nothing_else_is(said, shown):
 def test_neither_the_command_nor_the_atlas_tells_a_password(monkeypatch):
     words = ["lyapsweep", "sweep", "a.py", "--storage", f"postgresql://me:{SECRET}@host/db"]
     monkeypatch.setattr("sys.argv", words)
-    assert how_it_started()["command"].endswith("--storage postgresql://me:***@host/db")
+    assert command_line().endswith("--storage postgresql://me:***@host/db")
     assert links.without_user(f"https://me:{SECRET}@host:5000/") == "https://host:5000"
 
 

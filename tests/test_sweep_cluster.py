@@ -49,7 +49,7 @@ def test_ctrl_c_ends_within_seconds_and_a_resume_finishes(tmp_path):
     assert "KILLED" in {r.info.status for r in runs_of(results, "question")}
     assert "RUNNING" not in states(results / "question", "question")
     refused, _ = start(tmp_path, sweep).communicate(timeout=60)
-    assert "Go on with --resume" in refused
+    assert "Continue with --resume" in refused
     assert resumed(tmp_path, sweep) == {"1", "2"}  # those that had ended were not begun again
 
 

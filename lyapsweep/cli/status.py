@@ -31,9 +31,9 @@ def command(sweep: str, results: Path, as_json: bool) -> None:
     SWEEP is a results folder, a name below --results, or a sweep file. Only the folder is read, so the command works
     on every machine that can read it.
     """
-    from lyapsweep.sweep.observe.status import state
+    from lyapsweep.sweep.observe.status import read_status
 
-    found = state(find_folder(sweep, results))
+    found = read_status(find_folder(sweep, results))
     if as_json:
         click.echo(json.dumps(plain(found)))
         return
@@ -66,7 +66,7 @@ def lines(state: "SweepStatus") -> list[tuple[str, str]]:
     if state.left is not None:
         lines.append(("remaining", f"about {printing.duration(state.left)}"))
     lines += [("node", f"{node}: {n} trials") for node, n in state.nodes.items()]
-    pending = state.driver.told.get("behind", 0) if state.driver else 0
+    pending = state.driver.behind if state.driver else 0
     return lines + ([("MLflow", f"{pending} requests pending")] if pending and state.runs else [])
 
 

@@ -119,33 +119,31 @@ def preview(sweep: "Sweep", changes: Mapping[str, Any], settings: Mapping[str, A
     """Print the number of trials and packs, and the varied settings of the first trials."""
     from rich.table import Table
 
+    from lyapsweep.sweep.execute.planning import plan_sweep
     from lyapsweep.sweep.execute.results_folder import ResultsFolder
-    from lyapsweep.sweep.execute.runner import PACK
-    from lyapsweep.sweep.plan.packing import packs
-    from lyapsweep.sweep.plan.refinement import Refinement
-    from lyapsweep.sweep.spaces import draw, readable, varied
+    from lyapsweep.sweep.plan.packing import pack_size, packs
+    from lyapsweep.sweep.plan.points import varied_paths
+    from lyapsweep.sweep.plan.sampling import draw
 
-    if settings["trials"]:
-        sweep = replace(sweep, trials=settings["trials"])
-    base = sweep.config(changes)
-    points = readable(draw(sweep, None, settings["seed"], base))
-    configs = [p.config for p in points]
-    size = settings["pack"] or sweep.pack or PACK[sweep.intent]
-    device, jobs = "cuda" if settings["gpus"] else "cpu", settings["jobs"] or os.cpu_count() or 1
-    if device == "cpu" and sweep.intent == "map":  # as the driver does: no worker shall be idle
-        size = min(size, -(-len(configs) // jobs))
+    pack, trials = settings["pack"] or sweep.pack, settings["trials"] or sweep.trials
+    sweep, seed = replace(sweep, pack=pack, trials=trials), settings["seed"]
     folder = ResultsFolder(settings["results"], sweep.name or "sweep")
-    ended = len(folder.ended().keys() & {config.id for config in configs})
-    plan = f"{len(configs)} trials in {len(packs(configs, size, device))} packs of at most {size}"
-    refine = settings["refine"]
-    if folder.description().refined if refine is None else refine:
-        first = len(next(Refinement(sweep, points).rounds({})))
-        plan = f"{first} of {len(configs)} trials at first, then those along the border"
+    chosen = {"refine": settings["refine"], "storage": settings["storage"]}
+    planned = plan_sweep(sweep, sweep.config(changes), folder, seed, resume=True, **chosen)
+    points = planned.points or draw(planned.sweep, None, seed, planned.base)
+    device, jobs = "cuda" if settings["gpus"] else "cpu", settings["jobs"] or os.cpu_count() or 1
+    size = pack_size(planned.pack, sweep.intent, len(points), jobs, device)
+    ended = len(planned.ended.keys() & {point.key for point in points})
+    plan = f"{len(points)} trials in {len(packs(points, size, device))} packs of at most {size}"
+    if planned.refinement:
+        first = len(next(planned.refinement.rounds({})))
+        plan = f"{first} of {len(points)} trials at first, then those along the border"
     printing.write(out, [("sweep", sweep.name or ""), ("intent", sweep.intent), ("objective", sweep.objective)])
     printing.write(
         out, [("plan", plan + (f", {ended} of them trained already" if ended else "")), ("into", str(folder.path))]
     )
-    paths = varied(configs)
+    configs = [point.config for point in points]
+    paths = varied_paths(configs)
     table = Table(box=None, pad_edge=False, header_style="bold")
     for path in paths:
         table.add_column(path)

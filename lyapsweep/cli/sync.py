@@ -29,7 +29,7 @@ def command(results_folder: str, results: Path, name: str | None, tracking_uri: 
     from lyapsweep.results.description import SweepDescription
     from lyapsweep.results.experiment import ExperimentPaths
     from lyapsweep.results.table import Table
-    from lyapsweep.sweep.observe.heartbeat import heard
+    from lyapsweep.sweep.observe.heartbeat import read_heartbeat
 
     folder = find_folder(results_folder, results)
     paths = ExperimentPaths(folder)
@@ -40,7 +40,7 @@ def command(results_folder: str, results: Path, name: str | None, tracking_uri: 
     labels = {"intent": description.intent, "objective": description.objective}
     logger.labels = {key: value for key, value in labels.items() if value}
     logged = logger.sync(folder)
-    driver = heard(folder)
+    driver = read_heartbeat(folder)
     if driver is None or not driver.alive:
         logger.reconcile()
     if paths.description.exists():

@@ -13,6 +13,7 @@ ARTIFACTS = "artifacts"
 DESCRIPTION = "sweep.json"
 ATLAS = "atlas.html"
 OPTUNA_JOURNAL = "optuna.journal"
+POINTS = "points.jsonl"
 HEARTBEAT = "driver.json"
 LOCK = ".lock"
 IMPORTED_TABLE = "table.parquet"
@@ -65,6 +66,11 @@ class ExperimentPaths:
     def optuna_journal(self) -> Path:
         """The journal file of the Optuna study."""
         return self.folder / OPTUNA_JOURNAL
+
+    @property
+    def points(self) -> Path:
+        """The planned points of a map over a space, one JSON object per line."""
+        return self.folder / POINTS
 
     @property
     def heartbeat(self) -> Path:

@@ -62,13 +62,14 @@ class AsyncLogger:
         """Number of queued tasks."""
         return self.queue.qsize()
 
-    def start_run(self, config: Config) -> None:
+    def start_run(self, config: Config, trial: str = "") -> None:
         """Queue the start of a trial's run.
 
         Args:
             config: The trial's configuration.
+            trial: The trial's id; by default `config.id`.
         """
-        self.queue.put(partial(self.logger.start_run, config))
+        self.queue.put(partial(self.logger.start_run, config, trial))
 
     def log_record(self, file: Path, record: Record | None = None) -> None:
         """Queue a record; the queued records of one trial are coalesced into one request.

@@ -88,15 +88,16 @@ class MLflowLogger:
             if not (token := page.token):
                 return
 
-    def start_run(self, config: Config) -> None:
+    def start_run(self, config: Config, trial: str = "") -> None:
         """Start the run of a trial; a run that had ended becomes RUNNING and its tag `attempt` is increased by one.
 
         Args:
             config: The trial's configuration.
+            trial: The trial's id; by default `config.id`.
         """
-        run = self._find_run(config)
+        run = self._find_run(config, trial)
         if run is None:
-            self._create_run(config, config.id)
+            self._create_run(config, trial or config.id)
         elif run.status != "RUNNING":
             self.client.update_run(run.run_id, status="RUNNING")
             run.status = "RUNNING"

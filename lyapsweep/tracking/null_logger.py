@@ -29,7 +29,7 @@ class NullLogger:
         """Return 0: no run can be left open."""
         return 0
 
-    def start_run(self, config: Config) -> None:
+    def start_run(self, config: Config, trial: str = "") -> None:
         """Do nothing."""
 
     def log_records(self, files: Sequence[RecordFile]) -> None:

@@ -1,4 +1,4 @@
-"""What ends a sweep, or a pack, from outside: signals, folders that cannot be written, lost and late workers."""
+"""What ends a sweep or a pack from outside: signals, folders that cannot be written, lost and slow workers."""
 
 import contextlib
 import signal
@@ -8,32 +8,33 @@ from enum import Enum
 
 from optuna.exceptions import StorageInternalError
 
-from lyapsweep.tracking import redact
+from lyapsweep.tracking.redaction import redact
 
 
 class Interrupted(BaseException):
-    """The sweep must end, ready to be resumed. No Exception: Ray must not take it for a failure and wait for its
-    workers. The message says why; a signal has none."""
+    """The sweep must end, ready to be resumed; the message says why, and is empty for a signal.
+
+    No Exception: Ray would take it for a failure of its own and wait for its workers.
+    """
 
 
 class PackFailure(Enum):
-    """Why Ray gave back a pack that had not ended."""
+    """Why Ray returned a pack that had not ended."""
 
-    WORKER = "its worker was lost"  # killed, or its node went away: most often the machine is at fault
+    WORKER = "its worker was lost"  # killed, or its node was removed: most often no fault of the pack
     MEMORY = "its worker was lost for want of memory"
     TIME = "it ran longer than the time limit"
 
     @classmethod
     def of(cls, error: object) -> "PackFailure":
-        """What Ray's error says. Without its memory monitor a worker that used too much is just lost."""
-        said = f"{type(error).__name__} {error}"
-        return cls.MEMORY if "OutOfMemory" in said or "running low on memory" in said else cls.WORKER
+        """Classify Ray's error. Without Ray's memory monitor a worker that used too much is reported as lost."""
+        text = f"{type(error).__name__} {error}"
+        return cls.MEMORY if "OutOfMemory" in text or "running low on memory" in text else cls.WORKER
 
 
 @contextlib.contextmanager
 def writing(place: object) -> Iterator[None]:
-    """Where a file cannot be written (a full disk, a share that went away), or Optuna's database, the sweep ends; no
-    trial is at fault."""
+    """End the sweep where a file or Optuna's database cannot be written: no trial is at fault."""
     try:
         yield
     except OSError as error:
@@ -43,20 +44,22 @@ def writing(place: object) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def interruptible() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; a second signal acts as it always does."""
-    stop, before = threading.Event(), {}
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT and SIGTERM set; a second signal has its usual effect."""
+    stop, handlers = threading.Event(), {}
 
-    def ask(number: int, frame: object) -> None:
+    def handle(number: int, frame: object) -> None:
         stop.set()
-        for other, handler in before.items():
-            signal.signal(other, handler)
+        restore()
+
+    def restore() -> None:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):
-            before[number] = signal.signal(number, ask)
+            handlers[number] = signal.signal(number, handle)
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        restore()

@@ -1,8 +1,8 @@
-"""The sweep in Optuna's words: every member of every pack is one Optuna trial, in a journal file or a database.
+"""The sweep as an Optuna study: one Optuna trial per trial, in a journal file or a database.
 
-A member that diverged, failed or has no finite objective is a FAIL, one that a scheduler stopped is PRUNED; neither
-is ever left RUNNING. The records are the truth; a journal that lags behind them is no error. What a trial costs here
-does not depend on how many there are: no call but a sampler's looks at all of them.
+A trial that diverged, failed or has no finite objective is a FAIL, one that a scheduler stopped is PRUNED; none is left
+RUNNING when the sweep ends. The records are authoritative: a study that lags behind them is updated. The cost of a
+trial does not grow with their number: only samplers look at all trials.
 """
 
 import json
@@ -25,19 +25,19 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lyapsweep.results.record import Outcome
 from lyapsweep.sweep.plan.definition import SweepError
-from lyapsweep.sweep.spaces import Point
-from lyapsweep.tracking import redact
+from lyapsweep.sweep.plan.points import Point
+from lyapsweep.tracking.redaction import redact
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-BLOCK = 2**16  # bytes that are read at a time, from a journal's end
-PAUSES = (0.5, 1, 2, 4, 8, 16, 30)  # seconds between tries to reach a database that was there before
+BLOCK = 2**16  # bytes read at a time from the end of a journal
+PAUSES = (0.5, 1, 2, 4, 8, 16, 30)  # seconds between attempts to reach a database that was there before
 
 
 class UnlockedJournalFile(BaseJournalBackend):
-    """Optuna's journal file, appended to without a lock and without waiting for the disk.
+    """Optuna's journal file, appended to without a lock and without fsync.
 
-    One driver holds the folder, and the records are the truth. Optuna's own way waits for the disk six times a trial:
-    two minutes of a map of 4096 trials, in which no pack was handed out.
+    One driver owns the folder, and the records are authoritative. Optuna's own backend calls fsync six times per
+    trial: two minutes for a map of 4096 trials.
     """
 
     def __init__(self, file: Path):
@@ -52,15 +52,25 @@ class UnlockedJournalFile(BaseJournalBackend):
 
 
 class OptunaStudy:
-    """One Optuna study, named like the sweep, in `place`: a file, or the URL of a database that sweeps may share.
+    """One Optuna study, named like the sweep; trials are addressed by their key.
 
-    A trial is known here by its config's key. `owner` is the results folder's own mark: of two folders that give one
-    name to their studies in a database, the second is refused. Raises `SweepError`, also where there is no database.
+    `results` holds outcome and objective of every trial that has ended, `running` the numbers of the Optuna trials that
+    have not.
+
+    Args:
+        place: A journal file, or the URL of a database that sweeps may share.
+        name: The study's name.
+        direction: "minimise" or "maximise".
+        intent: "hunt" gives the study a TPE sampler.
+        seed: Seed of the sampler.
+        owner: The results folder's own id: in a database, a study of another folder is refused.
+
+    Raises:
+        SweepError: If there is no such database, or the study belongs to another folder.
     """
 
     def __init__(self, place: Path | str, name: str, direction: str, intent: str, seed: int, owner: str = ""):
-        self.direction = direction
-        self.storage = opened(place)
+        self.storage = open_storage(place)
         self.study = optuna.create_study(
             storage=self.storage,
             study_name=name,
@@ -70,124 +80,138 @@ class OptunaStudy:
         )
         self.study_id = self.storage.get_study_id_from_name(name)
         if isinstance(place, str):
-            self.claim(owner, place)
-        if intent == "hunt":  # a resumed hunt must not draw the first run's start-up points again
-            self.study.sampler = hunting(seed + len(self.study.get_trials(deepcopy=False)))
-        self.open: dict[str, list[int]] = {}  # Optuna's numbers of the trials that are not told yet
-        self.told: dict[str, tuple[Outcome, float]] = {}
+            self.check_owner(owner, place)
+        if intent == "hunt":  # a resumed hunt must not draw its start-up points again
+            self.study.sampler = tpe_sampler(seed + len(self.study.get_trials(deepcopy=False)))
+        self.running: dict[str, list[int]] = {}
+        self.results: dict[str, tuple[Outcome, float]] = {}
 
-    def claim(self, owner: str, place: str) -> None:
-        """Refuse a study that another results folder keeps here: each would close what the other one trains."""
-        fresh = not self.study.get_trials(deepcopy=False)
-        if self.study.user_attrs.get("results", owner if fresh else None) != owner:
+    def check_owner(self, owner: str, place: str) -> None:
+        """Refuse a study of another results folder: each would end the trials that the other one trains."""
+        new = not self.study.get_trials(deepcopy=False)
+        if self.study.user_attrs.get("results", owner if new else None) != owner:
             raise SweepError(
-                f"{redact(place)} holds a study '{self.study.study_name}' of another results folder. "
+                f"{redact(place)}: the study '{self.study.study_name}' belongs to another results folder. "
                 "Give this sweep another --name, or another --storage."
             )
         self.study.set_user_attr("results", owner)
 
     def reconcile(self, ended: Mapping[str, tuple[Outcome, float]]) -> list[dict[str, Any]]:
-        """Close what a dead driver left RUNNING or WAITING; the parameters of what must be trained again come back.
+        """End what a killed driver left RUNNING or WAITING; return the parameters of trials to train again.
 
-        A trial whose last record is on disk (`ended`: key -> outcome, value) is told so, every other one is a FAIL.
+        Args:
+            ended: Outcome and objective of trials whose last record is on disk; every other trial is a FAIL.
         """
         while self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            self.study.tell(self.study.ask(), state=TrialState.FAIL)  # which takes the waiting one
+            self.study.tell(self.study.ask(), state=TrialState.FAIL)  # `ask` returns the waiting trial
         lost = []
-        for left in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            key = left.user_attrs.get("trial_key", "")
-            self.study.tell(left.number, **verdict(*ended.get(key, (Outcome.FAILED, math.nan))))
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            key = trial.user_attrs.get("trial_key", "")
+            self.study.tell(trial.number, **optuna_result(*ended.get(key, (Outcome.FAILED, math.nan))))
             if key not in ended:
-                lost.append(dict(left.params))
-        self.told = dict(ended)
+                lost.append(dict(trial.params))
+        self.results = dict(ended)
         return lost
 
-    def enter(self, point: Point) -> None:
-        """A point that is planned: an Optuna trial with its parameters, in one line of the journal.
+    def add(self, point: Point) -> None:
+        """Add a planned point as a RUNNING trial with its parameters.
 
-        Not by Study.enqueue_trial and Study.ask, which look through all trials for those that wait.
+        Not by `Study.enqueue_trial` and `Study.ask`, which search all trials for waiting ones.
         """
         template = create_trial(
             state=TrialState.RUNNING,
-            params=point.params,
-            distributions=point.distributions,
-            user_attrs={"trial_key": point.config.id},
+            params=dict(point.params),
+            distributions=dict(point.distributions),
+            user_attrs={"trial_key": point.key},
         )
         trial_id = self.storage.create_new_trial(self.study_id, template)
-        self.open.setdefault(point.config.id, []).append(self.storage.get_trial_number_from_id(trial_id))
+        self.running.setdefault(point.key, []).append(self.storage.get_trial_number_from_id(trial_id))
 
     def ask(self, make: Callable[[Trial], Point]) -> Point:
-        """A point that the sampler chooses. One that has ended before is told the same again at once."""
+        """A point that the sampler chooses; one that has ended before is given its result at once."""
         trial = self.study.ask()
         try:
-            drawn = make(trial)
+            point = make(trial)
         except BaseException:
             self.study.tell(trial, state=TrialState.FAIL)
             raise
-        trial.set_user_attr("trial_key", drawn.config.id)
-        key = drawn.config.id
-        self.open.setdefault(key, []).append(trial.number)
-        if key in self.told:
-            self.tell(key, *self.told[key])
-        return drawn
+        trial.set_user_attr("trial_key", point.key)
+        self.running.setdefault(point.key, []).append(trial.number)
+        if point.key in self.results:
+            self.finish(point.key, *self.results[point.key])
+        return point
 
-    def id_of(self, number: int) -> int:
+    def trial_id(self, number: int) -> int:
         return self.storage.get_trial_id_from_study_id_trial_number(self.study_id, number)
 
     def report(self, key: str, step: int, value: float) -> None:
-        """What a trial has reached so far: a PRUNED trial counts with it."""
+        """Add an intermediate value: a PRUNED trial counts with its last one."""
         if math.isfinite(value):
-            for number in self.open.get(key, []):
-                self.storage.set_trial_intermediate_value(self.id_of(number), step, value)
+            for number in self.running.get(key, []):
+                self.storage.set_trial_intermediate_value(self.trial_id(number), step, value)
 
-    def tell(self, key: str, outcome: Outcome, value: float) -> None:
-        """The end of every Optuna trial that stands for this config."""
-        self.told[key] = (outcome, value)
-        for number in self.open.pop(key, []):
+    def finish(self, key: str, outcome: Outcome, value: float) -> None:
+        """End every Optuna trial with this key."""
+        self.results[key] = (outcome, value)
+        for number in self.running.pop(key, []):
             try:
-                self.storage.set_trial_user_attr(self.id_of(number), "outcome", outcome.value)
-                self.study.tell(number, **verdict(outcome, value))
+                self.storage.set_trial_user_attr(self.trial_id(number), "outcome", outcome.value)
+                self.study.tell(number, **optuna_result(outcome, value))
             except UpdateFinishedTrialError:
-                pass  # a restarted worker reports again what was told before it died
+                pass  # a restarted worker reports again what was reported before
 
     def close(self) -> None:
-        """Nothing is left RUNNING, not even a trial of which a database did not say that it had made it."""
-        for key in list(self.open):
-            self.tell(key, Outcome.FAILED, math.nan)
-        for left in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self.study.tell(left.number, state=TrialState.FAIL)
+        """Leave nothing RUNNING, including trials whose creation a database did not confirm."""
+        for key in list(self.running):
+            self.finish(key, Outcome.FAILED, math.nan)
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            self.study.tell(trial.number, state=TrialState.FAIL)
 
 
-def opened(place: Path | str) -> BaseStorage:
-    """Optuna's storage in a file of the one driver that holds the folder, or in a database."""
+def recorded_params(place: Path | str, name: str) -> dict[str, dict[str, Any]]:
+    """Parameters of the trials of a study, by their keys in the order of the study; empty if there is none."""
+    if isinstance(place, Path) and not place.exists():
+        return {}
+    journal = isinstance(place, Path)  # opened for reading alone: its driver may be running
+    storage = JournalStorage(JournalFileBackend(str(place))) if journal else open_storage(place)
+    try:
+        study = optuna.load_study(study_name=name, storage=storage)
+    except KeyError:
+        return {}
+    trials = study.get_trials(deepcopy=False)
+    return {t.user_attrs["trial_key"]: dict(t.params) for t in trials if "trial_key" in t.user_attrs}
+
+
+def open_storage(place: Path | str) -> BaseStorage:
+    """Optuna's storage in a journal file of the one driver that owns the folder, or in a database."""
     if isinstance(place, Path):
-        mend(place)
+        remove_partial_line(place)
         return JournalStorage(UnlockedJournalFile(place))
     try:
-        database = RDBStorage(place, engine_kwargs={"pool_pre_ping": True})  # closed connections are made anew
+        database = RDBStorage(place, engine_kwargs={"pool_pre_ping": True})  # replaces closed connections
     except (ImportError, SQLAlchemyError) as error:
         raise SweepError(
             f"--storage {redact(place)} cannot be used ({redact(str(error))}). It is a URL such as "
             "postgresql+psycopg2://user@host/database; leave it out to keep the study in the results folder."
         ) from None
-    event.listen(database.engine, "do_connect", patiently)
+    event.listen(database.engine, "do_connect", reconnect)
     return get_storage(database)
 
 
-def patiently(dialect: Dialect, record: object, words: tuple, settings: dict[str, Any]) -> Any:
-    """A connection to a database that may just be restarting; the error of the last try where it is not back."""
+def reconnect(dialect: Dialect, record: object, args: tuple, settings: dict[str, Any]) -> Any:
+    """Connect to a database that may be restarting; raise the last attempt's error."""
     for pause in PAUSES:
         try:
-            return dialect.connect(*words, **settings)
+            return dialect.connect(*args, **settings)
         except dialect.loaded_dbapi.OperationalError:
             time.sleep(pause)
-    return dialect.connect(*words, **settings)
+    return dialect.connect(*args, **settings)
 
 
-def mend(file: Path) -> None:
-    """Take off what a driver that died in the middle of a line left: the line's beginning, and its lock.
+def remove_partial_line(file: Path) -> None:
+    """Remove the lock and the partial last line of a killed driver, after which no line could be read.
 
-    Only for a driver that holds the results folder. Without it the next line would be unreadable, and all after it.
+    Only for a driver that owns the results folder.
     """
     file.with_name(f"{file.name}.lock").unlink(missing_ok=True)
     if not file.exists():
@@ -204,15 +228,15 @@ def mend(file: Path) -> None:
         journal.truncate(end)
 
 
-def verdict(outcome: Outcome, value: float) -> dict[str, Any]:
-    """What Optuna is told of a trial's end."""
+def optuna_result(outcome: Outcome, value: float) -> dict[str, Any]:
+    """A trial's end as arguments of `Study.tell`."""
     if outcome is Outcome.FINISHED and math.isfinite(value):
         return {"values": value}
     return {"state": TrialState.PRUNED if outcome is Outcome.STOPPED else TrialState.FAIL}
 
 
-def hunting(seed: int) -> BaseSampler:
-    """Tree-structured Parzen estimators that know of conditional spaces and of trials still running."""
+def tpe_sampler(seed: int) -> BaseSampler:
+    """A tree-structured Parzen estimator for conditional spaces and parallel trials."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return TPESampler(multivariate=True, group=True, constant_liar=True, seed=seed)

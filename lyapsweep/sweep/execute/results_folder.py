@@ -1,30 +1,33 @@
-"""The results folder of a sweep: the truth about which trials have ended.
+"""The results folder of a sweep: records are authoritative, everything else can be made again from them.
 
-results/<name>/records/*.npz    every record, written whole or not at all, before anything else hears of it
-               checkpoints/     one file for each pack that trains: where it goes on if it is cut short
-               sweep.json       what was asked, with which command and versions
+results/<name>/records/*.npz    every record, written whole or not at all before it is reported
+               checkpoints/     one file per pack that trains, to resume it from
+               points.jsonl     the planned points of a space
+               sweep.json       what was requested, with which command and versions
                optuna.journal   the Optuna study
                atlas.html       the report
 """
 
 import contextlib
 import fcntl
+import json
 import secrets
 import shutil
-from collections.abc import Collection
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
 from lyapsweep.results.description import SweepDescription
-from lyapsweep.results.experiment import PARTIAL_SUFFIX, ExperimentPaths
+from lyapsweep.results.experiment import PARTIAL_SUFFIX, ExperimentPaths, atomic_write
 from lyapsweep.results.record import BadRecord, Outcome, Record, latest_files
 from lyapsweep.sweep.plan.definition import SweepError
-from lyapsweep.tracking import interrupted
+from lyapsweep.sweep.plan.resume import StoredPoint
+from lyapsweep.tracking.metric_names import interrupted
 
 
 class ResultsFolder:
-    """`results/<name>`, held by one driver at a time until `release`."""
+    """`results/<name>`, owned by one driver from `acquire` to `release`."""
 
     def __init__(self, results: Path | str, name: str):
         self.path = Path(results).resolve() / name
@@ -33,12 +36,7 @@ class ResultsFolder:
         self.records, self.checkpoints = self.paths.records, self.paths.checkpoints
         self.lock: IO[str] | None = None
 
-    @property
-    def places(self) -> dict[str, str]:
-        """Where workers write."""
-        return {"records": str(self.records), "checkpoints": str(self.checkpoints)}
-
-    def hold(self) -> None:
+    def acquire(self) -> None:
         """Refuse a second driver on the same folder; the lock ends with the process, however it ends."""
         self.records.mkdir(parents=True, exist_ok=True)
         self.lock = self.paths.lock.open("w")
@@ -49,73 +47,80 @@ class ResultsFolder:
                 f"{self.path}: another process runs this sweep. Wait for it, or use another name."
             ) from None
 
-    def sweep_up(self) -> None:
-        """Remove the halves of files that killed processes left. Only for the driver that holds the folder."""
-        partial = [*self.path.glob(f"{self.paths.description.name}.*{PARTIAL_SUFFIX}")]
-        for folder in (self.records, self.checkpoints):
-            partial += folder.glob(f"*{PARTIAL_SUFFIX}")
-        for file in partial:
-            file.unlink(missing_ok=True)
-
-    def forget(self, checkpoint: str = "") -> None:
-        """Remove the checkpoint of a pack that ended, or all of them; what cannot be removed harms nobody."""
-        if not checkpoint:
-            shutil.rmtree(self.checkpoints, ignore_errors=True)
-            return
-        with contextlib.suppress(OSError):
-            (self.checkpoints / checkpoint).unlink(missing_ok=True)
-
     def release(self) -> None:
         if self.lock:
             self.lock.close()
 
-    def last(self) -> dict[str, Record]:
-        """The last record of every trial, without its arrays: ten thousand networks would fill the memory."""
+    def remove_partial_files(self) -> None:
+        """Remove what killed processes had begun to write. Only for the driver that owns the folder."""
+        for folder in (self.path, self.records, self.checkpoints):
+            for part in folder.glob(f"*{PARTIAL_SUFFIX}"):
+                part.unlink(missing_ok=True)
+
+    def remove_checkpoint(self, name: str) -> None:
+        """Remove the checkpoint of a pack that ended; best-effort."""
+        with contextlib.suppress(OSError):
+            (self.checkpoints / name).unlink(missing_ok=True)
+
+    def remove_checkpoints(self) -> None:
+        shutil.rmtree(self.checkpoints, ignore_errors=True)
+
+    def last_records(self) -> dict[str, Record]:
+        """The last record of every trial, without its arrays: those of ten thousand networks would fill the memory."""
         try:
-            return {trial: Record.load(file, arrays=False) for trial, file in latest_files(self.records).items()}
+            return {key: Record.load(file, arrays=False) for key, file in latest_files(self.records).items()}
         except BadRecord as error:
             raise SweepError(f"{error} Remove it and resume.") from error
 
-    def latest(self, trials: Collection[str]) -> dict[str, Path]:
-        """The file of the last record of each of these trials that has one: one look at the folder for all of them."""
-        return {t: file for t, file in latest_files(self.records).items() if t in trials} if trials else {}
+    def latest_files(self, keys: Collection[str]) -> dict[str, Path]:
+        """The file of the last record of each of these trials that has one; the folder is listed once."""
+        return {key: file for key, file in latest_files(self.records).items() if key in keys} if keys else {}
 
     def ended(self) -> dict[str, Record]:
-        """The last record of every trial that needs no more work: not interrupted, not failed, not half-way."""
-        return {trial: record for trial, record in self.last().items() if settled(record)}
+        """The last record of every trial that needs no more training."""
+        return {key: record for key, record in self.last_records().items() if complete(record)}
 
     def check(self, ended: Collection[str], planned: Collection[str] | None, resume: bool) -> None:
-        """Nothing is overwritten: going on in a used folder must be meant, and must be the same sweep."""
+        """Raise `SweepError` if the folder holds another sweep, or records that were not meant to be continued."""
         used = self.paths.has_records()
-        if planned is not None and (strange := [trial for trial in ended if trial not in planned]):
+        if planned is not None and (foreign := [key for key in ended if key not in planned]):
             raise SweepError(
-                f"{self.path} holds {len(strange)} trials that are not points of this sweep (such as {strange[0]}): "
+                f"{self.path} holds {len(foreign)} trials that are not points of this sweep (such as {foreign[0]}): "
                 "the sweep, its base config or its seed changed. Give this one another --name."
             )
-        complete = planned is not None and all(trial in ended for trial in planned)
-        if used and not resume and not complete:
+        all_ended = planned is not None and all(key in ended for key in planned)
+        if used and not resume and not all_ended:
             raise SweepError(
                 f"{self.path} already holds records ({len(ended)} trials have ended). "
-                "Go on with --resume, or start anew under another --name."
+                "Continue with --resume, or start anew under another --name."
             )
 
-    def mark(self) -> str:
-        """What tells this folder from every other one, whatever their names: drawn once and kept in sweep.json."""
+    def stored_points(self) -> list[StoredPoint]:
+        """The planned points of a space; none where they were never stored."""
+        lines = self.paths.points.read_text().splitlines() if self.paths.points.exists() else []
+        return [StoredPoint(**json.loads(line)) for line in lines]
+
+    def store_points(self, points: Sequence[StoredPoint]) -> None:
+        with atomic_write(self.paths.points) as file:
+            file.write("".join(f"{json.dumps(asdict(point))}\n" for point in points).encode())
+
+    def id(self) -> str:
+        """A random id of this folder, drawn once and kept in sweep.json."""
         return self.describe(mark=self.description().mark or secrets.token_hex(8)).mark
 
     def description(self) -> SweepDescription:
-        """Read sweep.json; an empty description where there is none."""
+        """The content of sweep.json; an empty description where there is none."""
         return SweepDescription.load(self.paths.description)
 
     def describe(self, **changes: Any) -> SweepDescription:
         """Change fields of sweep.json and return it; `started` and `command` stay those of the first start."""
         before = self.description()
-        kept = {k: getattr(before, k) for k in ("started", "command") if getattr(before, k)}
+        kept = {name: getattr(before, name) for name in ("started", "command") if getattr(before, name)}
         description = replace(before, **(changes | kept))
         description.save(self.paths.description)
         return description
 
 
-def settled(record: Record) -> bool:
-    """Whether a trial's last record is its end, which no resumed sweep asks to be made again."""
+def complete(record: Record) -> bool:
+    """Whether a trial with this last record needs no more training: it ended, without an error or an interruption."""
     return record.outcome.final and record.outcome is not Outcome.FAILED and not interrupted(record)

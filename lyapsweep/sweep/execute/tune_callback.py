@@ -1,4 +1,4 @@
-"""The driver's eyes: what Ray tells of packs, told to Optuna, MLflow and the listener member by member."""
+"""Ray Tune's callbacks: updates progress, Optuna and MLflow member by member as packs start, report and end."""
 
 import logging
 import math
@@ -12,173 +12,206 @@ from typing import Any
 import ray
 from ray import tune
 
-from lyapsweep.config import Config
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record, reopened
 from lyapsweep.sweep.execute.failures import Interrupted, PackFailure, writing
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
-from lyapsweep.sweep.execute.results_folder import ResultsFolder, settled
-from lyapsweep.sweep.execute.searcher import PackSearcher, checkpoint
+from lyapsweep.sweep.execute.pack import PackReport
+from lyapsweep.sweep.execute.results_folder import ResultsFolder, complete
+from lyapsweep.sweep.execute.searcher import PackSearcher, checkpoint_name
 from lyapsweep.sweep.execute.trainable import ended
 from lyapsweep.sweep.observe.progress import ProgressCounter
+from lyapsweep.sweep.plan.points import Point
 from lyapsweep.tracking.async_logger import AsyncLogger
 
 log = logging.getLogger("lyapsweep")
-LONGEST = 2000  # characters of Ray's own account of a loss
+MAX_MESSAGE = 2000  # characters of Ray's description of a failure
 
 
 class TuneCallback(tune.Callback):
-    """Follows the packs that `searcher` handed out. `alive` holds the members that train now.
+    """Follows the packs of a searcher.
 
-    limit   seconds that a pack may take; None for as long as it likes
-    tick    is called at every turn of Ray's loop
+    Args:
+        searcher: Where the packs come from.
+        counter: Counts outcomes and estimates the remaining time.
+        study: The Optuna study.
+        logger: Logs records to MLflow in the background.
+        folder: The results folder.
+        stop: Set where the sweep must end.
+        objective: The measure by which trials are compared.
+        report_values: Whether the study gets intermediate values.
+        time_limit: Seconds that a pack may train; None for no limit.
+        on_event: Called after every event.
+        on_step: Called at every iteration of Ray's loop.
+
+    Attributes:
+        running: Points that train now, by key.
+        failures: Number of lost packs, by cause.
+        resumed: Number of packs that resumed from a checkpoint.
+        restarted: Number of packs whose checkpoint could not be used.
+        ended_before: Last records of trials that an earlier driver ended and that train on.
     """
 
     def __init__(
         self,
         searcher: PackSearcher,
-        board: ProgressCounter,
-        journal: OptunaStudy,
-        scribe: AsyncLogger,
+        counter: ProgressCounter,
+        study: OptunaStudy,
+        logger: AsyncLogger,
         folder: ResultsFolder,
         stop: threading.Event,
         objective: str,
-        reports: bool,
-        limit: float | None,
-        tell: Callable[[str], None],
-        tick: Callable[[], None],
+        report_values: bool = False,
+        time_limit: float | None = None,
+        on_event: Callable[[], None] = lambda: None,
+        on_step: Callable[[], None] = lambda: None,
     ):
-        self.searcher, self.board, self.journal, self.scribe, self.folder = searcher, board, journal, scribe, folder
-        self.stop, self.objective, self.reports, self.limit = stop, objective, reports, limit
-        self.tell, self.tick = tell, tick
-        self.alive: dict[str, Config] = {}
-        self.files: dict[str, Path] = {}  # the latest record of each of them, where it has one
-        self.began: dict[int, tuple[float, Any]] = {}  # when each pack that trains began, and Ray's trial of it
-        self.late: set[int] = set()
-        self.lost: Counter[PackFailure] = Counter()
-        self.continued: Counter[bool] = Counter()  # packs that went on from a checkpoint, or could not
-        self.ended_before: dict[str, Record] = {}  # trials that an earlier driver ended, to be trained on
+        self.searcher, self.counter, self.study, self.logger, self.folder = searcher, counter, study, logger, folder
+        self.stop, self.objective, self.report_values, self.time_limit = stop, objective, report_values, time_limit
+        self.on_event, self.on_step = on_event, on_step
+        self.running: dict[str, Point] = {}
+        self.files: dict[str, Path] = {}  # the latest record of each running trial
+        self.started: dict[int, tuple[float, Any]] = {}  # when each pack started, and Ray's trial of it
+        self.timed_out: set[int] = set()
+        self.failures: Counter[PackFailure] = Counter()
+        self.resumed = self.restarted = 0
+        self.ended_before: dict[str, Record] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {}  # for the snapshot that Ray writes of its tuner
-
-    def members(self, trial: Any) -> list[Config]:
-        return self.searcher.handed_out[trial.config["pack"]]
+        return {}  # Ray pickles its callbacks for the snapshots that nobody restores
 
     def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
         if self.stop.is_set():
             raise Interrupted
-        self.tick()
-        for number, (began, trial) in list(self.began.items()):
-            if self.limit is not None and time.monotonic() - began > self.limit and number not in self.late:
-                self.late.add(number)
+        self.on_step()
+        for number, (started, trial) in list(self.started.items()):
+            late = self.time_limit is not None and time.monotonic() - started > self.time_limit
+            if late and number not in self.timed_out:
+                self.timed_out.add(number)
                 if worker := trial.temporary_state.ray_actor:
-                    ray.kill(worker)  # one that hangs hears nothing else
+                    ray.kill(worker)  # a worker that hangs does not stop otherwise
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        self.began[trial.config["pack"]] = time.monotonic(), trial
-        for config in self.left(trial):
-            self.alive[config.id] = config
-            self.board.note(config, Outcome.RUNNING, math.nan, self.board.parts.get(config.id, 0.0))
-            self.scribe.start_run(config)
-            self.reopen(config)
-        self.tell("")
+        self.started[number_of(trial)] = time.monotonic(), trial
+        for point in self.remaining(trial):
+            self.running[point.key] = point
+            self.counter.update(point, Outcome.RUNNING, math.nan, self.counter.fractions.get(point.key, 0.0))
+            self.logger.start_run(point.config, point.key)
+            self.reopen(point.key)
+        self.on_event()
 
-    def reopen(self, config: Config) -> None:
-        """The record with which an earlier driver ended the trial is one on its way again."""
-        record = self.ended_before.pop(config.id, None)
+    def reopen(self, key: str) -> None:
+        """Reset the record with which an earlier driver ended the trial to RUNNING."""
+        record = self.ended_before.pop(key, None)
         if record is not None and record.spectra:
             with writing(self.folder.path):
-                whole = Record.load(self.folder.records / record.filename)  # the driver knows it without its arrays
-                self.scribe.log_record(reopened(whole).save(self.folder.records))
+                # `ended_before` has no arrays, which the new file must keep.
+                whole = reopened(Record.load(self.folder.records / record.filename))
+                self.logger.log_record(whole.save(self.folder.records), whole)
 
     def on_trial_result(self, iteration: int, trials: list, trial: Any, result: dict, **info: Any) -> None:
-        if trouble := result.get("trouble"):
-            raise Interrupted(trouble)
-        if fits := result.get("fits"):
-            self.searcher.learn(trial.config["pack"], fits)
-        self.searcher.advance(trial.config["pack"], result["step"])
-        self.note_continued(trial, result)
-        for key, member in result["members"].items():
-            config = self.alive.get(key)
-            if config is None:  # its end is known already: a restarted worker tells it again
+        report, number = PackReport.from_dict(result), number_of(trial)
+        if report.error:
+            raise Interrupted(report.error)
+        if report.fitting:
+            self.searcher.limit_size(number, report.fitting)
+        self.searcher.advance(number, report.step)
+        self.note_checkpoint(trial, report)
+        for member in report.members:
+            point = self.running.get(member.key)
+            if point is None:  # a restarted worker reports an end that is known already
                 continue
-            self.files[key] = self.folder.records / member["file"]
-            self.scribe.log_record(self.files[key])
-            self.note(config, Outcome(member["outcome"]), member["step"], member["value"])
-        self.tell("")
+            self.files[member.key] = self.folder.records / member.file
+            self.logger.log_record(self.files[member.key])
+            self.update(point, member.outcome, member.step, member.value)
+        self.on_event()
 
-    def note_continued(self, trial: Any, result: dict) -> None:
-        """With its first report a worker tells whether its pack went on from a checkpoint."""
-        if (step := result.get("continued")) is not None:
-            self.continued[True] += 1
-            for config in self.left(trial):  # what this driver has not trained must not speed up its estimate
-                self.board.before += max(step / config.training.steps - self.board.parts.get(config.id, 0.0), 0)
-        elif note := result.get("note"):
-            self.continued[False] += 1
-            log.warning("A pack starts over: %s", note)
+    def note_checkpoint(self, trial: Any, report: PackReport) -> None:
+        """Count packs that resumed, or could not: a worker says so in its first report."""
+        if report.resumed_from is not None:
+            self.resumed += 1
+            for point in self.remaining(trial):
+                fraction = report.resumed_from / point.config.training.steps
+                self.counter.exclude(fraction - self.counter.fractions.get(point.key, 0.0))
+        elif report.checkpoint_note:
+            self.restarted += 1
+            log.warning("A pack restarts from step 0: %s", report.checkpoint_note)
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        self.end(self.left(trial), Outcome.STOPPED, {"stopped_by": "scheduler"})
-        self.folder.forget(checkpoint(self.members(trial)))
-        self.close(trial)
+        self.end(self.remaining(trial), Outcome.STOPPED, stopped_by="scheduler")
+        self.folder.remove_checkpoint(checkpoint_name(self.searcher.packs[number_of(trial)]))
+        self.started.pop(number_of(trial), None)
+        self.searcher.release(number_of(trial))
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        self.hear_of(self.left(trial))
-        number, left = trial.config["pack"], self.left(trial)
-        error = message(trial)
-        why = PackFailure.TIME if number in self.late else PackFailure.of(error)
-        self.close(trial)
-        if left:
-            self.lost[why] += 1
-            limit = f" of {self.limit:g} s" if why is PackFailure.TIME and self.limit else ""
-            self.end(self.searcher.lose(number, left, why), Outcome.FAILED, {"error": f"{why.value}{limit}. {error}"})
+        self.collect_unreported(self.remaining(trial))
+        number, remaining, message = number_of(trial), self.remaining(trial), error_message(trial)
+        failure = PackFailure.TIME if number in self.timed_out else PackFailure.of(message)
+        self.started.pop(number, None)
+        if not remaining:
+            self.searcher.release(number)
+            return
+        self.failures[failure] += 1
+        given_up = self.searcher.resubmit(number, remaining, failure)
+        limit = f" of {self.time_limit:g} s" if failure is PackFailure.TIME and self.time_limit else ""
+        self.end(given_up, Outcome.FAILED, error=f"{failure.value}{limit}. {message}")
 
-    def close(self, trial: Any) -> None:
-        self.began.pop(trial.config["pack"], None)
-        self.searcher.close(trial.config["pack"])
-
-    def left(self, trial: Any) -> list[Config]:
+    def remaining(self, trial: Any) -> list[Point]:
         """Members of a pack whose end is not known yet."""
-        return [c for c in self.members(trial) if not self.board.ended(c.id)]
+        return [p for p in self.searcher.packs[number_of(trial)] if not self.counter.ended(p.key)]
 
-    def hear_of(self, configs: Iterable[Config]) -> None:
-        """Records that the driver was not told of: their worker died, or was stopped, after it had saved them."""
-        by_key = {config.id: config for config in configs}
-        for key, file in self.folder.latest(by_key.keys()).items():
+    def collect_unreported(self, points: Iterable[Point]) -> None:
+        """Read records that workers saved and did not report, because they died or were stopped."""
+        by_key = {point.key: point for point in points}
+        for key, file in self.folder.latest_files(by_key.keys()).items():
             self.files[key], last = file, Record.load(file)
-            if settled(last):
-                self.scribe.log_record(file)
-                self.note(by_key[key], last.outcome, last.step, last.measures.get(self.objective, math.nan))
+            if complete(last):
+                self.logger.log_record(file, last)
+                self.update(by_key[key], last.outcome, last.step, last.measures.get(self.objective, math.nan))
 
-    def end(self, configs: Iterable[Config], outcome: Outcome, told: dict[str, Any]) -> None:
-        """The end, from outside, of members that still train: as a record, and to all who follow it."""
-        for config in configs:
-            file = self.files.get(config.id)
+    def end(self, points: Iterable[Point], outcome: Outcome, **provenance: Any) -> None:
+        """End members that still train, from outside: write their last records and report them."""
+        for point in points:
+            file = self.files.get(point.key)
             last = Record.load(file) if file else None
-            if last is None and told.get("interrupted"):  # it leaves no trace
-                self.note(config, outcome, 0, math.nan)
+            if last is None and provenance.get("interrupted"):  # a trial without a record leaves no trace
+                self.update(point, outcome, 0, math.nan)
                 continue
-            last = reopened(last or Record(config, 0, Outcome.RUNNING, provenance=Provenance(seed=config.seed)))
+            last = last or Record(
+                point.config, 0, Outcome.RUNNING, provenance=Provenance(seed=point.config.seed), trial=point.key
+            )
+            final = ended(reopened(last), outcome, **provenance)
             with writing(self.folder.path):
-                self.scribe.log_record(ended(last, outcome, told).save(self.folder.records))
-            self.note(config, outcome, last.step, last.measures.get(self.objective, math.nan))
-        self.tell("")
+                self.logger.log_record(final.save(self.folder.records), final)
+            self.update(point, outcome, final.step, final.measures.get(self.objective, math.nan))
+        self.on_event()
 
-    def note(self, config: Config, outcome: Outcome, step: int, value: float) -> None:
-        self.board.note(config, outcome, value, step / max(config.training.steps, 1))
+    def interrupt(self) -> int:
+        """End all running trials so that they can be resumed; return how many had not ended by themselves."""
+        self.collect_unreported(list(self.running.values()))
+        remaining = list(self.running.values())
+        self.end(remaining, Outcome.STOPPED, interrupted=True)
+        return len(remaining)
+
+    def update(self, point: Point, outcome: Outcome, step: int, value: float) -> None:
+        self.counter.update(point, outcome, value, step / max(point.config.training.steps, 1))
         with writing(self.folder.path):
             if outcome.final:
-                self.alive.pop(config.id, None)
-                self.files.pop(config.id, None)
-                self.journal.tell(config.id, outcome, value)
-            elif self.reports:
-                self.journal.report(config.id, step, value)
+                self.running.pop(point.key, None)
+                self.files.pop(point.key, None)
+                self.study.finish(point.key, outcome, value)
+            elif self.report_values:
+                self.study.report(point.key, step, value)
 
 
-def message(trial: Any) -> str:
-    """What Ray says of the loss of a pack."""
+def number_of(trial: Any) -> int:
+    """The number of the pack that a Ray trial trains."""
+    return trial.config["number"]
+
+
+def error_message(trial: Any) -> str:
+    """Ray's description of a failure."""
     try:
-        return Path(trial.error_file).read_text().strip()[-LONGEST:]
+        return Path(trial.error_file).read_text().strip()[-MAX_MESSAGE:]
     except (OSError, TypeError):
         return ""

@@ -1,59 +1,69 @@
-"""The driver's pulse: a small file in the results folder by which any machine sees that a sweep is being run."""
+"""The driver's heartbeat: a small file in the results folder from which any machine sees whether a sweep runs."""
 
 import json
 import os
 import socket
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from lyapsweep.results.experiment import ExperimentPaths
 
-EVERY = 5.0  # seconds between two beats
-SILENCE = 60.0  # seconds without one after which nobody is thought to be there
+INTERVAL = 5.0  # seconds between two heartbeats
+TIMEOUT = 60.0  # seconds without a heartbeat after which the driver is taken to be gone
 
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """The latest beat: who beat, how many seconds ago (by the clocks of two machines), and what it told."""
+    """The latest heartbeat of a driver.
+
+    Attributes:
+        host: The driver's machine.
+        pid: Its process id.
+        age: Seconds since the heartbeat, by the clocks of two machines.
+        over: Whether the driver said that it ends.
+        running: Number of trials that train.
+        behind: Number of queued MLflow tasks.
+    """
 
     host: str
     pid: int
     age: float
     over: bool
-    told: dict[str, Any]
+    running: int = 0
+    behind: int = 0
 
     @property
     def alive(self) -> bool:
-        return not self.over and self.age < SILENCE
+        return not self.over and self.age < TIMEOUT
 
 
 class HeartbeatWriter:
-    """Written by the one driver that holds the folder; where it cannot be written the sweep goes on without."""
+    """Writes heartbeats; best-effort: a sweep continues where they cannot be written."""
 
     def __init__(self, folder: Path):
-        self.file, self.last = ExperimentPaths(folder).heartbeat, -EVERY
+        self.file, self.last = ExperimentPaths(folder).heartbeat, -INTERVAL
 
-    def beat(self, told: Mapping[str, Any], over: bool = False) -> None:
-        """Tell what is so now, at most every EVERY seconds; the last one (`over`) always."""
-        if not over and time.monotonic() - self.last < EVERY:
+    def write(self, running: int = 0, behind: int = 0, over: bool = False) -> None:
+        """Write the current state, at most every INTERVAL seconds; the last one (`over`) always."""
+        if not over and time.monotonic() - self.last < INTERVAL:
             return
         self.last = time.monotonic()
-        state = {"host": socket.gethostname(), "pid": os.getpid(), "time": time.time(), "over": over} | dict(told)
+        state = {"host": socket.gethostname(), "pid": os.getpid(), "time": time.time(), "over": over}
         part = self.file.with_suffix(".part")
         try:
-            part.write_text(json.dumps(state))
+            part.write_text(json.dumps(state | {"running": running, "behind": behind}))
             part.replace(self.file)
         except OSError:
             part.unlink(missing_ok=True)
 
 
-def heard(folder: Path) -> Heartbeat | None:
-    """The latest beat; None where there never was one."""
+def read_heartbeat(folder: Path) -> Heartbeat | None:
+    """The latest heartbeat; None where there never was one."""
     try:
-        told = json.loads(ExperimentPaths(folder).heartbeat.read_text())
+        state = json.loads(ExperimentPaths(folder).heartbeat.read_text())
     except (OSError, json.JSONDecodeError):
         return None
-    return Heartbeat(told.pop("host"), told.pop("pid"), time.time() - told.pop("time"), told.pop("over"), told)
+    age = time.time() - state["time"]
+    running, behind = state.get("running", 0), state.get("behind", 0)
+    return Heartbeat(state["host"], state["pid"], age, state["over"], running, behind)

@@ -1,22 +1,29 @@
-"""How far a sweep is: counts, the best so far, and an estimate of the time left."""
+"""Progress of a sweep: counts of outcomes, the best trial so far, and the estimated remaining time."""
 
 import math
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from lyapsweep.config import Config
 from lyapsweep.results.best import Direction, can_win, ranking_key
 from lyapsweep.results.record import Outcome, Record
+from lyapsweep.sweep.plan.points import Point
 
 
 @dataclass(frozen=True)
 class SweepProgress:
-    """What a listener is told at every event. `left` is in seconds, None while nothing can be said.
+    """What a listener gets at every event.
 
-    `done` counts every trial that has ended, however it ended; `finished` those that were trained to the end.
-    `best` is (objective value, what tells that trial from the others).
+    Attributes:
+        asked: Number of trials requested.
+        done: Trials that have ended, with any outcome.
+        finished: Trials that were trained to their end; `failed`, `diverged`, `stopped`, `running` likewise.
+        best: The best objective so far, and a name of its trial.
+        seconds: Elapsed time.
+        left: Estimated remaining seconds; None while nothing is known.
+        message: A note for the user, empty but at the end.
     """
 
     asked: int
@@ -34,64 +41,87 @@ class SweepProgress:
 
 @dataclass
 class ProgressCounter:
-    """The driver's own count. `direction` says which value is best."""
+    """Counts the outcomes of a sweep's trials.
+
+    Attributes:
+        asked: Number of trials requested.
+        direction: "minimise" or "maximise": which value of the objective is best.
+        outcomes: The latest outcome of every trial.
+        counts: Number of trials per outcome, updated and not recounted: every event needs it.
+        fractions: How much of each running trial is done, from 0 to 1.
+        best: The best objective and its config.
+        best_key: That trial's key.
+        excluded: Trials, or fractions of trials, that were trained before this driver started.
+    """
 
     asked: int
     direction: Direction
     outcomes: dict[str, Outcome] = field(default_factory=dict)
-    counts: Counter[Outcome] = field(default_factory=Counter)  # of `outcomes`, kept: every event asks for them
-    parts: dict[str, float] = field(default_factory=dict)  # done of each trial that trains, 0 ... 1
+    counts: Counter[Outcome] = field(default_factory=Counter)
+    fractions: dict[str, float] = field(default_factory=dict)
     best: tuple[float, Config] | None = None
-    began: float = field(default_factory=time.monotonic)
-    before: float = 0  # trials, or parts of them, that were trained before this driver began
-    first: float | None = None  # when its first trial started
+    best_key: str | None = None
+    excluded: float = 0
+    started: float = field(default_factory=time.monotonic)
+    first_trial: float | None = None  # when this driver's first trial started
 
-    def known(self, ended: dict[str, Record], objective: str) -> None:
-        """Trials that an earlier driver brought to their end."""
-        for record in ended.values():
-            self.note(record.config, record.outcome, record.measures.get(objective, math.nan), 1.0)
-        self.before, self.first = len(ended), None
+    def add_recorded(self, ended: Mapping[str, Record], objective: str) -> None:
+        """Count trials that an earlier driver trained to their end; they do not enter the time estimate."""
+        for key, record in ended.items():
+            point = Point(record.config, {}, {}, recorded_as=key)
+            self.update(point, record.outcome, record.measures.get(objective, math.nan), 1.0)
+        self.excluded, self.first_trial = len(ended), None
 
-    def note(self, config: Config, outcome: Outcome, value: float, part: float) -> None:
-        self.first = self.first or time.monotonic()
-        if before := self.outcomes.get(config.id):
+    def update(self, point: Point, outcome: Outcome, value: float, fraction: float) -> None:
+        """Set a trial's outcome, its objective, and how much of it is done."""
+        self.first_trial = self.first_trial or time.monotonic()
+        if before := self.outcomes.get(point.key):
             self.counts[before] -= 1
-        self.outcomes[config.id] = outcome
+        self.outcomes[point.key] = outcome
         self.counts[outcome] += 1
-        self.parts.pop(config.id, None)
+        self.fractions.pop(point.key, None)
         if not outcome.final:
-            self.parts[config.id] = part
-        if can_win(outcome, value):
-            entries = [(value, config), *([self.best] if self.best else [])]
-            self.best = min(entries, key=lambda entry: ranking_key(entry[0], entry[1].id, self.direction))
+            self.fractions[point.key] = fraction
+        if can_win(outcome, value) and self.improves(value, point.key):
+            self.best, self.best_key = (value, point.config), point.key
 
-    def ended(self, trial: str) -> bool:
-        """Whether the trial's end is known."""
-        return self.outcomes.get(trial, Outcome.RUNNING).final
+    def improves(self, value: float, key: str) -> bool:
+        if self.best is None or self.best_key is None:
+            return True
+        return ranking_key(value, key, self.direction) < ranking_key(self.best[0], self.best_key, self.direction)
+
+    def exclude(self, fraction: float) -> None:
+        """Leave a fraction of a trial that this driver did not train out of the time estimate."""
+        self.excluded += max(fraction, 0)
+
+    def ended(self, key: str) -> bool:
+        """Whether the trial has ended."""
+        return self.outcomes.get(key, Outcome.RUNNING).final
 
     @property
     def done(self) -> int:
         return sum(n for outcome, n in self.counts.items() if outcome.final)
 
-    def left(self) -> float | None:
-        """Seconds, if the rest goes at the pace of what this driver has trained."""
-        here, want = self.done + sum(self.parts.values()) - self.before, self.asked - self.before
-        if self.first is None or here <= 0:
+    def remaining_seconds(self) -> float | None:
+        """Estimated from the pace of what this driver has trained; None before that."""
+        trained = self.done + sum(self.fractions.values()) - self.excluded
+        if self.first_trial is None or trained <= 0:
             return None
-        return (time.monotonic() - self.first) * max(want - here, 0) / here
+        remaining = max(self.asked - self.excluded - trained, 0)
+        return (time.monotonic() - self.first_trial) * remaining / trained
 
     def progress(self, name_of: Callable[[Config], str], message: str = "") -> SweepProgress:
-        counts = self.counts
+        """The current progress; `name_of` names the best trial."""
         return SweepProgress(
             asked=self.asked,
             done=self.done,
-            finished=counts[Outcome.FINISHED],
-            failed=counts[Outcome.FAILED],
-            diverged=counts[Outcome.DIVERGED],
-            stopped=counts[Outcome.STOPPED],
-            running=counts[Outcome.RUNNING],
+            finished=self.counts[Outcome.FINISHED],
+            failed=self.counts[Outcome.FAILED],
+            diverged=self.counts[Outcome.DIVERGED],
+            stopped=self.counts[Outcome.STOPPED],
+            running=self.counts[Outcome.RUNNING],
             best=(self.best[0], name_of(self.best[1])) if self.best else None,
-            seconds=time.monotonic() - self.began,
-            left=self.left(),
+            seconds=time.monotonic() - self.started,
+            left=self.remaining_seconds(),
             message=message,
         )

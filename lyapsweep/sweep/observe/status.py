@@ -1,4 +1,4 @@
-"""How a sweep stands, read off its results folder alone: by any machine that sees it, while it runs or later."""
+"""The status of a sweep, read from its results folder alone: by any machine, while it runs or later."""
 
 import math
 import time
@@ -9,22 +9,25 @@ from pathlib import Path
 from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.experiment import ExperimentPaths
 from lyapsweep.results.record import Outcome, RecordHeader, latest_files
-from lyapsweep.sweep.observe.heartbeat import Heartbeat, heard
+from lyapsweep.sweep.observe.heartbeat import Heartbeat, read_heartbeat
 from lyapsweep.sweep.plan.definition import SweepError
 
-RECENT = 0.2  # of the trials that ended, the latest ones by which the pace is judged
-FEWEST = 5
+RECENT = 0.2  # fraction of the ended trials, the latest, that the pace is estimated from
+FEWEST = 5  # ended trials that the pace is estimated from, if there are as many
 
 
 @dataclass(frozen=True)
 class SweepStatus:
-    """Counts by outcome (`running`: begun and not ended), and what follows from them.
+    """The status of a sweep.
 
-    asked     trials; None where no sweep.json says
-    nodes     trials ended on each node, of those whose records name one
-    pace      trials a minute, by the latest ones; NaN with fewer than two
-    left      seconds until all have ended at that pace; None where nothing can be said
-    driver    the latest sign of life of a driver; None where there never was one
+    Attributes:
+        name: The sweep's name.
+        asked: Number of trials requested; None without a sweep.json.
+        outcomes: Number of trials per outcome; "running" are those that have begun and not ended.
+        nodes: Number of trials that ended on each node, of those whose records name one.
+        pace: Trials per minute, over the latest ones; NaN with fewer than two.
+        left: Estimated remaining seconds; None where nothing is known.
+        driver: The latest heartbeat; None where there never was one.
     """
 
     name: str
@@ -44,14 +47,13 @@ class SweepStatus:
         return self.driver is not None and self.driver.alive
 
 
-def state(folder: Path) -> SweepStatus:
-    """Raises `SweepError` where the folder holds no sweep and no records."""
+def read_status(folder: Path) -> SweepStatus:
+    """The status of the sweep in a results folder; `SweepError` if there is neither a sweep nor a record."""
     paths = ExperimentPaths(folder)
     files = latest_files(paths.records)
     if not files and not paths.description.exists():
-        raise SweepError(
-            f"{folder} is no results folder: it holds neither {paths.records.name}/ nor {paths.description.name}."
-        )
+        missing = f"neither {paths.records.name}/ nor {paths.description.name}"
+        raise SweepError(f"{folder}: no results folder, it holds {missing}. Name another folder.")
     description = SweepDescription.load(paths.description)
     outcomes, nodes, ends = Counter(), Counter(), []
     for file in files.values():
@@ -63,17 +65,17 @@ def state(folder: Path) -> SweepStatus:
         if outcome.final:
             ends.append(file.stat().st_mtime)
             nodes[provenance.node or "unknown"] += 1
-    driver, asked = heard(folder), description.trials
+    driver, asked = read_heartbeat(folder), description.trials
     alive = driver is not None and driver.alive
-    pace = speed(sorted(ends), time.time() if alive else None)
+    pace = trials_per_minute(sorted(ends), time.time() if alive else None)
     missing = None if asked is None else max(asked - len(ends), 0)
     left = 60 * missing / pace if alive and missing is not None and pace > 0 else None
     name = description.name or folder.name
     return SweepStatus(name, asked, dict(outcomes), dict(nodes.most_common()), pace, left, driver)
 
 
-def speed(ends: list[float], now: float | None) -> float:
-    """Trials a minute over the latest ends (seconds), until `now` where the sweep still runs."""
+def trials_per_minute(ends: list[float], now: float | None) -> float:
+    """The pace over the latest ends (in seconds), until `now` while the sweep runs; NaN with fewer than two."""
     recent = ends[-max(math.ceil(RECENT * len(ends)), FEWEST) :]
     if len(recent) < 2:
         return math.nan

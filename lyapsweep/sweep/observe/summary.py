@@ -1,32 +1,33 @@
-"""What a sweep tells of itself: sweep.json when it begins, a Summary when it ends."""
+"""How a sweep was started (for sweep.json), and how it ended."""
 
 import importlib.metadata
-import math
 import platform
 import shlex
 import sys
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep.observe.progress import SweepProgress
-from lyapsweep.tracking import redact
-from lyapsweep.tracking.async_logger import AsyncLogger
-
-if TYPE_CHECKING:
-    from lyapsweep.sweep.execute.tune_callback import TuneCallback
+from lyapsweep.tracking.redaction import redact
 
 PACKAGES = ("lyapsweep", "torch", "numpy", "ray", "optuna", "mlflow")
 
 
 @dataclass(frozen=True)
 class SweepSummary:
-    """How a sweep ended: the last Progress, where its results lie, and in words what to do next (`message`).
+    """How a sweep ended.
 
-    `notes` says what went wrong on the way and was overcome.
+    Attributes:
+        name: The sweep's name.
+        folder: Its results folder.
+        tracking_uri: Where MLflow has its runs.
+        progress: The final counts.
+        best_trial: Key of the best trial; None if none has finished.
+        atlas: The report; None if it was not drawn.
+        interrupted: Whether it ended early, to be resumed.
+        message: What to do next; empty if nothing is missing.
+        notes: Failures that cost no trial.
     """
 
     name: str
@@ -41,14 +42,14 @@ class SweepSummary:
 
 
 def command_line() -> str:
-    """The command that started this process, without the passwords that its arguments may hold."""
+    """The command that started this process, without passwords."""
     program = Path(sys.argv[0]).name
     return redact(shlex.join(["lyapsweep" if program == "__main__.py" else program, *sys.argv[1:]]))
 
 
 def versions() -> dict[str, str | None]:
     """Versions of Python and of the packages that a sweep depends on; None for one that is not installed."""
-    return {"python": platform.python_version()} | {p: version(p) for p in PACKAGES}
+    return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
 
 
 def version(package: str) -> str | None:
@@ -58,34 +59,45 @@ def version(package: str) -> str | None:
         return None
 
 
-def overcome(watch: "TuneCallback | None", scribe: AsyncLogger | None, further: str = "") -> str:
-    """What went wrong and cost no trial: packs that were cut short, a tracking server that was away; then `further`."""
-    lost, continued = (watch.lost, watch.continued) if watch else (Counter(), Counter())
-    notes = [f"{plural(n, 'pack')} came back unfinished because {why.value}." for why, n in lost.items()]
-    if n := continued[True]:
-        notes.append(f"{plural(n, 'pack')} went on from the last report.")
-    if n := continued[False]:
-        notes.append(f"{plural(n, 'pack')} started over: a checkpoint did not fit.")
-    if scribe and scribe.outages:
-        notes.append(f"MLflow was away {plural(scribe.outages, 'time')}.")
-    return " ".join([*notes, *([further] if further else [])])
+@dataclass(frozen=True)
+class Recoveries:
+    """Failures that a sweep recovered from.
+
+    Attributes:
+        losses: Number of lost packs, by the words for the cause.
+        resumed: Number of packs that resumed from a checkpoint.
+        restarted: Number of packs whose checkpoint could not be used.
+        outages: How often MLflow stopped answering.
+    """
+
+    losses: Mapping[str, int]
+    resumed: int = 0
+    restarted: int = 0
+    outages: int = 0
+
+    @property
+    def text(self) -> str:
+        notes = [f"{plural(n, 'pack')} came back unfinished because {cause}." for cause, n in self.losses.items()]
+        if self.resumed:
+            notes.append(f"{plural(self.resumed, 'pack')} resumed from the last report.")
+        if self.restarted:
+            notes.append(f"{plural(self.restarted, 'pack')} restarted: a checkpoint did not fit.")
+        if self.outages:
+            notes.append(f"MLflow did not answer {plural(self.outages, 'time')}.")
+        return " ".join(notes)
 
 
 def plural(n: int, what: str) -> str:
     return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
-def known(ended: Mapping[str, Record], objective: str) -> dict[str, tuple[Outcome, float]]:
-    """Outcome and objective of trials that an earlier driver brought to their end."""
-    return {key: (r.outcome, r.measures.get(objective, math.nan)) for key, r in ended.items()}
-
-
-def counts(progress: SweepProgress) -> dict[str, int]:
+def outcome_counts(progress: SweepProgress) -> dict[str, int]:
+    """Number of trials per final outcome."""
     return {outcome: getattr(progress, outcome) for outcome in ("finished", "diverged", "stopped", "failed")}
 
 
-def numbers(progress: SweepProgress, objective: str) -> dict[str, float]:
-    """The summary run's metrics."""
-    told = {f"trials/{outcome}": float(n) for outcome, n in counts(progress).items()}
-    told |= {"trials/asked": float(progress.asked), "seconds": progress.seconds}
-    return told | ({f"best/{objective}": progress.best[0]} if progress.best else {})
+def summary_metrics(progress: SweepProgress, objective: str) -> dict[str, float]:
+    """The metrics of MLflow's summary run."""
+    metrics = {f"trials/{outcome}": float(n) for outcome, n in outcome_counts(progress).items()}
+    metrics |= {"trials/asked": float(progress.asked), "seconds": progress.seconds}
+    return metrics | ({f"best/{objective}": progress.best[0]} if progress.best else {})

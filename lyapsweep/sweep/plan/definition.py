@@ -1,4 +1,4 @@
-"""A sweep is a region: what is varied, how far, and by which measure it is judged."""
+"""The definition of a sweep: what is varied, how far, and by which measure trials are compared."""
 
 import dataclasses
 import importlib.util
@@ -25,23 +25,34 @@ class SweepError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """A region around `base`, as a grid or as a space to draw from, judged by the measure `objective`.
+    """A region of settings around a base config, as a grid or as a space to draw from.
 
-    base       the config that everything not varied is taken from; beside the current folder or the sweep file's
-    objective  a measure; its direction says what is best
-    intent     "map": every point is trained to its end, the sample is space-filling; correlations and atlases may be
-               drawn from it. "hunt": a sampler looks for one good network and stops bad ones early
-    grid       {path: values}, every combination in this order. A value may be a whole section, as in
-               {"cell": [{"kind": "lstm", "units": 30}, {"kind": "vanilla", "units": 60}]}
-    where      {path: value, or a list of values} that points of the grid must have: only they are trained
-    space      a function of an Optuna trial whose parameters are paths, `trial.suggest_int("forcing/interval", 1, 64)`;
-               it may return further {path: value} that follow from what was drawn
-    trials     how many distinct points of the space to train; a grid knows its own number
-    seeds      train each point from this many seeds, counted up from the base's
-    threshold  of the objective: trials on either side of it are told apart where a map is refined
-    pack       members trained side by side in one process, at most
-    name       of results folder, Optuna study and MLflow experiment; the sweep file's name where not given
-    question   what is asked; the sweep file's docstring where not given
+    Args:
+        base: Config file of everything that is not varied, relative to the current folder, the sweep file's folder or
+            a folder above it.
+        objective: Name of a measure; its direction says whether the smallest or the largest value is best.
+        intent: "map" trains every point to its end, so that correlations and atlases may be drawn from it; "hunt" lets
+            a sampler look for one good network and stops bad trials early.
+        grid: {path: values}, every combination in this order. A value may be a whole section, as in
+            {"cell": [{"kind": "lstm", "units": 30}, {"kind": "vanilla", "units": 60}]}.
+        where: {path: value, or a list of values} that points of the grid must have: only these are trained.
+        space: Function of an Optuna trial whose parameters are paths, as in
+            `trial.suggest_int("forcing/interval", 1, 64)`; it may return further {path: value} that follow from them.
+        trials: Number of distinct points of the space to train; not for a grid, which is trained whole.
+        seeds: Number of seeds that each point is trained from, counted up from the base's.
+        threshold: Value of the objective that separates trials where a map is refined.
+        pack: Largest number of trials trained side by side in one process.
+        name: Name of results folder, Optuna study and MLflow experiment; by default the sweep file's.
+        question: What is asked; by default the sweep file's docstring.
+
+    Raises:
+        UnknownName: If `objective` is no measure.
+        SweepError: If the arguments contradict each other.
+
+    Example:
+        >>> sweep = Sweep(base="configs/lorenz63.yaml", objective="loss", grid={"training/lr": [1e-3, 1e-2]}, seeds=3)
+        >>> sweep.direction
+        'minimise'
     """
 
     base: Path | str
@@ -61,65 +72,84 @@ class Sweep:
         if self.objective not in MEASURES:
             raise unknown("measure", self.objective, list(MEASURES), "objective")
         if self.intent not in ("map", "hunt"):
-            raise SweepError(f"intent must be 'map' or 'hunt', but got {self.intent!r}.")
+            raise SweepError(f"intent: 'map' or 'hunt' is needed, but got {self.intent!r}.")
         if (self.grid is None) == (self.space is None):
-            raise SweepError("A sweep needs either grid={path: values} or space=function, and not both.")
+            raise SweepError("Sweep: either grid={path: values} or space=function is needed, and not both.")
         if self.name is not None and not re.fullmatch(r"[\w.-]+", self.name):
-            raise SweepError(f"name may hold letters, digits, '_', '-' and '.', but got {self.name!r}.")
+            raise SweepError(f"name: only letters, digits, '_', '-' and '.' are allowed, but got {self.name!r}.")
         for what, value in (("trials", self.trials), ("seeds", self.seeds), ("pack", self.pack)):
             if value is not None and value < 1:
-                raise SweepError(f"{what} >= 1 must hold, but got {value}.")
+                raise SweepError(f"{what}: {what} >= 1 must hold, but got {value}.")
         self.check_grid() if self.grid is not None else self.check_space()
 
     def check_grid(self) -> None:
         if self.intent == "hunt":
-            raise SweepError("A hunt draws from a space; a grid is trained whole. Use intent='map' or give a space.")
+            raise SweepError(
+                "intent: a hunt draws from a space, but the sweep has a grid. Use intent='map' or give a space."
+            )
         if self.trials is not None:
-            raise SweepError(f"trials={self.trials} says nothing about a grid, which is trained whole. Leave it out.")
+            raise SweepError(f"trials: a grid is trained whole, but got trials={self.trials}. Leave it out.")
         for path, values in (self.grid or {}).items():
             if not isinstance(values, Sequence) or isinstance(values, str) or not values:
                 raise SweepError(f"grid: '{path}' needs a list of values, but got {values!r}.")
 
     def check_space(self) -> None:
         if not callable(self.space):
-            raise SweepError(f"space must be a function of an Optuna trial, but got {self.space!r}.")
+            raise SweepError(f"space: a function of an Optuna trial is needed, but got {self.space!r}.")
         if self.where:
-            raise SweepError(f"where={dict(self.where)} chooses from a grid, but this sweep draws from a space.")
+            raise SweepError(
+                f"where: only a grid has parts, but the sweep draws from a space; got {dict(self.where)}. Leave it out."
+            )
         if self.trials is None:
-            raise SweepError("A space has no number of points of its own: say trials=....")
+            raise SweepError("trials: a space needs the number of points to draw. Pass trials=...")
         if self.intent == "hunt" and self.seeds > 1:
-            raise SweepError(f"A hunt judges single networks: seeds=1 must hold, but got {self.seeds}.")
+            raise SweepError(f"seeds: a hunt needs seeds=1, but got {self.seeds}. Leave it out.")
 
     @property
     def direction(self) -> Literal["minimise", "maximise"]:
         return MEASURES[self.objective].direction
 
     def config(self, changes: Mapping[str, Any] | None = None) -> Config:
-        """The base point, with `changes` made to it. Raises `ConfigError` or `SweepError`."""
+        """The base config with `changes`; raises `ConfigError`, or `SweepError` if it does not fit the sweep."""
         base = Config.load(self.base, changes)
         if self.objective not in chosen(base.measures):
             raise SweepError(
-                f"objective '{self.objective}' is not measured: {self.base} lists {', '.join(chosen(base.measures))}. "
-                "Add it to measures."
+                f"{self.base}: the objective '{self.objective}' is not among its measures "
+                f"({', '.join(chosen(base.measures))}). Add it to measures."
             )
         if self.intent == "hunt" and base.training.report_every is None:
-            raise SweepError(f"A hunt stops bad trials at their reports: set training/report_every in {self.base}.")
+            raise SweepError(f"{self.base}: a hunt stops bad trials at their reports. Set training/report_every.")
         return base
 
 
 def load(path: Path | str) -> Sweep:
-    """The `SWEEP` of a Python file, named after the file and asking what its docstring asks.
+    """Load the `SWEEP` of a Python file; its name and question default to the file's name and docstring.
 
-    Raises `SweepError` where there is no such file, an error inside it (with its line), no SWEEP, or another thing of
-    that name. Only the process that starts the sweep reads this file; workers get points.
+    Only the process that starts a sweep reads its file; workers get points.
+
+    Args:
+        path: A Python file that defines `SWEEP = Sweep(...)`.
+
+    Returns:
+        The sweep, with `base` located relative to the file.
+
+    Raises:
+        SweepError: If the file is missing, raises an error (the message names its line), or defines no sweep.
+        ConfigError: If the base config is missing.
+
+    Example:
+        >>> import pathlib, lyapsweep
+        >>> root = pathlib.Path(lyapsweep.__file__).parent.parent
+        >>> load(root / "sweeps" / "forcing_interval.py").name
+        'forcing_interval'
     """
     path = Path(path)
     if not path.is_file():
         near = ", ".join(sorted(str(p) for p in path.parent.glob("*.py"))) or "none"
-        raise SweepError(f"There is no sweep at {path}. Python files there: {near}.")
+        raise SweepError(f"{path}: there is no such sweep file. Python files there: {near}.")
     spec = importlib.util.spec_from_file_location(f"sweep_{path.stem}", path)
     if spec is None or spec.loader is None:
-        raise SweepError(f"{path} is not a Python file; a sweep's name ends in .py.")
+        raise SweepError(f"{path}: this is not a Python file. Give a sweep file that ends in .py.")
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
@@ -128,7 +158,7 @@ def load(path: Path | str) -> Sweep:
     sweep = getattr(module, "SWEEP", None)
     if not isinstance(sweep, Sweep):
         found = "defines none" if sweep is None else f"has a {type(sweep).__name__}"
-        raise SweepError(f"{path} needs SWEEP = Sweep(...), but {found}.")
+        raise SweepError(f"{path}: SWEEP = Sweep(...) is needed, but the file {found}. Define it.")
     question = sweep.question or (module.__doc__ or "").strip() or None
     return dataclasses.replace(sweep, base=locate(sweep.base, path), name=sweep.name or path.stem, question=question)
 
@@ -141,8 +171,8 @@ def line_of(error: Exception, path: Path) -> int | str:
 
 
 def locate(base: Path | str, sweep: Path) -> Path:
-    """`base` seen from the current folder, else from the sweep file's folder or one above it."""
+    """`base` relative to the current folder, else to the sweep file's folder or one above it."""
     for folder in (Path(), *sweep.resolve().parents):
         if (folder / base).is_file():
             return folder / base
-    raise ConfigError(f"{sweep}: there is no config {base}, neither here nor beside or above the sweep file.")
+    raise ConfigError(f"{sweep}: no config {base} in the current folder, beside or above the sweep file. Check base=.")

@@ -1,42 +1,63 @@
-"""Who trains beside whom: configs of one shape, side by side in one process."""
+"""Packs: points of one shape that are trained side by side in one process."""
 
 import math
 from collections.abc import Sequence
+from typing import TypeVar
 
 from lyapsweep.config import Config
 from lyapsweep.forcing import FORCINGS
+from lyapsweep.sweep.plan.points import Point
+
+T = TypeVar("T")
+PACK_SIZE = {"map": 32, "hunt": 1}  # by default; a scheduler can stop only whole packs
 
 
-def packs(configs: Sequence[Config], size: int, device: str = "cpu") -> list[list[Config]]:
-    """Configs in groups of at most `size` that `run_trials` can train side by side, the longest work first.
+def packs(points: Sequence[Point], size: int, device: str = "cpu") -> list[list[Point]]:
+    """Group points into packs of at most `size` that `run_trials` can train side by side, the longest work first.
 
     A pack shares its `Config.shape`. On a CPU it also shares its forcing, and its seed where intervals are drawn: a
     window under interval tau is then cut into T / tau windows of tau steps that train at once, where members of mixed
-    intervals step through time together.
-    Groups are cut evenly (7 at most 4 a pack: 4 + 3), the members keep their order.
+    intervals would step through time together.
+
+    Args:
+        points: What to train; the members of a pack keep this order.
+        size: Largest number of members. Groups are cut evenly: 7 by at most 4 gives 4 and 3.
+        device: "cpu" or "cuda".
+
+    Returns:
+        The packs, each a list of points.
     """
-    groups: dict[object, list[Config]] = {}
-    for config in configs:
-        key = (config.shape, *(pace(config) if device == "cpu" else ()))
-        groups.setdefault(key, []).append(config)
-    chunks = [chunk for group in groups.values() for chunk in cut(group, size)]
-    return sorted(chunks, key=lambda pack: -work(pack[0]))
+    groups: dict[object, list[Point]] = {}
+    for point in points:
+        key = (point.config.shape, *(forcing_key(point.config) if device == "cpu" else ()))
+        groups.setdefault(key, []).append(point)
+    chunks = [chunk for group in groups.values() for chunk in split_evenly(group, size)]
+    return sorted(chunks, key=lambda pack: -sequential_steps(pack[0].config))
 
 
-def pace(config: Config) -> tuple[object, ...]:
-    """What members share that are forced at the same steps of every window."""
+def forcing_key(config: Config) -> tuple[object, ...]:
+    """What members share whose windows are forced at the same steps."""
     drawn = FORCINGS[config.forcing["kind"]].drawn
     return (tuple(config.forcing.items()), config.seed if drawn else None)
 
 
-def cut(group: list[Config], size: int) -> list[list[Config]]:
-    each = math.ceil(len(group) / math.ceil(len(group) / size))
-    return [group[i : i + each] for i in range(0, len(group), each)]
+def split_evenly(items: Sequence[T], size: int) -> list[list[T]]:
+    """Consecutive parts of at most `size` items, as equal in length as possible."""
+    length = math.ceil(len(items) / math.ceil(len(items) / size))
+    return [list(items[i : i + length]) for i in range(0, len(items), length)]
 
 
-def work(config: Config) -> int:
-    """Steps that must follow one another in training: what a pack's time is most made of."""
+def sequential_steps(config: Config) -> int:
+    """Time steps of training that must follow one another: most of a pack's duration."""
     interval = config.forcing.get("interval")
-    whole = config.windows.length or config.dataset.get("length") or 1  # null: a task's whole sequences
-    depth = 1 if config.forcing["kind"] == "full" else interval if isinstance(interval, int) else whole
+    window = config.windows.length or config.dataset.get("length") or 1  # null: a task's whole sequences
+    depth = 1 if config.forcing["kind"] == "full" else interval if isinstance(interval, int) else window
     return config.training.steps * depth
+
+
+def pack_size(requested: int | None, intent: str, points: int, slots: int, device: str) -> int:
+    """Members per pack: as requested, else the default, reduced on a CPU so that a map keeps every slot busy."""
+    size = requested or PACK_SIZE[intent]
+    if requested is None and device == "cpu" and intent == "map":
+        size = min(size, math.ceil(points / max(slots, 1)))
+    return size

@@ -1,47 +1,49 @@
-"""The border of a grid, trained where it runs: coarse points first, finer ones where trials that lie close disagree.
+"""Refinement of a grid along borders: coarse points first, finer ones where trials that lie close disagree.
 
-Two trials disagree where one is lost (diverged or failed) and the other is not, or where the objective of one is on
-this side of the sweep's `threshold` and that of the other is not. A point that no round asks for lies among trials that
-agree: readers take the answer of the nearest one.
+Two trials disagree where one is lost (diverged or failed) and the other is not, or where their objectives lie on
+different sides of the sweep's `threshold`. A point that no round requests lies among trials that agree: readers take
+the outcome of the nearest trial.
 """
 
 import itertools
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from lyapsweep.config import Config
 from lyapsweep.results.description import RefinedGrid
 from lyapsweep.results.record import Outcome
-from lyapsweep.sweep.execute.optuna_study import OptunaStudy
-from lyapsweep.sweep.execute.searcher import planned
+from lyapsweep.sweep.plan.axes import numeric
 from lyapsweep.sweep.plan.definition import Sweep, SweepError
-from lyapsweep.sweep.spaces import Point, numeric
+from lyapsweep.sweep.plan.points import Point
 
-COARSE = 8  # points of the grid from one to the next of the first round, at most
+COARSEST = 8  # largest side of a cell of the first round, in grid steps
+FEWEST = 5  # values along an axis that can be refined
 UNKNOWN, LOST, ABOVE, BELOW = -1, 0, 1, 2
-Told = Mapping[str, tuple[Outcome, float]]
+Results = Mapping[str, tuple[Outcome, float]]  # trial key -> outcome, objective
 
 
 def rounds(labels: np.ndarray) -> Iterator[np.ndarray]:
-    """Masks of the points to train next: all of a coarse lattice, then the halves of cells whose trials disagree.
+    """Yield masks of the points to train next: a coarse lattice, then the halves of cells whose trials disagree.
 
-    `labels` is an integer array over the axes of the grid, UNKNOWN where nothing was trained; before it asks for the
-    next mask the caller fills in what came of the last. Cells of one side are halved until no more of them disagree,
-    so that a border is followed into neighbours that seemed to be of one kind; then come cells of half the side.
+    Cells of one side are halved until no more of them disagree, so that a border is followed into neighbours that
+    seemed uniform; then come cells of half the side.
+
+    Args:
+        labels: Integer array over the axes of the grid, `UNKNOWN` where nothing was trained. The caller enters the
+            results of a round before it requests the next mask.
     """
-    side = coarse(labels.shape)
-    yield on_lattice(labels.shape, side)
+    side = coarsest_side(labels.shape)
+    yield lattice_mask(labels.shape, side)
     while side > 1:
         while (wanted := halves(labels, side)).any():
             yield wanted
         side //= 2
 
 
-def coarse(shape: Sequence[int]) -> int:
-    """The side of the first cells, a power of 2: at least four cells along the shortest axis, where there is room."""
-    return 2 ** int(math.log2(max(1, min(COARSE, (min(shape) - 1) // 4 or 1))))
+def coarsest_side(shape: Sequence[int]) -> int:
+    """Side of the first cells, a power of 2: at least four cells along the shortest axis where it is long enough."""
+    return 2 ** int(math.log2(max(1, min(COARSEST, (min(shape) - 1) // 4 or 1))))
 
 
 def lattice(n: int, side: int) -> list[int]:
@@ -49,63 +51,65 @@ def lattice(n: int, side: int) -> list[int]:
     return sorted({*range(0, n, side), n - 1})
 
 
-def on_lattice(shape: Sequence[int], side: int) -> np.ndarray:
+def lattice_mask(shape: Sequence[int], side: int) -> np.ndarray:
     mask = np.zeros(shape, bool)
     mask[np.ix_(*(lattice(n, side) for n in shape))] = True
     return mask
 
 
 def halves(labels: np.ndarray, side: int) -> np.ndarray:
-    """The points at half the side, in and on every cell whose trained points disagree, that were not trained yet."""
+    """Untrained points at half the side, in and on every cell whose trained points disagree."""
     wanted = np.zeros(labels.shape, bool)
-    fresh = on_lattice(labels.shape, side // 2) & (labels == UNKNOWN)
+    untrained = lattice_mask(labels.shape, side // 2) & (labels == UNKNOWN)
     edges = [list(itertools.pairwise(lattice(n, side))) for n in labels.shape]
     for cell in itertools.product(*edges):
         box = tuple(slice(first, last + 1) for first, last in cell)
         known = labels[box][labels[box] != UNKNOWN]
         if known.size and (known != known[0]).any():
-            wanted[box] |= fresh[box]
+            wanted[box] |= untrained[box]
     return wanted
 
 
 class Refinement:
-    """The rounds of one sweep's grid. Numbers span the plane; names, sections and seeds are panels, each on its own.
+    """The rounds of one sweep's grid. Numeric axes span it; names, sections and seeds are panels refined separately.
 
-    Raises `SweepError` where the grid has no two axes of five numbers.
+    Raises `SweepError` if the grid has no two numeric axes of five values. `requested` counts the points so far.
     """
 
     def __init__(self, sweep: Sweep, points: Sequence[Point]):
         self.threshold, self.points = sweep.threshold, points
         grid = sweep.grid or {}
-        axes = {k: sorted(values) for k, values in grid.items() if k != "seed" and numeric(values) and len(values) >= 5}
+        axes = {k: sorted(v) for k, v in grid.items() if k != "seed" and numeric(v) and len(v) >= FEWEST}
         if len(axes) < 2 or sweep.where:
-            said = f"where={dict(sweep.where)}" if sweep.where else f"{', '.join(axes) or 'no'} axis of five numbers"
-            raise SweepError(f"--refine needs a whole grid with two axes of five numbers or more, but there is {said}.")
+            found = f"where={dict(sweep.where)}" if sweep.where else f"{', '.join(axes) or 'no'} axis of five numbers"
+            raise SweepError(
+                f"--refine needs a whole grid with two axes of five numbers or more, but there is {found}."
+            )
         self.axes, self.shape = axes, tuple(len(values) for values in axes.values())
         self.places: dict[str, tuple[str, tuple[int, ...]]] = {}
         for point in points:
             panel = str({k: v for k, v in point.params.items() if k not in axes})
-            self.places[point.config.id] = panel, tuple(axes[k].index(point.params[k]) for k in axes)
-        self.asked = 0
+            self.places[point.key] = panel, tuple(axes[k].index(point.params[k]) for k in axes)
+        self.requested = 0
 
-    def rounds(self, told: Told) -> Iterator[list[Point]]:
-        """The points of each round; those of a round must have been `told` before the next is asked for."""
+    def rounds(self, results: Results) -> Iterator[list[Point]]:
+        """Yield the points of each round; `results` must hold those of a round before the next is requested."""
         labels = {panel: np.full(self.shape, UNKNOWN) for panel, _ in self.places.values()}
-        pending = {panel: rounds(of) for panel, of in labels.items()}
-        self.asked = 0
+        pending = {panel: rounds(array) for panel, array in labels.items()}
+        self.requested = 0
         while pending:
             masks = {panel: mask for panel, each in pending.items() if (mask := next(each, None)) is not None}
             pending = {panel: pending[panel] for panel in masks}
-            chosen = [p for p in self.points if self.within(p.config.id, masks)]
+            chosen = [point for point in self.points if self.in_masks(point.key, masks)]
             if not chosen:
                 return
-            self.asked += len(chosen)
+            self.requested += len(chosen)
             yield chosen
             for point in chosen:
-                panel, place = self.places[point.config.id]
-                labels[panel][place] = self.label(*told[point.config.id])
+                panel, place = self.places[point.key]
+                labels[panel][place] = self.label(*results[point.key])
 
-    def within(self, key: str, masks: Mapping[str, np.ndarray]) -> bool:
+    def in_masks(self, key: str, masks: Mapping[str, np.ndarray]) -> bool:
         panel, place = self.places[key]
         return panel in masks and bool(masks[panel][place])
 
@@ -114,40 +118,18 @@ class Refinement:
             return LOST
         return BELOW if self.threshold is not None and value < self.threshold else ABOVE
 
-    def left(self, told: Told) -> int:
-        """How many points of the first round that is not whole are not `told` yet; 0 where all rounds are."""
-        for points in self.rounds(told):
-            if missing := sum(p.config.id not in told for p in points):
+    def remaining(self, results: Results) -> int:
+        """How many points of the first incomplete round have no result; 0 if all rounds are complete."""
+        for points in self.rounds(results):
+            if missing := sum(point.key not in results for point in points):
                 return missing
         return 0
 
-    def supply(
-        self,
-        size: int,
-        jobs: int,
-        device: str,
-        journal: OptunaStudy,
-        ended: Collection[str],
-        failed: Collection[str],
-        tell: Callable[[int], None],
-    ) -> Iterator[list[Config]]:
-        """The packs of every round; nothing, again and again, while trials that the next round needs are still out.
-
-        A round is cut so that none of `jobs` is idle. `tell` hears how many points were asked for, as they grow. A
-        resumed sweep replays the rounds from its records.
-        """
-        for points in self.rounds(journal.told):
-            tell(self.asked)
-            most = min(size, math.ceil(len(points) / max(jobs, 1)))
-            yield from planned([points], most, device, journal, ended, failed)
-            while any(p.config.id not in journal.told for p in points):
-                yield []
-
     @property
-    def sentence(self) -> str:
-        share = self.asked / len(self.points)
-        return f"Refined: {self.asked} of the grid's {len(self.points)} points were asked for ({share:.0%})."
+    def summary(self) -> str:
+        share = self.requested / len(self.points)
+        return f"Refined: {self.requested} of the grid's {len(self.points)} points were trained ({share:.0%})."
 
     def description(self) -> RefinedGrid:
-        """What sweep.json says of it."""
-        return RefinedGrid(len(self.points), self.asked, self.threshold, self.axes)
+        """The refinement as sweep.json keeps it."""
+        return RefinedGrid(len(self.points), self.requested, self.threshold, self.axes)

@@ -1,23 +1,31 @@
-"""A sub-rectangle of a map at the map's resolution."""
+"""A part of a grid at the grid's own resolution."""
 
 import dataclasses
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from lyapsweep.registry import unknown
+from lyapsweep.sweep.plan.axes import log_points, logarithmic, numeric, points
 from lyapsweep.sweep.plan.definition import Sweep, SweepError
-from lyapsweep.sweep.spaces import log_points, numeric, points
 
 
 def zoomed(sweep: Sweep, ranges: Mapping[str, tuple[float, float]]) -> Sweep:
-    """The sweep with as many points of each axis in `ranges` between the ends given there, both included.
+    """Replace axes of a grid by as many values between other ends.
 
-    An axis stays linear or logarithmic as it was, and whole numbers stay whole. The sweep is named after the ranges.
-    Raises `UnknownName` for a path that is no axis of numbers, `SweepError` for a sweep without a grid and for ends
-    that do not fit.
+    A linear axis stays linear, a logarithmic one logarithmic, and integers stay integers.
+
+    Args:
+        sweep: A sweep with a grid.
+        ranges: {path: (low, high)}, both ends included.
+
+    Returns:
+        The sweep, with the ranges appended to its name.
+
+    Raises:
+        UnknownName: If a path is no numeric axis of the grid.
+        SweepError: If the sweep has no grid, or `low < high` does not hold.
     """
     if sweep.grid is None:
-        raise SweepError("Only a grid can be zoomed into; this sweep draws from a space.")
+        raise SweepError("zoom: the sweep draws from a space. Zoom into a sweep with a grid.")
     axes = {path: values for path, values in sweep.grid.items() if numeric(values) and len(values) > 1}
     grid, words = dict(sweep.grid), [sweep.name or "sweep"]
     for path, (low, high) in ranges.items():
@@ -25,17 +33,7 @@ def zoomed(sweep: Sweep, ranges: Mapping[str, tuple[float, float]]) -> Sweep:
             raise unknown("axis", path, list(axes), "zoom")
         spaced = log_points if logarithmic(axes[path]) else points
         values = spaced(low, high, len(axes[path]))
-        whole = all(isinstance(v, int) for v in axes[path])
-        grid[path] = list(dict.fromkeys(round(v) for v in values)) if whole else values
+        integers = all(isinstance(v, int) for v in axes[path])
+        grid[path] = list(dict.fromkeys(round(v) for v in values)) if integers else values
         words.append(f"{path.rpartition('/')[2]}{low:g}-{high:g}")
     return dataclasses.replace(sweep, grid=grid, name="-".join(words).replace("+", ""))
-
-
-def logarithmic(values: Sequence[float]) -> bool:
-    """Whether positive numbers have steps that are more alike as ratios than as differences."""
-    spread = lambda steps: max(steps) / min(steps)  # noqa: E731
-    ordered = sorted(values)
-    if ordered[0] <= 0 or len(ordered) < 3:
-        return False
-    pairs = list(itertools.pairwise(ordered))
-    return spread([b / a for a, b in pairs]) < spread([b - a for a, b in pairs])

@@ -8,6 +8,7 @@ from lyapsweep.registry import UnknownName
 from lyapsweep.results.record import Outcome
 from lyapsweep.sweep import Sweep, SweepError, spaces
 from lyapsweep.sweep.plan.refinement import UNKNOWN, Refinement, rounds
+from lyapsweep.sweep.plan.sampling import draw
 from lyapsweep.sweep.plan.zoom import zoomed
 
 X, Y = np.meshgrid(np.arange(64), np.arange(64))
@@ -58,39 +59,39 @@ def test_where_nothing_agrees_everything_is_trained():
     assert (replayed((X + Y) % 3)[:33, :20] != UNKNOWN).all()
 
 
-def told_by(points, rule):
-    return {p.config.id: rule(p.config.init["gain"], p.config.training.lr) for p in points}
+def results_by(points, rule):
+    return {p.key: rule(p.config.init["gain"], p.config.training.lr) for p in points}
 
 
 def test_outcomes_and_the_threshold_tell_trials_apart_and_panels_do_not_mix(base):
     """Of two seeds one has a border at gain 1.3: only its panel asks for more."""
     sweep = Sweep(base=base, objective="loss", grid=GRID, seeds=2, threshold=0.5)
-    points = spaces.draw(sweep)
+    points = draw(sweep)
     for side in ((Outcome.DIVERGED, 0.1), (Outcome.FINISHED, 0.9)):
-        told = told_by(points, lambda gain, lr, side=side: side if gain > 1.3 else (Outcome.FINISHED, 0.1))
-        told |= {p.config.id: (Outcome.FINISHED, 0.1) for p in points if p.config.seed == 1}
+        told = results_by(points, lambda gain, lr, side=side: side if gain > 1.3 else (Outcome.FINISHED, 0.1))
+        told |= {p.key: (Outcome.FINISHED, 0.1) for p in points if p.config.seed == 1}
         refinement = Refinement(sweep, points)
         asked = [p.config for part in refinement.rounds(told) for p in part]
-        assert len({c.id for c in asked}) == len(asked) == refinement.asked
+        assert len({c.id for c in asked}) == len(asked) == refinement.requested
         by_seed = [[c.init["gain"] for c in asked if c.seed == s] for s in (0, 1)]
         assert len(by_seed[1]) == 25  # the coarse points: every other one
         assert len(by_seed[0]) > 25
         assert {gain for gain in by_seed[0] if abs(gain - 1.3) < 0.2} >= {1.25, 1.438}
-    same = told_by(points, lambda gain, lr: (Outcome.FINISHED, 0.2 + 0.1 * gain))
+    same = results_by(points, lambda gain, lr: (Outcome.FINISHED, 0.2 + 0.1 * gain))
     assert len(list(Refinement(sweep, points).rounds(same))) == 1  # all below the threshold
 
 
 def test_a_resumed_refinement_asks_for_what_is_left(base):
     sweep = Sweep(base=base, objective="loss", grid=GRID)
-    points = spaces.draw(sweep)
-    all_told = told_by(points, lambda gain, lr: (Outcome.DIVERGED if gain * lr > 0.02 else Outcome.FINISHED, 0.1))
+    points = draw(sweep)
+    all_results = results_by(points, lambda gain, lr: (Outcome.DIVERGED if gain * lr > 0.02 else Outcome.FINISHED, 0.1))
     refinement = Refinement(sweep, points)
-    parts = [[p.config.id for p in part] for part in refinement.rounds(all_told)]
+    parts = [[p.key for p in part] for part in refinement.rounds(all_results)]
     assert len(parts) == 2
-    some = {key: all_told[key] for key in parts[0] + parts[1][:3]}
-    assert refinement.left(some) == len(parts[1]) - 3
-    assert refinement.left(all_told) == 0
-    assert refinement.asked == sum(map(len, parts))
+    some = {key: all_results[key] for key in parts[0] + parts[1][:3]}
+    assert refinement.remaining(some) == len(parts[1]) - 3
+    assert refinement.remaining(all_results) == 0
+    assert refinement.requested == sum(map(len, parts))
 
 
 def test_what_cannot_be_refined(base):
@@ -99,7 +100,7 @@ def test_what_cannot_be_refined(base):
         Sweep(base=base, objective="loss", grid=GRID, where={"init/gain": 0.5}),
     ):
         with pytest.raises(SweepError, match="--refine needs a whole grid with two axes of five numbers"):
-            Refinement(sweep, spaces.draw(sweep))
+            Refinement(sweep, draw(sweep))
 
 
 def test_a_zoom_is_the_same_resolution_elsewhere_under_its_own_name(base):
@@ -113,7 +114,7 @@ def test_a_zoom_is_the_same_resolution_elsewhere_under_its_own_name(base):
     np.testing.assert_allclose(sweep.grid["init/gain"], np.linspace(1, 1.5, 9), atol=1e-3)
     np.testing.assert_allclose(sweep.grid["training/lr"], np.geomspace(0.01, 0.02, 9), rtol=2e-3)
     assert sweep.grid["cell/units"] == [3, 4, 5]  # whole numbers stay whole
-    assert len(spaces.draw(sweep)) == 9 * 9 * 3
+    assert len(draw(sweep)) == 9 * 9 * 3
     with pytest.raises(UnknownName, match="init/gain"):
         zoomed(Sweep(base=base, objective="loss", grid=GRID), {"init/gian": (1, 2)})
     with pytest.raises(SweepError, match="low < high"):
@@ -154,29 +155,30 @@ def test_a_map_is_refined_on_ray_without_mlflow_and_its_rounds_are_replayed(base
     assert table.description.refined.axes == grid
     rows = table.finals.frame
     outcomes = {t: (Outcome(o), v) for t, o, v in zip(rows["trial"], rows["outcome"], rows["measures/loss"])}
-    refinement = Refinement(sweep, spaces.draw(sweep))
-    assert {p.config.id for part in refinement.rounds(outcomes) for p in part} == set(outcomes)
+    refinement = Refinement(sweep, draw(sweep))
+    assert {p.key for part in refinement.rounds(outcomes) for p in part} == set(outcomes)
     again = run(sweep, results=tmp_path, resume=True, jobs=2, tracking_uri="none")
     assert (again.progress.asked, len(Table.read(done.folder))) == (done.progress.asked, len(table))
 
 
 def planned(sweep, base, tmp_path, refine=None):
-    """The driver's plan of a folder that nobody has trained in, told to sweep.json."""
+    """The driver's plan of a folder that nobody has trained in, written to sweep.json."""
     from lyapsweep.sweep.execute.results_folder import ResultsFolder
     from lyapsweep.sweep.execute.runner import SweepRunner
 
-    drive = SweepRunner(sweep, base, ResultsFolder(tmp_path, "a"), "none", 0, None)
-    drive.folder.records.mkdir(parents=True, exist_ok=True)
-    drive.plan(True, 0, refine)
-    drive.open_books()
-    return drive
+    runner = SweepRunner(sweep, base, ResultsFolder(tmp_path, "a"), tracking_uri="none")
+    runner.folder.records.mkdir(parents=True, exist_ok=True)
+    runner.plan(resume=True, refine=refine)
+    runner.open_storage()
+    return runner
 
 
 def test_a_resumed_sweep_goes_on_refining_unless_it_is_told_not_to(base, tmp_path):
     grid = {"init/gain": spaces.points(0.5, 2, 17), "training/lr": spaces.log_points(1e-3, 1, 17)}
     sweep = Sweep(base=base, objective="loss", grid=grid, name="a")
     point = sweep.config(None)
-    assert planned(sweep, point, tmp_path).todo == 17**2
-    for refine, todo, told in ((True, 25, True), (None, 25, True), (False, 17**2, False), (None, 17**2, False)):
-        drive = planned(sweep, point, tmp_path, refine)
-        assert (drive.todo, drive.folder.description().refined is not None) == (todo, told)
+    assert planned(sweep, point, tmp_path).planned.remaining == 17**2
+    for refine, remaining, refined in ((True, 25, True), (None, 25, True), (False, 17**2, False), (None, 17**2, False)):
+        runner = planned(sweep, point, tmp_path, refine)
+        found = runner.planned.remaining, runner.folder.description().refined is not None, runner.counter.asked
+        assert found == (remaining, refined, remaining)

@@ -1,0 +1,124 @@
+"""What the driver and a worker exchange: the pack to train, and a report per step."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from lyapsweep.config import Config
+from lyapsweep.results.record import Outcome
+
+
+@dataclass(frozen=True)
+class PackSettings:
+    """What all packs of a sweep share: the objective, "cpu" or "cuda", and the folders that workers write to."""
+
+    objective: str
+    device: str
+    records: Path
+    checkpoints: Path
+
+
+@dataclass(frozen=True)
+class PackSpec:
+    """A pack as a worker trains it.
+
+    Attributes:
+        number: Number of the pack within this run of the sweep.
+        configs: One config per member.
+        keys: One trial key per member.
+        ended: Keys of members that have ended: they train along, since results depend bitwise on the composition of
+            the pack, but are not reported.
+        parents: Checkpoints of the packs that this one is a part of, the nearest first.
+        settings: What all packs share.
+    """
+
+    number: int
+    configs: Sequence[Config]
+    keys: Sequence[str]
+    ended: Sequence[str]
+    parents: Sequence[str]
+    settings: PackSettings
+
+    def to_dict(self) -> dict[str, Any]:
+        """The spec as a Ray config."""
+        return {
+            "number": self.number,
+            "configs": [config.to_dict() for config in self.configs],
+            "keys": list(self.keys),
+            "ended": list(self.ended),
+            "parents": list(self.parents),
+            "objective": self.settings.objective,
+            "device": self.settings.device,
+            "records": str(self.settings.records),
+            "checkpoints": str(self.settings.checkpoints),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "PackSpec":
+        """The spec of a Ray config."""
+        return cls(
+            number=content["number"],
+            configs=[Config.of(config) for config in content["configs"]],
+            keys=content["keys"],
+            ended=content["ended"],
+            parents=content["parents"],
+            settings=PackSettings(
+                content["objective"], content["device"], Path(content["records"]), Path(content["checkpoints"])
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class MemberReport:
+    """One trial at one step: its outcome, the objective's value, and the name of its record's file."""
+
+    key: str
+    outcome: Outcome
+    step: int
+    value: float
+    file: str
+
+
+@dataclass(frozen=True)
+class PackReport:
+    """What a worker reports at one step.
+
+    Attributes:
+        objective: The best member's value, never NaN: a scheduler sorts it.
+        step: Training step, 0 without records.
+        members: A report per member that still trained.
+        done: Whether all members have ended.
+        resumed_from: With the first report: the step of the checkpoint that training resumed from.
+        checkpoint_note: With the first report: why a checkpoint was not used.
+        fitting: Number of members that memory suffices for, where it did not suffice for the pack.
+        error: A folder that cannot be written; the sweep must end.
+    """
+
+    objective: float
+    step: int = 0
+    members: Sequence[MemberReport] = ()
+    done: bool = False
+    resumed_from: int | None = None
+    checkpoint_note: str = ""
+    fitting: int | None = None
+    error: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as a Ray result; its scheduler reads `objective` and `step`."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, result: Mapping[str, Any]) -> "PackReport":
+        """The report of a Ray result, which holds further entries of Ray's own."""
+        members = [MemberReport(**{**m, "outcome": Outcome(m["outcome"])}) for m in result["members"]]
+        return cls(
+            objective=result["objective"],
+            step=result["step"],
+            members=members,
+            done=result["done"],
+            resumed_from=result["resumed_from"],
+            checkpoint_note=result["checkpoint_note"],
+            fitting=result["fitting"],
+            error=result["error"],
+        )

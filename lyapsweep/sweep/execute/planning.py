@@ -1,0 +1,153 @@
+"""The plan of one run of a sweep: its points, and what its results folder already holds of them."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain
+from pathlib import Path
+
+from lyapsweep.config import Config, ConfigError
+from lyapsweep.results.description import BaseConfig, SweepDescription
+from lyapsweep.results.record import Outcome, Record
+from lyapsweep.sweep.execute.dataset_check import check_datasets
+from lyapsweep.sweep.execute.optuna_study import recorded_params
+from lyapsweep.sweep.execute.results_folder import ResultsFolder, complete
+from lyapsweep.sweep.plan.definition import Sweep
+from lyapsweep.sweep.plan.points import Point, varied_paths
+from lyapsweep.sweep.plan.refinement import Refinement
+from lyapsweep.sweep.plan.resume import StoredPoint, plan_parts, requested_counts
+from lyapsweep.sweep.plan.sampling import draw
+
+HUNT_SAMPLE = 20  # points of a hunt's space from which its varied settings are read
+
+
+@dataclass(frozen=True)
+class SweepPlan:
+    """What one run of a sweep trains.
+
+    Attributes:
+        sweep: The sweep; `trials` is the number of points of a space in all.
+        base: Config of everything that is not varied.
+        seed: Seed of the draws from a space.
+        parts: Points of a map, in parts that are packed separately; empty for a hunt.
+        extended: Sizes of the extensions.
+        varied: Paths whose values differ between trials.
+        records: The last record of every trial in the folder, without arrays.
+        pack: Members per pack as requested now or before; None for the default.
+        refinement: Of a map that is refined along borders.
+    """
+
+    sweep: Sweep
+    base: Config
+    seed: int
+    parts: list[list[Point]]
+    extended: list[int]
+    varied: list[str]
+    records: Mapping[str, Record]
+    pack: int | None
+    refinement: Refinement | None
+
+    @cached_property
+    def points(self) -> list[Point]:
+        """All points of a map."""
+        return list(chain.from_iterable(self.parts))
+
+    @cached_property
+    def ended(self) -> dict[str, Record]:
+        """Trials that need no more training."""
+        return {key: record for key, record in self.records.items() if complete(record)}
+
+    @cached_property
+    def failed(self) -> set[str]:
+        """Trials that an error ended."""
+        return {key for key, record in self.records.items() if record.outcome is Outcome.FAILED}
+
+    @cached_property
+    def ended_before(self) -> dict[str, Record]:
+        """Trials that ended and are trained again: failed or interrupted."""
+        return {key: r for key, r in self.records.items() if r.outcome.final and key not in self.ended}
+
+    @cached_property
+    def results(self) -> dict[str, tuple[Outcome, float]]:
+        """Outcome and objective of trials that need no more training."""
+        objective = self.sweep.objective
+        return {key: (r.outcome, r.measures.get(objective, math.nan)) for key, r in self.ended.items()}
+
+    @cached_property
+    def asked(self) -> int:
+        """Number of trials requested; of a refinement those of the rounds so far."""
+        if self.refinement and self.remaining >= 0:  # which replays the rounds
+            return max(self.refinement.requested, len(self.ended))
+        return len(self.points) if self.sweep.intent == "map" else self.sweep.trials or 0
+
+    @cached_property
+    def remaining(self) -> int:
+        """Number of trials to train; of a refinement those of its next round."""
+        return self.refinement.remaining(self.results) if self.refinement else self.asked - len(self.ended)
+
+
+def plan_sweep(
+    sweep: Sweep,
+    base: Config,
+    folder: ResultsFolder,
+    seed: int = 0,
+    *,
+    resume: bool = False,
+    extend: int = 0,
+    refine: bool | None = None,
+    storage: Path | str | None = None,
+) -> SweepPlan:
+    """Plan a run of a sweep in its folder; `SweepError` if the folder belongs to another sweep.
+
+    Args:
+        sweep: What is varied.
+        base: Config of everything that is not varied.
+        folder: The sweep's results folder.
+        seed: Seed of the draws from a space.
+        resume: Whether a folder with records may be continued.
+        extend: Number of points to add.
+        refine: Whether a map is refined along borders; None continues as the folder's sweep was started.
+        storage: The Optuna study's place; None for the journal in the folder.
+    """
+    description, records = folder.description(), folder.last_records()
+    counts = requested_counts(sweep, description.extended if description != SweepDescription() else None, extend)
+    sweep = dataclasses.replace(sweep, trials=sum(counts) if sweep.space else None)
+    parts: list[list[Point]] = []
+    if sweep.intent == "map":
+        stored = []
+        if sweep.space and records:  # points that nothing was trained of do not bind a new start
+            stored = folder.stored_points() or recorded_points(sweep, records, storage or folder.paths.optuna_journal)
+        parts = plan_parts(sweep, base, seed, stored, {*records, *(point.key for point in stored)})
+    sample = list(chain.from_iterable(parts)) or draw(sweep, HUNT_SAMPLE, seed, base)
+    check_datasets(point.config for point in sample)
+    refine = description.refined is not None if refine is None else refine
+    planned = SweepPlan(
+        sweep=sweep,
+        base=base,
+        seed=seed,
+        parts=parts,
+        extended=counts[1:],
+        varied=varied_paths([point.config for point in sample]),
+        records=records,
+        pack=sweep.pack or description.pack,
+        refinement=Refinement(sweep, sample) if refine else None,
+    )
+    folder.check(planned.ended, {p.key for p in planned.points} if sweep.intent == "map" else None, resume)
+    return planned
+
+
+def base_config(path: Path | str) -> BaseConfig | None:
+    """The base file as it is; None for one that is a config only with the changes that the sweep makes to it."""
+    try:
+        return BaseConfig(str(path), Config.load(path).to_dict())
+    except ConfigError:
+        return None
+
+
+def recorded_points(sweep: Sweep, records: Mapping[str, Record], study: Path | str) -> list[StoredPoint]:
+    """Points of a map over a space that stored none, as version 0.1: from its records and its Optuna study."""
+    params = recorded_params(study, sweep.name or "sweep")
+    params |= {key: record.config.flat for key, record in records.items() if key not in params}
+    return [StoredPoint(key, values) for key, values in params.items()]

@@ -1,0 +1,66 @@
+"""What a sweep writes when it ends: the atlas, and what MLflow misses. Neither may fail the sweep."""
+
+import dataclasses
+import logging
+from functools import cached_property
+from pathlib import Path
+
+from lyapsweep.atlas import report
+from lyapsweep.results.table import Table
+from lyapsweep.sweep.execute.results_folder import ResultsFolder
+from lyapsweep.sweep.execute.tune_callback import TuneCallback
+from lyapsweep.sweep.observe.progress import SweepProgress
+from lyapsweep.sweep.observe.summary import Recoveries, outcome_counts, summary_metrics
+from lyapsweep.tracking.async_logger import AsyncLogger
+from lyapsweep.tracking.mlflow_logger import MLflowLogger
+from lyapsweep.tracking.null_logger import NullLogger
+from lyapsweep.tracking.redaction import redact
+
+log = logging.getLogger("lyapsweep")
+
+
+class SweepResults:
+    """The results of a sweep that ended; `notes` are for its user."""
+
+    def __init__(self, folder: ResultsFolder, logger: MLflowLogger | NullLogger, interrupted: bool):
+        self.folder, self.logger, self.interrupted = folder, logger, interrupted
+        self.notes: list[str] = []
+
+    @cached_property
+    def table(self) -> Table:
+        """All records, read once; none of an interrupted sweep."""
+        return Table.of(()) if self.interrupted else Table.read(self.folder.path)
+
+    def draw_atlas(self) -> Path | None:
+        try:
+            return report.write(self.logger.link_runs(self.table), self.folder.paths.atlas, self.folder.path)
+        except Exception as error:  # the results are complete without their report
+            log.warning("The atlas could not be drawn: %s", error, exc_info=True)
+            self.notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")
+            return None
+
+    def log_summary(
+        self, progress: SweepProgress, objective: str, atlas: Path | None, sync: bool, models: bool
+    ) -> None:
+        """Update sweep.json, and log to MLflow the summary run and, with `sync`, the records that it misses."""
+        try:
+            description = self.folder.describe(outcomes=outcome_counts(progress))
+            if sync:
+                self.logger.refresh()
+                self.logger.sync(self.folder.path)
+            self.logger.reconcile()
+            files = [file for file in (self.folder.paths.description, atlas) if file]
+            table = dataclasses.replace(self.table, description=description)
+            self.logger.log_summary(table, files, summary_metrics(progress, objective), models)
+        except Exception as error:
+            command = f"`lyapsweep sync {self.folder.path}`"
+            self.notes.append(f"MLflow lacks results ({redact(str(error))}): {command} logs them.")
+
+
+def recoveries(callback: TuneCallback | None, logger: AsyncLogger | None) -> Recoveries:
+    """Failures that cost no trial."""
+    outages = logger.outages if logger else 0
+    if callback is None:
+        return Recoveries({}, outages=outages)
+    losses = {failure.value: n for failure, n in callback.failures.items()}
+    return Recoveries(losses, callback.resumed, callback.restarted, outages)
