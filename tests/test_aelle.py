@@ -33,10 +33,10 @@ def found():
 def test_the_planted_effect_is_foretold_by_all_three_models(found):
     """At most 0.88, the rank correlation of the third exponent itself with a loss of half its spread in noise."""
     assert found.models == ("AeLLE", "PCA + ridge", "statistics + ridge")
-    assert (found.low[:2] > 0.3).all()
-    assert (found.score < 0.88).all()
-    assert (found.gain[0], found.gain_low[0], found.gain_high[0]) == (0, 0, 0)
-    np.testing.assert_allclose(found.gain, found.score[0] - found.score)
+    assert (found.score.low[:2] > 0.3).all()
+    assert (found.score.mean < 0.88).all()
+    assert (found.gain.mean[0], found.gain.low[0], found.gain.high[0]) == (0, 0, 0)
+    np.testing.assert_allclose(found.gain.mean, found.score.mean[0] - found.score.mean)
     assert (len(found.trials), found.lost, found.without) == (117, 4, 3)
 
 
@@ -129,7 +129,7 @@ def test_a_seed_decides_everything_and_threads_are_given_back(found):
     assert torch.get_num_threads() == threads
     for one, same in zip(found, again, strict=True):
         np.testing.assert_array_equal(one, same)
-    assert (found.score != other.score).all()
+    assert (found.score.mean != other.score.mean).all()
 
 
 def test_networks_of_all_sizes_share_the_map():
@@ -141,7 +141,7 @@ def test_networks_of_all_sizes_share_the_map():
     spectra[::2, : spectral.EXPONENTS] = made.spectra[spectral.MAP][::2]
     found = find(replace(made, spectra={spectral.MAP: spectra}))
     assert found.coordinates.shape == (80, 2)
-    assert found.low[0] > 0.2
+    assert found.score.low[0] > 0.2
 
 
 def zeros_held(tables: int) -> np.ndarray:
@@ -150,8 +150,8 @@ def zeros_held(tables: int) -> np.ndarray:
     for seed in range(tables):
         made = spectral.shuffled(spectral.table(seed, trials=60), seed)
         found = find(made, seed=seed, settings=QUICK._replace(epochs=60, patience=15))
-        low = np.append(found.low, found.gain_low[1:])
-        high = np.append(found.high, found.gain_high[1:])
+        low = np.append(found.score.low, found.gain.low[1:])
+        high = np.append(found.score.high, found.gain.high[1:])
         held += (low <= 0) & (high >= 0)
     return held
 
@@ -180,7 +180,7 @@ def test_the_public_grid_is_foretold_as_well_as_by_linear_models():
     ten-fold cross-validation; here seven tenths of the trials teach and not nine, and AeLLE gains nothing on them."""
     found = aelle.find(published.grid(), "measures/val_loss", fraction=4 / 14)
     assert len(found.trials) == 110
-    assert (found.low > 0.2).all()
-    assert (found.high > 0.727).all()
-    assert (found.gain_low[1:] < 0).all()
+    assert (found.score.low > 0.2).all()
+    assert (found.score.high > 0.727).all()
+    assert (found.gain.low[1:] < 0).all()
     assert "driven spectrum at 28.6 % of training" in aelle.sentence(found)

@@ -82,7 +82,7 @@ def test_power_peaks_at_the_frequency_and_is_that_of_d_h():
     assert found.sigma == 20 / 2000
     fine = [attractor.spectra(s, 1, 20.0) for s in (truth, generated)]
     assert hellinger(*fine).mean() == pytest.approx(spectral_distance(truth, generated, 20.0, 1))
-    edges = attractor.banded(2000)
+    edges = attractor.band_edges(2000)
     counts = np.diff(edges)
     np.testing.assert_allclose((found.truth * counts).sum(), fine[0].mean(axis=0)[1 : edges[-1]].sum(), rtol=1e-12)
 

@@ -27,9 +27,9 @@ def test_the_third_exponent_alone_matters(found):
     band = spectral.THIRD // 2
     assert np.flatnonzero(band_importance.significant(found)).tolist() == [band]
     others = np.arange(6) != band
-    assert (found.low[others] < 0).all()
-    assert np.abs(found.rho).argmax() == spectral.THIRD
-    assert found.rho_low[spectral.THIRD] > 0
+    assert (found.importance.low[others] < 0).all()
+    assert np.abs(found.rho.rho).argmax() == spectral.THIRD
+    assert found.rho.low[spectral.THIRD] > 0
     assert np.allclose(found.edges[band], [1 / 6, 1 / 3])
     assert (found.n, found.lost, found.without) == (77, 4, 3)
     assert "permuting a band reduces it: quantiles 0.167 to 0.333 by" in band_importance.sentence(found)
@@ -40,8 +40,8 @@ def test_the_score_is_what_the_noise_allows(found):
     """ln loss = z + n / 2: corr(z, ln loss) = 1 / sqrt(1.25) = 0.89, 6 / pi asin(0.89 / 2) = 0.88 of ranks, less what
     four lost trials at the worst rank and a fit of twelve weights to 54 trials take: about (1 - 12 / 54)^(1/2)."""
     most = 6 / np.pi * np.arcsin(1 / np.sqrt(1.25) / 2)
-    assert 0.7 * most < found.score < most
-    assert found.score_low < found.score < found.score_high <= 1
+    assert 0.7 * most < found.score.mean < most
+    assert found.score.low < found.score.mean < found.score.high <= 1
 
 
 def test_a_forest_finds_it_too():
@@ -62,7 +62,9 @@ def test_early_spectra_are_those_of_early_records():
     assert band_importance.significant(early).sum() == 1
     assert band_importance.significant(last).sum() == 0
     assert "The driven spectrum at 5 % of training predicts" in band_importance.sentence(early)
-    np.testing.assert_allclose(early.importance, band_importance.find(made, spectral.COLUMN, **SIZES).importance)
+    np.testing.assert_allclose(
+        early.importance.mean, band_importance.find(made, spectral.COLUMN, **SIZES).importance.mean
+    )
 
 
 def covered(tables: int) -> tuple[np.ndarray, int]:
@@ -72,7 +74,7 @@ def covered(tables: int) -> tuple[np.ndarray, int]:
         made = spectral.shuffled(spectral.table(seed, trials=60), seed)
         sizes = {"points": spectral.EXPONENTS, "bands": 4, "permutations": 5, "resamples": 20}
         found = band_importance.find(made, spectral.COLUMN, seed=seed, **sizes)
-        low, high = np.append(found.low, found.score_low), np.append(found.high, found.score_high)
+        low, high = np.append(found.importance.low, found.score.low), np.append(found.importance.high, found.score.high)
         held += (low <= 0) & (high >= 0)
         matter += bool(band_importance.significant(found).any())
     return held, matter
@@ -103,8 +105,8 @@ def test_a_stored_finding_draws_the_same_figure(found):
 
 def test_a_seed_decides_everything():
     one, same, other = (band_importance.find(spectral.table(), spectral.COLUMN, seed=s, **SIZES) for s in (0, 0, 1))
-    np.testing.assert_array_equal(one.importance, same.importance)
-    assert (one.importance != other.importance).any()
+    np.testing.assert_array_equal(one.importance.mean, same.importance.mean)
+    assert (one.importance.mean != other.importance.mean).any()
 
 
 def test_what_cannot_be_asked_is_said():

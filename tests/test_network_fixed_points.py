@@ -17,8 +17,7 @@ from torch import nn
 from lyapsweep import systems
 from lyapsweep.analysis.networks import fixed_point_census, fixed_point_plot
 from lyapsweep.analysis.networks.network_fixed_points import SEARCH, of_driven, of_map, of_network
-from lyapsweep.analysis.shared.selection import TooFew, ended_trials
-from lyapsweep.analysis.spectra import correlation
+from lyapsweep.analysis.shared.selection import HuntTableError, TooFew, ended_trials
 from lyapsweep.cells import from_torch
 from lyapsweep.config import Config
 from lyapsweep.dynamics import Search, find_fixed_points
@@ -130,7 +129,7 @@ def test_too_few_networks_have_no_relation_but_a_census():
 
 
 def test_a_hunt_and_a_table_without_weights_are_refused():
-    with pytest.raises(correlation.HuntTableError, match="biased toward success"):
+    with pytest.raises(HuntTableError, match="biased toward success"):
         fixed_point_census.find(sweep(intent="hunt"), SCORE, QUICK)
     with pytest.raises(TooFew, match="Too few trials with weights: there are 0, and 1 must be"):
         fixed_point_census.find(made_up.table(), SCORE, QUICK)
@@ -166,14 +165,12 @@ def test_a_portrait_of_no_network_says_why():
         fixed_point_plot.find(sweep(), config(21).id)
 
 
-@pytest.mark.parametrize("which", fixed_point_plot.PICTURES)
-def test_a_stored_portrait_draws_the_same_figure(which):
+def test_a_stored_plot_draws_the_same_figure():
     found = fixed_point_plot.of_points("bits", of_network(config(), bits(2), QUICK))
-    figure = fixed_point_plot.draw(found, which)
-    assert fixed_point_plot.draw(pickle.loads(pickle.dumps(found)), which).to_json() == figure.to_json()
-    drawn = {trace.name.partition(" (")[0]: len(trace.x) for trace in figure.data if trace.mode == "markers"}
-    modes = 1 if which == "plane" else 3
-    assert drawn == {"stable": 4 * modes, "saddle": 5 * modes}
+    figure = fixed_point_plot.draw(found)
+    assert fixed_point_plot.draw(pickle.loads(pickle.dumps(found))).to_json() == figure.to_json()
+    drawn = {trace.name: len(trace.x) for trace in figure.data if trace.mode == "markers"}
+    assert drawn == {"stable (4)": 4, "saddle (5)": 5, "stable": 12, "saddle": 15}  # points; eigenvalues
 
 
 def test_the_plane_is_that_of_the_orbits_and_survives_states_that_are_not_finite():
@@ -183,7 +180,7 @@ def test_the_plane_is_that_of_the_orbits_and_survives_states_that_are_not_finite
     assert np.isnan(found.orbits[1, -1]).all()
     assert len(found.points) == len(square.found.fixed)
     nowhere = square._replace(orbits=np.full((1, 5, 2), np.inf))
-    with pytest.raises(TooFew, match="diverges from everywhere"):
+    with pytest.raises(TooFew, match="diverges from all initial states"):
         fixed_point_plot.of_points("henon", nowhere)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -18,8 +18,6 @@ from lyapsweep.results.table import Table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Picture = Literal["plane", "eigenvalues"]
-PICTURES: tuple[Picture, Picture] = ("plane", "eigenvalues")
 ORBITS = 12  # drawn
 KINDS = ("stable", "marginal", "saddle", "repeller", "slow")
 ANGLES = np.linspace(0, 2 * np.pi, 361)
@@ -83,11 +81,6 @@ def components(states: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return centre, np.pad(axes, ((0, 2), (0, 0)))[:2], variance[:2] / (total if total > 0 else 1.0)
 
 
-def draw(finding: FixedPointPlotFinding, which: Picture = "plane") -> go.Figure:
-    """Draw the points among the orbits, or the eigenvalues and the unit circle; one colour and symbol per kind."""
-    return draw_plane(finding) if which == "plane" else draw_eigenvalues(finding)
-
-
 def groups(finding: FixedPointPlotFinding) -> Iterator[tuple[int, str, np.ndarray]]:
     """(index, kind, rows) of every kind that occurs."""
     for k, kind in enumerate(KINDS):
@@ -96,76 +89,65 @@ def groups(finding: FixedPointPlotFinding) -> Iterator[tuple[int, str, np.ndarra
             yield k, kind, rows
 
 
-def titles(finding: FixedPointPlotFinding, which: Picture) -> tuple[str, str]:
-    """The titles of the two axes."""
-    if which == "eigenvalues":
-        return "Re λ", "Im λ"
-    first, second = (f"component {i + 1} ({digits(100 * share)} %)" for i, share in enumerate(finding.shares))
-    return first, second
+def axis_titles(finding: FixedPointPlotFinding) -> list[str]:
+    """The titles of the axes of the plane, with their shares of the variance."""
+    return [f"component {i + 1} ({digits(100 * share)} %)" for i, share in enumerate(finding.shares)]
 
 
-def draw_plane(finding: FixedPointPlotFinding) -> go.Figure:
-    """Points and orbits in the plane of the principal components."""
-    fig = theme.figure(460)
-    for orbit in finding.orbits:
-        line = {"color": "#b8b8b8", "width": 0.8}
-        fig.add_scatter(x=orbit[:, 0], y=orbit[:, 1], mode="lines", line=line, showlegend=False, hoverinfo="skip")
-    for k, kind, rows in groups(finding):
-        leading = np.abs(finding.eigenvalues[rows]).max(axis=1)
-        fig.add_scatter(
-            x=finding.points[rows, 0],
-            y=finding.points[rows, 1],
-            customdata=np.stack((leading, finding.speeds[rows]), axis=1),
-            mode="markers",
-            name=f"{kind} ({rows.sum()})",
-            marker={"color": theme.colour(k), "symbol": theme.symbol(k), "size": 5 if kind == "slow" else 11},
-            hovertemplate=f"{kind}<br>largest |λ| %{{customdata[0]:.4g}}"
-            "<br>speed %{customdata[1]:.2g} per step<extra></extra>",
-        )
-    x, y = titles(finding, "plane")
-    fig.update_xaxes(title=x).update_yaxes(title=y)
-    return fig
-
-
-def draw_eigenvalues(finding: FixedPointPlotFinding) -> go.Figure:
-    """Eigenvalues of the map at the points in the complex plane."""
-    fig = theme.figure(460)
-    line = {"color": "#444", "width": 1, "dash": "dot"}
-    fig.add_scatter(x=CIRCLE[0], y=CIRCLE[1], mode="lines", line=line, name="unit circle", hoverinfo="skip")
-    for k, kind, rows in groups(finding):
-        values = finding.eigenvalues[rows].ravel()
-        real, imaginary = np.real(values), np.imag(values)
-        fig.add_scatter(
-            x=real,
-            y=imaginary,
-            mode="markers",
-            name=kind,
-            marker={"color": theme.colour(k), "symbol": theme.symbol(k), "size": 6, "opacity": 0.7},
-            hovertemplate=f"{kind}<br>λ = %{{x:.4g}} + %{{y:.4g}} i<extra></extra>",
-        )
-    x, y = titles(finding, "eigenvalues")
-    fig.update_xaxes(title=x).update_yaxes(title=y, scaleanchor="x")
-    return fig
-
-
-def draw_both(finding: FixedPointPlotFinding) -> go.Figure:
-    """Draw both panels side by side with one legend."""
+def draw(finding: FixedPointPlotFinding) -> go.Figure:
+    """Draw the points among the orbits (left), and the eigenvalues with the unit circle (right)."""
     fig = make_subplots(rows=1, cols=2, horizontal_spacing=0.1)
     fig.update_layout(theme.figure(520).layout)
     fig.update_layout(title={"text": theme.plain(finding.name), "font": {"size": 15}}, margin_t=80)
-    for column, which in enumerate(PICTURES, start=1):
-        part = draw(finding, which)
-        for trace in part.data:
-            trace.showlegend = trace.showlegend is not False and (column == 1 or trace.name == "unit circle")
-            fig.add_trace(trace, row=1, col=column)
-        for update, title in zip((fig.update_xaxes, fig.update_yaxes), titles(finding, which)):
-            update(title=title, gridcolor=theme.RULE, zeroline=False, row=1, col=column)
-    return fig.update_yaxes(scaleanchor="x2", row=1, col=2)
+    line = {"color": "#b8b8b8", "width": 0.8}
+    for orbit in finding.orbits:
+        fig.add_scatter(
+            x=orbit[:, 0], y=orbit[:, 1], mode="lines", line=line, showlegend=False, hoverinfo="skip", row=1, col=1
+        )
+    line = {"color": "#444", "width": 1, "dash": "dot"}
+    fig.add_scatter(
+        x=CIRCLE[0], y=CIRCLE[1], mode="lines", line=line, name="unit circle", hoverinfo="skip", row=1, col=2
+    )
+    for k, kind, rows in groups(finding):
+        draw_kind(fig, finding, k, kind, rows)
+    for axis, title in zip(("x", "y"), axis_titles(finding)):
+        fig.update_layout({f"{axis}axis_title": title})
+    fig.update_layout(xaxis2_title="Re λ", yaxis2_title="Im λ")
+    return theme.frame(fig).update_yaxes(scaleanchor="x2", row=1, col=2)
+
+
+def draw_kind(fig: go.Figure, finding: FixedPointPlotFinding, k: int, kind: str, rows: np.ndarray) -> None:
+    """The points of one kind, and their eigenvalues."""
+    style = {"color": theme.colour(k), "symbol": theme.symbol(k)}
+    eigenvalues = finding.eigenvalues[rows]
+    fig.add_scatter(
+        x=finding.points[rows, 0],
+        y=finding.points[rows, 1],
+        customdata=np.stack((np.abs(eigenvalues).max(axis=1), finding.speeds[rows]), axis=1),
+        mode="markers",
+        name=f"{kind} ({rows.sum()})",
+        marker=style | {"size": 5 if kind == "slow" else 11},
+        hovertemplate=f"{kind}<br>largest |λ| %{{customdata[0]:.4g}}"
+        "<br>speed %{customdata[1]:.2g} per step<extra></extra>",
+        row=1,
+        col=1,
+    )
+    fig.add_scatter(
+        x=np.real(eigenvalues).ravel(),
+        y=np.imag(eigenvalues).ravel(),
+        mode="markers",
+        name=kind,
+        showlegend=False,
+        marker=style | {"size": 6, "opacity": 0.7},
+        hovertemplate=f"{kind}<br>λ = %{{x:.4g}} + %{{y:.4g}} i<extra></extra>",
+        row=1,
+        col=2,
+    )
 
 
 def save(finding: FixedPointPlotFinding, path: Path) -> None:
     """Write both panels as .html, .png or .svg."""
-    theme.save(path, lambda: draw_both(finding), lambda page: plot(finding, page), (11, 5.2))
+    theme.save(path, lambda: draw(finding), lambda page: plot(finding, page), (11, 5.2))
 
 
 def plot(finding: FixedPointPlotFinding, page: "Figure") -> None:
@@ -179,8 +161,7 @@ def plot(finding: FixedPointPlotFinding, page: "Figure") -> None:
         plane.plot(finding.points[rows, 0], finding.points[rows, 1], label=f"{kind} ({rows.sum()})", **style)
         eigenvalues = finding.eigenvalues[rows].ravel()
         values.plot(np.real(eigenvalues), np.imag(eigenvalues), alpha=0.7, **style | {"ms": 4})
-    for axes, which in zip((plane, values), PICTURES):
-        x, y = titles(finding, which)
+    for axes, (x, y) in ((plane, axis_titles(finding)), (values, ("Re λ", "Im λ"))):
         axes.set(xlabel=x, ylabel=y)
         axes.spines[["top", "right"]].set_visible(False)
     values.set_aspect("equal", adjustable="datalim")

@@ -13,10 +13,10 @@ from sklearn.preprocessing import StandardScaler
 
 from lyapsweep.analysis.prediction import autoencoder, cross_validation
 from lyapsweep.analysis.prediction.band_importance import PENALTIES
-from lyapsweep.analysis.prediction.cross_validation import TEST, TRAIN, scaled_ranks
+from lyapsweep.analysis.prediction.cross_validation import TEST, TRAIN, CrossValidationScores, scaled_ranks
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.early_records import SpectrumRows, spectrum_rows
-from lyapsweep.analysis.shared.selection import Direction, digits, direction, interval, label, left_out, refuse_hunt
+from lyapsweep.analysis.shared.selection import Direction, direction, interval, label, left_out, refuse_hunt
 from lyapsweep.analysis.shared.spectrum_features import summaries
 from lyapsweep.results.table import Table
 
@@ -30,10 +30,9 @@ class AelleFinding(NamedTuple):
     `coordinates` (trials, 2) are the latent variables of the first split on the two principal axes of its training
     part, with the shares `explained` of their variance; `held` (trials,) marks the trials that this split held out.
     `values` (trials,) are infinite and `rank` is NaN where a trial was lost; rank in [0, 1] is that among the finite
-    values, from the worst to the best; `ticks` (5,) are the values at ranks 0, 1/4, ..., 1. `score`, `low`, `high`
-    (models,) are the held-out rank correlation, mean over splits, and its 95 % interval; `gain`, `gain_low`,
-    `gain_high` (models,) AeLLE's score minus each model's on the same splits. `best` and `last` (splits,) are the
-    epochs of the kept state and of the end of training.
+    values, from the worst to the best; `ticks` (5,) are the values at ranks 0, 1/4, ..., 1. `score` (models,) is the
+    held-out rank correlation, `gain` (models,) AeLLE's score minus each model's on the same splits. `best` and `last`
+    (splits,) are the epochs of the kept state and of the end of training.
     """
 
     which: str
@@ -46,12 +45,8 @@ class AelleFinding(NamedTuple):
     rank: np.ndarray
     ticks: np.ndarray
     models: tuple[str, ...]
-    score: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    gain: np.ndarray
-    gain_low: np.ndarray
-    gain_high: np.ndarray
+    score: CrossValidationScores
+    gain: CrossValidationScores
     best: np.ndarray
     last: np.ndarray
     lost: int
@@ -128,12 +123,8 @@ def find(
         rank=rank,
         ticks=ticks,
         models=MODELS,
-        score=score.mean,
-        low=score.low,
-        high=score.high,
-        gain=gain.mean,
-        gain_low=gain.low,
-        gain_high=gain.high,
+        score=score,
+        gain=gain,
         best=fit.best,
         last=fit.last,
         lost=int(rows.lost.sum()),
@@ -204,14 +195,15 @@ def outcome_ranks(values: np.ndarray, better: Direction) -> tuple[np.ndarray, np
 
 def sentence(finding: AelleFinding) -> str:
     """State the three scores and compare AeLLE with the better of the other models."""
-    rows = zip(finding.models, finding.score, finding.low, finding.high, strict=True)
+    score, gain = finding.score, finding.gain
+    rows = zip(finding.models, score.mean, score.low, score.high, strict=True)
     scores = ", ".join(f"{name} {interval(*row)}" for name, *row in rows)
-    other = 1 + int(np.argmax(finding.score[1:]))
-    low, high = finding.gain_low[other], finding.gain_high[other]
+    other = 1 + int(np.argmax(score.mean[1:]))
+    low, high = gain.low[other], gain.high[other]
     verdict = "better" if low > 0 else "worse" if high < 0 else "no significant difference"
     return (
         f"Held-out rank correlation of the {finding.which} with {label(finding.column)}: {scores}. AeLLE gains "
-        f"{interval(finding.gain[other], low, high)} over {finding.models[other]}: {verdict} "
+        f"{interval(gain.mean[other], low, high)} over {finding.models[other]}: {verdict} "
         f"({len(finding.trials)} trials, {finding.lost} of them lost{left_out(finding.without)}; {finding.splits} "
         "splits, 95 % intervals)."
     )
@@ -229,9 +221,9 @@ def draw(finding: AelleFinding) -> go.Figure:
             **coordinates_of(finding, lost, "lost"), marker={"symbol": "x", "size": 9, "color": theme.colour(1)}
         )
     fig.add_scatter(
-        x=finding.score,
+        x=finding.score.mean,
         y=[*finding.models],
-        error_x=theme.error_bars(finding.score, finding.low, finding.high),
+        error_x=theme.error_bars(*finding.score[:3]),
         mode="markers",
         marker={"size": 10, "color": theme.colour(0)},
         showlegend=False,
@@ -261,14 +253,7 @@ def coordinates_of(finding: AelleFinding, chosen: np.ndarray, name: str) -> dict
 
 def draw_trials(fig: go.Figure, finding: AelleFinding, chosen: np.ndarray, name: str, held: bool) -> None:
     """Trials with a value, better ones lighter; one colour bar for all of them."""
-    bar = {
-        "title": {"text": theme.plain(label(finding.column)), "side": "right"},
-        "tickvals": np.linspace(0, 1, len(finding.ticks)),
-        "ticktext": [digits(t) for t in finding.ticks],
-        "thickness": 14,
-        "x": 0.445,
-        "xanchor": "left",
-    }
+    bar = theme.colour_bar(label(finding.column), finding.ticks) | {"x": 0.445, "xanchor": "left"}
     marker = {
         "color": finding.rank[chosen],
         "cmin": 0,

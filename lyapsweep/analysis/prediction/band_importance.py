@@ -14,9 +14,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from lyapsweep.analysis.prediction import cross_validation
+from lyapsweep.analysis.prediction.cross_validation import CrossValidationScores
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.early_records import SpectrumRows, spectrum_rows
-from lyapsweep.analysis.shared.rank_correlation import rank_correlation
+from lyapsweep.analysis.shared.rank_correlation import RankCorrelation, rank_correlation
 from lyapsweep.analysis.shared.selection import digits, interval, label, left_out, refuse_hunt
 from lyapsweep.results.table import Table
 
@@ -38,17 +39,11 @@ class BandImportanceFinding(NamedTuple):
     column: str
     model: Model
     quantiles: np.ndarray
-    rho: np.ndarray
-    rho_low: np.ndarray
-    rho_high: np.ndarray
+    rho: RankCorrelation
     edges: np.ndarray
-    importance: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
+    importance: CrossValidationScores
     q: np.ndarray
-    score: float
-    score_low: float
-    score_high: float
+    score: CrossValidationScores
     n: int
     lost: int
     without: int
@@ -120,23 +115,17 @@ def find(
     score = cross_validation.over_splits(np.array(scores), split, 1.0)
     drop = cross_validation.over_splits(np.array(drops).T, split)
     axis = cross_validation.quantile_axis(rows.spectra, points, np.full(len(rows.values), True))
-    rho, rho_low, rho_high, _ = np.array([rank_correlation(u, rows.values, resamples, seed) for u in axis.T]).T
+    rho = RankCorrelation(*np.array([rank_correlation(u, rows.values, resamples, seed) for u in axis.T]).T)
     return BandImportanceFinding(
         which=rows.description,
         column=column,
         model=model,
         quantiles=(np.arange(points) + 0.5) / points,
         rho=rho,
-        rho_low=rho_low,
-        rho_high=rho_high,
         edges=np.stack([cuts[:-1], cuts[1:]], axis=1) / points,
-        importance=drop.mean,
-        low=drop.low,
-        high=drop.high,
+        importance=drop,
         q=stats.false_discovery_control(drop.p),
-        score=float(score.mean),
-        score_low=float(score.low),
-        score_high=float(score.high),
+        score=score,
         n=len(rows.values),
         lost=int(rows.lost.sum()),
         without=rows.without,
@@ -177,22 +166,22 @@ def permuted(
 
 def significant(finding: BandImportanceFinding) -> np.ndarray:
     """Whether permuting a band (bands,) reduces the score significantly, adjusted for all bands."""
-    return (finding.q < LEVEL) & (finding.importance > 0)
+    return (finding.q < LEVEL) & (finding.importance.mean > 0)
 
 
 def sentence(finding: BandImportanceFinding) -> str:
     """State the held-out score and the significant bands."""
     found = np.flatnonzero(significant(finding))
     trials = f"{finding.n} trials, {finding.lost} of them lost" + left_out(finding.without)
-    score = interval(finding.score, finding.score_low, finding.score_high)
-    drops = [interval(*row) for row in zip(finding.importance, finding.low, finding.high, strict=True)]
+    score = interval(*finding.score[:3])
+    drops = [interval(*row) for row in zip(*finding.importance[:3], strict=True)]
     if not found.size:
         return (
             f"No band of the {finding.which} has a significant importance for {label(finding.column)}: held-out rank "
-            f"correlation {score}, its largest drop by permuting a band {drops[int(np.argmax(finding.importance))]} "
+            f"correlation {score}, its largest drop by permuting one {drops[int(np.argmax(finding.importance.mean))]} "
             f"({trials})."
         )
-    order = found[np.argsort(-finding.importance[found])]
+    order = found[np.argsort(-finding.importance.mean[found])]
     bands = "; ".join(
         f"quantiles {digits(a)} to {digits(b)} by {drops[k]}" for k in order for a, b in [finding.edges[k]]
     )
@@ -209,7 +198,7 @@ def draw(finding: BandImportanceFinding) -> go.Figure:
     u, blue = finding.quantiles, theme.colour(0)
     fig.add_scatter(
         x=np.concatenate([u, u[::-1]]),
-        y=np.concatenate([finding.rho_high, finding.rho_low[::-1]]),
+        y=np.concatenate([finding.rho.high, finding.rho.low[::-1]]),
         fill="toself",
         fillcolor="rgba(0, 114, 178, 0.18)",
         line={"width": 0},
@@ -219,13 +208,13 @@ def draw(finding: BandImportanceFinding) -> go.Figure:
     )
     hover = "quantile %{x:.2f}: ρ = %{y:.2f}<extra></extra>"
     fig.add_scatter(
-        x=u, y=finding.rho, mode="lines", line={"color": blue, "width": 2}, hovertemplate=hover, row=1, col=1
+        x=u, y=finding.rho.rho, mode="lines", line={"color": blue, "width": 2}, hovertemplate=hover, row=1, col=1
     )
     fig.add_bar(
         x=finding.edges.mean(1),
-        y=finding.importance,
+        y=finding.importance.mean,
         width=0.94 * (finding.edges[:, 1] - finding.edges[:, 0]),
-        error_y=theme.error_bars(finding.importance, finding.low, finding.high),
+        error_y=theme.error_bars(*finding.importance[:3]),
         marker={"color": [theme.colour(1) if s else theme.PALE for s in significant(finding)]},
         customdata=finding.q,
         hovertemplate="quantile %{x:.2f}: %{y:.3f}, q = %{customdata:.2g}<extra></extra>",

@@ -128,7 +128,7 @@ def find(
     chosen, times = first.take(kept), times.take(kept)
     index, labels = grouped(chosen, by, groups)
     require(len(labels), 2, f"groups of {by}")
-    x = np.array([unit_ranks(numbers(chosen, name)) for name in names]).reshape(len(names), -1)
+    x = np.array([unit_ranks(numbers(chosen, name)) for name in names]).reshape(len(names), len(chosen))
     return SurvivalFinding(
         event=times.event,
         by=by,

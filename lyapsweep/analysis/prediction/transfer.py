@@ -103,8 +103,8 @@ def find(
         >>> frame["loss"] = frame["l1"] = np.repeat(rng.uniform(size=24), 2)
         >>> names = {"settings": "cell", "outcomes": "loss", "exponents": "l1", "trial": "run", "step": "epoch"}
         >>> found = find(from_frame(frame, **names), "measures/loss", "cell", repeats=1, resamples=20)
-        >>> found.groups, found.n, found.rho.round(2)[0, 1]
-        (('gru', 'lstm'), array([12, 12]), np.float64(1.0))
+        >>> found.n, found.rho.round(2)[0, 1]
+        (array([12, 12]), np.float64(1.0))
     """
     refuse_hunt(table, hunted)
     if predictors not in PREDICTORS:
@@ -122,7 +122,7 @@ def find(
         by=by,
         predictors=predictors,
         form=form,
-        groups=tuple(groups),
+        groups=tuple(str(g) for g in groups),
         rho=cells[0],
         low=cells[1],
         high=cells[2],

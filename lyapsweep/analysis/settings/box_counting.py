@@ -138,9 +138,9 @@ def find(
 
     Example:
         >>> import itertools, pandas as pd
-        >>> frame = pd.DataFrame(itertools.product(range(16), range(16)), columns=["a", "b"]).assign(step=5, final=True)
+        >>> frame = pd.DataFrame(itertools.product(range(32), range(32)), columns=["a", "b"]).assign(step=5, final=True)
         >>> frame["trial"], frame["outcome"], frame["measures/loss"] = frame.index, "finished", frame["a"] + frame["b"]
-        >>> round(find(Table(frame), "a", "b", "measures/loss", threshold=15.5).boxes.dimension, 1)
+        >>> round(find(Table(frame), "a", "b", "measures/loss", threshold=31.5).boxes.dimension, 1)
         1.0
     """
     trials = ended_trials(table, column)
@@ -204,8 +204,8 @@ def box_counting(inside: np.ndarray) -> Boxes:
 
     Example:
         >>> boxes = box_counting(np.tril(np.ones((64, 64), bool)))
-        >>> round(boxes.dimension, 2)
-        0.95
+        >>> round(boxes.dimension, 1)
+        1.0
     """
     require(min(inside.shape), FEWEST, "cells along an axis")
     corners = np.stack([inside[:-1, :-1], inside[1:, :-1], inside[:-1, 1:], inside[1:, 1:]])

@@ -180,7 +180,7 @@ def draw(finding: PhasePlaneFinding) -> go.Figure:
     fig.update_yaxes(tickvals=along, ticktext=[theme.plain(t) for t in finding.y_labels], showgrid=False)
     fig.update_xaxes(title=theme.plain(finding.x), row=rows)
     fig.update_yaxes(title=theme.plain(finding.y), col=1)
-    bar = {"title": {"text": theme.plain(label(finding.column)), "side": "right"}, "thickness": 14}
+    bar = theme.colour_bar(label(finding.column))
     scale = {"colorscale": theme.SCALE, "reversescale": finding.direction == "minimise"}
     fig.update_layout(coloraxis=scale | {"colorbar": bar | theme.log_ticks(finding.median, finding.log_value)})
     fig.update_layout(margin={"t": 70}, legend={"y": 1.0, "yref": "container", "yanchor": "top"})

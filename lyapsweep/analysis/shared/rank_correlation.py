@@ -12,12 +12,15 @@ NEED = 8  # fewest trials for which an interval is informative
 
 
 class RankCorrelation(NamedTuple):
-    """Spearman's rho with its 95 % interval [low, high] and its two-sided p value under independence."""
+    """Spearman's rho with its 95 % interval [low, high] and its two-sided p value under independence.
 
-    rho: float
-    low: float
-    high: float
-    p: float
+    Numbers of one pair, or arrays of several.
+    """
+
+    rho: Any
+    low: Any
+    high: Any
+    p: Any
 
 
 class CorrelationFinding(NamedTuple):
@@ -102,17 +105,7 @@ def correlate(
     require(most, NEED, "trials with a spectrum and a measure")
     require(len(rows), 1, "pairs of a statistic and a measure that both vary")
     rows.sort(key=lambda row: -abs(row[2]))
-    statistics, names, rho, low, high, p, n, lost = zip(*rows, strict=True)
-    return CorrelationFinding(
-        statistics=statistics,
-        measures=names,
-        rho=np.array(rho),
-        low=np.array(low),
-        high=np.array(high),
-        p=np.array(p),
-        q=stats.false_discovery_control(p),
-        n=np.array(n),
-        lost=np.array(lost),
-        resamples=resamples,
-        hunted=hunted,
-    )
+    statistics, names, *columns = zip(*rows, strict=True)
+    rho, low, high, p, n, lost = map(np.array, columns)
+    q = stats.false_discovery_control(p)
+    return CorrelationFinding(statistics, names, rho, low, high, p, q, n, lost, resamples, hunted)

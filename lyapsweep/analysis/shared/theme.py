@@ -80,6 +80,14 @@ def frame(fig: go.Figure) -> go.Figure:
     return fig
 
 
+def colour_bar(title: str, ticks: np.ndarray | None = None) -> dict[str, Any]:
+    """Plotly's colour bar; with `ticks`, values that label a scale from 0 to 1 at equal distances."""
+    bar = {"title": {"text": plain(title), "side": "right"}, "thickness": 14}
+    if ticks is None:
+        return bar
+    return bar | {"tickvals": np.linspace(0, 1, len(ticks)), "ticktext": [digits(t) for t in ticks]}
+
+
 def grey(cells: np.ndarray) -> dict[str, Any]:
     """Plotly's arguments for a heatmap that is grey where `cells` is true."""
     scale = {"colorscale": [[0, LIGHT], [1, LIGHT]], "showscale": False, "hoverinfo": "skip"}

@@ -158,7 +158,8 @@ def with_intervals(x: np.ndarray, y: np.ndarray, controls: np.ndarray, resamples
     )
     low, high = np.full((2, x.shape[1]), np.nan)
     some = ~np.isnan(rho) & ~np.isnan(resampled).all(0)
-    low[some], high[some] = np.nanpercentile(resampled[:, some], (2.5, 97.5), axis=0)
+    if some.any():
+        low[some], high[some] = np.nanpercentile(resampled[:, some], (2.5, 97.5), axis=0)
     spare = n - 2 - c
     with np.errstate(divide="ignore"):
         p = 2 * stats.t.sf(np.abs(rho) * np.sqrt(spare / np.maximum(1 - rho**2, 0)), spare)

@@ -172,28 +172,14 @@ def draw_scale(fig: go.Figure, finding: SpectraByOutcomeFinding) -> None:
     finite = finding.values[np.isfinite(finding.values)]
     if not finite.size or finite.min() == finite.max():
         return
-    shown = np.linspace(0, 1, 5)
-    low, high = finite.min(), finite.max()
-    ticks = low * (high / low) ** shown if finding.log_value else low + (high - low) * shown
-    good_low = finding.direction == "minimise"
-    fig.add_scatter(
-        x=[None],
-        y=[None],
-        mode="markers",
-        showlegend=False,
-        hoverinfo="skip",
-        marker={
-            "color": [0.0],
-            "cmin": 0,
-            "cmax": 1,
-            "colorscale": theme.SCALE,
-            "reversescale": good_low,
-            "showscale": True,
-            "colorbar": {
-                "title": {"text": theme.plain(label(finding.column)), "side": "right"},
-                "tickvals": shown,
-                "ticktext": [digits(t) for t in ticks],
-                "thickness": 14,
-            },
-        },
-    )
+    ticks = (np.geomspace if finding.log_value else np.linspace)(finite.min(), finite.max(), 5)
+    marker = {
+        "color": [0.0],
+        "cmin": 0,
+        "cmax": 1,
+        "colorscale": theme.SCALE,
+        "reversescale": finding.direction == "minimise",
+        "showscale": True,
+        "colorbar": theme.colour_bar(label(finding.column), ticks),
+    }
+    fig.add_scatter(x=[None], y=[None], mode="markers", showlegend=False, hoverinfo="skip", marker=marker)
