@@ -44,7 +44,7 @@ def test_nothing_asked_for_needs_nothing(small, monkeypatch):
 
 def test_what_is_missing_is_said(small, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(figure_files.NoPictures, match=r"pip install 'lyapsweep\[figures\]'"):
+    with pytest.raises(figure_files.FigureExportError, match=r"pip install 'lyapsweep\[figures\]'"):
         figure_files.write(small, ["png"])
 
 
@@ -64,5 +64,5 @@ def test_every_figure_is_drawn_in_every_format(small):
 def test_a_browser_that_is_not_there_is_said(small, monkeypatch):
     pytest.importorskip("kaleido", reason="Kaleido draws figures as files (the figures extra).")
     monkeypatch.setenv("BROWSER_PATH", "/nowhere/chromium")
-    with pytest.raises(figure_files.NoPictures, match="BROWSER_PATH"):
+    with pytest.raises(figure_files.FigureExportError, match="BROWSER_PATH"):
         figure_files.write(small, ["png"])

@@ -45,9 +45,9 @@ def provenance(view: AtlasView) -> Markup:
     facts.append(("seconds of compute, all trials", float(np.nansum(frame["seconds"].astype(float) / packs))))
     for column in FACTS:
         if column in frame:
-            values = sorted(frame[column].dropna().unique().tolist(), key=str)
-            facts.append((column.removeprefix("provenance/"), values))
-    facts = [(name, in_words(value)) for name, value in facts]
+            values = [value for value in frame[column].dropna().unique().tolist() if value != ""]
+            facts.append((column.removeprefix("provenance/"), sorted(values, key=str)))
+    facts = [(name, in_words(value)) for name, value in facts if value != []]
     return render("sections/provenance", command=description.command, facts=facts)
 
 

@@ -68,7 +68,7 @@ def command(
     try:
         for file in figure_files.write(page, formats):
             click.echo(file)
-    except figure_files.NoPictures as error:
+    except figure_files.FigureExportError as error:
         raise CommandError(str(error)) from error
 
 
