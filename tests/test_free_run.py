@@ -7,7 +7,15 @@ import pytest
 
 from lyapsweep.timeseries import kernel_model
 from lyapsweep.timeseries.embedding import Embedding
-from lyapsweep.timeseries.free_run import FreeRun, astray, candidates, freely, interval, misfit, runs
+from lyapsweep.timeseries.free_run import (
+    FreeRun,
+    candidates,
+    fit_problem,
+    free_growth,
+    free_run_problem,
+    interval,
+    runs,
+)
 from lyapsweep.timeseries.kernel_model import Fitted, KernelModel, fit, held_out, solutions, whole
 
 LOGISTIC = math.log(2)  # the exponent of x -> 4 x (1 - x)
@@ -70,7 +78,7 @@ def test_the_model_of_a_map_is_the_map():
     found = fit(x, 1, 1, 4, 100, 0)
     assert found.error < 1e-3
     np.testing.assert_allclose(found.model.step(x[:-1]), x[1:], atol=1e-4)
-    assert freely(found.model, x, LOGISTIC, 0).mean() == pytest.approx(LOGISTIC, rel=0.01)
+    assert free_growth(found.model, x, LOGISTIC, 0).mean() == pytest.approx(LOGISTIC, rel=0.01)
 
 
 def test_a_model_knows_more_than_its_series_is_long():
@@ -94,20 +102,20 @@ def test_noise_has_no_model_that_is_believed():
 
 def test_orbits_that_leave_are_refused():
     x = logistic(500)
-    free = freely(expanding(), x, LOGISTIC, 0)
+    free = free_growth(expanding(), x, LOGISTIC, 0)
     assert np.isnan(free).all()
-    assert astray(free, free, LOGISTIC, 0.1) == "its orbits leave the attractor"
+    assert free_run_problem(free, free, LOGISTIC, 0.1) == "its orbits leave the attractor"
 
 
 def test_a_model_has_to_agree_with_local_maps_and_with_itself():
-    assert misfit(fitted(1e-3), 0.5, 0.5, 0.0) == ""
-    assert "misses held-out states by 0.2" in misfit(fitted(0.2), 0.5, 0.5, 0.0)
-    assert "misses" in misfit(fitted(math.inf), 0.5, 0.5, 0.0)
-    assert "along the series its exponent is 2.00" in misfit(fitted(1e-3), 1.0, 0.5, 0.2)
-    assert misfit(fitted(1e-3), 1.0, 0.5, 0.6) == ""  # local maps themselves are no surer
+    assert fit_problem(fitted(1e-3), 0.5, 0.5, 0.0) == ""
+    assert "misses held-out states by 0.2" in fit_problem(fitted(0.2), 0.5, 0.5, 0.0)
+    assert "misses" in fit_problem(fitted(math.inf), 0.5, 0.5, 0.0)
+    assert "along the series its exponent is 2.00" in fit_problem(fitted(1e-3), 1.0, 0.5, 0.2)
+    assert fit_problem(fitted(1e-3), 1.0, 0.5, 0.6) == ""  # local maps themselves are no surer
     even = np.full(200, 0.5)
-    assert astray(even, even, 0.52, 0.01) == ""
-    assert "running freely" in astray(even, even, 0.52, 0.001)
+    assert free_run_problem(even, even, 0.52, 0.01) == ""
+    assert "running freely" in free_run_problem(even, even, 0.52, 0.001)
 
 
 def test_the_interval_holds_what_the_model_may_be_wrong_by():

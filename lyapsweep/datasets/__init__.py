@@ -83,9 +83,9 @@ def build(kind: str, **settings: Any) -> Any:
     path = settings.get("path") or []
     files = [Path(p) for p in (path if isinstance(path, list) else [path]) if isinstance(p, str)]
     changed = tuple(file.stat().st_mtime_ns if file.is_file() else None for file in files)
-    return once(kind, json.dumps(settings, sort_keys=True), (str(Path.cwd()), *changed) if files else ())
+    return cached(kind, json.dumps(settings, sort_keys=True), (str(Path.cwd()), *changed) if files else ())
 
 
 @lru_cache(maxsize=16)
-def once(kind: str, settings: str, files: tuple[str | int | None, ...]) -> Series | Task:
+def cached(kind: str, settings: str, files: tuple[str | int | None, ...]) -> Series | Task:
     return DATASETS[kind](**json.loads(settings))

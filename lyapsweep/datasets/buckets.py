@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from lyapsweep.datasets.series import choose
+from lyapsweep.datasets.series import column_positions
 from lyapsweep.datasets.stream import stream
 from lyapsweep.datasets.task import BadTask, Task
 
@@ -61,7 +61,7 @@ def buckets(
         )
     source = f"buckets, {years} years"
     weather = daily(YEAR * (years + 1), np.random.default_rng(seed))
-    wanted = choose(["snow", "soil"] if targets is None else targets, TARGETS, source)
+    wanted = column_positions(["snow", "soil"] if targets is None else targets, TARGETS, source)
     water = fill(weather, keep)[YEAR:, wanted]
     names = tuple(TARGETS[c] for c in wanted)
     return stream(weather[YEAR:], water, ("rain", "temperature"), names, test, source, {"memory": -1 / math.log(keep)})

@@ -6,7 +6,7 @@ import numpy as np
 
 from lyapsweep.datasets.assembly import assemble, lost
 from lyapsweep.datasets.files import read
-from lyapsweep.datasets.series import LEAST_TEST, LEAST_TRAIN, BadSeries, Series, set_apart
+from lyapsweep.datasets.series import LEAST_TEST, LEAST_TRAIN, BadSeries, Series, split_columns
 
 
 def recorded(
@@ -70,7 +70,7 @@ def recorded(
     names, parts = tables(paths, columns, skip, inputs)
     held_out = round(test * len(parts[-1]))
     pieces = [*parts[:-1], parts[-1][: len(parts[-1]) - held_out]]
-    enough(pieces, held_out, test, dimension, delay, source)
+    check_length(pieces, held_out, test, dimension, delay, source)
     return assemble(
         pieces[:-1] if whole else pieces,
         parts[-1][-held_out:],
@@ -93,7 +93,7 @@ def tables(
     found, parts = (), []
     for path in paths:
         file = read(path)
-        seen, driving = set_apart(columns, inputs, file.names, path)
+        seen, driving = split_columns(columns, inputs, file.names, path)
         chosen = [*seen, *driving]
         names = tuple(file.names[c] for c in chosen)
         if parts and names != found:
@@ -106,7 +106,7 @@ def tables(
     return found, parts
 
 
-def enough(pieces: list[np.ndarray], held_out: int, test: float, dimension: int, delay: int, source: str) -> None:
+def check_length(pieces: list[np.ndarray], held_out: int, test: float, dimension: int, delay: int, source: str) -> None:
     """Raise `BadSeries` if too few rows remain for training or testing."""
     before, rows = lost(dimension, delay), len(pieces[-1]) + held_out
     kept = sum(max(0, len(piece) - before) for piece in pieces)

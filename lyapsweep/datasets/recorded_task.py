@@ -1,7 +1,7 @@
 """A recording as a task: some columns drive the network, others are its targets."""
 
 from lyapsweep.datasets.files import read
-from lyapsweep.datasets.series import LEAST_TEST, LEAST_TRAIN, BadSeries, choose
+from lyapsweep.datasets.series import LEAST_TEST, LEAST_TRAIN, BadSeries, column_positions
 from lyapsweep.datasets.stream import stream
 from lyapsweep.datasets.task import Task
 
@@ -39,7 +39,7 @@ def recorded_task(
         1
     """
     file = read(path)
-    driving, answers = choose(inputs, file.names, path), choose(targets, file.names, path)
+    driving, answers = column_positions(inputs, file.names, path), column_positions(targets, file.names, path)
     both = [file.names[c] for c in answers if c in driving]
     if both:
         raise BadSeries(f"{path}: column '{both[0]}' is an input and a target. Leave it out of one.")

@@ -37,9 +37,9 @@ def sentiment(*, length: int = 50, train: int = 5000, test: int = 1000, seed: in
         raise BadTask(f"sentiment: length, train, test >= 1 must hold, but got {length}, {train}, {test}.")
     random = np.random.default_rng(seed)
     reviews = random.integers(0, WORDS, (train + test, length))
-    while (tied := verdict(reviews) == 0).any():
+    while (tied := total_weight(reviews) == 0).any():
         reviews[tied] = random.integers(0, WORDS, (int(tied.sum()), length))
-    answers = (verdict(reviews) > 0).astype(np.int64)
+    answers = (total_weight(reviews) > 0).astype(np.int64)
     return Task(
         reviews[:train],
         answers[:train],
@@ -56,6 +56,6 @@ def sentiment(*, length: int = 50, train: int = 5000, test: int = 1000, seed: in
     )
 
 
-def verdict(reviews: np.ndarray) -> np.ndarray:
+def total_weight(reviews: np.ndarray) -> np.ndarray:
     """The sum of the weights of each review's words."""
     return (reviews < LEANING).sum(axis=1) - ((reviews >= LEANING) & (reviews < 2 * LEANING)).sum(axis=1)

@@ -161,7 +161,7 @@ def scaled(
     return (train - mean) / std, mean, std
 
 
-def choose(wanted: Sequence[str | int] | None, names: tuple[str, ...], source: str) -> list[int]:
+def column_positions(wanted: Sequence[str | int] | None, names: tuple[str, ...], source: str) -> list[int]:
     """Positions of the chosen columns, given by name or by position from 0; all if None.
 
     Raises `BadSeries` for an empty, repeated or ambiguous choice, `UnknownName` for an unknown column.
@@ -185,15 +185,15 @@ def choose(wanted: Sequence[str | int] | None, names: tuple[str, ...], source: s
     return positions
 
 
-def set_apart(
+def split_columns(
     observed: Sequence[str | int] | None, inputs: Sequence[str | int] | None, names: tuple[str, ...], source: str
 ) -> tuple[list[int], list[int]]:
     """Positions of the columns to predict (all but the inputs if `observed` is None), and of the inputs.
 
     Raises `BadSeries` for a column that is both or is repeated, `UnknownName` for an unknown column.
     """
-    driving = choose(inputs, names, source) if inputs else []
-    seen = choose(observed, names, source)
+    driving = column_positions(inputs, names, source) if inputs else []
+    seen = column_positions(observed, names, source)
     if observed is None:
         seen = [c for c in seen if c not in driving]
     if not seen:

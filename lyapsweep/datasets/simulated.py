@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lyapsweep import systems
 from lyapsweep.datasets.assembly import assemble, lost
-from lyapsweep.datasets.series import LEAST_TEST, BadSeries, Series, set_apart
+from lyapsweep.datasets.series import LEAST_TEST, BadSeries, Series, split_columns
 from lyapsweep.dynamics.lyapunov import lyapunov_spectra
 from lyapsweep.registry import unknown
 from lyapsweep.systems import AbstractSystem
@@ -87,12 +87,14 @@ def simulated(
     lengths, held_out = sizes(length, test, len(starts) if starts else trajectories, lost(dimension, delay))
     flow = systems.build(system, dt, **(parameters or {}))
     source = f"simulated: {system}"
-    seen, driving = set_apart((flow.shown or None) if observe is None else observe, inputs, flow.names, source)
+    seen, driving = split_columns((flow.shown or None) if observe is None else observe, inputs, flow.names, source)
     columns = seen + driving
     generator = torch.Generator().manual_seed(seed)
-    states, ahead = orbits(flow, begin(flow, starts, len(lengths), generator), lengths, transient, held_out, source)
+    states, ahead = orbits(
+        flow, first_states(flow, starts, len(lengths), generator), lengths, transient, held_out, source
+    )
     train, truth = ([flow.observe(part).numpy()[:, columns] for part in parts] for parts in (states, [ahead]))
-    train, truth = disturbed(train, truth[0], noise, noise_on, generator)
+    train, truth = add_noise(train, truth[0], noise, noise_on, generator)
     return assemble(
         train,
         truth,
@@ -118,7 +120,7 @@ def sizes(length: int, test: float, pieces: int, before: int) -> tuple[list[int]
     return [before + length // pieces + (i < length % pieces) for i in range(pieces)], before + held_out
 
 
-def begin(flow: AbstractSystem, starts: list | None, pieces: int, generator: torch.Generator) -> Tensor:
+def first_states(flow: AbstractSystem, starts: list | None, pieces: int, generator: torch.Generator) -> Tensor:
     """(1, pieces, state): the given states, else seeded ones near the attractor."""
     if not starts:
         return flow.start(pieces, generator)
@@ -142,7 +144,7 @@ def orbits(
     return [*pieces[:-1], pieces[-1][: lengths[-1]]], pieces[-1][-held_out:]
 
 
-def disturbed(
+def add_noise(
     train: list[np.ndarray], truth: np.ndarray, noise: float, noise_on: str, generator: torch.Generator
 ) -> tuple[list[np.ndarray], np.ndarray]:
     """Add observation noise, in standard deviations of each column over all training pieces."""

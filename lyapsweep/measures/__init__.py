@@ -79,7 +79,7 @@ def listed(entries: Sequence[Entry]) -> list[str | dict[str, Any]]:
     if not isinstance(entries, Sequence) or isinstance(entries, str):
         raise ValueError(f"measures must be a list, such as [loss, state_space], but got {entries!r}.")
     found: dict[str, str | dict[str, Any]] = {}
-    for name, settings in map(opened, entries):
+    for name, settings in map(parse_entry, entries):
         MEASURES.check(name, settings, "measures")
         MEASURES[name].with_settings(**settings)
         if name in found:
@@ -122,10 +122,10 @@ def chosen(entries: Sequence[Entry]) -> dict[str, Measure]:
         >>> list(chosen(["loss", "divergence"]))
         ['loss', 'divergence']
     """
-    return {name: MEASURES[name].with_settings(**settings) for name, settings in map(opened, entries)}
+    return {name: MEASURES[name].with_settings(**settings) for name, settings in map(parse_entry, entries)}
 
 
-def opened(entry: Entry) -> tuple[str, dict[str, Any]]:
+def parse_entry(entry: Entry) -> tuple[str, dict[str, Any]]:
     """Name and settings of an entry."""
     if isinstance(entry, str):
         return entry, {}

@@ -10,7 +10,7 @@ import numpy as np
 
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.measures.measure import Measure
-from lyapsweep.measures.mikhaeil2022 import UNDERFLOW, error_everywhere, single
+from lyapsweep.measures.mikhaeil2022 import UNDERFLOW, error_everywhere, single_orbit
 from lyapsweep.measures.power_spectrum import SIGMA, spectral_distance
 from lyapsweep.measures.state_space import (
     BINS,
@@ -49,24 +49,24 @@ def state_space_hess2023(evidence: Evidence, bins: int = BINS, variance: float =
         0.0
     """
     truth = evidence.truth.astype(float)
-    generated = settled(evidence)
+    generated = orbit_end(evidence)
     if not np.isfinite(generated).all():
         return math.inf
     return (
-        forgetful(truth, generated, bins)
+        binned_in_range(truth, generated, bins)
         if truth.shape[1] <= LARGEST_BINNED
-        else dropping(truth[:POINTS], generated[:POINTS], variance)
+        else mixture_without_underflow(truth[:POINTS], generated[:POINTS], variance)
     )
 
 
-def forgetful(truth: np.ndarray, generated: np.ndarray, bins: int) -> float:
+def binned_in_range(truth: np.ndarray, generated: np.ndarray, bins: int) -> float:
     """KL of histograms, p_k = (n_k + 1e-5) / (n + 1e-5 K), n the points in range."""
     low, high = bounds(truth)
     true, ours = occupied(truth, low, high, bins), occupied(generated, low, high, bins)
     return divergence(true, ours, bins ** truth.shape[1], len(true), len(ours))
 
 
-def dropping(truth: np.ndarray, generated: np.ndarray, variance: float) -> float:
+def mixture_without_underflow(truth: np.ndarray, generated: np.ndarray, variance: float) -> float:
     """KL of mixtures without the draws whose density underflows in double precision; infinite if no draw is left."""
     draws = drawn(truth, variance)
     true, ours = (log_density(draws, centres, variance) for centres in (truth, generated))
@@ -94,7 +94,7 @@ def power_spectrum_hess2023(evidence: Evidence, smoothing: float = SIGMA) -> flo
         >>> power_spectrum_hess2023(Evidence(truth=x, orbit=x))
         0.0
     """
-    return spectral_distance(evidence.truth, settled(evidence), smoothing, 1)
+    return spectral_distance(evidence.truth, orbit_end(evidence), smoothing, 1)
 
 
 def prediction_error_hess2023(evidence: Evidence, steps: int = 20) -> float:
@@ -119,9 +119,9 @@ def prediction_error_hess2023(evidence: Evidence, steps: int = 20) -> float:
     return error_everywhere(evidence, steps)
 
 
-def settled(evidence: Evidence) -> np.ndarray:
+def orbit_end(evidence: Evidence) -> np.ndarray:
     """The end of the single orbit, as long as the truth."""
-    return single(evidence)[-len(evidence.truth) :]
+    return single_orbit(evidence)[-len(evidence.truth) :]
 
 
 STATE_SPACE_HESS2023 = Measure(

@@ -42,7 +42,7 @@ def state_space_mikhaeil2022(evidence: Evidence, bins: int = 10) -> float:
         0.0
     """
     truth = evidence.truth.astype(float)
-    return binned_around_zero(truth, single(evidence)[: len(truth)], bins)
+    return binned_around_zero(truth, single_orbit(evidence)[: len(truth)], bins)
 
 
 def binned_around_zero(truth: np.ndarray, generated: np.ndarray, bins: int) -> float:
@@ -76,7 +76,7 @@ def state_space_mixture_mikhaeil2022(evidence: Evidence, variance: float = 0.1) 
         >>> state_space_mixture_mikhaeil2022(Evidence(truth=x, orbit=x))
         0.0
     """
-    truth, generated = evidence.truth[:POINTS].astype(float), single(evidence)[:POINTS]
+    truth, generated = evidence.truth[:POINTS].astype(float), single_orbit(evidence)[:POINTS]
     if not np.isfinite(generated).all():
         return math.inf
     draws = drawn(generated, variance)
@@ -112,7 +112,7 @@ def power_spectrum_mikhaeil2022(
         >>> 0 < power_spectrum_mikhaeil2022(Evidence(truth=x, orbit=x), segments=2) < 1
         True
     """
-    truth, generated = evidence.truth.astype(float), single(evidence)
+    truth, generated = evidence.truth.astype(float), single_orbit(evidence)
     length = min(len(truth), len(generated)) // segments
     if length < 2:
         raise Undefined(f"{min(len(truth), len(generated))} steps do not make {segments} segments")
@@ -159,7 +159,7 @@ def error_everywhere(evidence: Evidence, steps: int) -> float:
     return float(evidence.errors[steps - 1])
 
 
-def single(evidence: Evidence) -> np.ndarray:
+def single_orbit(evidence: Evidence) -> np.ndarray:
     """The single free run. Raises `Undefined` without one."""
     if not len(evidence.orbit):
         raise Undefined("no single orbit")

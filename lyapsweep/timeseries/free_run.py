@@ -80,19 +80,19 @@ def finer(columns: Columns, sketch: Fitted, seed: int) -> Fitted:
 
 def run(columns: Columns, fitted: Fitted, local: float, doubt: float, seed: int) -> FreeRun:
     states = delayed(columns, fitted.model.values, fitted.model.spacing)
-    along = alongside(fitted.model, states, seed)
+    along = growth_along(fitted.model, states, seed)
     blocks = np.array([b.mean() for b in np.array_split(along, BLOCKS)])
     value, error = float(along.mean()), float(blocks.std() / math.sqrt(BLOCKS - 1))
-    refused = misfit(fitted, value, local, doubt)
+    refused = fit_problem(fitted, value, local, doubt)
     none = np.full(ORBITS, np.nan)
-    free = none if refused else freely(fitted.model, states, local, seed)
-    partial = none if refused else freely(fitted.partial, states, local, seed)
-    said = refused or astray(free, partial, value, error)
+    free = none if refused else free_growth(fitted.model, states, local, seed)
+    partial = none if refused else free_growth(fitted.partial, states, local, seed)
+    said = refused or free_run_problem(free, partial, value, error)
     error_free = float(free.std() / math.sqrt(ORBITS))
     return FreeRun(fitted, float(free.mean()), error_free, float(partial.mean()), value, error, said)
 
 
-def misfit(fitted: Fitted, along: float, local: float, doubt: float) -> str:
+def fit_problem(fitted: Fitted, along: float, local: float, doubt: float) -> str:
     if not fitted.error < TRUSTED:
         return f"it misses held-out states by {fitted.error:.2g} standard deviations {fitted.horizon} samples ahead"
     if not abs(along - local) < max(AGREE * abs(local), doubt):
@@ -100,7 +100,7 @@ def misfit(fitted: Fitted, along: float, local: float, doubt: float) -> str:
     return ""
 
 
-def astray(free: np.ndarray, partial: np.ndarray, along: float, error: float) -> str:
+def free_run_problem(free: np.ndarray, partial: np.ndarray, along: float, error: float) -> str:
     if not np.isfinite(free + partial).all():
         return "its orbits leave the attractor"
     if abs(free.mean() - along) > APART * math.hypot(error, free.std() / math.sqrt(ORBITS)):
@@ -108,7 +108,7 @@ def astray(free: np.ndarray, partial: np.ndarray, along: float, error: float) ->
     return ""
 
 
-def freely(model: KernelModel, states: Points, local: float, seed: int) -> Float[np.ndarray, " orbits"]:
+def free_growth(model: KernelModel, states: Points, local: float, seed: int) -> Float[np.ndarray, " orbits"]:
     """Growth per sample of a tangent vector along each of 200 orbits from states of the series; NaN if one leaves it.
 
     `local` sets the length of the orbits. At first an accurate model follows the series itself and shares its sampling
@@ -130,7 +130,7 @@ def freely(model: KernelModel, states: Points, local: float, seed: int) -> Float
     return total / steps / model.spacing
 
 
-def alongside(model: KernelModel, states: Points, seed: int) -> Float[np.ndarray, " steps"]:
+def growth_along(model: KernelModel, states: Points, seed: int) -> Float[np.ndarray, " steps"]:
     """The same along the series, one step of the model at a time, in `spacing` chains side by side."""
     k = model.spacing
     v, logs = np.random.default_rng(seed).standard_normal((k, states.shape[1])), []

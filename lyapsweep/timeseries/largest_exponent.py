@@ -125,12 +125,17 @@ def estimate(
     trusted = [m for m in models if not m.refused]
     exponent, low, high = interval(trusted[0]) if trusted else along
     tell("divergence curves")
-    horizon = follow(along[0], found, states)
+    horizon = followed_steps(along[0], found, states)
     curves = (rosenstein(states, found.theiler, horizon, found.flow), kantz(states, found.theiler, horizon, found.flow))
     lines = (line(curves[0], seed), line(curves[1], seed))
     tell("surrogates")
     test = surrogate_test(raw, found, seed)
-    against = (*short(len(raw), found), *doubts(test), *slow(min(low, along[1])), *flat(curves[0], lines))
+    against = (
+        *too_short(len(raw), found),
+        *linear_explanation(test),
+        *no_growth(min(low, along[1])),
+        *no_scaling(curves[0], lines),
+    )
     notes = (*notes, *disagreements(curves, lines, exponent))
     return Estimate(
         exponent,
@@ -173,14 +178,14 @@ def tangent_steps(states: Points, fit: TangentFit, seed: int) -> Float[np.ndarra
     return tangent_growth(jacobians(states, fit)[0], fit.ahead, seed).mean(axis=1)
 
 
-def follow(exponent: float, found: Embedding, states: Points) -> int:
+def followed_steps(exponent: float, found: Embedding, states: Points) -> int:
     """How many samples neighbours are followed: the time in which they should part, between two periods and n / 8."""
     start = rosenstein(states, found.theiler, 0, found.flow)
     wanted = (start.ceiling - start.mean[0] + MARGIN) / exponent if exponent > 0 else math.inf
     return int(np.clip(wanted, max(8, 2 * found.period), max(8, len(states) // 8)))
 
 
-def short(samples: int, found: Embedding) -> tuple[str, ...]:
+def too_short(samples: int, found: Embedding) -> tuple[str, ...]:
     """Neighbours must come from many visits to the same place."""
     periods = samples / found.period
     if periods >= FEWEST_PERIODS:
@@ -191,7 +196,7 @@ def short(samples: int, found: Embedding) -> tuple[str, ...]:
     )
 
 
-def doubts(test: SurrogateTest) -> tuple[str, ...]:
+def linear_explanation(test: SurrogateTest) -> tuple[str, ...]:
     """A linear stochastic process explains the series, or nearly all of it."""
     best = min(test.surrogates)
     if test.rejected and test.error < PREDICTED * best:
@@ -202,11 +207,11 @@ def doubts(test: SurrogateTest) -> tuple[str, ...]:
     )
 
 
-def slow(low: float) -> tuple[str, ...]:
+def no_growth(low: float) -> tuple[str, ...]:
     return () if low > 0 else ("the interval of lambda_max reaches down to zero",)
 
 
-def flat(curve: Curve, lines: tuple[ScalingRegion | None, ScalingRegion | None]) -> tuple[str, ...]:
+def no_scaling(curve: Curve, lines: tuple[ScalingRegion | None, ScalingRegion | None]) -> tuple[str, ...]:
     """Neighbours of a periodic orbit stay neighbours; those of noise are unrelated at once."""
     if all(found is None or found.low <= 0 for found in lines):
         return ("neither divergence curve has a stretch that is straight and rises",)
