@@ -1,4 +1,4 @@
-"""An experiment by its name, wherever its records are: a results folder, or MLflow."""
+"""Loading an experiment by its name, from a results folder or from MLflow."""
 
 from pathlib import Path
 
@@ -9,19 +9,37 @@ from lyapsweep.results.table import Table
 
 
 def load(experiment: str | Path, *, results: Path | str = "results", tracking_uri: str | None = None) -> Table:
-    """Every record of an experiment as a `Table`: `lyapsweep.load("forcing_interval").finals.frame`.
+    """Load all records of an experiment.
 
-    `experiment` is a results folder, the name of one below `results` (an imported table is one), or an MLflow
-    experiment: at `tracking_uri` where that is given, which is then asked alone, else at MLFLOW_TRACKING_URI, else in
-    `results/mlflow.db`.
+    Args:
+        experiment: A results folder, the name of a folder below `results` (an imported table is one, too), or the name
+            of an MLflow experiment.
+        results: The folder of results folders.
+        tracking_uri: MLflow server or store; if given, folders are not searched. Default: MLFLOW_TRACKING_URI, else
+            `results/mlflow.db`.
 
-    Raises `UnknownName` (a ValueError) with the nearest name, `TrackingError` where no server answers.
+    Returns:
+        The records as a `Table`.
+
+    Raises:
+        UnknownName: If there is no such experiment; the message has the nearest name. It is a ValueError.
+        TrackingError: If the server does not answer.
+
+    Example:
+        >>> import tempfile
+        >>> from lyapsweep.config import Config
+        >>> from lyapsweep.results.record import Outcome, Record
+        >>> config = Config.of({"dataset": {"kind": "simulated", "system": "henon"}, "cell": {"kind": "lstm"}})
+        >>> with tempfile.TemporaryDirectory() as results:
+        ...     file = Record(config, 9, Outcome.FINISHED, measures={"loss": 0.5}).save(f"{results}/mine/records")
+        ...     load("mine", results=results).finals.frame["measures/loss"].tolist()
+        [0.5]
     """
     return located(experiment, results, tracking_uri)[0]
 
 
 def located(experiment: str | Path, results: Path | str, uri: str | None) -> tuple[Table, Path]:
-    """The experiment's table, and the folder that what is made of it belongs to."""
+    """Return the experiment's table and the folder for files made of it."""
     results = Path(results)
     if uri is None:
         for folder in (Path(experiment), results / experiment):
@@ -30,16 +48,16 @@ def located(experiment: str | Path, results: Path | str, uri: str | None) -> tup
                 return Table.read(folder), folder
             if paths.imported_table.is_file():
                 return imported.load(folder), folder
-    from lyapsweep import tracking  # which takes seconds
+    from lyapsweep import tracking  # takes seconds to import
 
     store = uri or tracking.default_uri(results)
     if (file := tracking.sqlite_file(store)) and not file.is_file():
-        raise nowhere(experiment, results, file)
+        raise no_store(experiment, results, file)
     return tracking.read(str(experiment), store), results / experiment
 
 
-def nowhere(experiment: str | Path, results: Path, file: Path) -> UnknownName:
-    """No records and no store: the folders below `results` are what could have been meant."""
+def no_store(experiment: str | Path, results: Path, file: Path) -> UnknownName:
+    """The error for an experiment without records and without a store; it suggests folders below `results`."""
     known = sorted({part.parent.name for name in (RECORDS, IMPORTED_TABLE) for part in results.glob(f"*/{name}")})
     if not known:
         return UnknownName(

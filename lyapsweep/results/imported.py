@@ -1,4 +1,4 @@
-"""A sweep of somebody else's, a CSV or Parquet file of one row a trial and step, as a table for every analysis."""
+"""Imported tables: a CSV or Parquet file with one row per trial and step, as a `Table` for every analysis."""
 
 import fnmatch
 import math
@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from lyapsweep.datasets import files
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.registry import unknown
 from lyapsweep.results.description import BadTable, SweepDescription
@@ -19,21 +20,40 @@ from lyapsweep.results.table import KEYS, MEASURED, Table
 
 UNITS = {"nats": 1.0, "bits": math.log(2)}  # a step, in nats
 UNSAID = {"cell/kind": "network"}
+MISSING = ("", "NA", "N/A", "nan", "NaN", "NAN", "null", "NULL", "None", "#N/A")  # cells without a value
+BOOLEANS = {"True": True, "False": False, "true": True, "false": False}
 OPTIONS = "foreign"  # key of sweep.json that holds the arguments of `from_frame`
 Patterns = str | Sequence[str]
 
 
 def read(path: Path | str, **columns: Any) -> Table:
-    """The table of a `.csv` or `.parquet` file; `columns` are the arguments of `from_frame`.
+    """Read a table from a file.
 
-    Raises `BadTable` where the file cannot be read or is of another kind, and whatever `from_frame` raises.
+    Args:
+        path: A `.csv` or `.parquet` file.
+        **columns: What its columns are: the arguments of `from_frame`.
+
+    Returns:
+        The table.
+
+    Raises:
+        BadTable: If the file cannot be read or ends in another suffix; and whatever `from_frame` raises.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder, "theirs.csv")
+        ...     _ = file.write_text("lr,val_loss\\n0.1,0.5\\n0.2,0.25\\n")
+        ...     read(file, settings="lr", outcomes="val_loss").column("measures/val_loss").tolist()
+        [0.5, 0.25]
     """
     path = Path(path)
     return from_frame(frame_of(path), where=str(path), **columns)
 
 
 def frame_of(path: Path) -> pd.DataFrame:
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+    """Read the columns of a file."""
+    readers = {".csv": read_csv, ".parquet": pd.read_parquet}
     if path.suffix not in readers:
         raise BadTable(f"{path}: must be a .csv or a .parquet file, but ends in '{path.suffix}'. Convert it first.")
     if not path.is_file():
@@ -41,7 +61,25 @@ def frame_of(path: Path) -> pd.DataFrame:
     try:
         return readers[path.suffix](path)
     except Exception as error:
-        raise BadTable(f"{path} cannot be read as {path.suffix[1:]}: {error}.") from error
+        raise BadTable(f"{path} cannot be read as {path.suffix[1:]}: {error}. Write it again.") from error
+
+
+def read_csv(path: Path) -> pd.DataFrame:
+    """Read a CSV file as `datasets.files` does; columns of numbers become numbers, missing cells NaN."""
+    file = files.read_csv(str(path))
+    cells = pd.DataFrame(file.cells, columns=list(file.names)).map(str.strip)
+    cells = cells.mask(cells.isin(MISSING))
+    return pd.DataFrame({str(name): typed(column) for name, column in cells.items()})
+
+
+def typed(cells: pd.Series) -> pd.Series:
+    """A column of text as numbers or booleans, if all of it is."""
+    if cells.dropna().isin(list(BOOLEANS)).all() and cells.notna().all():
+        return cells.map(BOOLEANS)
+    try:
+        return pd.Series(pd.to_numeric(cells))
+    except ValueError:
+        return cells
 
 
 def from_frame(
@@ -60,19 +98,36 @@ def from_frame(
     description: SweepDescription | None = None,
     where: str = "table",
 ) -> Table:
-    """The `Table` of a frame with one row a trial and step.
+    """Build a `Table` from a frame with one row per trial and step.
 
-    `settings`, `outcomes` and `exponents` are names of columns or shell patterns of them (`le_*`). Without `trial`
-    each row is a trial of its own, without `step` its only one. Outcomes become measures, the first of them the
-    objective; a trial ended as the last value in its column `ended` says (finished, diverged, failed, stopped,
-    running), or else diverged where its last first outcome is no finite number, and finished otherwise. Exponents may
-    come in any order, NaN where there is none (-inf stays -inf); they are those of `map`, in nats or bits per step, and
-    become nats. Say `partial` where they are only the leading ones: a Kaplan-Yorke dimension beyond them is NaN then.
-    `same` are settings that all rows share, such as {"cell/kind": "lstm"}, by which the atlas groups.
-    `description` says what the sweep was: name, question, intent, direction of the objective.
+    Args:
+        frame: The rows, in any order.
+        settings: Columns that were chosen for a trial, by name or shell pattern (`hp_*`).
+        outcomes: Columns that judge a trial; they become measures, the first of them the objective.
+        exponents: Columns of Lyapunov exponents, in any order; NaN where there is none, -inf stays -inf.
+        trial: Column that identifies trials; by default each row is a trial.
+        step: Column of the training step; by default 0.
+        ended: Column whose last value says how a trial ended (finished, diverged, failed, stopped, running). By
+            default a trial diverged if its last objective is not finite, and finished otherwise.
+        map: The map that the exponents belong to.
+        unit: Unit of the exponents per step; they are converted to nats.
+        partial: Whether they are only the leading ones; a Kaplan-Yorke dimension beyond them is NaN then.
+        same: Settings that all rows share, such as {"cell/kind": "lstm"}, by which the atlas groups.
+        description: What the sweep was: name, question, intent, direction of the objective.
+        where: What error messages call the frame.
 
-    Raises `UnknownName` for a column that is not there, `BadTable`, with the column and the remedy, for a column that
-    holds no numbers, a setting that changes within a trial, and two rows of one trial and step.
+    Returns:
+        The table, without traces and networks.
+
+    Raises:
+        UnknownName: If there is no such column.
+        BadTable: If a column has text in place of numbers, a setting changes within a trial, or two rows have the same
+            trial and step.
+
+    Example:
+        >>> frame = pd.DataFrame({"lr": [0.1, 0.2], "loss": [0.5, float("nan")]})
+        >>> from_frame(frame, settings="lr", outcomes="loss").column("outcome").tolist()
+        ['finished', 'diverged']
     """
     named = {k: matched(frame, v, where) for k, v in {"s": settings, "o": outcomes, "e": exponents}.items()}
     for name in filter(None, (trial, step, ended)):

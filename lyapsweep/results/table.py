@@ -1,4 +1,4 @@
-"""Many records as one table: what every analysis reads, whether the records came from a folder or from a tracker."""
+"""`Table`: the records of an experiment as one table, which every analysis reads."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from lyapsweep.config import Config
-from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.registry import unknown
 from lyapsweep.results.description import BadTable, SweepDescription
 from lyapsweep.results.experiment import ExperimentPaths
@@ -38,16 +37,29 @@ class RunLinks:
 
 @dataclass(frozen=True)
 class Table:
-    """One row a record, in the order of trial and step.
+    """The records of an experiment: one row per record, in the order of trial and step.
 
-    `frame` has the columns trial, step, outcome, final (the record that a trial ended with, or its latest where it
-    still runs), seconds; every path of the configuration (forcing/interval, cell/kind, ...; lists as JSON text);
-    `measures/<name>` and `floors/<name>`; `spectra/<map>/...` (maximum, sum, mean, kaplan_yorke, entropy_rate,
-    positive; nats per step); `data/<key>` (what is known of the data); `provenance/<key>` (seed, commit, error, ...;
-    nested ones as JSON text). `spectra` and `spectra_stderr` hold a (rows, k) array for each map, NaN where a row has
-    no such exponent: nats per step, largest first, and -inf stays -inf. `traces` holds the arrays of each row,
-    `networks` its configuration and its weights (empty where the record holds none). `description` says what the sweep
-    was: its question, its objective, its command. `links` lead to the runs of trials, where a store knows them.
+    Args:
+        frame: The scalars. Columns: trial, step, outcome, final (whether the record is the one that its trial ended
+            with, or the latest of a trial that is running), seconds; every path of the configuration
+            (forcing/interval, cell/kind, ...; lists as JSON text); `measures/<name>`, `floors/<name>`,
+            `saturations/<name>`; `spectra/<map>/<statistic>` (maximum, sum, mean, kaplan_yorke, entropy_rate, positive;
+            nats per step); `data/<key>`; `provenance/<key>` (nested values as JSON text).
+        spectra: Exponents by map, shape (rows, k), nats per step, largest first; NaN where a row has no such exponent,
+            -inf where a direction is annihilated.
+        spectra_stderr: Their standard errors, of the same shape.
+        traces: The arrays of each row, by name.
+        description: What the sweep was: its question, its objective, its command.
+        networks: Configuration and weights of each row; the weights are empty where a record has none.
+        links: Addresses of the trials' runs, where a tracking store knows them.
+
+    Example:
+        >>> from lyapsweep.results.record import Outcome
+        >>> config = Config.of({"dataset": {"kind": "simulated", "system": "henon"}, "cell": {"kind": "lstm"}})
+        >>> trials = [config, config.changed({"seed": 1})]
+        >>> table = Table.of(Record(c, 9, Outcome.FINISHED, measures={"loss": 0.5}) for c in trials)
+        >>> table.varied, len(table.finals), sorted(table.column("seed"))
+        (['seed'], 2, [0, 1])
     """
 
     frame: pd.DataFrame
@@ -60,18 +72,18 @@ class Table:
 
     @classmethod
     def of(cls, records: Iterable[Record], description: SweepDescription | None = None) -> "Table":
-        """The table of these records, whatever order they come in; of two with one trial and step the later counts."""
+        """Build a table of records in any order; of two records of one trial and step the later one counts."""
         kept = {(r.trial, r.step): r for r in records}
         rows = [kept[key] for key in sorted(kept)]
         last = {r.trial: r.step for r in sorted(rows, key=lambda r: (r.outcome.final, r.step))}
-        frame = pd.DataFrame([row(r, final=r.step == last[r.trial]) for r in rows])
+        frame = pd.DataFrame([record_row(r, final=r.step == last[r.trial]) for r in rows])
         if not len(frame):
             frame = pd.DataFrame({name: [] for name in KEYS})
         maps = list(dict.fromkeys(name for r in rows for name in r.spectra))
         return cls(
             frame=frame,
-            spectra={m: padded([exponents(r.spectra.get(m)) for r in rows]) for m in maps},
-            spectra_stderr={m: padded([errors(r.spectra.get(m)) for r in rows]) for m in maps},
+            spectra={m: pad_rows([r.spectra[m].exponents if m in r.spectra else [] for r in rows]) for m in maps},
+            spectra_stderr={m: pad_rows([r.spectra[m].stderr if m in r.spectra else [] for r in rows]) for m in maps},
             traces=[dict(r.traces) for r in rows],
             description=description or SweepDescription(),
             networks=[(r.config, r.weights) for r in rows],
@@ -79,21 +91,28 @@ class Table:
 
     @classmethod
     def read(cls, folder: Path | str) -> "Table":
-        """Every record below `folder`, and `sweep.json` in it as `description` where there is one.
+        """Read every record below a folder, and its sweep.json if there is one.
 
-        Raises `BadTable` where there is no such folder or `sweep.json` is no JSON object, `BadRecord` where a file is
-        no record.
+        Args:
+            folder: A results folder. Each file is opened once.
+
+        Returns:
+            The table of all records.
+
+        Raises:
+            BadTable: If there is no such folder, or sweep.json does not describe a sweep.
+            BadRecord: If a file is not a record.
         """
         folder = Path(folder)
         if not folder.is_dir():
-            raise BadTable(f"There is no folder {folder}: name the folder that a sweep wrote its records to.")
+            raise BadTable(f"There is no folder {folder}. Name a folder that a sweep wrote its records to.")
         return cls.of(load_folder(folder), SweepDescription.load(ExperimentPaths(folder).description))
 
     def __len__(self) -> int:
         return len(self.frame)
 
     def column(self, name: str) -> pd.Series:
-        """One column; an unknown name is an error that knows the nearest one."""
+        """Return a column of `frame`; an unknown name raises `UnknownName` with the nearest one."""
         if name not in self.frame:
             raise unknown("column", name, [str(c) for c in self.frame.columns], "table")
         column = self.frame[name]
@@ -101,7 +120,7 @@ class Table:
         return column
 
     def take(self, rows: np.ndarray) -> "Table":
-        """The rows of a mask or of a list of positions, as a table."""
+        """Return the table of some rows, given by a mask or by positions."""
         positions = np.flatnonzero(rows) if np.asarray(rows).dtype == bool else np.asarray(rows, int)
         return replace(
             self,
@@ -113,15 +132,21 @@ class Table:
         )
 
     def to_xarray(self, *dims: str) -> "xarray.Dataset":
-        """The table as arrays with named axes: `table.finals.to_xarray(*table.varied)["measures/loss"].mean("seed")`.
+        """Return the table as arrays with named dimensions, such as `table.finals.to_xarray(*table.varied)`.
 
-        Every column is a variable over `dims`, columns that tell the rows apart, and NaN where there is no such row;
-        without `dims` it lies over `row`. `spectra/<map>` and `spectra_stderr/<map>` are (..., exponent), the index of
-        an exponent counted from 1; nats per step.
+        Args:
+            *dims: Columns that together identify a row; each becomes a dimension. Without any, the dimension is `row`.
 
-        Raises ImportError where xarray is missing, `UnknownName` for a column, `BadTable` where rows share a place.
+        Returns:
+            A dataset with a variable for every other column, NaN where no row has these coordinates, and with
+            `spectra/<map>` and `spectra_stderr/<map>` of shape (..., exponent), nats per step; exponents count from 1.
+
+        Raises:
+            ImportError: If xarray is not installed.
+            UnknownName: If there is no such column.
+            BadTable: If two rows have the same coordinates, or a row lacks one.
         """
-        return arrays(self, dims)
+        return to_dataset(self, dims)
 
     @property
     def finals(self) -> "Table":
@@ -148,27 +173,30 @@ class Table:
         return list(dict.fromkeys(c for part in columns for c in part))
 
 
-def arrays(table: Table, dims: Sequence[str]) -> "xarray.Dataset":
+def to_dataset(table: Table, dims: Sequence[str]) -> "xarray.Dataset":
     """See `Table.to_xarray`."""
     try:
         import xarray
     except ImportError as error:
         raise ImportError('Table.to_xarray needs xarray: pip install "lyapsweep[xarray]".') from error
-    told: dict[str, Any] = {str(name): ("row", column.to_numpy()) for name, column in table.frame.items()}
+    variables: dict[str, Any] = {str(name): ("row", column.to_numpy()) for name, column in table.frame.items()}
     for what, kinds in (("spectra", table.spectra), ("spectra_stderr", table.spectra_stderr)):
         longest = max((values.shape[1] for values in kinds.values()), default=0)
         for kind, values in kinds.items():
             filled = np.pad(values, ((0, 0), (0, longest - values.shape[1])), constant_values=np.nan)
-            told[f"{what}/{kind}"] = (("row", "exponent"), filled)
+            variables[f"{what}/{kind}"] = (("row", "exponent"), filled)
     sizes = [values.shape[1] for values in table.spectra.values()]
     found = xarray.Dataset(
-        told, {"exponent": np.arange(1, max(sizes, default=0) + 1)}, attrs=table.description.to_dict()
+        variables, {"exponent": np.arange(1, max(sizes, default=0) + 1)}, attrs=table.description.to_dict()
     )
     if not dims:
         return found
     places = pd.concat([table.column(name) for name in dims], axis=1)
     if bool(places.isna().to_numpy().any()) or bool(places.duplicated().any()):
-        raise BadTable(f"{', '.join(dims)} do not tell the {len(table)} rows apart, or some rows lack one of them.")
+        raise BadTable(
+            f"{', '.join(dims)}: two of the {len(table)} rows have the same values, or a row has none. "
+            "Add the setting in which they differ."
+        )
     found = found.set_index(row=list(dims))
     found = found.unstack("row") if len(dims) > 1 else found.rename(row=dims[0])  # noqa: PD010  # not pandas
     return found.transpose(..., "exponent")
@@ -179,7 +207,7 @@ def moves(values: Any) -> bool:
     return len(pd.unique(values.dropna())) > 1
 
 
-def row(record: Record, final: bool) -> dict[str, Any]:
+def record_row(record: Record, final: bool) -> dict[str, Any]:
     """The scalars of one record under the names of their columns."""
     provenance = record.provenance.to_json()
     data, seconds = provenance.pop("data", None) or {}, provenance.pop("seconds", None)
@@ -202,16 +230,8 @@ def row(record: Record, final: bool) -> dict[str, Any]:
     }
 
 
-def exponents(spectrum: Spectrum | None) -> np.ndarray:
-    return np.empty(0) if spectrum is None else np.asarray(spectrum.exponents, float)
-
-
-def errors(spectrum: Spectrum | None) -> np.ndarray:
-    return np.empty(0) if spectrum is None else np.asarray(spectrum.stderr, float)
-
-
-def padded(rows: list[np.ndarray]) -> np.ndarray:
-    """Rows of unequal length as one (rows, longest) array, NaN where a row has ended."""
+def pad_rows(rows: Sequence[Sequence[float] | np.ndarray]) -> np.ndarray:
+    """Stack rows of unequal length as an array (rows, longest), filled with NaN."""
     filled = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
     for i, values in enumerate(rows):
         filled[i, : len(values)] = values
