@@ -3,8 +3,8 @@
     python -m benchmarks.early_prediction results/initialisation [--learner trees --repeats 2]
 
 Held-out rank correlation between predicted and final outcome, from settings and early scores alone and with the
-spectrum (`lyapsweep.analysis.prediction.incremental`: ridge regression or trees, ten folds drawn `--repeats` times), with
-spectra measured before the first update, after 5 and after 10 % of training; across cells and within each cell.
+spectrum (`lyapsweep.analysis.prediction.incremental`: ridge regression or trees, ten folds drawn `--repeats` times),
+with spectra measured before the first update, after 5 and after 10 % of training; across cells and within each cell.
 Intervals are 95 %. Then the transfer of a fit from one cell to the others, and to cells that are held out.
 """
 

@@ -25,7 +25,7 @@ TURNING = 200
 
 
 def recorded(name: str, seed: int, length: int, noise: float) -> tuple[np.ndarray, float]:
-    """Return samples (length, columns) after a transient, with noise in standard deviations of a column, and the true exponent along them."""
+    """Return noisy samples (length, columns) after a transient, and the true exponent along them."""
     system = systems.build(name, TRUTH[name][0])
     states = system.trajectory(system.start(1, torch.Generator().manual_seed(seed)), TRANSIENT + length)
     values = system.observe(torch.from_numpy(states[TRANSIENT:])).numpy()

@@ -3,10 +3,10 @@
 `jacrev`: the Jacobian by torch.func.jacrev, vectorised over the batch; the most common way today.
 `autograd`: the Jacobian by torch.autograd.functional.jacobian, one orbit; the common way before.
 `formulas`: the method of the published code of Vogt et al. 2022, written from the equations: the state by torch's
-module, one step per call; the Jacobian from diag_embed matrices and dense products (1 for the tanh network, 7 for the LSTM, 9 for the
-GRU: with the rest about 11, 23 and 27 N^3 operations per step); Z = J^T Q, QR, signs by two more dense products,
-logarithms to base 2. The order J^T Q is that code's, and so is an LSTM of N exponents, those of dh'/dh only: its
-numbers are not the exponents. It has no PLRNN; the one here follows its style.
+module, one step per call; the Jacobian from diag_embed matrices and dense products (1 for the tanh network, 7 for the
+LSTM, 9 for the GRU: with the rest about 11, 23 and 27 N^3 operations per step); Z = J^T Q, QR, signs by two more dense
+products, logarithms to base 2. The order J^T Q is that code's, and so is an LSTM of N exponents, those of dh'/dh only:
+its numbers are not the exponents. It has no PLRNN; the one here follows its style.
 """
 
 import math

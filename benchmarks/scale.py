@@ -69,7 +69,7 @@ PARTS = {  # of lyapsweep.sweep
 
 
 class Meter:
-    """Seconds inside parts of a program, in processor time of the thread and in wall-clock time, excluding called parts."""
+    """Processor and wall-clock seconds inside parts of a program, excluding the parts that they call."""
 
     def __init__(self) -> None:
         self.cpu: dict[str, float] = defaultdict(float)

@@ -63,7 +63,7 @@ class OneStepPlrnn(nn.Module):
 
 
 class OneStepLstm(nn.Module):
-    """nn.LSTM called with one zero input at a time. One of its two biases is fixed, else Adam moves their sum twice as fast."""
+    """nn.LSTM called with one zero input at a time; one bias is fixed, else Adam moves the sum twice as fast."""
 
     def __init__(self, network: Network, member: int):
         super().__init__()
@@ -161,7 +161,7 @@ def speed(kind: str, interval: int, series: Tensor, rounds: int) -> dict[str, fl
 
 
 def gradient_difference(kind: str, interval: int, series: Tensor) -> float:
-    """Return the largest difference of the gradients of the first update, relative to the largest entry of each weight."""
+    """Return the largest difference of first gradients, relative to the largest entry of each weight."""
     points = configs(kind, interval, range(2))
     network, schedule = build_network(points, series.shape[1]), forcing_schedule(points)
     reference = Reference(network, 1, points[1], series)

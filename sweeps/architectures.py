@@ -1,8 +1,8 @@
 """Across architectures, does the spectrum predict which networks learn, or only the name of the cell?
 
 Eight cells of 32 units, four learning rates, two tasks: adding over 40 steps, and digits read row by row. If spectra
-contain the same information as the name, a fit on some cells predicts others (`lyapsweep.analysis.prediction.transfer`),
-and spectra improve predictions from settings without the cell.
+contain the same information as the name, a fit on some cells predicts others
+(`lyapsweep.analysis.prediction.transfer`), and spectra improve predictions from settings without the cell.
 """
 
 from lyapsweep.sweep import Sweep
