@@ -1,10 +1,10 @@
-"""What does refinement save on a map that was trained whole, what does it miss, and how rough is the map's border?
+"""How many trials does refinement save on a complete map, what does it miss, and how rough is the border?
 
     lyapsweep sweep sweeps/border.py
     python -m benchmarks.border results/border --picture border.png
 
-Replays the rounds of `--refine` on the outcomes of the whole grid, so that what is compared is the choice of points
-alone; `--refined` names the folder of a map that was refined in earnest, which is compared as well.
+Replays the rounds of `--refine` on the outcomes of the whole grid, so that only the choice of points is compared;
+`--refined` names the folder of a map that was trained with refinement, which is compared as well.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from lyapsweep.sweep.plan.refinement import UNKNOWN, rounds
 
 
 def replay(labels: np.ndarray) -> np.ndarray:
-    """What refinement would have trained (mask), were `labels` what comes of training."""
+    """Return the mask of points that refinement trains if `labels` are the outcomes of training."""
     known = np.full(labels.shape, UNKNOWN)
     for wanted in rounds(known):
         known[wanted] = labels[wanted]
@@ -27,7 +27,7 @@ def replay(labels: np.ndarray) -> np.ndarray:
 
 
 def agreement(labels: np.ndarray, trained: np.ndarray) -> float:
-    """The share of all cells whose nearest trained cell has their label."""
+    """Return the fraction of cells whose nearest trained cell has the same label."""
     return float((box_counting.nearest(labels, trained) == labels).mean())
 
 

@@ -1,10 +1,10 @@
-"""What it costs to follow the spectrum through a training: its share of the time of an update.
+"""Measure the cost of spectra during training, as a fraction of the training time.
 
     python -m benchmarks.during [--units 256] [--cells vanilla lstm gru] [--updates 40]
 
 A network of `--units` reads text (windows of 100 characters, 32 at a time) with every setting at its default: 5000
 updates, spectra of the whole state before the first, after 1, 5, 10 and 30 % of them, and after the last. An update is
-timed over `--updates` of them and counts 5000 times; every spectrum is timed as often as a training asks for it.
+timed over `--updates` of them and multiplied by 5000; every spectrum is timed as often as training computes it.
 Process CPU time, one thread.
 """
 
@@ -18,7 +18,7 @@ from lyapsweep.training import train
 
 
 def row(kind: str, units: int, updates: int) -> dict[str, object]:
-    """One cell: seconds of the training, of its spectra, and the share of the latter."""
+    """Return seconds of training and of spectra for one cell, and the fraction of the latter."""
     config = Config.of(
         {
             "dataset": {"kind": "characters"},
@@ -51,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", nargs="+", default=["vanilla", "lstm", "gru"])
     parser.add_argument("--units", type=int, default=256)
-    parser.add_argument("--updates", type=int, default=40, help="that are timed")
+    parser.add_argument("--updates", type=int, default=40, help="number of timed updates")
     args = parser.parse_args()
     print(one_thread(), flush=True)
     print(markdown([row(kind, args.units, args.updates) for kind in args.cells]))

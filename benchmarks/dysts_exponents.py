@@ -1,16 +1,16 @@
-"""What are the exponents of dysts' flows? Ours beside the stored ones, with checks that need neither.
+"""Compute the exponents of the flows of dysts, compare them with the stored ones, and check both independently.
 
-    python -m benchmarks.dysts_exponents                              every flow below; goes on where it was stopped
+    python -m benchmarks.dysts_exponents                              every flow below; resumes an interrupted run
     python -m benchmarks.dysts_exponents --flows Lorenz Halvorsen     these
     python -m benchmarks.dysts_exponents --quick                      a tenth of the steps
-    python -m benchmarks.dysts_exponents --steps 30000                so many
+    python -m benchmarks.dysts_exponents --steps 30000                number of steps
 
-256 orbits, spread over the attractor by 2000 steps of their own, are followed for 3000 steps of a hundredth of the
-dominant period (30 periods each), after 500 that align the frame. Two numbers are known without any literature:
+256 orbits, spread over the attractor by 2000 steps each, are followed for 3000 steps of a hundredth of the
+dominant period (30 periods each), after 500 steps that align the frame. Two values are known without literature:
 
-- zero: a flow that does not come to rest has an exponent of zero, along the orbit; ours within 2 % of lambda_1;
-- trace: the exponents sum to the mean divergence of the field, tr Df, along the very same orbits; ours within 1 % of
-  lambda_1. Where the Runge-Kutta steps are too long for that, they are halved and the flow is measured again.
+- zero: a flow that does not converge to a point has an exponent of zero; ours within 2 % of lambda_1;
+- trace: the exponents sum to the mean divergence of the field, tr Df, along the same orbits; ours within 1 % of
+  lambda_1. If the Runge-Kutta steps are too long for that, they are halved and the flow is computed again.
 
 Results are appended to a CSV file flow by flow; a Markdown table of it is printed at the end.
 """
@@ -40,9 +40,9 @@ WangSun NewtonLiepnik Lorenz84 Arneodo Coullet RayleighBenard LorenzBounded Lore
 FLOWS = NAMES.split()
 ORBITS, STEPS, WARMUP, APART, KICK = 256, 3000, 500, 2000, 1e-3
 SPACING = 20  # steps between the starts, along one orbit
-ZERO, TRACE = 0.02, 0.01  # of lambda_1: what the checks may miss by
-FINER = 3  # times that steps are halved, at most
-PIECE = 2**15  # states whose divergence is taken at once
+ZERO, TRACE = 0.02, 0.01  # tolerances of the checks, relative to lambda_1
+FINER = 3  # at most this many halvings of the step
+PIECE = 2**15  # states per batch of the divergence
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def main() -> None:
 
 
 def measured(name: str, steps: int) -> dict[str, Any]:
-    """One row, with steps as fine as the trace asks for."""
+    """Return one row, with steps small enough for the trace check."""
     begun, row = time.process_time(), followed(DystsFlow(name), steps)
     for _ in range(FINER):
         if row["outcome"] != "measured" or not off_trace(row):
@@ -72,7 +72,7 @@ def measured(name: str, steps: int) -> dict[str, Any]:
 
 
 def followed(flow: DystsFlow, steps: int) -> dict[str, Any]:
-    """The exponents of a flow, and the mean divergence along the orbits that they were measured on."""
+    """Return the exponents of a flow and the mean divergence along the same orbits."""
     z = spread(flow)
     spectrum = lyapunov_spectra(flow, z, steps=steps, warmup=WARMUP)[0]
     return {
@@ -90,7 +90,7 @@ def followed(flow: DystsFlow, steps: int) -> dict[str, Any]:
 
 
 def spread(flow: DystsFlow) -> Tensor:
-    """(1, orbits, state): points along one orbit, kicked off it and left to themselves."""
+    """Return states (1, orbits, state): points along one orbit, perturbed and integrated further."""
     generator = torch.Generator().manual_seed(0)
     one = flow.trajectory(flow.start(1, generator), APART + ORBITS * SPACING)[APART:]
     z = torch.from_numpy(one[::SPACING].copy())[None]
@@ -103,7 +103,7 @@ def spread(flow: DystsFlow) -> Tensor:
 
 @torch.no_grad()
 def divergence(flow: DystsFlow, z: Tensor, steps: int) -> float:
-    """tr Df, averaged over the counted steps by the trapezoidal rule, per unit time."""
+    """Return tr Df averaged over the counted steps by the trapezoidal rule, per unit time."""
     states = flow.orbit(z, None, WARMUP + steps)[WARMUP - 1 :].flatten(0, 2)
     unit = torch.eye(flow.state, dtype=states.dtype)
     traces = [
@@ -157,7 +157,7 @@ def line(row: dict[str, str]) -> str:
 
 
 def checks(row: dict[str, Any]) -> str:
-    """`pass`, or what failed; checks are in units of lambda_1, which has to be above zero by four standard errors."""
+    """Return `pass` or the failed checks, in units of lambda_1, which must exceed zero by four standard errors."""
     exponents, errors = numbers(row["exponents"]), numbers(row["stderr"])
     if exponents[0] < 4 * errors[0]:
         return "not chaotic"

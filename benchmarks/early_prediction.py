@@ -1,11 +1,11 @@
-"""What do early spectra add to what is known without them? The table of a study, by task and by cell.
+"""Measure what early spectra add to settings and early scores: one table by task and by cell.
 
     python -m benchmarks.early_prediction results/initialisation [--learner trees --repeats 2]
 
 Held-out rank correlation between predicted and final outcome, from settings and early scores alone and with the
-spectrum (`lyapsweep.analysis.prediction.incremental`: ridge regression or trees, ten folds drawn `--repeats` times), with the
-spectra measured before the first update, after 5 and after 10 % of training; across cells and within each. Intervals
-hold 95 %. Then what a fit within one cell says of the others, and of cells that are held out whole.
+spectrum (`lyapsweep.analysis.prediction.incremental`: ridge regression or trees, ten folds drawn `--repeats` times),
+with spectra measured before the first update, after 5 and after 10 % of training; across cells and within each cell.
+Intervals are 95 %. Then the transfer of a fit from one cell to the others, and to cells that are held out.
 """
 
 import argparse
@@ -36,7 +36,7 @@ def row(table: Table, task: str, cells: str, at: float, args: argparse.Namespace
 
 
 def elsewhere(table: Table, task: str, args: argparse.Namespace) -> None:
-    """What holds from one cell to another; that there are too few of them is said."""
+    """Print what transfers from one cell to another, or that there are too few cells."""
     try:
         within = transfer.find(table, args.outcome, "cell/kind", EARLY[-1])
         apart = incremental.find(table, args.outcome, EARLY[-1], group="cell/kind", repeats=args.repeats)

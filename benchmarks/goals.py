@@ -1,7 +1,7 @@
-"""The goals that were set for the exponent engine before it was written: G1 to G8 and G11, and packs of networks.
+"""Check the goals set for the exponent engine before it was written: G1 to G8 and G11, and packs of networks.
 
-Some are read off the table of `benchmarks/spectrum.py`, the others measured here. Ratios are processor time of the peer
-over ours; ours is in double precision through SciPy, peers in single.
+Some are taken from the table of `benchmarks/spectrum.py`, the others measured here. Ratios are processor time of the
+peer over ours; ours is in double precision through SciPy, peers are in single precision.
 """
 
 import argparse
@@ -60,7 +60,7 @@ def goals(table: list[dict], args: argparse.Namespace) -> list[dict[str, object]
 
 
 def ratios(alone: list[dict]) -> Verdicts:
-    """G1 to G4, as far as the table holds their sizes."""
+    """Yield G1 to G4 for the sizes in the table."""
     for row in alone:
         kind, n = row["cell"], row["N"]
         if n in FORMULAS.get(kind, {}):
@@ -94,7 +94,7 @@ def fallbacks(args: argparse.Namespace) -> Verdicts:
 
 
 class Stepped(AbstractMap):
-    """A cell that moves step by step under every method: orbits that differ by rounding part where they are chaotic."""
+    """A cell that is stepped one step at a time under every method, because chaotic orbits amplify rounding."""
 
     def __init__(self, cell: AbstractMap):
         self.population, self.state, self.cell = cell.population, cell.state, cell
@@ -110,7 +110,7 @@ class Stepped(AbstractMap):
 
 
 def accuracy(args: argparse.Namespace) -> Verdicts:
-    """G6 on random networks of every cell: the largest difference from double-precision QR at every step."""
+    """Yield G6 on random networks of every cell: the largest difference from double-precision QR at every step."""
     worst, first, rule = 0.0, 0.0, 0.0
     for kind in (k for k in ("vanilla", "lstm", "gru", "plrnn") if k in CELLS):
         for n, steps in ((16, 1000), (64, 300), (128, 100)) if args.quick else ((16, 1000), (64, 1000), (256, 150)):
@@ -128,7 +128,7 @@ def accuracy(args: argparse.Namespace) -> Verdicts:
 
 
 def lorenz_plrnn(updates: int) -> tuple[Network, Tensor]:
-    """A PLRNN of 30 units trained on Lorenz-63 at dt 0.01, in double precision, and a state on its attractor."""
+    """Return a PLRNN of 30 units trained on Lorenz-63 at dt 0.01, in double precision, and a state on its attractor."""
     content = {
         "dataset": {"kind": "simulated", "system": "lorenz63", "dt": 0.01, "length": 50000},
         "cell": {"kind": "plrnn", "units": 30},
@@ -176,7 +176,7 @@ def segments_of_tanh(args: argparse.Namespace) -> Verdicts:
 
 
 def segments(name: str, p: Problem, steps: int, count: int, warmup: int) -> Verdicts:
-    """G8: one orbit cut into pieces that are carried side by side."""
+    """Yield G8: one orbit cut into pieces that are processed in parallel."""
     found = {}
     jobs = {
         n: lambda n=n: found.__setitem__(n, lyapunov_spectra(p.cell, p.z, steps=steps, warmup=warmup, segments=n)[0])
@@ -202,7 +202,7 @@ def partial_spectra(args: argparse.Namespace) -> Verdicts:
 
 
 def pack() -> Verdicts:
-    """Sixteen exponents of 64 networks in one call, and in 64."""
+    """Compare sixteen exponents of 64 networks in one call and in 64 calls."""
     together = problem("plrnn", 30, 1, population=64)
     singles = [member(together, i) for i in range(64)]
 
@@ -228,7 +228,7 @@ def member(p: Problem, i: int) -> Problem:
 
 
 def memories() -> Verdicts:
-    """G11: numbers in flight, in frames of state x state."""
+    """Yield G11: memory in units of frames (state x state)."""
     for kind, n, batch in (("vanilla", 256, 1), ("vanilla", 256, 8), ("lstm", 256, 1)):
         state = problem(kind, n, 1).cell.state
         words = memory("ours", kind, n, batch, "cpu") * 1e6 / 8 / state**2 / batch

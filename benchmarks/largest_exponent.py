@@ -1,9 +1,9 @@
-"""How near does `lyapsweep suggest` come to exponents that are known, and a library (nolds: Rosenstein's curve)?
+"""Compare `lyapsweep suggest` and nolds (Rosenstein's curve) with known largest exponents.
 
-10 000 samples, without and with 5 % observation noise, all columns and the first alone; per cent off the truth. "Along"
-is what the true equations' tangent vectors do along the very same samples. nolds is given our delay, Theiler window and
-dimension; it fits a line to the first `trajectory_len` samples of its curve, for which we give it one Lyapunov time of
-the truth: more than a user could know.
+10 000 samples, without and with 5 % observation noise, all columns and the first only; error in per cent. "Along"
+is the growth of the true tangent vectors along the same samples. nolds gets our delay, Theiler window and
+dimension; it fits a line to the first `trajectory_len` samples of its curve, here one true Lyapunov time, which a user
+would not know.
 """
 
 import argparse
@@ -20,12 +20,12 @@ from lyapsweep import systems
 from lyapsweep.timeseries import Estimate, estimate
 
 TRUTH = {"lorenz63": (0.01, 0.9056), "roessler": (0.1, 0.0879), "duffing": (0.1773, 0.1292), "henon": (None, 0.41922)}
-TRANSIENT = 1000  # samples; the tangent vector turns in the last 200 of them
+TRANSIENT = 1000  # samples; the tangent vector is aligned in the last 200
 TURNING = 200
 
 
 def recorded(name: str, seed: int, length: int, noise: float) -> tuple[np.ndarray, float]:
-    """(length, columns) after a transient, noise in standard deviations of a column; the true exponent along them."""
+    """Return noisy samples (length, columns) after a transient, and the true exponent along them."""
     system = systems.build(name, TRUTH[name][0])
     states = system.trajectory(system.start(1, torch.Generator().manual_seed(seed)), TRANSIENT + length)
     values = system.observe(torch.from_numpy(states[TRANSIENT:])).numpy()
@@ -35,7 +35,7 @@ def recorded(name: str, seed: int, length: int, noise: float) -> tuple[np.ndarra
 
 @torch.inference_mode()
 def own(system: systems.AbstractSystem, states: np.ndarray) -> float:
-    """Mean log growth a sample of a tangent vector under the system's own derivatives at these states."""
+    """Return the mean log growth per sample of a tangent vector under the true derivatives at these states."""
     unit = torch.eye(system.state, dtype=torch.float64).expand(1, len(states), -1, -1)
     jacobians = system.push(torch.from_numpy(states)[None], None, unit)[1][0].numpy()
     v, logs = np.ones(system.state), []
@@ -79,7 +79,7 @@ def row(name: str, noise: float, seed: int, length: int, nolds: Any) -> dict[str
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--first", type=int, default=21, help="Of the seeds.")
+    parser.add_argument("--first", type=int, default=21, help="first seed")
     parser.add_argument("--length", type=int, default=10_000)
     args = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,9 +1,9 @@
-"""What a sweep costs beside its training: a trial of ours in packs against plain Ray Tune's one actor a trial.
+"""Measure the overhead of a sweep per trial: packs against plain Ray Tune with one actor per trial.
 
-Both train the same toy networks, two packs or two trials at a time on the same machine, one after the other in the same
-run, and both log every trial to an MLflow store of their own. Overhead is time on the wall times the slots, less the
-processor time that the same training takes in one process, per trial. The peer's is measured on a few trials and
-counted on to as many as ours: what it does once is taken from the difference between few and fewer.
+Both train the same toy networks, two packs or two trials at a time on the same machine, one after the other in the
+same run, and both log every trial to their own MLflow store. Overhead is wall-clock time times the number of slots,
+minus the processor time of the same training in one process, per trial. The peer is measured on a few trials and
+extrapolated to the same number; its constant cost follows from the difference between two runs.
 """
 
 import argparse
@@ -29,10 +29,10 @@ GOAL, SLOTS, RATES = 0.1, 2, 10
 
 
 def training_seconds(configs: Sequence[Any], pack: int) -> float:
-    """Processor time a trial of the training itself, in packs in this process."""
+    """Return processor time per trial of the training itself, in packs in this process."""
     from lyapsweep.trial import run_trials
 
-    list(run_trials(configs[:pack]))  # what is loaded once is not counted
+    list(run_trials(configs[:pack]))  # one-time loading is not counted
     began = time.process_time()
     for i in range(0, len(configs), pack):
         list(run_trials(configs[i : i + pack]))
@@ -40,7 +40,7 @@ def training_seconds(configs: Sequence[Any], pack: int) -> float:
 
 
 def ours(folder: Path, trials: int, pack: int) -> float:
-    """Seconds on the wall of a whole sweep: Ray's start, Optuna, records, MLflow, atlas."""
+    """Return wall-clock seconds of a whole sweep: start of Ray, Optuna, records, MLflow, atlas."""
     from lyapsweep.sweep import Sweep
     from lyapsweep.sweep.execute.runner import run
 
@@ -56,7 +56,7 @@ def ours(folder: Path, trials: int, pack: int) -> float:
 
 
 def plain_trial(settings: dict[str, Any]) -> None:
-    """What people write: a function that trains one network, logs it to MLflow and reports to Tune."""
+    """The usual user code: train one network, log it to MLflow and report to Tune."""
     from mlflow import MlflowClient
     from mlflow.entities import Metric, Param
     from ray import tune
@@ -80,7 +80,7 @@ def plain_trial(settings: dict[str, Any]) -> None:
 
 
 def plain(folder: Path, trials: int) -> float:
-    """Seconds on the wall of plain Ray Tune: an actor a trial, which is its default."""
+    """Return wall-clock seconds of plain Ray Tune with one actor per trial, its default."""
     import ray
     from mlflow import MlflowClient
     from ray import tune
@@ -100,7 +100,7 @@ def plain(folder: Path, trials: int) -> float:
 
 
 def peer_seconds(folder: Path, fewer: int, few: int, trials: int) -> float:
-    """Seconds on the wall of so many trials of the peer's, counted on from two shorter runs."""
+    """Return wall-clock seconds of the peer for `trials` trials, extrapolated from two shorter runs."""
     short, long = plain(folder, fewer), plain(folder, few)
     return short + (trials - fewer) * (long - short) / (few - fewer)
 

@@ -1,12 +1,12 @@
-"""Lyapunov spectra as others compute them: single precision, a dense Jacobian and torch.linalg.qr at every step.
+"""Lyapunov spectra by other methods: single precision, a dense Jacobian and torch.linalg.qr at every step.
 
-`jacrev`: the Jacobian by torch.func.jacrev, vectorised over the batch; what most people write today.
-`autograd`: the Jacobian by torch.autograd.functional.jacobian, one orbit; what they wrote before.
-`formulas`: the way of Vogt et al. 2022's published code, written from the equations: the state by torch's module, one
-step a call; the Jacobian from diag_embed matrices and dense products (1 for the tanh network, 7 for the LSTM, 9 for the
-GRU: with the rest about 11, 23 and 27 N^3 operations a step); Z = J^T Q, QR, signs by two more dense products,
-logarithms to base 2. The order J^T Q is that code's, and so is an LSTM of N exponents, those of dh'/dh alone: its
-numbers are not the exponents. It has no PLRNN; the one here is in its style.
+`jacrev`: the Jacobian by torch.func.jacrev, vectorised over the batch; the most common way today.
+`autograd`: the Jacobian by torch.autograd.functional.jacobian, one orbit; the common way before.
+`formulas`: the method of the published code of Vogt et al. 2022, written from the equations: the state by torch's
+module, one step per call; the Jacobian from diag_embed matrices and dense products (1 for the tanh network, 7 for the
+LSTM, 9 for the GRU: with the rest about 11, 23 and 27 N^3 operations per step); Z = J^T Q, QR, signs by two more dense
+products, logarithms to base 2. The order J^T Q is that code's, and so is an LSTM of N exponents, those of dh'/dh only:
+its numbers are not the exponents. It has no PLRNN; the one here follows its style.
 """
 
 import math
@@ -98,7 +98,7 @@ JACOBIANS = {"vanilla": vanilla_jacobian, "lstm": lstm_jacobian, "gru": gru_jaco
 
 
 def module(kind: str, w: Weights) -> Step:
-    """(state, x) -> state by torch's own module, called for one step; a PLRNN has none."""
+    """Return (state, x) -> state by torch's module, called for one step; not available for a PLRNN."""
     if kind == "plrnn":
         return lambda z, x: plrnn(w, z, x)
     kinds = {"vanilla": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}

@@ -1,4 +1,4 @@
-"""What is measured: driven random networks, their spectra by lyapsweep and by others, time a step and memory."""
+"""Benchmark problems: driven random networks, their spectra by lyapsweep and by peers, time per step and memory."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -14,12 +14,12 @@ from lyapsweep.dynamics import lyapunov_spectra
 from lyapsweep.dynamics.lyapunov import random_frame
 from lyapsweep.inits import gaussian
 
-GAINS = {"plrnn": 1.1}  # piecewise linear: at 1.5 it leaves the finite numbers
+GAINS = {"plrnn": 1.1}  # piecewise linear: diverges at 1.5
 INPUTS, SETTLE, LONG, SHARED = 3, 50, 1000, 20  # steps: to settle, of a spectrum, of the runs whose errors are compared
 
 
 class Problem(NamedTuple):
-    """A driven network of one cell, where its orbits start, and what drives them."""
+    """A driven network of one cell, the initial states of its orbits, and their inputs."""
 
     cell: AbstractCell
     z: Tensor
@@ -29,7 +29,7 @@ class Problem(NamedTuple):
         return lyapunov_spectra(self.cell, self.z, self.inputs, steps=steps, **settings)[0].exponents
 
     def peer(self, name: str) -> Callable[[int], np.ndarray]:
-        """Exponents averaged over the batch, from the frames that ours start from."""
+        """Return exponents averaged over the batch, from the same initial frames."""
         kind = next(kind for kind, cls in CELLS.items() if type(self.cell) is cls)
         w, z, x = weights(self.cell), self.z[0].float(), self.inputs[:, 0].float()
         Q = random_frame(self.z, self.cell.state, 0)[0].mT.float()
@@ -52,9 +52,9 @@ def problem(kind: str, units: int, batch: int, device: str = "cpu", population: 
 def step_costs(
     runs: dict[str, Callable[[int], object]], rounds: int, budget: float, device: str = "cpu"
 ) -> dict[str, float]:
-    """Microseconds a step of a spectrum of LONG steps, rivals taking turns; about `budget` seconds a run.
+    """Return microseconds per step of a spectrum of LONG steps, methods interleaved; about `budget` seconds per run.
 
-    One run is a quarter as long as the other; they have the same number of blocks, so the rest is what is done once.
+    One run is a quarter as long as the other, with the same number of blocks, so the remainder is the constant cost.
     """
     jobs: dict[str, Callable[[], object]] = {}
     lengths: dict[str, int] = {}
@@ -85,7 +85,7 @@ def method(p: Problem) -> str:
 
 
 def memory(way: str, kind: str, units: int, batch: int, device: str) -> float:
-    """Megabytes at most above the process that has everything loaded, over SHARED steps."""
+    """Return peak megabytes above a process with everything loaded, over SHARED steps."""
     if device == "cpu":
         return peak_megabytes(warm, way, kind, units, batch)
     run = warm(way, kind, units, batch, device)
@@ -96,7 +96,7 @@ def memory(way: str, kind: str, units: int, batch: int, device: str) -> float:
 
 
 def warm(way: str, kind: str, units: int, batch: int, device: str = "cpu") -> Callable[[], object]:
-    """A run whose libraries are loaded, and have their own buffers."""
+    """Run once, so that libraries are loaded and have allocated their buffers."""
     for size in (16, units):
         p = problem(kind, size, batch if size == units else 1, device)
         run = p.ours if way == "ours" else p.peer(way)

@@ -1,17 +1,17 @@
-"""What a trial costs the system itself where there are 1000, 3000 or 10 000 of them, and what grows faster than they.
+"""Measure the cost per trial of sweeps of 1000, 3000 or 10 000 trials, and which costs grow faster than their number.
 
 Toy networks (one update, four units, two exponents) are swept by the real driver, searcher, journal, ledger and atlas
 on this machine. Every part is timed inside the driver, in processor time of its thread, without the parts that it
-calls; each sweep has a process of its own, so that memory is its own too. A growth of 0 is a cost per trial that stays
-the same, 1 one that doubles with the number of trials.
+calls. Each sweep runs in its own process, so that its memory can be measured. A growth of 0 is a constant cost per
+trial, 1 a cost that doubles with the number of trials.
 
   python -m benchmarks.scale                               # a grid, logged to SQLite: half an hour of two cores
   python -m benchmarks.scale --trials 300 1000 --pack 8    # shorter
   python -m benchmarks.scale --tracking none --pack 100    # records only
   python -m benchmarks.scale --tracking later              # records only, then what `lyapsweep sync` takes
   python -m benchmarks.scale --points hunt --trials 300 1000 3000 --pack 1
-  python -m benchmarks.scale --asks --trials 300 1000 3000 # a hunt's sampler alone, after so many trials
-  python -m benchmarks.scale --json scale.json             # sweeps that the file holds are not run again
+  python -m benchmarks.scale --asks --trials 300 1000 3000 # the sampler of a hunt only, after so many trials
+  python -m benchmarks.scale --json scale.json             # sweeps in the file are not repeated
 """
 
 import argparse
@@ -69,7 +69,7 @@ PARTS = {  # of lyapsweep.sweep
 
 
 class Meter:
-    """Seconds inside parts of a program, of the thread's processor time and on the wall, each without what it calls."""
+    """Processor and wall-clock seconds inside parts of a program, excluding the parts that they call."""
 
     def __init__(self) -> None:
         self.cpu: dict[str, float] = defaultdict(float)
@@ -77,7 +77,7 @@ class Meter:
         self.stacks, self.lock = threading.local(), threading.Lock()
 
     def __call__(self, part: str, job: Callable[..., Any]) -> Callable[..., Any]:
-        """`job`, metered as a part."""
+        """Run `job` as a measured part."""
 
         @functools.wraps(job)
         def metered(*given: Any, **named: Any) -> Any:
@@ -128,7 +128,7 @@ def drawn(trial: Any) -> None:
 
 
 def swept(trials: int, points: str, pack: int, tracking: str, jobs: int) -> dict[str, Any]:
-    """One sweep in this process and what it took: seconds of each part, megabytes, files and bytes."""
+    """Run one sweep in this process; return seconds of each part, megabytes, files and bytes."""
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0"}
     from lyapsweep.process import small_networks
     from lyapsweep.sweep.execute import runner
@@ -155,13 +155,13 @@ def swept(trials: int, points: str, pack: int, tracking: str, jobs: int) -> dict
 
 
 def alone(*settings: Any) -> dict[str, Any]:
-    """`swept` in a process of its own."""
+    """Run `swept` in its own process."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
         return process.submit(swept, *settings).result()
 
 
 def after(results: Path, folder: Path, sweep: Any, uri: str) -> dict[str, Any]:
-    """What is done with a sweep that has ended, in seconds on the processor."""
+    """Return processor seconds of the steps after a sweep."""
     from lyapsweep.results.record import Record
     from lyapsweep.sweep.execute import runner
     from lyapsweep.sweep.observe.status import read_status
@@ -181,7 +181,7 @@ def after(results: Path, folder: Path, sweep: Any, uri: str) -> dict[str, Any]:
 
 
 def logged(folder: Path) -> int:
-    """As `lyapsweep sync` does, into a store beside the folder."""
+    """Log like `lyapsweep sync`, to a store next to the folder."""
     from lyapsweep import tracking
 
     ledger = tracking.prepare("toys", f"sqlite:///{folder.parent / 'mlflow.db'}", folder / "artifacts")
@@ -189,7 +189,7 @@ def logged(folder: Path) -> int:
 
 
 def left(results: Path, folder: Path) -> dict[str, tuple[int, int]]:
-    """Files and bytes of what lies on the disk."""
+    """Return the number of files and bytes on disk."""
     found = {"records": (folder / "records").glob("*.npz"), "journal": [folder / "optuna.journal"]}
     found |= {"atlas": [folder / "atlas.html"], "MLflow's database": results.glob("mlflow.db")}
     found |= {"MLflow's artifacts": (f for f in (folder / "artifacts").rglob("*") if f.is_file())}
@@ -198,7 +198,7 @@ def left(results: Path, folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def asks(trials: int, times: int = 10) -> float:
-    """Seconds on the processor that a hunt's sampler takes for a point after so many trials, none of them trained."""
+    """Return processor seconds of the sampler of a hunt per point after so many trials, without training."""
     from lyapsweep.results.record import Outcome
     from lyapsweep.sweep.execute.optuna_study import OptunaStudy
     from lyapsweep.sweep.plan.sampling import draw
@@ -221,7 +221,7 @@ def timed(job: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Milliseconds a trial, a column for each number of trials, and how the last two grow."""
+    """Return milliseconds per trial, one column per number of trials, and the growth between the last two."""
     names = list(dict.fromkeys(PARTS.values()))
     parts = {part: [f["cpu"].get(part, 0.0) for f in found] for part in names}
     parts |= {f"{part}, wall": [f["wall"].get(part, 0.0) for f in found] for part in names if part.startswith("MLflow")}
@@ -236,13 +236,13 @@ def rows(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def growth(found: list[dict[str, Any]], each: list[float]) -> float | None:
-    """The power of the number of trials with which a cost per trial grew from the second last sweep to the last."""
+    """Return the exponent with which a cost per trial grew with the number of trials, over the last two sweeps."""
     (m, n), (before, last) = (f["trials"] for f in found[-2:]), each[-2:]
     return math.log(last / before) / math.log(n / m) if min(before, last) > 0 and m != n else None
 
 
 def storage(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Memory of the driver, and what lies on the disk afterwards."""
+    """Return the memory of the driver and the disk use afterwards."""
     table = [{"": "driver, MB"} | {f"{f['trials']}": f["MB"] for f in found}]
     for what in found[0]["left"]:
         table.append({"": f"{what}, files"} | {f"{f['trials']}": f["left"][what][0] for f in found})
@@ -254,13 +254,15 @@ def storage(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, nargs="+", default=[1000, 3000, 10000], help="of each sweep")
-    parser.add_argument("--points", choices=["grid", "space", "hunt"], default="grid", help="where points come from")
+    parser.add_argument(
+        "--trials", type=int, nargs="+", default=[1000, 3000, 10000], help="number of trials of each sweep"
+    )
+    parser.add_argument("--points", choices=["grid", "space", "hunt"], default="grid", help="source of the points")
     parser.add_argument("--pack", type=int, default=32, help="trials side by side in one process")
     parser.add_argument("--jobs", type=int, default=2, help="packs at a time")
     parser.add_argument("--tracking", choices=["sqlite", "later", "none"], default="sqlite")
-    parser.add_argument("--json", type=Path, help="keeps the raw figures; what it holds is not run again")
-    parser.add_argument("--asks", action="store_true", help="of a hunt's sampler alone, after so many trials")
+    parser.add_argument("--json", type=Path, help="file of raw figures; results in it are not repeated")
+    parser.add_argument("--asks", action="store_true", help="measure the sampler of a hunt only, after so many trials")
     options = parser.parse_args()
     if options.asks:
         print(markdown([{"trials": n, "ms an ask": 1000 * asks(n)} for n in options.trials]))

@@ -1,12 +1,12 @@
-"""What a Lyapunov spectrum costs here and elsewhere, how exact it is, and whether our goals are met.
+"""Measure the cost and accuracy of Lyapunov spectra here and elsewhere, and check the goals.
 
     python -m benchmarks.spectrum [--quick] [--cells ...] [--sizes ...] [--batches ...] [--device cuda] [--json FILE]
 
-Ours is `lyapsweep.dynamics.lyapunov_spectra` in double precision, checks included, the state's orbit included; the
-others are in `benchmarks/peers.py`, in single precision as people run them. All start from the same states and frames
-and see the same inputs. Cost is linear in time, so that of a step is the difference of two runs over that of their
-lengths, and what is done once is spread over the 1000 steps of a spectrum. Errors are the largest of an exponent
-against double-precision QR at every step, in a run of 20 steps, over which orbits in single precision stay near.
+Ours is `lyapsweep.dynamics.lyapunov_spectra` in double precision, including checks and the orbit of the state; the
+others are in `benchmarks/peers.py`, in the usual single precision. All start from the same states and frames
+and use the same inputs. Cost is linear in time, so the cost per step is the difference of two runs divided by that of
+their lengths, and constant costs are spread over the 1000 steps of a spectrum. Errors are the largest of an exponent
+against double-precision QR at every step, in a run of 20 steps, over which single-precision orbits stay close.
 """
 
 import argparse
@@ -27,12 +27,12 @@ TOO_LARGE = 2**22  # numbers in the frames of a batch: beyond, a run takes minut
 
 
 def error(found: np.ndarray, truth: np.ndarray) -> float:
-    """Of the leading exponents, as many as there are."""
+    """Return the largest error of the leading exponents, as many as both have."""
     return float(np.abs(np.sort(found)[::-1] - truth[: len(found)]).max())
 
 
 def row(kind: str, units: int, batch: int, args: argparse.Namespace) -> dict[str, object]:
-    """One line of the table: every way at one cell, size and batch."""
+    """Return one row of the table: every method for one cell, size and batch."""
     p = problem(kind, units, batch, args.device)
     names = ["jacrev", "formulas"] + ["autograd"] * (batch == 1 and units <= 256)
     peers: dict[str, Callable[[int], np.ndarray]] = {name: p.peer(name) for name in names}
@@ -51,7 +51,7 @@ def row(kind: str, units: int, batch: int, args: argparse.Namespace) -> dict[str
 
 
 def chosen(args: argparse.Namespace) -> list[tuple[str, int, int]]:
-    """What is there to be measured; what is not is said."""
+    """Return the methods that are available; print those that are not."""
     rows = []
     for kind in args.cells:
         if kind not in CELLS:
@@ -68,15 +68,13 @@ def chosen(args: argparse.Namespace) -> list[tuple[str, int, int]]:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="smaller and fewer: about two minutes")
+    parser.add_argument("--quick", action="store_true", help="fewer and smaller problems: about two minutes")
     parser.add_argument("--cells", nargs="+", choices=KINDS, default=KINDS)
     parser.add_argument("--sizes", nargs="+", type=int, default=SIZES)
     parser.add_argument("--batches", nargs="+", type=int, default=BATCHES)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--no-goals", dest="goals", action="store_false", help="the table alone")
-    parser.add_argument(
-        "--json", type=Path, help="write the raw figures there; rows that it holds are not measured again"
-    )
+    parser.add_argument("--no-goals", dest="goals", action="store_false", help="print the table only")
+    parser.add_argument("--json", type=Path, help="file of raw figures; rows in it are not measured again")
     args = parser.parse_args()
     args.rounds, args.budget, args.memory = (3, 0.05, False) if args.quick else (5, 0.4, True)
     return args
@@ -103,7 +101,7 @@ def main() -> None:
 
 
 def keep(file: Path | None, **figures: list) -> None:
-    """The raw figures so far: an hour's work outlives what interrupts it."""
+    """Write the raw figures so far, so that an interruption loses little."""
     if file:
         file.write_text(json.dumps(figures, indent=1))
 

@@ -1,7 +1,7 @@
-"""How every benchmark measures: one thread, processor time, rivals taking turns, medians; and how it prints.
+"""Timing and printing of benchmarks: one thread, processor time, interleaved methods, medians.
 
-Processor time, because on a shared machine it keeps still where the clock on the wall does not; turns, because what
-disturbs one rival then disturbs all, and ratios survive. On a GPU the time is the wall's, between synchronisations.
+Processor time, because wall-clock time varies with the load of a shared machine; interleaved, because a disturbance
+then affects all methods and cancels in ratios. On a GPU it is wall-clock time between synchronisations.
 """
 
 import platform
@@ -21,7 +21,7 @@ from lyapsweep.process import small_networks
 
 
 def one_thread() -> str:
-    """Hold torch and every BLAS that is loaded to one thread; say what they are. RuntimeError where one escapes."""
+    """Limit torch and every loaded BLAS to one thread and describe them. Raise RuntimeError if one is not limited."""
     import scipy.linalg  # noqa: F401  its OpenBLAS is one of the pools to hold
 
     small_networks()
@@ -36,7 +36,7 @@ def one_thread() -> str:
 
 
 def processor() -> str:
-    """The processor's name and, where the system tells, family and model: 'AMD EPYC' alone covers five generations."""
+    """Return the name of the processor with family and model if known: 'AMD EPYC' alone covers five generations."""
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return platform.processor() or platform.machine()
@@ -46,7 +46,7 @@ def processor() -> str:
 
 
 def seconds(job: Callable[[], object], device: str = "cpu") -> float:
-    """What one call costs."""
+    """Return the seconds of one call."""
     if device == "cpu":
         begin = time.process_time()
         job()
@@ -59,7 +59,7 @@ def seconds(job: Callable[[], object], device: str = "cpu") -> float:
 
 
 def interleaved(rivals: Mapping[str, Callable[[], object]], rounds: int, device: str = "cpu") -> dict[str, float]:
-    """Median seconds a call of each rival, called in turn `rounds` times after one call each that is not counted."""
+    """Return median seconds per call of each method, called in turn `rounds` times after one uncounted call each."""
     for job in rivals.values():
         job()
     taken: dict[str, list[float]] = {name: [] for name in rivals}
@@ -70,9 +70,9 @@ def interleaved(rivals: Mapping[str, Callable[[], object]], rounds: int, device:
 
 
 def peak_megabytes(job: Callable[..., Callable[[], object]], *settings: Any) -> float:
-    """High-water mark of resident memory in `job(*settings)()`, above the process that is ready to call it. Linux only.
+    """Return the peak resident memory of `job(*settings)()` above that of the process before the call. Linux only.
 
-    In a process of its own, forked from one that has everything imported; NaN where the system keeps no such mark.
+    Runs in a process forked from one that has everything imported; NaN if the system does not report the peak.
     """
     context = get_context("forkserver")
     context.set_forkserver_preload([job.__module__])
@@ -93,20 +93,20 @@ def high_water(job: Callable[..., Callable[[], object]], *settings: Any) -> floa
 
 
 def resident() -> float:
-    """The high-water mark in megabytes (1e6 bytes)."""
+    """Return the peak resident memory in megabytes (1e6 bytes)."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
 
 
 def markdown(rows: Sequence[Mapping[str, object]]) -> str:
-    """A table with a column for every key, in the order in which keys first come; what a row lacks is a dash."""
+    """Return a table with one column per key, in order of first appearance; missing values are dashes."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
     lines = [columns, ["---"] * len(columns), *([cell(row.get(key)) for key in columns] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def cell(value: object) -> str:
-    """Three figures that count of a number; text as it is."""
+    """Format a number with three significant digits; return text unchanged."""
     if value is None:
         return "-"
     if not isinstance(value, float):
@@ -115,12 +115,12 @@ def cell(value: object) -> str:
 
 
 def progress(text: str) -> None:
-    """One line that replaces the last, on stderr."""
+    """Print a line on stderr that replaces the last one."""
     print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def verdict(goal: str, measured: float, *, least: float | None = None, most: float | None = None) -> dict[str, object]:
-    """A row of a table of goals: what must hold, what was measured, whether it does."""
+    """Return a row of a table of goals: goal, threshold, measured value, verdict."""
     wanted = f">= {least:g}" if least is not None else f"<= {most:g}"
     met = measured >= least if least is not None else measured <= most  # type: ignore[operator]
     return {"goal": goal, "wanted": wanted, "measured": float(measured), "": "met" if met else "MISSED"}

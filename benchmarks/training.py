@@ -1,11 +1,12 @@
-"""How many networks a core trains, beside the way in which the reference trains one.
+"""Measure how many networks a core trains, compared with the training of one network in the reference.
 
     python -m benchmarks.training [--quick] [--json FILE]
 
-The reference's way (Mikhaeil et al. 2022, written from its description): one process a network, a Python loop over time
-around a one-step module (an nn.LSTM called with sequences of length one), at each forcing the whole state replaced by
-pinv(B) x, autograd, Adam. Ours is `lyapsweep.training.train`. Same series, window, batch, loss and optimiser; weights
-are copied from one to the other, gradients of the first update compared, and the final losses of independent seeds.
+The reference (Mikhaeil et al. 2022, written from its description): one process per network, a Python loop over time
+around a one-step module (an nn.LSTM called with sequences of length one), the whole state replaced by
+pinv(B) x at each forced step, autograd, Adam. Ours is `lyapsweep.training.train`. Series, window, batch, loss and
+optimiser are the same; weights are copied, and gradients of the first update and final losses of independent seeds are
+compared.
 """
 
 import argparse
@@ -62,7 +63,7 @@ class OneStepPlrnn(nn.Module):
 
 
 class OneStepLstm(nn.Module):
-    """nn.LSTM called with one zero input at a time. Of its two biases one is held: as a pair Adam moves them doubly."""
+    """nn.LSTM called with one zero input at a time; one bias is fixed, else Adam moves the sum twice as fast."""
 
     def __init__(self, network: Network, member: int):
         super().__init__()
@@ -91,7 +92,7 @@ def gradient(weight: nn.Parameter | Tensor | nn.Module) -> Tensor:
 
 
 class Reference:
-    """One network trained the reference's way, with the weights that member `member` of `network` starts from."""
+    """One network trained as in the reference, from the initial weights of member `member` of `network`."""
 
     def __init__(self, network: Network, member: int, config: Config, series: Tensor):
         self.cell = {"plrnn": OneStepPlrnn, "lstm": OneStepLstm}[config.cell["kind"]](network, member)
@@ -101,7 +102,7 @@ class Reference:
         self.generator = torch.Generator().manual_seed(2 * config.seed + 1)
 
     def loss(self, x: Tensor) -> Tensor:
-        """Mean squared error over a window's steps; x (time + 1, batch, features)."""
+        """Return the mean squared error over the steps of a window; x (time + 1, batch, features)."""
         hidden, state = [], None
         for t in range(len(x) - 1):
             if t % self.config.forcing["interval"] == 0:
@@ -147,7 +148,7 @@ def ours(points: list[Config], series: Tensor, updates: int) -> Iterator[Trainin
 
 
 def speed(kind: str, interval: int, series: Tensor, rounds: int) -> dict[str, float]:
-    """Milliseconds of processor time a network and update, ways taking turns."""
+    """Return milliseconds of processor time per network and update, methods interleaved."""
     points = configs(kind, interval, range(max(POPULATIONS)))
     reference = Reference(build_network(points[:1], series.shape[1]), 0, points[0], series)
     updates = {"reference": 2} | {f"P={p}": max(2, 16 // p) for p in POPULATIONS}
@@ -160,7 +161,7 @@ def speed(kind: str, interval: int, series: Tensor, rounds: int) -> dict[str, fl
 
 
 def gradient_difference(kind: str, interval: int, series: Tensor) -> float:
-    """Largest difference of the first update's gradients between the ways, as a part of each weight's largest entry."""
+    """Return the largest difference of first gradients, relative to the largest entry of each weight."""
     points = configs(kind, interval, range(2))
     network, schedule = build_network(points, series.shape[1]), forcing_schedule(points)
     reference = Reference(network, 1, points[1], series)
@@ -177,7 +178,7 @@ def gradient_difference(kind: str, interval: int, series: Tensor) -> float:
 
 
 def final_losses(kind: str, series: Tensor, seeds: int, updates: int, interval: int = 25) -> dict[str, list[float]]:
-    """The loss after `updates` updates (mean over the last tenth) of independent seeds, each way."""
+    """Return the loss after `updates` updates (mean over the last tenth) of independent seeds, for each method."""
     last = updates // 10
     reference = []
     for i, point in enumerate(configs(kind, interval, range(seeds))):
@@ -189,7 +190,7 @@ def final_losses(kind: str, series: Tensor, seeds: int, updates: int, interval: 
 
 
 def compared(losses: dict[str, list[float]]) -> dict[str, object]:
-    """Medians, and two-sample tests of one distribution."""
+    """Return medians and two-sample tests for equal distributions."""
     a, b = losses["reference"], losses["ours"]
     return {
         "seeds each": len(a),
@@ -201,7 +202,7 @@ def compared(losses: dict[str, list[float]]) -> dict[str, object]:
 
 
 def population(size: int):
-    """Three updates of a population of PLRNNs, for the memory they take."""
+    """Run three updates of a population of PLRNNs, to measure their memory."""
     points = configs("plrnn", 25, range(size))
     run = ours(points, lorenz(), 3)
     return lambda: next(run)
@@ -212,7 +213,7 @@ def lorenz() -> Tensor:
 
 
 def goals(table: list[dict], megabytes: float) -> list[dict[str, object]]:
-    """Goal beside measured: the worst interval that the goal speaks of."""
+    """Return goals and measured values at the worst interval of each goal."""
     rows = []
     for (kind, size), (goal, wanted) in GOALS.items():
         spoken = [r for r in table if r["cell"] == kind and (kind == "lstm" or r["interval"] <= 25)]
@@ -229,7 +230,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two intervals and few updates: about two minutes")
     parser.add_argument("--cells", nargs="+", choices=UNITS, default=list(UNITS))
     parser.add_argument("--intervals", nargs="+", type=int, help=f"default {INTERVALS}")
-    parser.add_argument("--json", type=Path, help="write the raw figures there")
+    parser.add_argument("--json", type=Path, help="file of raw figures")
     args = parser.parse_args()
     print(one_thread(), flush=True)
     series, rounds = lorenz(), 5 if args.quick else 9

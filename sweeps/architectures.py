@@ -1,8 +1,8 @@
-"""Across architectures, is it the spectrum that tells who learns, or the name of the cell?
+"""Across architectures, does the spectrum predict which networks learn, or only the name of the cell?
 
 Eight cells of 32 units, four learning rates, two tasks: adding over 40 steps, and digits read row by row. If spectra
-carry what the name does, what is learned of some cells predicts others (`lyapsweep.analysis.prediction.transfer`), and spectra
-add to the settings where the cell is left out of them.
+contain the same information as the name, a fit on some cells predicts others
+(`lyapsweep.analysis.prediction.transfer`), and spectra improve predictions from settings without the cell.
 """
 
 from lyapsweep.sweep import Sweep

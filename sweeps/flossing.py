@@ -1,8 +1,8 @@
-"""Does it help to bring exponents to zero before training, how many of them, and for which memories?
+"""Does moving exponents to zero before training help, how many of them, and for which memory spans?
 
 Gradient flossing (Engelken 2023) of none, 1, 8 or 24 exponents of a network of 32 units, then training on adding over
-20, 40 and 80 steps and on copying over pauses of 10 and 30. Expected: nothing to gain where the task is short, more
-networks that learn, and sooner, where it is long; for the LSTM less, whose cell state lives without help.
+20, 40 and 80 steps and on copying over pauses of 10 and 30. Expected: no gain on short tasks; on long tasks more
+networks learn, and sooner; a smaller gain for the LSTM, whose cell state needs no flossing.
 """
 
 from lyapsweep.sweep import Sweep

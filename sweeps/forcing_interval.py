@@ -1,9 +1,9 @@
 """Is the best forcing interval the predictability time of the data?
 
 Mikhaeil et al. 2022 argue that loss gradients grow at the rate of the largest Lyapunov exponent, so that a network
-should be pulled back to chaotic data about every ln 2 / lambda_max steps: much more often and it never learns the long
-run, much less often and its gradients explode. Expected: the distance between the true and the generated attractor
-(D_stsp) is lowest somewhat below the predictability time, here 25.5 samples, for every cell.
+should be forced to chaotic data about every ln 2 / lambda_max steps: with much shorter intervals it does not learn the
+long-term dynamics, with much longer ones its gradients explode. Expected: the distance between the true and the
+generated attractor (D_stsp) is lowest slightly below the predictability time, here 25.5 samples, for every cell.
 """
 
 from lyapsweep.sweep import Sweep

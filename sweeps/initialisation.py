@@ -1,10 +1,10 @@
-"""Does the spectrum at the first update predict what training makes of a network?
+"""Does the spectrum before training predict the outcome of training?
 
 Three cells of two sizes on two tasks that need memory, adding (30 steps) and copying (4 symbols over 12 steps), across
-the gain of the recurrent weights and the learning rate. Spectra under held-out inputs before training and after 1, 5,
-10 and 30 % of it, beside the held-out loss there: what do they add to the settings and the early loss
-(`lyapsweep.analysis.prediction.incremental`)? Expected from theory: networks near lambda_max = 0 at the start carry gradients
-furthest, and learn at rates at which others do not.
+the gain of the recurrent weights and the learning rate. Spectra under held-out inputs are measured before training and
+after 1, 5, 10 and 30 % of it, with the held-out loss: what do they add to the settings and the early loss
+(`lyapsweep.analysis.prediction.incremental`)? Expected from theory: networks that start near lambda_max = 0 transport
+gradients furthest, and learn at rates at which others do not.
 """
 
 from lyapsweep.sweep import Sweep

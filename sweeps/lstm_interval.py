@@ -1,6 +1,6 @@
-"""Does the LSTM need sparse forcing as the other cells do?
+"""Does the LSTM need sparse forcing, like the other cells?
 
-The question of forcing_interval.py, asked of the LSTM alone: it costs as much as the three cells there together.
+The question of forcing_interval.py for the LSTM only, which costs as much as the three cells there together.
 """
 
 from lyapsweep.sweep import Sweep

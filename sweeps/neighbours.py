@@ -1,9 +1,10 @@
-"""Which of the neighbouring architectures learn to remember, and did their spectra say so before training?
+"""Which of ten related architectures learn tasks with memory, and do their spectra before training predict it?
 
 Ten cells of 32 units on three tasks that need memory: adding (50 steps, one number), copying (5 symbols over a pause of
-20 steps), digits shown pixel by pixel (64 steps). Expected from theory: SBO-RNN starts as a thin band below zero,
-scoRNN and scuRNN at zero, coRNN and the antisymmetric RNN just below; all transport gradients, and what is left to
-tell is whether they can forget and mix. Spectra are those under held-out inputs, before and after training.
+20 steps), digits shown pixel by pixel (64 steps). Expected from theory: the spectrum of SBO-RNN starts as a thin band
+below zero, those of scoRNN and scuRNN at zero, those of coRNN and the antisymmetric RNN just below; all transport
+gradients, so the open question is whether they can forget and mix. Spectra are under held-out inputs, before and after
+training.
 """
 
 from lyapsweep.sweep import Sweep

@@ -1,9 +1,9 @@
-"""When a network forgets, is it the gradient that vanished or the memory? Two read-outs across the gain.
+"""If a network forgets, is the cause a vanishing gradient or a vanishing memory? Two readouts across the gain.
 
-A tanh network adds two numbers over 50 steps. Its last state is asked (`affine`), or every state at once (`neuroview`,
-Barberan et al. 2022), to which the gradient of a step has a path of length zero. If contraction hurts because
-gradients vanish, NeuroView is as good at small gains as at large ones; where it is not, the memory itself is gone.
-Expansion should hurt both.
+A tanh network adds two numbers over 50 steps. The readout uses the last state (`affine`) or all states (`neuroview`,
+Barberan et al. 2022), which gives the gradient at each step a path of length zero. If contraction is harmful because
+gradients vanish, NeuroView is as good at small gains as at large ones; otherwise the memory itself is lost.
+Expansion should impair both.
 """
 
 from lyapsweep.sweep import Sweep

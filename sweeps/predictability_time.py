@@ -1,8 +1,8 @@
 """Does the rule "force at the predictability time" hold from system to system?
 
-Lorenz, Roessler and Duffing, each sampled so that it forgets its state by half in ln 2 / lambda_max = 25.5 samples,
-with lambda_max as measured from the equations. If the rule holds, every network of every system is best at the same
-interval, and that interval is 25. What was found before, on Lorenz alone: about half of it.
+Lorenz, Roessler and Duffing, each sampled so that small errors double every ln 2 / lambda_max = 25.5 samples,
+with lambda_max computed from the equations. If the rule holds, all networks of all systems are best at the same
+interval, 25. The earlier result, on Lorenz only, was about half of it.
 """
 
 from lyapsweep.sweep import Sweep

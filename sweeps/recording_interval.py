@@ -1,9 +1,9 @@
 """Which networks learn your own series, and at which forcing interval?
 
-A tanh network, an LSTM and a PLRNN of 30 units at intervals from a few samples to a window's length, three seeds each.
-Where the best interval lies against `lyapsweep suggest`'s predictability time, and how near the best network comes to
-the floor (what another piece of the recording scores), says whether the series can be learnt, and at which interval to
-go on. `--where cell/kind=vanilla` asks the cheapest of them alone.
+A tanh network, an LSTM and a PLRNN of 30 units at intervals from a few samples to the length of a window, three seeds
+each. Compare the best interval with the predictability time of `lyapsweep suggest`, and the best score with the floor
+(the score of another piece of the recording): this shows whether the series can be learned, and at which interval to
+continue. `--where cell/kind=vanilla` trains only the cheapest cell.
 
     lyapsweep sweep sweeps/recording_interval.py --set dataset/path=my.npy --set dataset/dt=0.01 --name my
 """

@@ -138,7 +138,7 @@ def site(tmp_path_factory):
 
 def test_the_site_builds_without_a_warning_and_fetches_nothing(site):
     pages = {page.relative_to(site).as_posix(): page.read_text() for page in site.rglob("*.html")}
-    expected = {"index.html", "tutorial.html", "howto.html", "notebook.html", "mlflow.html", "mathematics/exponents.html"}
+    expected = {"index.html", "tutorial.html", "howto.html", "notebook.html", "mathematics/exponents.html"}
     assert expected <= set(pages)
     fetched = {
         name: re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="https?://[^"]+', text) for name, text in pages.items()
