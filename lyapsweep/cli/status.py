@@ -42,7 +42,6 @@ def command(sweep: str, results: Path, as_json: bool) -> None:
 
 def find_folder(sweep: str, results: Path) -> Path:
     """Find the results folder by path, name or sweep file."""
-    from lyapsweep.results.experiment import ExperimentPaths
 
     name = Path(sweep).stem if sweep.endswith(".py") else sweep
     for folder in (Path(name), results / name):

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -18,7 +17,6 @@ from lyapsweep.process import small_networks
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from lyapsweep.config import Config
     from lyapsweep.results.record import Record
     from lyapsweep.sweep import Sweep
     from lyapsweep.sweep.observe.progress import SweepProgress
@@ -253,36 +251,26 @@ def conclude(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
 
 def print_best(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
     """Print the best trial: score, largest exponent, varied settings, and the command that trains it alone."""
+    from lyapsweep.config import Config
+    from lyapsweep.config.command import format_value, run_command
     from lyapsweep.results.description import SweepDescription
     from lyapsweep.results.experiment import ExperimentPaths
 
-    record = next(last_records(summary.folder, f"{summary.best_trial}-"))
+    record = next(last_records(summary.folder, summary.best_trial or ""))
     varied = SweepDescription.load(ExperimentPaths(summary.folder).description).varied
-    apart = [(path, printing.setting(record.config.flat[path])) for path in varied if path in record.config.flat]
+    apart = [(path, format_value(record.config.flat[path])) for path in varied if path in record.config.flat]
     lines = [(name, text) for name, text in printing.scores(record) if name == sweep.objective]
     if spectrum := record.spectrum:
         lines.append(("lambda_max/step", printing.together(spectrum.maximum, float(spectrum.stderr[0]))))
+    command = run_command(record.config, sweep.base, Config.load(sweep.base).to_dict())
     out.print("\nBest", style="bold")
-    printing.write(out, [*lines, *apart, ("command", command_for(record.config, sweep.base))])
+    printing.write(out, [*lines, *apart, ("command", command)])
 
 
-def command_for(config: "Config", base: Path | str) -> str:
-    """The command that trains this very config: its differences from the base as `--set`."""
-    from lyapsweep.config import Config
+def last_records(folder: Path, trial: str = "") -> Iterator["Record"]:
+    """The last record of every trial, or of one trial."""
+    from lyapsweep.results.experiment import ExperimentPaths
+    from lyapsweep.results.record import Record, latest_files
 
-    before = Config.load(base).flat
-    changes = [
-        f"{path}={printing.setting(v)}" for path, v in config.flat.items() if path not in before or before[path] != v
-    ]
-    words = ["lyapsweep", "run", str(base), *(word for change in changes for word in ("--set", change))]
-    return shlex.join(words)
-
-
-def last_records(folder: Path, prefix: str = "") -> Iterator["Record"]:
-    """The last record of every trial, or of those whose files begin so."""
-    from lyapsweep.results.record import Record
-
-    found = sorted((folder / "records").glob(f"{prefix}*.npz"))
-    files = {file.name.partition("-")[0]: file for file in found}
-    for file in files.values():
+    for file in latest_files(ExperimentPaths(folder).records, trial).values():
         yield Record.load(file)
