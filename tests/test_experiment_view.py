@@ -13,7 +13,7 @@ def view(**changes):
         "score": "measures/loss",
         "maximise": False,
         "varied": ("cell/kind", "seed"),
-        "maps": ("closed loop", "forced"),
+        "map": "closed loop",
     }
     return ExperimentView(**given | {"data_exponent": 2.0} | changes)
 
@@ -37,10 +37,9 @@ def test_without_a_known_exponent_of_the_data_charts_choose_their_range():
         assert found["Lyapunov spectrum, closed loop, by index"]["range"] == {}
 
 
-def test_the_map_is_the_closed_loop_or_the_first_that_there_is():
-    assert "Lyapunov spectrum, driven, by index" in charts(maps=("driven", "forced"))
-    assert charts(maps=("driven",))["lambda_max during training"]["metricKey"] == "lambda_max/driven"
-    assert "Lyapunov spectrum, closed loop, by index" in charts(maps=())
+def test_charts_are_of_the_headline_map():
+    assert "Lyapunov spectrum, driven, by index" in charts(map="driven")
+    assert charts(map="driven")["lambda_max during training"]["metricKey"] == "lambda_max/driven"
 
 
 def test_the_address_of_a_page():

@@ -126,9 +126,9 @@ def test_the_headline_exponent_is_that_of_the_closed_loop_or_of_the_driven_netwo
     driven = table([record(config(), 0.2, map="driven", dt=None)])
     found = summary.leading_exponent(driven.finals, 0)
     assert (found.value, found.stderr, found.dt) == (0.01, 0.002, 1.0)
-    forced = summary.leading_exponent(table([record(config(), 0.2, map="forced")]).finals, 0)
-    assert math.isnan(forced.value)
-    assert (forced.stderr, forced.dt) == (0.0, 1.0)
+    none = summary.leading_exponent(table([record(config(), 0.2, exponent=math.nan)]).finals, 0)
+    assert math.isnan(none.value)
+    assert (none.stderr, none.dt) == (0.0, 1.0)
     both = table([record(config(), 0.2), record(config(seed=1), 0.2, map="driven", exponent=0.5)])
     rows = list(both.finals.frame["trial"])
     assert summary.leading_exponent(both.finals, rows.index(config().id)).value == 0.01
@@ -148,7 +148,7 @@ def test_the_exponent_of_the_data_is_the_largest_that_is_positive():
 def test_the_view_needs_an_objective_and_a_spectrum():
     found = summary.view(table())
     assert (found.score, found.maximise, found.varied) == ("measures/loss", False, ("cell/kind", "seed"))
-    assert (found.maps, found.data_exponent) == (("closed loop",), pytest.approx(0.9056))
+    assert (found.map, found.data_exponent) == ("closed loop", pytest.approx(0.9056))
     assert summary.view(table(direction="maximise")).maximise
     assert summary.view(Table.of(sweep())) is None
     assert summary.view(table([Record(config(), 0, Outcome.RUNNING)])) is None

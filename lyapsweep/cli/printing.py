@@ -1,16 +1,17 @@
 """Printing of numbers, spectra, scores and paths."""
 
-import json
 import math
 import os
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+
+from lyapsweep.results.experiment import ExperimentPaths
 
 if TYPE_CHECKING:
     from lyapsweep.dynamics import Spectrum
@@ -166,20 +167,12 @@ def scores(record: "Record") -> list[tuple[str, str]]:
     return lines
 
 
-def setting(value: Any) -> str:
-    """A value as `--set path=VALUE` takes it: a string unchanged unless it would be read as something else."""
-    from lyapsweep.config.parsing import parse_value
-
-    return value if isinstance(value, str) and parse_value(value) == value else json.dumps(value)
-
-
 def viewer(uri: str, folder: Path) -> str:
     """How to see an experiment in MLflow: the server's address, or the command that shows a store."""
     if uri == "none":
         return "nothing logged; `lyapsweep sync` logs the records"
     if uri.startswith(("http://", "https://")):
         return uri
-    from lyapsweep.results.experiment import ExperimentPaths
 
     here = uri == f"sqlite:///{ExperimentPaths(folder.resolve()).mlflow_database}"
     return shlex.join(["lyapsweep", "open", str(folder), *([] if here else ["--tracking-uri", uri])])

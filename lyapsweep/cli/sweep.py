@@ -260,14 +260,13 @@ def print_best(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
     lines = [(name, text) for name, text in printing.scores(record) if name == sweep.objective]
     if spectrum := record.spectrum:
         lines.append(("lambda_max/step", printing.together(spectrum.maximum, float(spectrum.stderr[0]))))
+    command = run_command(record.config, sweep.base, Config.load(sweep.base).to_dict())
     out.print("\nBest", style="bold")
-    printing.write(
-        out, [*lines, *apart, ("command", run_command(record.config, sweep.base, Config.load(sweep.base).to_dict()))]
-    )
+    printing.write(out, [*lines, *apart, ("command", command)])
 
 
 def last_records(folder: Path, trial: str = "") -> Iterator["Record"]:
-    """Read the last record of every trial, or of one."""
+    """The last record of every trial, or of one trial."""
     from lyapsweep.results.experiment import ExperimentPaths
     from lyapsweep.results.record import Record, latest_files
 

@@ -54,8 +54,8 @@ class ExperimentView:
     """The saved view of a sweep.
 
     `score` is the metric by which trials are ranked, `varied` are the paths that the sweep varies, `map` is that of
-    the headline spectrum. `data_exponent` is the data's lambda_max per unit time: untrained networks lie far below it and
-    would otherwise set the range of the charts.
+    the headline spectrum. `data_exponent` is the data's lambda_max per unit time: untrained networks lie far below it
+    and would otherwise set the range of the charts.
     """
 
     score: str

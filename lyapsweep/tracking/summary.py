@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lyapsweep.results.record import Outcome
+from lyapsweep.results.best import best_of_groups, direction
+from lyapsweep.results.headline import headline_map
 from lyapsweep.results.table import Table
 from lyapsweep.tracking.experiment_view import ExperimentView
 from lyapsweep.tracking.metric_names import param_text, run_name
@@ -16,7 +17,6 @@ from lyapsweep.tracking.metric_names import param_text, run_name
 OF_SWEEP, OF_CELL = "of the sweep", "of its cell"
 MAX_LISTED = 12  # values of a setting
 DATA_SETTINGS = ("dataset/kind", "dataset/system", "dataset/path")
-MAPS = ("closed loop", "driven")  # of the headline spectrum, as `Record.spectrum`
 
 
 @dataclass(frozen=True)
@@ -49,22 +49,11 @@ def best_trials(table: Table) -> tuple[BestTrial, ...]:
 
     Scores on different data sets are not compared, so a sweep over several has no best of all.
     """
-    column, frame = table.description.objective_column, table.finals.frame
-    if column not in frame:
-        return ()
-    finished = frame["outcome"] == Outcome.FINISHED.value
-    frame = frame.loc[finished & np.isfinite(frame[column].to_numpy(float))]
-    if not len(frame):
-        return ()
-    ranked = frame.sort_values(column, ascending=not maximised(table), kind="stable")
-    data = [name for name in DATA_SETTINGS if name in ranked]
-    best = ranked.groupby([*data, "cell/kind"], dropna=False, sort=False)["trial"].first()
-    single = len(ranked[data].drop_duplicates()) == 1
-    return tuple(BestTrial(str(t), OF_SWEEP if single and i == 0 else OF_CELL) for i, t in enumerate(best))
-
-
-def maximised(table: Table) -> bool:
-    return table.description.direction == "maximise"
+    trials = table.finals.frame["trial"].astype(str).tolist()
+    data = [name for name in DATA_SETTINGS if name in table.frame]
+    best = [trials[i] for i in best_of_groups(table, [*data, "cell/kind"])]
+    single = len(best_of_groups(table, data)) == 1
+    return tuple(BestTrial(trial, OF_SWEEP if single and i == 0 else OF_CELL) for i, trial in enumerate(best))
 
 
 def varied_settings(table: Table) -> tuple[VariedSetting, ...]:
@@ -108,9 +97,8 @@ def best_table(table: Table, best: Sequence[BestTrial]) -> list[str]:
     columns = ("trial", objective, "floor", "chaotic", "lambda_max", "of the data", "seconds")
     cells = [best_row(finals, rows[b.trial], table.varied) for b in best]
     first = ", ".join(f"{column} {cell}" for column, cell in zip(columns[1:], cells[0][1:]) if cell)
-    direction = "maximised" if maximised(table) else "minimised"
     lines = ["| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *cells)]
-    heading = f"Best finished trials by `{objective}` ({direction}):"
+    heading = f"Best finished trials by `{objective}` ({direction(table, objective)}d):"
     return [f"Best trial: **{cells[0][0]}**, {first}", heading, "\n".join(lines)]
 
 
@@ -130,11 +118,11 @@ def best_row(finals: Table, i: int, varied: Sequence[str]) -> list[str]:
 def leading_exponent(table: Table, i: int) -> Exponent:
     """The largest exponent of the headline spectrum in row `i`."""
     dt = table.frame["data/dt"].iloc[i] if "data/dt" in table.frame else None
-    for name in MAPS:
-        if name in table.spectra and not np.isnan(value := float(table.spectra[name][i, 0])):
-            stderr = float(np.nan_to_num(table.spectra_stderr[name][i, 0]))
-            return Exponent(value, stderr, 1.0 if dt is None or pd.isna(dt) else float(dt))
-    return Exponent()
+    name = headline_map(name for name, values in table.spectra.items() if not np.isnan(values[i, 0]))
+    if name is None:
+        return Exponent()
+    stderr = float(np.nan_to_num(table.spectra_stderr[name][i, 0]))
+    return Exponent(float(table.spectra[name][i, 0]), stderr, 1.0 if dt is None or pd.isna(dt) else float(dt))
 
 
 def data_exponent(table: Table) -> float | None:
@@ -147,11 +135,11 @@ def data_exponent(table: Table) -> float | None:
 
 def view(table: Table) -> ExperimentView | None:
     """The experiment's view on MLflow's pages; None before there is an objective and a spectrum to show."""
-    column = table.description.objective_column
-    if not column or not table.spectra:
+    column, map = table.description.objective_column, headline_map(table.spectra)
+    if not column or map is None:
         return None
-    maximise, maps = maximised(table), tuple(table.spectra)
-    return ExperimentView(column, maximise, tuple(table.varied), maps, data_exponent(table))
+    maximise = direction(table, column) == "maximise"
+    return ExperimentView(column, maximise, tuple(table.varied), map, data_exponent(table))
 
 
 def number(value: Any, per: float = 1.0) -> str:
