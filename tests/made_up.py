@@ -8,7 +8,7 @@ import numpy as np
 from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.results.description import SweepDescription
-from lyapsweep.results.provenance import Provenance
+from lyapsweep.results.provenance import DataDescription, Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 
@@ -78,8 +78,14 @@ def record(cell: str, interval: int, seed: int, outcome: Outcome = Outcome.FINIS
         measures={"loss": 0.01 * rng.uniform(1, 2), "state_space": d, "power_spectrum": min(1.0, 0.1 + 0.1 * d)},
         floors={"state_space": 0.06, "power_spectrum": 0.03},
         traces=traces,
-        provenance=Provenance(seconds=12.5, pack=2, seed=seed, commit="abc123", versions={"torch": "2.13"})
-        | {"data": {"dt": DT, "lambda_max": LAMBDA_MAX, "predictability_time": float(np.log(2) / LAMBDA_MAX)}},
+        provenance=Provenance(
+            seconds=12.5,
+            pack=2,
+            seed=seed,
+            commit="abc123",
+            versions={"torch": "2.13"},
+            data=DataDescription(dt=DT, lambda_max=LAMBDA_MAX, predictability_time=float(np.log(2) / LAMBDA_MAX)),
+        ),
     )
 
 

@@ -131,9 +131,14 @@ def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path):
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert built.returncode == 0, built.stdout + built.stderr
     pages = {page.relative_to(tmp_path / "site").as_posix(): page.read_text() for page in tmp_path.rglob("*.html")}
-    assert {"index.html", "tutorial.html", "howto.html", "notebook.html", "mlflow.html", "mathematics/exponents.html"} <= set(
-        pages
-    )
+    assert {
+        "index.html",
+        "tutorial.html",
+        "howto.html",
+        "notebook.html",
+        "mlflow.html",
+        "mathematics/exponents.html",
+    } <= set(pages)
     fetched = {
         name: re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="https?://[^"]+', text) for name, text in pages.items()
     }
@@ -143,6 +148,4 @@ def test_the_site_builds_without_a_warning_and_fetches_nothing(tmp_path):
     assert mathematics.count("<math") > 300
     assert re.findall(r"\$[^$\n]{1,40}\$|\\lambda|\\frac", text) == []
     assert "lambda_max" in pages["reference.html"]  # docstrings are in
-    assert (
-        re.findall(r"^<math|^</?p>\s*<math", mathematics, re.MULTILINE) == []
-    )  # no formula is a paragraph
+    assert re.findall(r"^<math|^</?p>\s*<math", mathematics, re.MULTILINE) == []  # no formula is a paragraph

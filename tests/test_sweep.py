@@ -87,7 +87,9 @@ def test_importing_sweeps_loads_neither_optuna_nor_mlflow_nor_ray_and_workers_on
     code = (
         "import sys, lyapsweep.sweep{}; print([m for m in ('ray', 'optuna', 'mlflow', 'plotly') if m in sys.modules])"
     )
-    seen = [subprocess.check_output([sys.executable, "-c", code.format(m)], text=True) for m in ("", ".execute.trainable")]
+    seen = [
+        subprocess.check_output([sys.executable, "-c", code.format(m)], text=True) for m in ("", ".execute.trainable")
+    ]
     assert [s.strip() for s in seen] == ["[]", "['ray']"]
 
 
