@@ -75,9 +75,9 @@ def test_what_is_set_in_an_old_module_is_set_in_the_new_one(monkeypatch):
 
     from lyapsweep.evaluation import task
 
-    monkeypatch.setattr(task, "LONGEST_LAG", task.LONGEST_LAG)
-    lyapsweep.driven.LONGEST_LAG = 6
-    assert task.LONGEST_LAG == 6
+    monkeypatch.setattr(task, "NUMBERS", task.NUMBERS)
+    lyapsweep.driven.NUMBERS = 6
+    assert task.NUMBERS == 6
 
 
 def test_renamed_names_are_found(monkeypatch):

@@ -239,7 +239,8 @@ def test_the_best_network_is_one_model_that_forecasts_in_the_units_of_the_data(l
     (model,) = ledger.client.search_logged_models([ledger.experiment_id])
     mlflow.set_tracking_uri(uri)
     loaded = mlflow.pyfunc.load_model(f"models:/{model.model_id}")
-    network, series = restore_network(trained.config, trained.weights)
+    network, problem = restore_network(trained.config, trained.weights)
+    series = problem.series
     observed = pd.DataFrame(series.test[:3] * series.std + series.mean, columns=list(series.names))
     forecast = loaded.predict(observed, params={"steps": 5})
     assert list(forecast.columns) == ["x", "y", "z"]

@@ -66,7 +66,7 @@ FORCINGS = {
     "kind that is a section": ({"forcing/kind": "{sparse: 3}"}, "No forcing is called '{'sparse': 3}'"),
     "auto of a short series": (
         {"forcing/interval": "auto"},
-        "auto cannot be found: 500 samples.*Give forcing/interval",
+        "auto cannot be computed: 500 samples.*Set forcing/interval",
     ),
     "auto without chaos": (
         {"forcing/interval": "auto", "dataset/path": "sine.npy"},

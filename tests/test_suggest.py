@@ -164,7 +164,7 @@ def test_auto_of_a_recording_is_estimated_once(henon_csv, monkeypatch):
 
 def test_auto_without_chaos_names_the_remedy(tmp_path):
     np.savetxt(tmp_path / "noise.csv", white(np.random.default_rng(0), 1000, 0))
-    with pytest.raises(ConfigError, match=r"(?s)no evidence of chaos: .* Give forcing/interval a number"):
+    with pytest.raises(ConfigError, match=r"(?s)no evidence of chaos: .* Set forcing/interval to a number"):
         next(run_trial(automatic(dataset={"kind": "recorded", "path": str(tmp_path / "noise.csv")})))
 
 

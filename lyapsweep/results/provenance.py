@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-OF_SERIES = ("lambda_max", "predictability_time", "lambda_source")  # written for a series even where unknown
+OF_SERIES = ("lambda_max", "predictability_time")  # written for a series even where unknown
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class DataDescription:
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object: unknown values are left out, those of `notes` lie beside the others."""
         content = {name: value for name, value in present(self, "notes").items() if value != ""}
-        content |= {"dt": self.dt, "source": self.source}
+        content["dt"] = self.dt
         if self.baseline is None:
             content |= {name: getattr(self, name) for name in OF_SERIES}
         if self.inputs:
