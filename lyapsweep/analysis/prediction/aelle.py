@@ -158,7 +158,7 @@ def linear_predictions(rows: SpectrumRows, part: np.ndarray, points: int) -> np.
     train = part != TEST
     y = scaled_ranks(rows.values[train], rows.values[train])
     axis = cross_validation.quantile_axis(rows.spectra, points, train)
-    statistics = np.stack([*summaries(rows.spectra, cross_validation.floor(rows.spectra[train])).values()], axis=1)
+    statistics = summaries(rows.spectra, cross_validation.floor(rows.spectra[train])).to_numpy()
     pca = PCA(min(COMPONENTS, points, int(train.sum())))
     models = (
         (make_pipeline(StandardScaler(), pca, RidgeCV(PENALTIES)), axis),

@@ -144,8 +144,8 @@ def statistic_columns(spectra: np.ndarray, statistics: Sequence[str]) -> pd.Data
     known = summaries(spectra)
     for name in statistics:
         if name not in known:
-            raise unknown("statistic", name, list(known), "spectrum")
-    return as_ranks(pd.DataFrame({name: known[name] for name in statistics}))
+            raise unknown("statistic", name, [str(c) for c in known], "spectrum")
+    return as_ranks(known[list(statistics)])
 
 
 def as_ranks(columns: pd.DataFrame) -> pd.DataFrame:

@@ -173,20 +173,10 @@ def draw(finding: OptimumFinding) -> go.Figure:
                 showlegend=False,
             )
     bar = " (bar: predictability time)" if np.isfinite(finding.unit).any() else ""
-    fig.update_xaxes(
-        title=f"{theme.plain(finding.axis)} where {theme.plain(label(finding.column))} is best{bar}",
-        type="log" if finding.log_axis else "linear",
-        **(
-            {"tickvals": finding.points, "ticktext": list(map(digits, finding.points))}
-            if len(finding.points) <= 12
-            else {}
-        ),
-    )
-    fig.update_yaxes(
-        tickvals=list(range(len(finding.groups))),
-        ticktext=[theme.plain(name) for name in finding.groups],
-        range=[len(finding.groups) - 0.5, -0.5],
-        showgrid=False,
-        zeroline=False,
-    )
+    ticks = {"tickvals": finding.points, "ticktext": [digits(p) for p in finding.points]}
+    title = f"{theme.plain(finding.axis)} where {theme.plain(label(finding.column))} is best{bar}"
+    scale = "log" if finding.log_axis else "linear"
+    fig.update_xaxes(title=title, type=scale, **(ticks if len(finding.points) <= 12 else {}))
+    names = [theme.plain(name) for name in finding.groups]
+    fig.update_yaxes(tickvals=np.arange(len(names)), ticktext=names, range=[len(names) - 0.5, -0.5], showgrid=False)
     return fig

@@ -167,17 +167,10 @@ def draw(finding: SettingCurveFinding) -> go.Figure:
         theme.horizontal_line(fig, finding.floor, f"floor {digits(finding.floor)}", finding.log_value)
     labelled = not finding.numeric or (len(finding.points) <= 12 and not finding.binned)
     ticks = {"tickvals": finding.points, "ticktext": [theme.plain(t) for t in finding.labels]} if labelled else {}
-    fig.update_xaxes(
-        autotickangles=[0, 90], title=theme.plain(finding.axis), type="log" if finding.log_axis else "linear", **ticks
-    )
-    top = 0.88 if finding.lost.any() else 1
-    fig.update_layout(
-        yaxis={
-            "title": theme.plain(label(finding.column)),
-            "type": "log" if finding.log_value else "linear",
-            "domain": [0, top],
-        },
-    )
+    scale = {True: "log", False: "linear"}
+    fig.update_xaxes(title=theme.plain(finding.axis), type=scale[finding.log_axis], autotickangles=[0, 90], **ticks)
+    domain = [0, 0.88 if finding.lost.any() else 1]
+    fig.update_yaxes(title=theme.plain(label(finding.column)), type=scale[finding.log_value], domain=domain)
     if finding.log_value:
         fig.update_yaxes(exponentformat="none", dtick=1, minor={"ticks": "outside", "ticklen": 2})
     if finding.lost.any():

@@ -135,7 +135,7 @@ def early_records(
         lost=last.lost,
         settings=varied_settings(last.table),
         scores=early_scores(first, outcome, scores),
-        statistics=pd.DataFrame(summaries(spectra)),
+        statistics=summaries(spectra),
         spectra=spectra,
         steps=first.frame["step"].to_numpy(int),
         without=int((known & (at < 0) & ~over).sum()),

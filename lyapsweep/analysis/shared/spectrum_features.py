@@ -6,6 +6,7 @@ state. An exponent of -inf (an annihilated direction) counts as `floor`, by defa
 """
 
 import numpy as np
+import pandas as pd
 
 from lyapsweep.dynamics.spectrum import kaplan_yorke
 
@@ -64,8 +65,8 @@ def sorted_spectra(spectra: np.ndarray, floor: float | None = None) -> tuple[np.
     return -np.sort(-spectra, axis=1), (~np.isnan(spectra)).sum(1)
 
 
-def summaries(spectra: np.ndarray, floor: float | None = None) -> dict[str, np.ndarray]:
-    """Compute named statistics of each spectrum, columns of a frame; NaN where a row does not determine one.
+def summaries(spectra: np.ndarray, floor: float | None = None) -> pd.DataFrame:
+    """Compute named statistics of each spectrum; NaN where a row does not determine one.
 
     maximum, mean, std, minimum; top_mean and top_abs, the means of the leading ten exponents and of their moduli; above
     -0.5, -1 and -3 bits, the fraction of exponents above that rate per step; quantile u, lambda(u); slope u-v,
@@ -78,12 +79,12 @@ def summaries(spectra: np.ndarray, floor: float | None = None) -> dict[str, np.n
         floor: What an exponent of -inf counts as; by default the smallest finite exponent.
 
     Returns:
-        Arrays (rows,) by name.
+        One row per spectrum, one column per statistic.
 
     Example:
         >>> found = summaries(np.array([[0.5, 0.0, -1.0]]))
-        >>> found["kaplan_yorke"], found["entropy_rate"]
-        (array([2.5]), array([0.5]))
+        >>> found[["kaplan_yorke", "entropy_rate"]].to_numpy()
+        array([[2.5, 0.5]])
     """
     ordered, count = sorted_spectra(spectra, floor)
     known = ~np.isnan(ordered)
@@ -106,4 +107,5 @@ def summaries(spectra: np.ndarray, floor: float | None = None) -> dict[str, np.n
     found |= {f"slope {u:g}-{v:g}": (at[v] - at[u]) / (v - u) for u, v in SLOPES}
     positive = np.where(known & (ordered > 0), ordered, 0.0).sum(1)
     dimension = [kaplan_yorke(row[:n], float(n)) if n else np.nan for row, n in zip(ordered, count, strict=True)]
-    return found | {"entropy_rate": np.where(count > 0, positive, np.nan), "kaplan_yorke": np.array(dimension, float)}
+    found |= {"entropy_rate": np.where(count > 0, positive, np.nan), "kaplan_yorke": np.array(dimension, float)}
+    return pd.DataFrame(found)
