@@ -406,3 +406,8 @@ def test_members_measure_kappa_by_their_own_proxy():
     Schedule(forcings, 4, 10).adapt(0, cell, lambda: z)
     kappa = [PROXIES[f.proxy](cell, z)[p].item() for p, f in enumerate(forcings)]
     assert [f.alpha for f in forcings] == pytest.approx([1 - 1 / k for k in kappa])
+
+
+def test_truncation_at_every_step_spares_the_first():
+    truncations = Schedule([Truncated(interval=1)], 3, 1).at(0).truncations
+    assert truncations.flatten().tolist() == [False, True, True]
