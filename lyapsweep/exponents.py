@@ -1,4 +1,4 @@
-"""One call for the exponents of anything that moves: a map, a system, or a recurrent layer of torch."""
+"""Lyapunov spectra of one map, system, or recurrent torch module."""
 
 import copy
 import warnings
@@ -17,14 +17,14 @@ from lyapsweep.maps import AbstractMap, Forced, States
 from lyapsweep.registry import unknown
 from lyapsweep.systems import AbstractSystem
 
-ORBITS, WARMUP = 4, 500  # of a map that runs by itself
+ORBITS, WARMUP = 4, 500  # defaults of a map without inputs
 SYSTEM_ORBITS, SYSTEM_STEPS, TRANSIENT = 128, 2000, 1000  # of a system; the transient leads to its attractor
-SPREAD = 0.1  # standard deviation of its first states, where it names none
+SPREAD = 0.1  # standard deviation of its first states by default
 Array = np.ndarray | Tensor
 
 
 class BadInputs(ValueError):
-    """Inputs that do not fit the map; the message names the shape or the first bad value, and what would fit."""
+    """Inputs that do not fit the map; the message names the shape or the first bad value, and what fits."""
 
 
 def lyapunov_spectrum(
@@ -43,20 +43,40 @@ def lyapunov_spectrum(
     method: str = "auto",
     compat: str | None = None,
 ) -> Spectrum:
-    """The leading k Lyapunov exponents (all where None) of one map or torch.nn.RNN, LSTM, GRU, in nats per step.
+    """Compute the Lyapunov spectrum of one map or recurrent torch module.
 
-    lambda_i = lim 1/T log sigma_i(J_T ... J_2 J_1), J_t the Jacobian of the whole state (an LSTM's h and c).
+    lambda_i = lim 1/T log sigma_i(J_T ... J_2 J_1), where J_t is the Jacobian of the whole state (h and c of an LSTM).
 
-    `inputs` (time, features) or (batch, time, features) drive it: exponents conditional on this series ("driven"),
-    from `start` ((state,) or (batch, state); zero, as in torch). Of each series `warmup` steps (a tenth) align state
-    and frame, and `steps` (the rest) count; `segments` cuts them into pieces that run side by side. Without inputs
-    `steps` must be given, and the map runs by itself: `orbits` starts (4) near zero, or near a system's attractor;
-    "closed loop" for a cell that takes no inputs, "zero input" for one that would.
+    Args:
+        what: An `AbstractMap` of one member, or a `torch.nn.RNN`, `LSTM` or `GRU`.
+        inputs: Driving inputs, shape (time, features) or (batch, time, features), for exponents conditional on them
+            ("driven"). None lets the map run by itself: "closed loop" for a cell without inputs, "zero input" for one
+            with inputs, "system" for a system.
+        steps: Number of counted steps per orbit. Required without inputs; with inputs by default all after `warmup`.
+        warmup: Steps that align state and frame. Default: 500, or a tenth of the inputs.
+        k: Number of leading exponents; None computes all.
+        orbits: Number of orbits without inputs. Default: 4.
+        segments: Number of pieces into which each orbit is cut; they run side by side.
+        start: First states, shape (state,) or (batch, state). Default: zero with inputs, as in torch; without inputs
+            random near zero, or near the attractor of a system.
+        dt: Time between two inputs, for exponents per unit time.
+        dtype: Floating-point type of a network.
+        seed: Seed of random starts and frames.
+        method: How frames are orthonormalised, as in `lyapunov_spectra`.
+        compat: "vogt" gives the convention of Vogt et al. 2022 in bits per step, with a warning (`dynamics.vogt2022`).
 
-    `dt` is the time between two inputs, for exponents per unit time. `dtype` is what a network is computed in.
-    `compat="vogt"` gives the published convention instead, in bits per step and with a warning: see `dynamics.vogt`.
+    Returns:
+        A `Spectrum`: `exponents` (k,) in nats per step, largest first, their `stderr`, and checks.
 
-    Raises `BadInputs`, `BadWeights` or ValueError where inputs, weights, shapes or settings cannot be.
+    Raises:
+        BadInputs: If inputs, steps and warmup do not fit the map or each other.
+        ValueError: If weights, shapes or settings are not valid.
+        TypeError: If `what` is neither a map nor a recurrent torch module.
+
+    Example:
+        >>> from lyapsweep.systems import build
+        >>> lyapunov_spectrum(build("henon"), steps=500, warmup=100).exponents.sum().round(4)
+        np.float64(-1.204)
     """
     if compat not in (None, "vogt"):
         raise unknown("convention", compat, ["vogt"])

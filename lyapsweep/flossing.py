@@ -1,8 +1,7 @@
-"""Gradient flossing: before training, weights are moved until the leading exponents lie at a target (Engelken 2023).
+"""Gradient flossing: move weights before training until the leading exponents reach a target (Engelken 2023).
 
 L = (1/k) sum_i (lambda_i - target)^2, lambda_i the mean of log |R_ii| along a short orbit, by gradient descent through
-the QR of every step. With target 0 the long products of Jacobians that gradients are made of neither grow nor vanish
-along k directions.
+the QR of every step. With target 0 the products of Jacobians in gradients neither grow nor vanish along k directions.
 """
 
 import copy
@@ -23,10 +22,23 @@ ALIGNING = 0.3  # of an orbit's length: state and frame settle before exponents 
 
 @dataclass(frozen=True)
 class Flossing:
-    """How the leading `exponents` are brought to `target` before training; 0 exponents: not at all.
+    """How the leading exponents are moved to a target before training, by Adam.
 
-    `steps` updates by Adam with `lr`, each on an orbit of `length` steps from a new random state (`seed`); `clip` is
-    the largest norm of a member's gradient.
+    Args:
+        exponents: Number of leading exponents; 0 for no flossing.
+        target: Their target, nats per step.
+        steps: Number of updates.
+        length: Steps of the orbit of each update, from a new random state.
+        lr: Learning rate.
+        clip: Largest norm of a member's gradient.
+        seed: Seed of states and frames, which all members share.
+
+    Raises:
+        ValueError: If a value is out of range.
+
+    Example:
+        >>> Flossing(exponents=2).target
+        0.0
     """
 
     exponents: int = 0
@@ -46,7 +58,7 @@ class Flossing:
                 raise ValueError(f"flossing/{name} > 0 must hold, but got {getattr(self, name)}.")
 
     def fit(self, state: int) -> None:
-        """Raise ValueError where a state has fewer dimensions than exponents are wanted."""
+        """Raise ValueError if a state has fewer dimensions than `exponents`."""
         if self.exponents > state:
             raise ValueError(
                 f"flossing/exponents <= {state} (the dimension of the cell's state) must hold, "
@@ -55,11 +67,20 @@ class Flossing:
 
 
 def floss(cell: AbstractCell, plans: Sequence[Flossing]) -> Float[Tensor, "updates population"]:
-    """Move the weights of every member in place, each by its own `target`, `lr` and `clip`; the loss at each update.
+    """Move the weights of every member in place, in double precision.
 
-    In double precision, from random numbers that all members share: what becomes of one does not depend on its pack. A
-    member whose loss or gradient leaves the finite numbers keeps its last finite weights. Raises ValueError where
-    Jacobians have a rank below `exponents`: there QR has no derivative.
+    All members share random numbers, so that a member does not depend on its pack. One whose loss or gradient is not
+    finite keeps its last finite weights.
+
+    Args:
+        cell: The population.
+        plans: One per member, which may differ in `target`, `lr` and `clip`.
+
+    Returns:
+        The loss of each update.
+
+    Raises:
+        ValueError: If a Jacobian has a rank below `exponents`, where QR has no derivative.
     """
     plan = plans[0]
     if not plan.exponents:
@@ -89,7 +110,7 @@ def floss(cell: AbstractCell, plans: Sequence[Flossing]) -> Float[Tensor, "updat
 
 
 def begin(cell: AbstractCell, plan: Flossing, generator: torch.Generator) -> tuple[States, Tangents]:
-    """A random state and frame, alike for every member."""
+    """A random state and frame that all members share."""
     drawn = torch.randn(1, 1, plan.exponents + 1, cell.state, generator=generator, dtype=torch.float64)
     drawn = drawn.to(next(cell.parameters()).device).expand(cell.population, -1, -1, -1)
     return drawn[:, :, 0], orthonormalise(drawn[:, :, 1:])[0]
@@ -121,5 +142,5 @@ def refuse_low_rank(cell: AbstractCell, plan: Flossing) -> None:
 
 
 def along(values: Tensor, like: Tensor) -> Tensor:
-    """One value a member, shaped so that it meets a weight of any shape."""
+    """One value per member, broadcastable to a weight."""
     return values.reshape(-1, *[1] * (like.dim() - 1))

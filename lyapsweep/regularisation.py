@@ -1,4 +1,4 @@
-"""What may be added to a member's loss: pulls on its weights. A weight of 0 adds nothing and costs nothing.
+"""Penalties on weights that are added to a member's training loss; a coefficient of 0 costs nothing.
 
 z' = A z + W phi(z) + h names the parts of such a cell (`AbstractCell.linear_part`), B is the read-out's matrix.
 """
@@ -20,7 +20,21 @@ Penalty = Callable[[], Float[Tensor, " population"]]
 
 @dataclass(frozen=True)
 class Regularisation:
-    """How strongly each pull acts on a member: `attractor` on a share of its units, `latent`, `observation`."""
+    """Coefficients of the penalties of a member.
+
+    Args:
+        attractor: Coefficient of the manifold attractor penalty (Schmidt et al. 2021).
+        attractor_ratio: Share of the units, the first ones, on which it acts.
+        latent: Coefficient of the L2 penalty on the cell, with A drawn to 1 (Hess et al. 2023).
+        observation: Coefficient of the penalty on the condition of the readout's matrix (Hess et al. 2023).
+
+    Raises:
+        ValueError: If a value is out of range.
+
+    Example:
+        >>> Regularisation(latent=0.01).attractor_ratio
+        0.3
+    """
 
     attractor: float = 0.0  # manifold attractor
     attractor_ratio: float = 0.3  # of the units, the first ones, that it holds
@@ -35,7 +49,7 @@ class Regularisation:
             raise ValueError(f"0 < regularisation/attractor_ratio <= 1 must hold, but got {self.attractor_ratio}.")
 
     def fit(self, cell: type[AbstractCell], readout: type[AbstractReadout]) -> None:
-        """Raise ValueError where a cell or a read-out has not the parts that are to be pulled."""
+        """Raise ValueError if a cell or readout lacks the weights that a penalty acts on."""
         if self.attractor and cell.linear_part is None:
             raise ValueError(
                 f"regularisation/attractor needs a cell of the form A z + W phi(z) + h, such as plrnn, but got "
@@ -49,7 +63,7 @@ class Regularisation:
 
 
 def penalty(network: Network, plans: Sequence[Regularisation]) -> Penalty | None:
-    """What is added to each member's loss, None where that is nothing."""
+    """Return the function that computes each member's penalty; None if all coefficients are 0."""
     terms = []
     for name, pull in (("attractor", manifold), ("latent", latent), ("observation", conditioning)):
         chosen = [p for p, plan in enumerate(plans) if getattr(plan, name)]

@@ -1,7 +1,7 @@
-"""A network in motion: forced by data (step by step, or as independent segments), driven by inputs, or running freely.
+"""Run a population: forced by data (step by step, or as independent segments), driven by inputs, or freely.
 
-Observations lead with time: x (time + 1, population, batch, features). Strengths a (time, population) say how hard
-each member is forced at each step, truncations where its gradient ends (see `forcing`); x_hat_{t+1} = g(f(z_t)) is
+Observations lead with time: x (time + 1, population, batch, features). Strengths
+a (time, population) are those of each member's forcing, truncations the steps at which its gradient ends (`forcing`); x_hat_{t+1} = g(f(z_t)) is
 compared with x_{t+1}. Where inputs (time, population, batch, inputs) drive the network meanwhile, row t drives the step
 from z_t to z_{t+1}: s_{t+1} of the series (`windows.driving`).
 """
@@ -22,7 +22,7 @@ Driving = Float[Tensor, "time #population batch inputs"]
 
 
 class Network(nn.Module):
-    """A population of recurrent networks: a cell, and the read-out of its states."""
+    """A population of recurrent networks: a cell and a readout of its states."""
 
     def __init__(self, cell: AbstractCell, readout: AbstractReadout):
         super().__init__()
@@ -37,10 +37,10 @@ def forced(
     truncations: Truncations | None = None,
     inputs: Driving | None = None,
 ) -> Predictions:
-    """Predictions of x_1 ... x_T under forcing: as segments where every member is cut at the same steps, else stepwise.
+    """Predict x_1 ... x_T under forcing: by segments if all members are forced at the same steps, else step by step.
 
-    Both give the same predictions and gradients; segments take max(interval) sequential steps instead of T.
-    At `truncations` the state carries on and its gradient ends.
+    Both give the same predictions and gradients; segments need max(interval) sequential steps instead of T. At
+    `truncations` the state is kept and its gradient ends.
     """
     cuts = shared_cuts(readout, a) if truncations is None else None
     if cuts is None:
@@ -58,7 +58,7 @@ def stepwise(
 ) -> Predictions:
     """The definition: z = a_0 back(x_0), then z <- f(z), x_hat = g(z), z <- z + a_t P (back(x_t) - z) for each t.
 
-    Steps between which nobody is forced or truncated are unrolled in one go; a single one costs less as it is.
+    Steps without forcing or truncation of any member are unrolled together.
     """
     steps, pull = len(x) - 1, a[..., None, None] * readout.mask
     ends = torch.zeros_like(a, dtype=torch.bool) if truncations is None else truncations[: len(a)]
@@ -80,7 +80,7 @@ def stepwise(
 def onward(
     cell: AbstractCell, z: Float[Tensor, "population batch state"], t: int, end: int, inputs: Driving | None
 ) -> Float[Tensor, "steps population batch state"]:
-    """The states z_{t+1} ... z_end from z_t, nobody being forced in between."""
+    """The states z_{t+1} ... z_end from z_t without forcing."""
     if end - t == 1:
         return cell.step(z, None if inputs is None else inputs[t]).unsqueeze(0)
     return unroll(cell, z, end - t) if inputs is None else drive(cell, z, inputs[t:end])
@@ -89,7 +89,7 @@ def onward(
 def segmented(
     cell: AbstractCell, readout: AbstractReadout, x: Observations, cuts: list[int], inputs: Driving | None = None
 ) -> Predictions:
-    """The same where the whole state is replaced at `cuts`: the chain breaks there, so the pieces run side by side."""
+    """The same if the whole state is replaced at `cuts`: the segments between them run side by side."""
     steps, population, batch, _ = (len(x) - 1, *x.shape[1:])
     lengths = [after - before for before, after in zip(cuts, [*cuts[1:], steps])]
     z = across_time(readout.back, x[cuts]).transpose(0, 1).flatten(1, 2)
@@ -108,16 +108,16 @@ def unforced_error(
     inputs: Driving | None = None,
     counted: Bool[Tensor, " time_batch"] | None = None,
 ) -> Float[Tensor, " population"]:
-    """The mean of (x_hat - x)^2 over steps, batch and features where nothing is forced but the start.
+    """The mean of (x_hat - x)^2 over steps, batch and features, forced at the start only.
 
-    Over those steps of the batch that are `counted`, if it is given: time leads.
+    If `counted` is given, over the steps that it counts.
     """
     z = visible(cell, readout.back(x[0]), len(x) - 1, inputs)
     return readout.squared_error(z.transpose(0, 1).flatten(1, 2), x[1:].permute(1, 3, 0, 2).flatten(2), counted)
 
 
 def beside(inputs: Driving, cuts: list[int], length: int) -> Float[Tensor, "length #population rows inputs"]:
-    """The inputs of `length` steps after each cut, side by side; of a segment that ends sooner the rest is unused."""
+    """The inputs of `length` steps after each cut, side by side; shorter segments do not use all of them."""
     steps = torch.tensor(cuts, device=inputs.device) + torch.arange(length, device=inputs.device)[:, None]
     return inputs[steps.clamp(max=len(inputs) - 1)].transpose(1, 2).flatten(2, 3)
 
@@ -137,10 +137,10 @@ def free(
 def driven(
     network: Network, inputs: Float[Tensor, "time population batch inputs"], head: str
 ) -> Float[Tensor, "*time population batch outputs"]:
-    """The answers of networks that start from zero and are driven by `inputs`: of the last step, or (`step`) of each.
+    """The answers of networks driven by `inputs` from the zero state: of the last step, or for head `step` of each.
 
-    z_0 = 0, z_{t+1} = f(z_t, x_t), y = g(z_T) or y_{t+1} = g(z_{t+1}). A read-out of the whole sequence is given all
-    visible states at once: y = g([h_1, ..., h_T]).
+    z_0 = 0, z_{t+1} = f(z_t, x_t), y = g(z_T) or y_{t+1} = g(z_{t+1}). A readout of whole sequences takes all visible
+    states: y = g([h_1, ..., h_T]).
     """
     cell, readout = network.cell, network.readout
     seen = visible(cell, inputs.new_zeros(*inputs.shape[1:3], cell.state), len(inputs), inputs)
@@ -150,7 +150,7 @@ def driven(
 
 
 def shared_cuts(readout: AbstractReadout, a: Strengths) -> list[int] | None:
-    """The steps at which every member's whole state is replaced, None where some step is forced otherwise."""
+    """The steps at which the whole state of every member is replaced; None under any other forcing."""
     if not bool(readout.mask.all()) or not torch.equal(a, a[:, :1].expand_as(a)):
         return None
     strengths = a[:, 0].tolist()

@@ -1,4 +1,4 @@
-"""How data are cut into training windows. Not a forcing: a forcing acts inside a window."""
+"""Training windows: how data are cut, and which state each window begins with."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,18 +15,29 @@ POLICIES = {"random": "fresh", "conditional": "fresh", "stateful": "carried", "s
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of `length` steps, `batch` of them an update, drawn and begun as the policy says.
+    """The windows of an update, and the policy by which they are drawn and begin (Xu et al. 2023).
 
-    `length` is None where a task's whole sequences are the windows; a series needs one. Policies (Xu et al. 2023):
+    Policies:
 
-    random       anywhere, each from a state of its own: zero, or what a series says of it
-    conditional  anywhere, each from the zero state, with the target at the step before as a further input
+    random       drawn uniformly, each from the zero state, or from the state inferred from a series
+    conditional  drawn uniformly, each from the zero state, with the target of the step before as a further input
     stateful     `batch` contiguous streams side by side: update j trains their j-th windows, each from the last state
-                 of the same stream's window before, whose gradient ends there
-    sequential   `batch` windows one after the other, each from the last state of the one before, across updates too
+                 of the window before, without its gradient
+    sequential   `batch` windows one after the other, each from the last state of the one before, also across updates
 
-    `state` (fresh | carried) is implied by the policy; alone, `carried` means stateful. The first `spin_up` steps from
-    the zero state do not count in the loss of training.
+    Args:
+        length: Steps of a window; None for whole sequences of a task.
+        batch: Windows per update.
+        state: "fresh" or "carried"; implied by the policy. Alone, "carried" means stateful.
+        policy: One of the above; random by default.
+        spin_up: First steps from the zero state that do not count in the training loss.
+
+    Raises:
+        ValueError: If a value is out of range, or policy and state contradict each other.
+
+    Example:
+        >>> Windows(length=20, batch=4, policy="stateful").carried
+        True
     """
 
     length: int | None = 200
@@ -53,21 +64,21 @@ class Windows:
                 f"length={self.length}."
             )
         object.__setattr__(self, "policy", policy)
-        object.__setattr__(self, "state", None)  # said by the policy: a sweep that moves one need not move the other
+        object.__setattr__(self, "state", None)  # implied by the policy, so that a sweep may change the policy alone
 
     @property
     def carried(self) -> bool:
-        """Whether a window begins with the state that the one before it ended in."""
+        """Whether a window begins with the last state of the window before."""
         return POLICIES[str(self.policy)] == "carried"
 
     @property
     def held(self) -> int | None:
-        """For how many steps a target is a further input: a window's, where windows are told the one before them."""
+        """Steps over which a target is a further input: the window of policy conditional, else None."""
         return self.length if self.policy == "conditional" else None
 
     @property
     def steps(self) -> int:
-        """The length where there is one, else 1: of a window that nobody cuts."""
+        """The length, 1 where it is None."""
         return 1 if self.length is None else self.length
 
     def check_series(self, series_length: int) -> None:
@@ -84,10 +95,16 @@ class Windows:
 def starts(
     windows: Windows, pieces: int | Sequence[int], updates: int, generator: torch.Generator
 ) -> Int[Tensor, "updates batch"]:
-    """Random first steps: every window of length + 1 observations inside one piece of the series is equally likely.
+    """Draw first steps: every window of length + 1 observations within one piece of the series is equally likely.
 
-    `pieces` are the lengths of the trajectories that the series holds one after the other, or the length of the only
-    one. No window crosses from one into the next; a piece shorter than a window holds none.
+    Args:
+        windows: Length and batch.
+        pieces: Lengths of the trajectories of the series, one after the other; or the length of the only one.
+        updates: Number of updates.
+        generator: Random numbers.
+
+    Returns:
+        First steps (updates, batch). No window crosses from one trajectory into the next.
     """
     lengths = torch.tensor([pieces] if isinstance(pieces, int) else list(pieces))
     windows.check_series(int(lengths.max()))
@@ -99,10 +116,10 @@ def starts(
 
 
 class Segments(NamedTuple):
-    """What a window falls into where the whole state is replaced at some steps: windows of their own, side by side.
+    """Segments of a window whose whole state is replaced at some steps: they run side by side.
 
-    They begin at `cuts` and are all as long as the longest. A segment that ends sooner runs on, and what it says there
-    is not `counted` (None: all counts).
+    They begin at `cuts` and have the length of the longest. The further steps of shorter segments are not `counted`
+    (None: all steps count).
     """
 
     cuts: Int[Tensor, "segments 1"]
@@ -118,14 +135,14 @@ class Segments(NamedTuple):
         return cls(torch.tensor(cuts, device=device)[:, None], longest, None if every else counted.to(device))
 
     def first(self, first: Int[Tensor, "population batch"]) -> Int[Tensor, "population segments_batch"]:
-        """The first steps of the segments of the windows that begin at `first`."""
+        """The first steps of all segments of the windows that begin at `first`."""
         return (first.unsqueeze(1) + self.cuts).flatten(1)
 
 
 def cut(
     series: Float[Tensor, "time features"], first: Int[Tensor, "*index"], length: int
 ) -> Float[Tensor, "time_plus_one *index features"]:
-    """The windows that begin at `first`, time leading: steps first ... first + length, both ends included."""
+    """The windows that begin at `first`, time leading: steps first ... first + length, inclusive."""
     offsets = torch.arange(length + 1, device=series.device).reshape(-1, *[1] * first.dim())
     steps = (offsets + first).flatten()
     return series.index_select(0, steps).unflatten(0, (length + 1, *first.shape))  # half the time of series[...]
@@ -134,8 +151,8 @@ def cut(
 def driving(
     inputs: Float[Tensor, "time inputs"] | None, first: Int[Tensor, "*index"], steps: int
 ) -> Float[Tensor, "steps *index inputs"] | None:
-    """What drives the `steps` steps from the observations at `first`: s_{first+1} ... s_{first+steps}, None without.
+    """The inputs of the `steps` steps from the observations at `first`: s_{first+1} ... s_{first+steps}; None without.
 
-    Each step is driven by the input of the moment that it leads to, z_{t+1} = f(z_t, s_{t+1}).
+    z_{t+1} = f(z_t, s_{t+1}): a step is driven by the input of the time that it leads to.
     """
     return None if inputs is None else cut(inputs, first + 1, steps - 1)
