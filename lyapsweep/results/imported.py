@@ -69,7 +69,7 @@ def read_csv(path: Path) -> pd.DataFrame:
     file = files.read_csv(str(path))
     cells = pd.DataFrame(file.cells, columns=list(file.names)).map(str.strip)
     cells = cells.mask(cells.isin(MISSING))
-    return pd.DataFrame({str(name): typed(column) for name, column in cells.items()})
+    return pd.DataFrame({name: typed(pd.Series(cells[name])) for name in file.names})
 
 
 def typed(cells: pd.Series) -> pd.Series:
