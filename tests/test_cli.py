@@ -431,7 +431,7 @@ def test_how_a_sweep_ends(tmp_path, capsys, ending, status, message):
     assert status is None or problem.value.exit_code == status
     shown = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["MLflow", "http://server:5000"] in shown
-    assert ["on", "the", "way", "1", "pack", "came", "back", "unfinished."] in shown
+    assert ["recovered", "1", "pack", "came", "back", "unfinished."] in shown
     assert ["loss", printing.number(best.measures["loss"])] in shown
     assert ["forcing/interval", str(best.config.forcing["interval"])] in shown
 

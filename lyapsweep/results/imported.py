@@ -67,9 +67,8 @@ def frame_of(path: Path) -> pd.DataFrame:
 def read_csv(path: Path) -> pd.DataFrame:
     """Read a CSV file as `datasets.files` does; columns of numbers become numbers, missing cells NaN."""
     file = files.read_csv(str(path))
-    cells = pd.DataFrame(file.cells, columns=list(file.names)).map(str.strip)
-    cells = cells.mask(cells.isin(MISSING))
-    return pd.DataFrame({str(name): typed(column) for name, column in cells.items()})
+    columns = {name: pd.Series([cell.strip() for cell in file.cells[:, j]]) for j, name in enumerate(file.names)}
+    return pd.DataFrame({name: typed(cells.mask(cells.isin(MISSING))) for name, cells in columns.items()})
 
 
 def typed(cells: pd.Series) -> pd.Series:
