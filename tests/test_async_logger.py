@@ -25,8 +25,8 @@ class FakeLogger:
         if self.failures and (error := self.failures.pop(0)):
             raise error
 
-    def start_run(self, config):
-        self.call(("start", config.id))
+    def start_run(self, config, trial=""):
+        self.call(("start", trial or config.id))
 
     def log_records(self, files):
         self.call([(file.trial, file.load().step) for file in files])
@@ -73,9 +73,9 @@ def test_tasks_are_done_in_order_in_a_thread_that_ends_with_the_process(tmp_path
     assert background.thread.name == "async-logger"
     background.start_run(config())
     background.log_record(record(0).save(tmp_path))
-    background.start_run(config(1))
+    background.start_run(config(1), "old id")
     background.close()
-    assert logger.calls == [("start", config().id), [(config().id, 0)], ("start", config(1).id)]
+    assert logger.calls == [("start", config().id), [(config().id, 0)], ("start", "old id")]
     assert (background.error, background.outages, background.dropped, background.pending) == (None, 0, 0, 0)
     assert logger.refreshed == 0
     assert not background.thread.is_alive()

@@ -403,7 +403,7 @@ def test_the_command_that_trains_one_point_alone_trains_that_point():
 @pytest.mark.parametrize(
     ("ending", "status", "message"),
     [
-        ({}, 1, "1 of 42 trials failed, the first with RuntimeError: .*out of memory. --resume tries them again"),
+        ({}, 1, "1 of 42 trials failed, the first with RuntimeError: .*out of memory. --resume trains them again"),
         ({"interrupted": True, "message": "Go on with --resume."}, 130, "Go on with --resume."),
         ({"failed": 0, "message": "The atlas could not be drawn."}, 1, "The atlas could not be drawn."),
         ({"failed": 0}, None, None),

@@ -240,6 +240,14 @@ def test_a_run_of_an_earlier_version_is_continued_under_its_id(logger, tmp_path)
     assert logger.sync(tmp_path) == 0
 
 
+def test_a_run_can_be_started_under_another_id(logger):
+    logger.start_run(config(), "given")
+    logger.start_run(config(1))
+    assert list(logger.runs) == ["given", config(1).id]
+    logger.start_run(config(), "given")
+    assert len(logger.client.runs) == 2
+
+
 # The summary
 
 
