@@ -27,23 +27,11 @@ SECTIONS = re.compile(r"^(Args|Attributes|Returns|Yields|Raises|Example):$", re.
 
 # Packages and modules below `lyapsweep` whose docstrings are not yet in the standard form.
 EXEMPT = (
-    "analysis",
-    "atlas",
-    "config",
-    "evaluation",
     "exponents",
-    "flossing",
-    "loading",
     "problems",
-    "registry",
-    "regularisation",
-    "results",
-    "rollout",
     "sweep",
     "tracking",
     "training",
-    "trial",
-    "windows",
 )
 
 
