@@ -7,7 +7,7 @@ from lyapsweep.config import Config
 from lyapsweep.results.record import Outcome
 from lyapsweep.sweep import Sweep, spaces
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
-from lyapsweep.sweep.execute.pack_supply import PackSupply
+from lyapsweep.sweep.execute.pack_source import PackSupply
 from lyapsweep.sweep.plan.refinement import Refinement
 from lyapsweep.sweep.plan.sampling import draw
 

@@ -14,7 +14,7 @@ from lyapsweep.config import Config
 from lyapsweep.sweep.execute.failures import Interrupted, stop_on_signals, writing
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.pack import PackSettings
-from lyapsweep.sweep.execute.pack_supply import PackSupply
+from lyapsweep.sweep.execute.pack_source import PackSupply
 from lyapsweep.sweep.execute.planning import base_config, plan_sweep
 from lyapsweep.sweep.execute.ray_cluster import ClusterCapacity, cluster, node_timeout, train
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
