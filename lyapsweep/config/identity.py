@@ -19,7 +19,7 @@ from lyapsweep.config.migrations import kinds_of, original
 from lyapsweep.config.parsing import flatten
 from lyapsweep.config.sections import FAMILIES, PLAIN, defaults_of
 from lyapsweep.datasets import is_task
-from lyapsweep.measures import MEASURES, opened
+from lyapsweep.measures import MEASURES, parse_entry
 from lyapsweep.registry import is_from_file
 
 SCHEMA = 2  # version 0.1 hashed all settings
@@ -59,7 +59,7 @@ def settings_and_defaults(sections: Mapping[str, Any]) -> tuple[dict[str, Any], 
         for key in (f.name for f in dataclasses.fields(plain)):
             settings[f"{section}/{key}"] = getattr(sections[section], key)
             defaults[f"{section}/{key}"] = getattr(default, key)
-    for name, given in map(opened, sections["measures"]):
+    for name, given in map(parse_entry, sections["measures"]):
         for key, knob in MEASURES.knobs(name).items():
             settings[f"measures/{name}/{key}"] = given.get(key, knob.default)
             defaults[f"measures/{name}/{key}"] = knob.default
@@ -67,7 +67,7 @@ def settings_and_defaults(sections: Mapping[str, Any]) -> tuple[dict[str, Any], 
 
 
 def measure_names(sections: Mapping[str, Any]) -> list[str]:
-    return [opened(measure)[0] for measure in sections["measures"]]
+    return [parse_entry(measure)[0] for measure in sections["measures"]]
 
 
 def differs(path: str, value: Any, defaults: Mapping[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 from lyapsweep.config.parsing import set_path
 from lyapsweep.config.sections import FAMILIES
 from lyapsweep.datasets import DATASETS, is_task
-from lyapsweep.measures import opened
+from lyapsweep.measures import parse_entry
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def migrate_measure(measure: str | dict[str, Any], entry: Renamed | DefaultChang
     """Apply an entry of the table to one of the `measures`."""
     path = entry.path if isinstance(entry, DefaultChanged) else entry.old
     _, kind, setting = path.split("/")
-    name, settings = opened(measure)
+    name, settings = parse_entry(measure)
     if name != kind:
         return measure
     if isinstance(entry, DefaultChanged):
