@@ -1,9 +1,9 @@
 """Run a population: forced by data (step by step, or as independent segments), driven by inputs, or freely.
 
-Observations lead with time: x (time + 1, population, batch, features). Strengths
-a (time, population) are those of each member's forcing, truncations the steps at which its gradient ends (`forcing`); x_hat_{t+1} = g(f(z_t)) is
-compared with x_{t+1}. Where inputs (time, population, batch, inputs) drive the network meanwhile, row t drives the step
-from z_t to z_{t+1}: s_{t+1} of the series (`windows.driving`).
+Observations lead with time: x (time + 1, population, batch, features). Strengths a (time, population) are those of each
+member's forcing, truncations the steps at which its gradient ends (see `forcing`); x_hat_{t+1} = g(f(z_t)) is compared
+with x_{t+1}. Where inputs (time, population, batch, inputs) drive the network, row t drives the step from z_t to
+z_{t+1}: s_{t+1} of the series (`windows.driving`).
 """
 
 import torch
