@@ -14,7 +14,6 @@ from exploring import SIDE, opened, place, trial_at, written
 from test_network_fixed_points import bits
 
 from lyapsweep.analysis.networks import attractor
-from lyapsweep.analysis.shared.selection import digits
 from lyapsweep.atlas import compression, orbits, report
 from lyapsweep.atlas.view import AtlasView
 from lyapsweep.cli import main
@@ -103,7 +102,7 @@ def test_a_spectrum_stands_over_its_frequency_and_beside_d_h(browser, tmp_path):
             x = curve[curve[:, 1].argmin(), 0]
             found = 10 ** ((x - ticks["1"]) / (ticks["10"] - ticks["1"]))
             assert found == pytest.approx(frequency / 0.01, rel=0.15)  # per unit time
-        assert f"D_H {digits(score)}, of the whole held-out series" in tab.inner_text(".card")
+        assert f"D_H {score:.3g}, of the whole held-out series" in tab.inner_text(".card")
         assert "cycles per unit time" in tab.text_content(".card svg.power")
 
 
