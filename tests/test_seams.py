@@ -11,7 +11,31 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted((ROOT / "lyapsweep").rglob("*.py"))
 KINDS = {"Series", "Task", "SeriesProblem", "TaskProblem"}
 OWN = {"datasets/series.py", "datasets/task.py", "problems/series.py", "problems/task.py"}
-METAPHORS = ["scribe", "pulse", "watch", "supply", "trouble", "account", "ink", "rest", "portrait", "notation", "agreement", "foresight", "foretelling", "bands", "board", "room", "drive", "finding", "ledger", "journal", "heard", "hunted", "untracked"]
+METAPHORS = {
+    "scribe",
+    "pulse",
+    "watch",
+    "supply",
+    "trouble",
+    "account",
+    "ink",
+    "rest",
+    "portrait",
+    "notation",
+    "agreement",
+    "foresight",
+    "foretelling",
+    "bands",
+    "board",
+    "room",
+    "drive",
+    "finding",
+    "ledger",
+    "journal",
+    "heard",
+    "hunted",
+    "untracked",
+}
 UNTYPED = re.compile(r"\b(dict|Mapping|MutableMapping)\b(?!\[)|\b(dict|Mapping|MutableMapping)\[str, (Any|object)\]")
 JSON_EDGE = {"to_dict", "from_dict", "to_json", "from_json"}  # what they return goes to disk, or comes from there
 # Where a mapping of any values crosses a boundary, and why. A module stands for all of its functions.
