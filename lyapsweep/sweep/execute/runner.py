@@ -139,10 +139,8 @@ class SweepRunner:
         self.folder.remove_partial_files()
         if sweep.space and sweep.intent == "map":
             self.folder.store_points(store_parts(self.planned.parts))
-        untracked = self.tracking_uri == NONE
-        self.logger = (
-            NullLogger() if untracked else tracking.prepare(name, self.tracking_uri, self.folder.paths.artifacts)
-        )
+        uri, artifacts = self.tracking_uri, self.folder.paths.artifacts
+        self.logger = NullLogger() if uri == NONE else tracking.prepare(name, uri, artifacts)
         self.logger.reconcile()
         self.logger.varied = self.planned.varied
         self.logger.labels = {"intent": sweep.intent, "objective": sweep.objective}
@@ -187,10 +185,8 @@ class SweepRunner:
                 searcher = self.searcher(capacity, "cuda" if gpus else "cpu", stop)
                 self.callback = self.make_callback(searcher, time_limit, stop)
                 train(self.sweep, self.base, searcher, self.callback, gpus)
-        except Interrupted as reason:
-            interruption = reason
-        except KeyboardInterrupt:
-            interruption = Interrupted()
+        except (Interrupted, KeyboardInterrupt) as reason:
+            interruption = Interrupted(str(reason))
         finally:
             interruption = self.close_storage(interruption)
         return interruption
@@ -227,7 +223,7 @@ class SweepRunner:
 
     def make_callback(self, searcher: PackSearcher, time_limit: float | None, stop: threading.Event) -> TuneCallback:
         assert self.async_logger is not None
-        callback = TuneCallback(
+        return TuneCallback(
             searcher,
             self.counter,
             self.study,
@@ -239,9 +235,8 @@ class SweepRunner:
             time_limit=time_limit,
             on_event=self.notify,
             on_step=self.write_heartbeat,
+            ended_before=self.planned.ended_before,
         )
-        callback.ended_before = self.planned.ended_before
-        return callback
 
     def close_storage(self, interruption: Interrupted | None) -> Interrupted | None:
         """Write the ends of interrupted trials as far as possible: a resumed sweep does the rest."""
@@ -260,21 +255,18 @@ class SweepRunner:
 
     def finish(self, interruption: Interrupted | None) -> SweepSummary:
         """Draw the atlas, log the summary run and what MLflow misses, and summarise."""
-        results = SweepResults(self.folder, self.logger, interrupted=interruption is not None)
-        progress, atlas = self.progress(), None
-        if interruption is not None:
+        progress, atlas, interrupted = self.progress(), None, interruption is not None
+        results = SweepResults(self.folder, self.logger, interrupted)
+        if interrupted:
             cause = f" because {interruption}" if str(interruption) else ""
-            ended = progress.done - self.interrupted_trials
-            results.notes.append(
-                f"Interrupted after {ended} of {progress.asked} trials{cause}; continue with --resume."
-            )
+            ended = f"{progress.done - self.interrupted_trials} of {progress.asked} trials"
+            results.notes.append(f"Interrupted after {ended}{cause}; continue with --resume.")
         else:
             if progress.done < progress.asked:
-                counts = f"{progress.done} of {progress.asked} trials"
-                results.notes.append(f"Only {counts}: the space has no more distinct points.")
+                results.notes.append(f"Only {progress.done} of {progress.asked} trials: the space has no more points.")
             self.folder.remove_checkpoints()
             atlas = results.draw_atlas()
-        results.log_summary(progress, self.sweep.objective, atlas, self.mlflow_lags, self.models)
+        results.log_summary(progress, self.sweep.objective, atlas, self.models, sync=self.mlflow_may_lag())
         message = " ".join(results.notes)
         self.notify(message)
         self.write_heartbeat(over=True)
@@ -286,16 +278,15 @@ class SweepRunner:
             progress=self.progress(message),
             best_trial=self.counter.best_key,
             atlas=atlas,
-            interrupted=interruption is not None,
+            interrupted=interrupted,
             message=message,
             notes=" ".join(filter(None, notes)),
         )
 
-    @property
-    def mlflow_lags(self) -> bool:
-        """Whether MLflow may miss records that this or an earlier driver wrote."""
-        resumed = self.callback is not None and self.callback.resumed > 0
-        return bool(self.planned.ended) or resumed or self.async_logger is None or self.async_logger.dropped > 0
+    def mlflow_may_lag(self) -> bool:
+        """Whether this or an earlier driver wrote records that MLflow may miss."""
+        logger, callback = self.async_logger, self.callback
+        return bool(self.planned.ended or logger is None or logger.dropped or (callback and callback.resumed))
 
     def notify(self, message: str = "") -> None:
         self.listen(self.progress(message))

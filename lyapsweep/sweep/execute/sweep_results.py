@@ -40,7 +40,7 @@ class SweepResults:
             return None
 
     def log_summary(
-        self, progress: SweepProgress, objective: str, atlas: Path | None, sync: bool, models: bool
+        self, progress: SweepProgress, objective: str, atlas: Path | None, models: bool, sync: bool
     ) -> None:
         """Update sweep.json, and log to MLflow the summary run and, with `sync`, the records that it misses."""
         try:

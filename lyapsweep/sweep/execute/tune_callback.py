@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,13 +43,13 @@ class TuneCallback(tune.Callback):
         time_limit: Seconds that a pack may train; None for no limit.
         on_event: Called after every event.
         on_step: Called at every iteration of Ray's loop.
+        ended_before: Last records of trials that an earlier driver ended and that are trained on.
 
     Attributes:
         running: Points that train now, by key.
         failures: Number of lost packs, by cause.
         resumed: Number of packs that resumed from a checkpoint.
         restarted: Number of packs whose checkpoint could not be used.
-        ended_before: Last records of trials that an earlier driver ended and that train on.
     """
 
     def __init__(
@@ -65,6 +65,7 @@ class TuneCallback(tune.Callback):
         time_limit: float | None = None,
         on_event: Callable[[], None] = lambda: None,
         on_step: Callable[[], None] = lambda: None,
+        ended_before: Mapping[str, Record] | None = None,
     ):
         self.searcher, self.counter, self.study, self.logger, self.folder = searcher, counter, study, logger, folder
         self.stop, self.objective, self.report_values, self.time_limit = stop, objective, report_values, time_limit
@@ -75,7 +76,7 @@ class TuneCallback(tune.Callback):
         self.timed_out: set[int] = set()
         self.failures: Counter[PackFailure] = Counter()
         self.resumed = self.restarted = 0
-        self.ended_before: dict[str, Record] = {}
+        self.ended_before = dict(ended_before or {})
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Ray pickles its callbacks for the snapshots that nobody restores
