@@ -188,9 +188,7 @@ def test_the_description_of_a_run():
 def test_the_data_of_a_run():
     used = metric_names.dataset_input(record())
     assert (used.dataset.name, used.dataset.digest, used.dataset.source_type) == ("henon", "0" * 36, "code")
-    assert json.loads(used.dataset.profile) == {
-        "lambda_max": 0.02, "dt": 0.5, "names": ["x"], "source": "", "lambda_source": "",
-    }  # fmt: skip
+    assert json.loads(used.dataset.profile) == {"lambda_max": 0.02, "dt": 0.5, "names": ["x"]}
     assert json.loads(json.loads(used.dataset.source)["tags"]["dataset"])["system"] == "henon"
     assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "training")]
     for data in (None, {}, {"digest": ""}):
