@@ -26,13 +26,7 @@ MODULES = [name for name in NAMES if not name.endswith("__main__")]
 SECTIONS = re.compile(r"^(Args|Attributes|Returns|Yields|Raises|Example):$", re.MULTILINE)
 
 # Packages and modules below `lyapsweep` whose docstrings are not yet in the standard form.
-EXEMPT = (
-    "exponents",
-    "problems",
-    "sweep",
-    "tracking",
-    "training",
-)
+EXEMPT = ()
 
 
 def exported() -> Iterator[Any]:

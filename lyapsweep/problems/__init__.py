@@ -35,8 +35,15 @@ def problem_of(config: Config) -> Problem:
 def check_config(config: Config) -> None:
     """Raise the error that would end a trial before its first update; log a warning for unused data.
 
+    Args:
+        config: A complete config.
+
     Raises:
         ValueError: As `problem_of`, or if no network of this config can be built.
+
+    Example:
+        >>> adding = {"kind": "adding", "length": 12, "train": 4, "test": 2}
+        >>> check_config(Config.of({"dataset": adding, "cell": {"kind": "gru"}}))
     """
     problem = problem_of(config)
     build_network([config], *problem.size)

@@ -25,6 +25,10 @@ class NetworkSize(NamedTuple):
         outputs: Numbers that the readout returns.
         inputs: Numbers that drive the cell at each time step.
         steps: Time steps of a sequence, for readouts of whole sequences; 0 for a series.
+
+    Example:
+        >>> NetworkSize(outputs=3, inputs=0, steps=0).outputs
+        3
     """
 
     outputs: int
@@ -47,6 +51,13 @@ class Problem(ABC):
 
     Args:
         config: Any config of the pack: its members share the dataset and the windows.
+
+    Example:
+        >>> from lyapsweep.problems import problem_of
+        >>> lorenz = {"kind": "simulated", "system": "lorenz63", "length": 600}
+        >>> problem = problem_of(Config.of({"dataset": lorenz, "cell": {"kind": "vanilla"}, "windows": {"length": 20}}))
+        >>> isinstance(problem, Problem), problem.size.inputs
+        (True, 0)
     """
 
     size: NetworkSize

@@ -28,7 +28,21 @@ FORCING_SEED = 2**40  # far from the seeds of weights and windows, so that no tw
 
 
 class SeriesProblem(Problem):
-    """A series that networks predict."""
+    """A series that networks predict.
+
+    Args:
+        config: Any config of a pack, with a dataset that is a series.
+
+    Raises:
+        BadSeries: If the data cannot be read or cannot be learned from.
+        ConfigError: If the windows do not fit the data.
+
+    Example:
+        >>> lorenz = {"kind": "simulated", "system": "lorenz63", "length": 600}
+        >>> config = Config.of({"dataset": lorenz, "cell": {"kind": "vanilla"}, "windows": {"length": 20}})
+        >>> SeriesProblem(config).series.train.shape[0]
+        450
+    """
 
     def __init__(self, config: Config) -> None:
         self.series, self.windows = datasets.build(**config.dataset), config.windows

@@ -22,7 +22,20 @@ from lyapsweep.windows import Windows
 
 
 class TaskProblem(Problem):
-    """A task that networks solve, on sequences or on windows of one stream."""
+    """A task that networks solve, on sequences or on windows of one stream.
+
+    Args:
+        config: Any config of a pack, with a dataset that is a task.
+
+    Raises:
+        BadTask: If the data cannot be learned from.
+        ConfigError: If windows or readout do not fit the data.
+
+    Example:
+        >>> adding = {"kind": "adding", "length": 12, "train": 4, "test": 2}
+        >>> TaskProblem(Config.of({"dataset": adding, "cell": {"kind": "gru"}})).size.steps
+        12
+    """
 
     def __init__(self, config: Config) -> None:
         self.task, self.windows = datasets.build(**config.dataset), config.windows

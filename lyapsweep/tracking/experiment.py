@@ -23,6 +23,9 @@ def prepare(experiment: str, uri: str, artifacts: Path | None = None) -> MLflowL
 
     Raises:
         TrackingError: Within seconds, if the store cannot be used or the experiment was deleted.
+
+    Example:
+        >>> prepare("forcing_interval", "sqlite:///results/mlflow.db").log_record(record, file)  # doctest: +SKIP
     """
     client = connect(uri)
     try:
@@ -52,6 +55,9 @@ def read(experiment: str, uri: str) -> Table:
     Raises:
         UnknownName: If the store has no such experiment.
         TrackingError: If the store cannot be used.
+
+    Example:
+        >>> read("forcing_interval", "sqlite:///results/mlflow.db").finals.frame  # doctest: +SKIP
     """
     found = find_experiment(experiment, uri)
     with tempfile.TemporaryDirectory() as folder:

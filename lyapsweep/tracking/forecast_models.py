@@ -42,6 +42,11 @@ class Forecaster:
         mean: Their means, shape (features,), in the units of the data.
         std: Their standard deviations, shape (features,).
         inputs: Names, means and standard deviations of the driving inputs; None for an autonomous network.
+
+    Example:
+        >>> import mlflow
+        >>> model = mlflow.pyfunc.load_model("models:/m-0123456789")  # doctest: +SKIP
+        >>> model.predict(observed, params={"steps": 100})  # doctest: +SKIP
     """
 
     def __init__(

@@ -29,7 +29,19 @@ TRACES = ("loss", "gradient_norm")
 
 
 def interrupted(record: Record) -> bool:
-    """Whether a person or a dying driver stopped the trial, which a resumed sweep trains on."""
+    """Whether a person or a driver that died stopped the trial; a resumed sweep trains it further.
+
+    Args:
+        record: The last record of the trial.
+
+    Returns:
+        Whether the trial is to be resumed.
+
+    Example:
+        >>> config = Config.of({"dataset": {"kind": "adding", "length": 12}, "cell": {"kind": "gru"}})
+        >>> interrupted(Record(config, step=0, outcome=Outcome.STOPPED))
+        False
+    """
     return record.outcome is Outcome.STOPPED and record.provenance.interrupted
 
 

@@ -60,6 +60,11 @@ class MLflowLogger:
         varied: Paths that the sweep varies; runs are named after their values.
         labels: Tags of every run, for example the sweep's intent and objective.
         runs: The known runs by trial id.
+
+    Example:
+        >>> from lyapsweep.tracking import prepare
+        >>> logger = prepare("forcing_interval", "sqlite:///results/mlflow.db")  # doctest: +SKIP
+        >>> logger.log_record(record, file)  # doctest: +SKIP
     """
 
     def __init__(self, client: MlflowClient, experiment_id: str, name: str):

@@ -28,6 +28,11 @@ def default_uri(results: Path | str) -> str:
 
     Returns:
         A tracking URI.
+
+    Example:
+        >>> os.environ.pop("MLFLOW_TRACKING_URI", None) and None
+        >>> default_uri("/shared/results")
+        'sqlite:////shared/results/mlflow.db'
     """
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(results).resolve() / MLFLOW_DATABASE}"
 
@@ -38,7 +43,18 @@ def is_server(uri: str) -> bool:
 
 
 def sqlite_file(uri: str) -> Path | None:
-    """The file of an SQLite store; None for any other store."""
+    """The file of an SQLite store.
+
+    Args:
+        uri: The tracking URI.
+
+    Returns:
+        The file; None for any other store.
+
+    Example:
+        >>> sqlite_file("sqlite:///results/mlflow.db"), sqlite_file("http://mlflow:5000")
+        (PosixPath('results/mlflow.db'), None)
+    """
     return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
 
 
@@ -53,6 +69,12 @@ def connect(uri: str) -> MlflowClient:
 
     Raises:
         TrackingError: If the server does not respond, or `uri` is not a tracking URI.
+
+    Example:
+        >>> connect("http://localhost:9")
+        Traceback (most recent call last):
+        ...
+        lyapsweep.tracking.stores.TrackingError: http://localhost:9: no tracking server responds ...
     """
     if is_server(uri):
         try:
@@ -85,6 +107,10 @@ def find_experiment(name: str, uri: str) -> Experiment:
     Raises:
         UnknownName: If the store has no such experiment; the message suggests the closest name.
         TrackingError: If the store cannot be used.
+
+    Example:
+        >>> find_experiment("forcing_interval", "sqlite:///results/mlflow.db").experiment_id  # doctest: +SKIP
+        '1'
     """
     client = connect(uri)
     experiment = client.get_experiment_by_name(name)

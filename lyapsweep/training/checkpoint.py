@@ -139,6 +139,11 @@ class Checkpoints:
             own it resumes from its rows of theirs.
         known: Members whose end is recorded. A checkpoint in which others have ended is not used: their records are
             missing.
+
+    Example:
+        >>> checkpoints = Checkpoints(Path("results/lorenz63/checkpoints"))
+        >>> checkpoints.taken is None, checkpoints.note
+        (True, '')
     """
 
     def __init__(self, folder: Path, cut_from: Sequence[str] = (), known: Collection[str] = ()):

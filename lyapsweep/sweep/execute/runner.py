@@ -85,6 +85,12 @@ def run(
         ConfigError: If the base config is not valid.
         TrackingError: If MLflow cannot be reached.
         BadSeries: If a data file cannot be used.
+
+    Example:
+        >>> from lyapsweep.sweep import load
+        >>> summary = run(load("sweeps/forcing_interval.py"), jobs=2)  # doctest: +SKIP
+        >>> summary.atlas  # doctest: +SKIP
+        PosixPath('results/forcing_interval/atlas.html')
     """
     name = sweep.name or "sweep"
     sweep = dataclasses.replace(sweep, trials=trials or sweep.trials, pack=pack or sweep.pack, name=name)
