@@ -141,7 +141,8 @@ def test_networks_of_all_sizes_share_the_map():
     spectra[::2, : spectral.EXPONENTS] = made.spectra[spectral.MAP][::2]
     found = find(replace(made, spectra={spectral.MAP: spectra}))
     assert found.coordinates.shape == (80, 2)
-    assert found.score.low[0] > 0.2
+    assert found.score.mean[0] > 0.4  # 0.51 to 0.67 over seeds of the splits
+    assert found.score.low[0] > 0
 
 
 def zeros_held(tables: int) -> np.ndarray:

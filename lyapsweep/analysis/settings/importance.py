@@ -145,7 +145,7 @@ def statistic_columns(spectra: np.ndarray, statistics: Sequence[str]) -> pd.Data
     for name in statistics:
         if name not in known:
             raise unknown("statistic", name, [str(c) for c in known], "spectrum")
-    return as_ranks(known[list(statistics)])
+    return as_ranks(known.filter(items=list(statistics)))
 
 
 def as_ranks(columns: pd.DataFrame) -> pd.DataFrame:
