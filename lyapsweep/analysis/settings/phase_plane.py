@@ -183,8 +183,7 @@ def draw(finding: PhasePlaneFinding) -> go.Figure:
     bar = theme.colour_bar(label(finding.column))
     scale = {"colorscale": theme.SCALE, "reversescale": finding.direction == "minimise"}
     fig.update_layout(coloraxis=scale | {"colorbar": bar | theme.log_ticks(finding.median, finding.log_value)})
-    fig.update_layout(margin={"t": 70}, legend={"y": 1.0, "yref": "container", "yanchor": "top"})
-    return fig
+    return fig.update_layout(margin={"t": 70}, legend={"y": 1.0, "yref": "container", "yanchor": "top"})
 
 
 def draw_panel(fig: go.Figure, finding: PhasePlaneFinding, p: int, where: dict[str, int]) -> None:
