@@ -54,14 +54,12 @@ def simulated(
         noise_on: "train" (the default), so that the test part is the clean truth (Hess et al. 2023), or "both".
         test: Held-out steps as a share of `length`, 0.25 by default.
         observe: Columns to predict, by name or position; None (the default) is all but the inputs, of a delay equation
-            the
-            present value.
+            the present value.
         inputs: Columns that are given as inputs; None by default.
         dimension: Number of delay coordinates per predicted column, 1 by default.
         delay: Delay in samples, 1 by default.
         trajectories: Number of training trajectories of length / trajectories steps, 1 by default. Windows never cross
-            from
-            one into the next; the test part continues the last one.
+            from one into the next; the test part continues the last one.
         starts: First states of the trajectories; None (the default) draws them.
         transient: Steps of each trajectory that are dropped, 1000 by default.
         standardise: "column" (the default), "global" or "none", see `lyapsweep.datasets.series.scaled`.
@@ -85,14 +83,12 @@ def simulated(
             f"noise={noise}, transient={transient}, dimension={dimension}, delay={delay}."
         )
     lengths, held_out = sizes(length, test, len(starts) if starts else trajectories, lost(dimension, delay))
-    flow = systems.build(system, dt, **(parameters or {}))
-    source = f"simulated: {system}"
-    seen, driving = split_columns((flow.shown or None) if observe is None else observe, inputs, flow.names, source)
-    columns = seen + driving
+    flow, source = systems.build(system, dt, **(parameters or {})), f"simulated: {system}"
+    shown = (flow.shown or None) if observe is None else observe
+    seen, driving = split_columns(shown, inputs, flow.names, source)
     generator = torch.Generator().manual_seed(seed)
-    states, ahead = orbits(
-        flow, first_states(flow, starts, len(lengths), generator), lengths, transient, held_out, source
-    )
+    first, columns = first_states(flow, starts, len(lengths), generator), seen + driving
+    states, ahead = orbits(flow, first, lengths, transient, held_out, source)
     train, truth = ([flow.observe(part).numpy()[:, columns] for part in parts] for parts in (states, [ahead]))
     train, truth = add_noise(train, truth[0], noise, noise_on, generator)
     return assemble(

@@ -41,7 +41,7 @@ class SeriesProblem(Problem):
         >>> lorenz = {"kind": "simulated", "system": "lorenz63", "length": 600}
         >>> config = Config.of({"dataset": lorenz, "cell": {"kind": "vanilla"}, "windows": {"length": 20}})
         >>> SeriesProblem(config).series.train.shape[0]
-        450
+        600
     """
 
     def __init__(self, config: Config) -> None:

@@ -130,12 +130,8 @@ def estimate(
     lines = (line(curves[0], seed), line(curves[1], seed))
     tell("surrogates")
     test = surrogate_test(raw, found, seed)
-    against = (
-        *too_short(len(raw), found),
-        *linear_explanation(test),
-        *no_growth(min(low, along[1])),
-        *no_scaling(curves[0], lines),
-    )
+    against = (*too_short(len(raw), found), *linear_explanation(test), *no_growth(min(low, along[1])))
+    against = (*against, *no_scaling(curves[0], lines))
     notes = (*notes, *disagreements(curves, lines, exponent))
     return Estimate(
         exponent,

@@ -34,6 +34,11 @@ class TrainingProgress:
         alive: Members whose numbers are finite.
         died_at: The update at which each member diverged, None for those alive.
         state: Returns what `train` resumes from. It holds views: copy it before the next report.
+
+    Example:
+        >>> alive, none = torch.ones(1, dtype=torch.bool), torch.empty(0, 1)
+        >>> TrainingProgress(0, none, none, none, alive, [None]).step
+        0
     """
 
     step: int
@@ -56,6 +61,11 @@ class Objective(Protocol):
 
     `loss` returns the loss of one update and is called once per update, in order; `strengths` returns the forcing
     strengths for an evaluation; `state` returns what updates change in it, and `restore` continues from that.
+
+    Example:
+        >>> from lyapsweep.training.objectives import DrivenWindows
+        >>> all(hasattr(DrivenWindows, method) for method in ("loss", "strengths", "state", "restore"))
+        True
     """
 
     def loss(self, step: int) -> Float[Tensor, " population"]: ...
@@ -88,6 +98,17 @@ def train(
 
     Yields:
         The progress at each report. Training ends early when no member is alive.
+
+    Example:
+        >>> weights = torch.nn.ParameterList([torch.nn.Parameter(torch.tensor([[2.0]]))])
+        >>> weights.cell = weights  # a network without rates of its own
+        >>> weights.cell.rates = {}
+        >>> class Square:
+        ...     loss = lambda self, step: (weights[0] ** 2).sum(dim=1)
+        ...     strengths = lambda self, step: torch.empty(0, 1)
+        ...     state = dict
+        >>> [p.step for p in train(weights, Square(), [Training(steps=3, lr=0.25, optimizer="sgd")])]
+        [0, 3]
     """
     plan, reported = plans[0], -1
     trainer = Trainer(network, objective, plan)
@@ -110,7 +131,21 @@ def train(
 
 
 class Trainer:
-    """What changes while a population trains: weights, optimizer, curves, who is alive. `step` updates are made."""
+    """What changes while a population trains: weights, optimizer state, curves, and which members are alive.
+
+    Args:
+        network: The population, trained in place.
+        objective: Its loss.
+        plan: Optimizer and number of updates, which all members share.
+
+    Attributes:
+        step: Updates made so far.
+
+    Example:
+        >>> network = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(2, 3))])  # two members of three weights
+        >>> Trainer(network, None, Training(steps=1)).remaining
+        2
+    """
 
     def __init__(self, network: Network, objective: Objective, plan: Training):
         self.objective, self.step = objective, 0

@@ -11,7 +11,20 @@ from lyapsweep.rollout import Network
 
 
 def flatten(network: Network) -> tuple[Tensor, list[nn.Parameter]]:
-    """Return all weights as one tensor (population, weights), of which the parameters become views, and these."""
+    """Move all weights into one tensor, of which the parameters become views.
+
+    Args:
+        network: The population; its parameters lead with the members.
+
+    Returns:
+        The tensor (population, weights), and the parameters in its order.
+
+    Example:
+        >>> network = nn.Module()
+        >>> network.W = nn.Parameter(torch.ones(2, 3, 3))
+        >>> flatten(network)[0].shape
+        torch.Size([2, 9])
+    """
     weights = [w for w in network.parameters() if w.numel()]
     theta = torch.cat([w.detach().flatten(1) for w in weights], dim=1)
     for w, part in zip(weights, theta.split([w[0].numel() for w in weights], dim=1)):
@@ -20,7 +33,21 @@ def flatten(network: Network) -> tuple[Tensor, list[nn.Parameter]]:
 
 
 def collect(loss: Float[Tensor, " population"], weights: list[nn.Parameter]) -> Float[Tensor, "population weights"]:
-    """Return d loss_p / d theta_p of every member: members share no weight, so one backward pass serves all."""
+    """Compute d loss_p / d theta_p of every member; members share no weight, so one backward pass serves all.
+
+    Args:
+        loss: The loss of each member, shape (population,).
+        weights: Parameters, in the order of `flatten`.
+
+    Returns:
+        The gradient (population, weights); zero for parameters that the loss does not use.
+
+    Example:
+        >>> w = nn.Parameter(torch.tensor([[1.0], [2.0]]))
+        >>> collect((w**2).sum(dim=1), [w])
+        tensor([[2.],
+                [4.]])
+    """
     gradients = torch.autograd.grad(loss, weights, torch.ones_like(loss), allow_unused=True)
     parts = [torch.zeros_like(w) if g is None else g for g, w in zip(gradients, weights)]
     return torch.cat([g.flatten(1) for g in parts], dim=1)
@@ -35,6 +62,13 @@ class LRSchedule:
         plans: `lr`, `lr_end` and `steps` of each member.
         network: The population.
         weights: Its parameters, in the order of `flatten`.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> network = SimpleNamespace(cell=SimpleNamespace(rates={}))
+        >>> rate = LRSchedule([Training(steps=2, lr=0.1, lr_end=0.001)], network, [nn.Parameter(torch.zeros(1, 1))])
+        >>> [round(float(rate(step)), 4) for step in (0, 1, 2)]
+        [0.1, 0.01, 0.001]
     """
 
     def __init__(self, plans: Sequence[Training], network: Network, weights: list[nn.Parameter]):
@@ -56,6 +90,11 @@ class GradientClip:
     Args:
         plans: `clip` and `clip_value` of each member.
         theta: The weights (population, weights).
+
+    Example:
+        >>> clip = GradientClip([Training(clip=1.0)], torch.zeros(1, 2))
+        >>> clip(torch.tensor([[3.0, 4.0]]), torch.tensor([5.0]))
+        tensor([[0.6000, 0.8000]])
     """
 
     def __init__(self, plans: Sequence[Training], theta: Tensor):

@@ -120,8 +120,7 @@ def find(
     """
     refuse_hunt(table, hunted)
     rows = early_records(table, outcome, fraction, map, scores)
-    n = len(rows.values)
-    require(n, NEED, "trials with an early spectrum and an outcome")
+    require(n := len(rows.values), NEED, "trials with an early spectrum and an outcome")
     units = np.arange(n) if group is None else np.unique(named(rows.trials, group), return_inverse=True)[1]
     count = len(np.unique(units))
     require(count, GROUPS, f"values of {group}")
@@ -133,15 +132,13 @@ def find(
     values = np.array([[scored(p, target, w, score) for p in repeat] for repeat in predicted])
     pairs = [[list(SETS).index(name) for name in pair] for pair in GAINS.items()]
     gains = np.stack([values[:, after] - values[:, before] for before, after in pairs], axis=1)
-    limits = (0.0, 1.0) if score == "AUC" else (-1.0, 1.0)
+    clipped = [np.clip(v, 0.0 if score == "AUC" else -1.0, 1.0) for v in interval(values, count, crossed=True)]
     return IncrementalFinding(
         rows=rows.summary,
         form=form,
         score=score,
         group=group or "",
-        predictors=IncrementalScores(
-            tuple(SETS), *(np.clip(v, *limits) for v in interval(values, count, crossed=True))
-        ),
+        predictors=IncrementalScores(tuple(SETS), *clipped),
         gains=IncrementalScores(tuple(GAINS), *interval(gains, count, crossed=True)),
         columns=np.array([b.numbers.shape[1] + b.names.shape[1] for b in blocks.values()]),
         units=count,

@@ -87,10 +87,7 @@ def run(
         BadSeries: If a data file cannot be used.
 
     Example:
-        >>> from lyapsweep.sweep import load
-        >>> summary = run(load("sweeps/forcing_interval.py"), jobs=2)  # doctest: +SKIP
-        >>> summary.atlas  # doctest: +SKIP
-        PosixPath('results/forcing_interval/atlas.html')
+        >>> run(lyapsweep.sweep.load("sweeps/forcing_interval.py"), jobs=2).best_trial  # doctest: +SKIP
     """
     name = sweep.name or "sweep"
     sweep = dataclasses.replace(sweep, trials=trials or sweep.trials, pack=pack or sweep.pack, name=name)
