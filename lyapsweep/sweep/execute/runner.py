@@ -91,16 +91,14 @@ def run(
     """
     name = sweep.name or "sweep"
     sweep = dataclasses.replace(sweep, trials=trials or sweep.trials, pack=pack or sweep.pack, name=name)
-    base = sweep.config(changes)
-    folder = ResultsFolder(results, name)
+    base, folder = sweep.config(changes), ResultsFolder(results, name)
     folder.acquire()
     try:
         with stop_on_signals() as stop:
             runner = SweepRunner(sweep, base, folder, seed, tracking_uri, storage, listen, models)
             runner.plan(resume or bool(extend), extend, refine)
             runner.open_storage()
-            interruption = runner.execute(jobs, gpus, time_limit, address, stop)
-            return runner.finish(interruption)
+            return runner.finish(runner.execute(jobs, gpus, time_limit, address, stop))
     finally:
         folder.release()
 
