@@ -79,7 +79,7 @@ with open(sys.argv[2], "wb") as file:
 
 
 def run(sweep: Sweep, listen: Callable[[Any], None] = lambda progress: None, **settings: Any) -> SweepSummary:
-    """`lyapsweep.sweep.execute.runner.run` in a process of its own: a Ray that dies takes its driver along, and no other test.
+    """Run `runner.run` in a process of its own: a Ray that dies takes its driver along, and no other test.
 
     `listen` hears of the progress afterwards.
     """

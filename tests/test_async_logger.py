@@ -8,7 +8,7 @@ import pytest
 from lyapsweep.config import Config
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.tracking import AsyncLogger, NullLogger, async_logger
-from lyapsweep.tracking.record_file import RecordFile
+from lyapsweep.tracking.queued_record import RecordFile
 
 
 class FakeLogger:

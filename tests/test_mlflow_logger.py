@@ -16,7 +16,7 @@ from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 from lyapsweep.tracking import MLflowLogger, experiment_view, mlflow_logger
-from lyapsweep.tracking.record_file import RecordFile
+from lyapsweep.tracking.queued_record import RecordFile
 
 ABOUT = SweepDescription("which", "Which?", objective="loss", direction="minimise", varied=("seed",))
 

@@ -23,7 +23,7 @@ from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.provenance import DataDescription, Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
-from lyapsweep.tracking import experiment_view, metric_names, server, summary
+from lyapsweep.tracking import experiment_view, mlflow_names, server, summary
 from lyapsweep.trial import restore_network, run_trial
 
 DESCRIPTION = SweepDescription(
@@ -80,7 +80,7 @@ def log(ledger, folder, records):
 
 
 def test_the_network_and_the_data_can_be_compared_at_every_report():
-    told = metric_names.scalars(record(config(), 0.2, Outcome.RUNNING, exponent=0.009056))
+    told = mlflow_names.scalars(record(config(), 0.2, Outcome.RUNNING, exponent=0.009056))
     assert told["lambda_max/of the data"] == pytest.approx(0.9056)  # per unit time, as the literature has it
     assert told["lambda_max/closed loop"] == pytest.approx(0.4528)
     assert told["lambda_max/ratio to the data"] == pytest.approx(0.5)
@@ -91,31 +91,31 @@ def test_where_the_data_have_no_known_exponent_nothing_is_compared():
     unknown = record(config(), 0.2)
     data = replace(unknown.provenance.data, lambda_max=None)
     unknown = replace(unknown, provenance=replace(unknown.provenance, data=data))
-    assert [key for key in metric_names.scalars(unknown) if "data" in key] == []
+    assert [key for key in mlflow_names.scalars(unknown) if "data" in key] == []
 
 
 def test_curves_of_training_lie_at_their_updates_and_end_where_training_did():
     updates = np.unique(np.linspace(0, 8999, 500).astype(int))
     traces = {"updates": updates, "loss": updates / 2, "gradient_norm": 2.0 * updates}
-    curve = dict(metric_names.curves(record(config(), 0.1, step=9000, **traces))["training/loss"])
-    assert len(curve) == metric_names.MAX_CURVE_POINTS
+    curve = dict(mlflow_names.curves(record(config(), 0.1, step=9000, **traces))["training/loss"])
+    assert len(curve) == mlflow_names.MAX_CURVE_POINTS
     assert {0, 8999} <= set(curve)
     assert all(value == update / 2 for update, value in curve.items())
     lost = record(config(), 0.1, Outcome.DIVERGED, step=3000, **traces)
-    assert max(step for step, _ in metric_names.curves(lost)["training/gradient_norm"]) <= 3000
+    assert max(step for step, _ in mlflow_names.curves(lost)["training/gradient_norm"]) <= 3000
 
 
 def test_the_systems_published_spectrum_stands_beside_the_networks():
-    curves = metric_names.curves(record(config(), 0.1))
+    curves = mlflow_names.curves(record(config(), 0.1))
     assert curves["spectrum by index/of the data"][0] == (1, pytest.approx(0.9056, abs=1e-3))
     assert curves["spectrum by index/closed loop"] == [(1, 0.5), (2, -25.0)]
     noisy = config().changed({"dataset/parameters": {"rho": 35.0}})  # which nobody published
-    assert "spectrum by index/of the data" not in metric_names.curves(record(noisy, 0.1))
+    assert "spectrum by index/of the data" not in mlflow_names.curves(record(noisy, 0.1))
 
 
 @pytest.mark.parametrize(("exponent", "verdict"), [(0.01, "yes"), (0.003, "no"), (-0.1, "no"), (math.nan, "unknown")])
 def test_chaotic_is_two_standard_errors_above_zero(exponent, verdict):
-    assert metric_names.final_tags(record(config(), 0.1, exponent=exponent))["chaotic"] == verdict
+    assert mlflow_names.final_tags(record(config(), 0.1, exponent=exponent))["chaotic"] == verdict
 
 
 def test_a_run_says_in_words_what_it_was(ledger, tmp_path):
@@ -147,7 +147,7 @@ def test_data_have_one_digest_where_they_hold_the_same_numbers():
 
 def test_the_measure_that_a_sweep_is_judged_by_comes_first():
     several = replace(record(config(), 0.1), measures={"divergence": 1.0, "loss": 0.1})
-    assert next(metric_names.record_metrics(several, 0, "loss")).key == "measures/loss"
+    assert next(mlflow_names.record_metrics(several, 0, "loss")).key == "measures/loss"
 
 
 # A sweep

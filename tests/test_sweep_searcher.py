@@ -6,9 +6,9 @@ import pytest
 from made_up_sweeps import TINY
 
 from lyapsweep.config import Config
-from lyapsweep.sweep.execute.failures import PackFailure
+from lyapsweep.sweep.execute.failures import RETRIES, PackFailure
 from lyapsweep.sweep.execute.pack import PackSettings, PackSpec
-from lyapsweep.sweep.execute.searcher import RETRIES, PackSearcher
+from lyapsweep.sweep.execute.searcher import PackSearcher
 from lyapsweep.sweep.plan.points import Point
 from lyapsweep.training.checkpoint import name
 

@@ -105,6 +105,11 @@ class Record:
         return self.spectra.get(headline_map(self.spectra) or "")
 
     @property
+    def interrupted(self) -> bool:
+        """Whether a person or a driver that died stopped the trial; a resumed sweep trains it further."""
+        return self.outcome is Outcome.STOPPED and self.provenance.interrupted
+
+    @property
     def filename(self) -> str:
         """Name of the record's file, `<trial>-<step>.npz`."""
         return f"{self.trial}-{self.step:08d}{RECORD_SUFFIX}"

@@ -13,10 +13,10 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 from lyapsweep.tracking.async_logger import AsyncLogger
-from lyapsweep.tracking.experiment import prepare, read
-from lyapsweep.tracking.metric_names import interrupted, run_name
 from lyapsweep.tracking.mlflow_logger import MLflowLogger
+from lyapsweep.tracking.mlflow_names import interrupted, run_name
 from lyapsweep.tracking.null_logger import NullLogger
+from lyapsweep.tracking.opening import prepare, read
 from lyapsweep.tracking.redaction import redact
 from lyapsweep.tracking.stores import TrackingError, connect, default_uri, find_experiment, sqlite_file
 

@@ -15,7 +15,7 @@ from lyapsweep.config import Config
 from lyapsweep.results.record import Record
 from lyapsweep.tracking.mlflow_logger import MLflowLogger
 from lyapsweep.tracking.null_logger import NullLogger
-from lyapsweep.tracking.record_file import RecordFile
+from lyapsweep.tracking.queued_record import RecordFile
 
 log = logging.getLogger("lyapsweep")
 ATTEMPTS = 3  # per task while the server answers

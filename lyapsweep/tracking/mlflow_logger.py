@@ -21,9 +21,9 @@ from lyapsweep.config import Config
 from lyapsweep.results.experiment import DESCRIPTION, RECORDS, ExperimentPaths
 from lyapsweep.results.record import Outcome, Record, files_by_trial
 from lyapsweep.results.table import Table
-from lyapsweep.tracking import experiment_view, links, metric_names, summary
-from lyapsweep.tracking.metric_names import interrupted, param_text, run_name
-from lyapsweep.tracking.record_file import RecordFile
+from lyapsweep.tracking import experiment_view, links, mlflow_names, summary
+from lyapsweep.tracking.mlflow_names import interrupted, param_text, run_name
+from lyapsweep.tracking.queued_record import RecordFile
 
 METRICS_PER_CALL, PARAMS_PER_CALL = 800, 100  # MLflow accepts 1000 entries per batch
 MAX_TAG_LENGTH, MAX_MODELS = 8000, 12
@@ -128,19 +128,19 @@ class MLflowLogger:
         first, last = records[0], records[-1]
         run = self._find_run(last.config, last.trial)
         if run is None:
-            began = files[0].path.stat().st_mtime - metric_names.training_seconds(first)
+            began = files[0].path.stat().st_mtime - mlflow_names.training_seconds(first)
             run = self._create_run(last.config, last.trial, start=int(1000 * began))
         for file in files:
             self.client.log_artifact(run.run_id, str(file.path), RECORDS)
         objective = self.labels.get("objective", "")
-        metrics = [m for record in records for m in metric_names.record_metrics(record, run.start, objective)]
-        self._log_batch(run, last.config, metrics, metric_names.final_tags(last) if last.outcome.final else {})
-        if not run.has_dataset and (dataset := metric_names.dataset_input(last)):
+        metrics = [m for record in records for m in mlflow_names.record_metrics(record, run.start, objective)]
+        self._log_batch(run, last.config, metrics, mlflow_names.final_tags(last) if last.outcome.final else {})
+        if not run.has_dataset and (dataset := mlflow_names.dataset_input(last)):
             self.client.log_inputs(run.run_id, [dataset])
             run.has_dataset = True
         if last.outcome.final:
             run.status = "KILLED" if interrupted(last) else STATUS.get(last.outcome, "FINISHED")
-            seconds = metric_names.training_seconds(last)
+            seconds = mlflow_names.training_seconds(last)
             self.client.set_terminated(run.run_id, run.status, run.start + int(1000 * seconds) if seconds else None)
 
     def _find_run(self, config: Config, trial: str = "") -> TrialRun | None:
@@ -150,7 +150,7 @@ class MLflowLogger:
     def _create_run(self, config: Config, trial: str, start: int | None = None) -> TrialRun:
         """Create a run that starts now or at `start`, milliseconds since 1970."""
         tags = {**self.labels, "sweep": self.name, "attempt": "1", "outcome": Outcome.RUNNING.value}
-        tags |= metric_names.trial_tags(config, trial)
+        tags |= mlflow_names.trial_tags(config, trial)
         name = run_name(config, self.varied)
         run = self.runs[trial] = TrialRun.of(
             self.client.create_run(self.experiment_id, start_time=start, tags=tags, run_name=name)

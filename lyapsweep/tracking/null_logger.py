@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lyapsweep.config import Config
 from lyapsweep.results.table import Table
-from lyapsweep.tracking.record_file import RecordFile
+from lyapsweep.tracking.queued_record import RecordFile
 
 NONE = "none"
 

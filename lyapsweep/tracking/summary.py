@@ -12,7 +12,7 @@ from lyapsweep.results.best import best_of_groups, direction
 from lyapsweep.results.headline import headline_map
 from lyapsweep.results.table import Table
 from lyapsweep.tracking.experiment_view import ExperimentView
-from lyapsweep.tracking.metric_names import param_text, run_name
+from lyapsweep.tracking.mlflow_names import param_text, run_name
 
 OF_SWEEP, OF_CELL = "of the sweep", "of its cell"
 MAX_LISTED = 12  # values of a setting

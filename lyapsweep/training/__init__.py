@@ -2,8 +2,9 @@
 
 from typing import Any
 
+from lyapsweep.training.gradients import GradientClip, collect, flatten
+from lyapsweep.training.lr_schedule import LRSchedule
 from lyapsweep.training.trainer import Objective, State, Trainer, TrainingProgress, train
-from lyapsweep.training.updates import GradientClip, LRSchedule, collect, flatten
 
 __all__ = [
     "GradientClip",

@@ -16,7 +16,8 @@ from lyapsweep.config import Config, Lyapunov, Training
 from lyapsweep.optimizers import OPTIMIZERS
 from lyapsweep.regularisation import Penalty
 from lyapsweep.rollout import Network, Strengths
-from lyapsweep.training.updates import GradientClip, LRSchedule, collect, flatten
+from lyapsweep.training.gradients import GradientClip, collect, flatten
+from lyapsweep.training.lr_schedule import LRSchedule
 
 State = Mapping[str, Tensor]
 """What updates change, by name: the population leads in every tensor but scalars, which all members share."""

@@ -10,6 +10,8 @@ from optuna.exceptions import StorageInternalError
 
 from lyapsweep.tracking.redaction import redact
 
+RETRIES = 2  # of a whole pack whose worker was lost, before it is split into halves
+
 
 class Interrupted(BaseException):
     """The sweep must end, ready to be resumed; the message says why, and is empty for a signal.

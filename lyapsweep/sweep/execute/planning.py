@@ -13,11 +13,11 @@ from lyapsweep.results.description import BaseConfig, SweepDescription
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep.execute.dataset_check import check_datasets
 from lyapsweep.sweep.execute.optuna_study import recorded_params
-from lyapsweep.sweep.execute.results_folder import ResultsFolder, complete
+from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.plan.definition import Sweep
 from lyapsweep.sweep.plan.points import Point, varied_paths
 from lyapsweep.sweep.plan.refinement import Refinement
-from lyapsweep.sweep.plan.resume import StoredPoint, plan_parts, requested_counts
+from lyapsweep.sweep.plan.resume import StoredPoint, complete, plan_parts, requested_counts
 from lyapsweep.sweep.plan.sampling import draw
 
 HUNT_SAMPLE = 20  # points of a hunt's space from which its varied settings are read

@@ -20,10 +20,9 @@ from typing import IO, Any
 
 from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.experiment import PARTIAL_SUFFIX, ExperimentPaths, atomic_write
-from lyapsweep.results.record import BadRecord, Outcome, Record, latest_files
+from lyapsweep.results.record import BadRecord, Record, latest_files
 from lyapsweep.sweep.plan.definition import SweepError
-from lyapsweep.sweep.plan.resume import StoredPoint
-from lyapsweep.tracking.metric_names import interrupted
+from lyapsweep.sweep.plan.resume import StoredPoint, complete
 
 
 class ResultsFolder:
@@ -119,8 +118,3 @@ class ResultsFolder:
         description = replace(before, **(changes | kept))
         description.save(self.paths.description)
         return description
-
-
-def complete(record: Record) -> bool:
-    """Whether a trial with this last record needs no more training: it ended, without an error or an interruption."""
-    return record.outcome.final and record.outcome is not Outcome.FAILED and not interrupted(record)

@@ -7,13 +7,11 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from lyapsweep.sweep.execute.failures import PackFailure, writing
+from lyapsweep.sweep.execute.failures import RETRIES, PackFailure, writing
 from lyapsweep.sweep.execute.pack import PackSettings, PackSpec
 from lyapsweep.sweep.plan.packing import split_evenly
 from lyapsweep.sweep.plan.points import Point
 from lyapsweep.training.checkpoint import name
-
-RETRIES = 2  # of a whole pack whose worker was lost
 
 
 class PackSearcher(Searcher):

@@ -17,11 +17,12 @@ from lyapsweep.results.record import Outcome, Record, reopened
 from lyapsweep.sweep.execute.failures import Interrupted, PackFailure, writing
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.pack import PackReport
-from lyapsweep.sweep.execute.results_folder import ResultsFolder, complete
+from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.execute.searcher import PackSearcher, checkpoint_name
 from lyapsweep.sweep.execute.trainable import ended
 from lyapsweep.sweep.observe.progress import ProgressCounter
 from lyapsweep.sweep.plan.points import Point
+from lyapsweep.sweep.plan.resume import complete
 from lyapsweep.tracking.async_logger import AsyncLogger
 
 log = logging.getLogger("lyapsweep")

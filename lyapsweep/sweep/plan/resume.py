@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from lyapsweep.config import Config
+from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep.plan.definition import Sweep, SweepError
 from lyapsweep.sweep.plan.points import Point, match_recorded
 from lyapsweep.sweep.plan.sampling import draw, with_seed
@@ -25,6 +26,11 @@ class StoredPoint:
     key: str
     params: Mapping[str, Any]
     part: int = 0
+
+
+def complete(record: Record) -> bool:
+    """Whether a trial with this last record needs no more training: it ended, without an error or an interruption."""
+    return record.outcome.final and record.outcome is not Outcome.FAILED and not record.interrupted
 
 
 def requested_counts(sweep: Sweep, extended: Sequence[int] | None, extend: int) -> list[int]:

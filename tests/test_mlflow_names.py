@@ -10,7 +10,7 @@ from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
-from lyapsweep.tracking import metric_names
+from lyapsweep.tracking import mlflow_names
 
 DATA = {"lambda_max": 0.02, "dt": 0.5, "digest": "0" * 40, "names": ["x"], "source": None}
 
@@ -43,14 +43,14 @@ def record(step=4, outcome=Outcome.FINISHED, spectra=(), of=None, traces=None, m
 
 
 def logged(*args, **options):
-    return [(m.key, m.value, m.timestamp, m.step) for m in metric_names.record_metrics(*args, **options)]
+    return [(m.key, m.value, m.timestamp, m.step) for m in mlflow_names.record_metrics(*args, **options)]
 
 
 def test_limits_are_mlflows():
-    assert metric_names.MAX_PARAM_LENGTH == 6000
-    assert metric_names.MAX_DIGEST_LENGTH == 36
-    assert metric_names.MAX_NAME_LENGTH == 200
-    assert (metric_names.MAX_CURVE_POINTS, metric_names.DIGITS) == (60, 5)
+    assert mlflow_names.MAX_PARAM_LENGTH == 6000
+    assert mlflow_names.MAX_DIGEST_LENGTH == 36
+    assert mlflow_names.MAX_NAME_LENGTH == 200
+    assert (mlflow_names.MAX_CURVE_POINTS, mlflow_names.DIGITS) == (60, 5)
 
 
 def test_every_metric_of_a_running_record_is_at_its_step():
@@ -86,12 +86,12 @@ def test_a_final_record_adds_floors_saturations_and_curves():
 
 def test_an_interrupted_record_has_no_curves_yet():
     stopped = record(2, Outcome.STOPPED, interrupted=True)
-    assert metric_names.interrupted(stopped)
+    assert mlflow_names.interrupted(stopped)
     keys = [key for key, *_ in logged(stopped, 0)]
     assert "floors/loss" in keys
     assert not [key for key in keys if key.startswith(("training/loss", "spectrum by index"))]
-    assert not metric_names.interrupted(record(2, Outcome.STOPPED))
-    assert not metric_names.interrupted(record(2, Outcome.FAILED, interrupted=True))
+    assert not mlflow_names.interrupted(record(2, Outcome.STOPPED))
+    assert not mlflow_names.interrupted(record(2, Outcome.FAILED, interrupted=True))
 
 
 def test_nan_is_logged_and_infinity_is_not():
@@ -108,42 +108,42 @@ def test_the_named_measure_comes_first():
 
 def test_data_are_compared_only_where_they_are_known():
     for data in (None, {}, {"lambda_max": None}):
-        assert metric_names.data_comparison(record(data=data)) == {}
+        assert mlflow_names.data_comparison(record(data=data)) == {}
     driven = record(spectra=[spectrum(map="driven")])
-    assert metric_names.data_comparison(driven) == {}
-    assert metric_names.data_comparison(record(data={"lambda_max": 0.0})) == {"lambda_max/of the data": 0.0}
-    assert metric_names.data_comparison(record(data={"lambda_max": 0.01, "dt": None})) == {
+    assert mlflow_names.data_comparison(driven) == {}
+    assert mlflow_names.data_comparison(record(data={"lambda_max": 0.0})) == {"lambda_max/of the data": 0.0}
+    assert mlflow_names.data_comparison(record(data={"lambda_max": 0.01, "dt": None})) == {
         "lambda_max/of the data": 0.01,
         "lambda_max/ratio to the data": 3.0,
     }
-    assert "training/seconds" not in metric_names.scalars(record(seconds=None))
+    assert "training/seconds" not in mlflow_names.scalars(record(seconds=None))
 
 
 def test_curves_have_at_most_sixty_points_with_both_ends():
     updates = np.arange(500)
-    curve = metric_names.training_curve("loss", record(400, traces={"updates": updates, "loss": updates * 2.0}))
+    curve = mlflow_names.training_curve("loss", record(400, traces={"updates": updates, "loss": updates * 2.0}))
     assert (curve[0], curve[-1], len(curve)) == ((0, 0.0), (400, 800.0), 60)
-    assert metric_names.training_curve("loss", record(traces={"loss": updates})) == []
-    few = metric_names.training_curve("loss", record(2, traces={"updates": updates, "loss": updates * 2.0}))
+    assert mlflow_names.training_curve("loss", record(traces={"loss": updates})) == []
+    few = mlflow_names.training_curve("loss", record(2, traces={"updates": updates, "loss": updates * 2.0}))
     assert few == [(0, 0.0), (1, 2.0), (2, 4.0)]
-    assert set(metric_names.curves(record())) == {"spectrum by index/closed loop", "spectrum by index/of the data"}
-    assert set(metric_names.curves(record(spectra=[spectrum(map="driven")]))) == {"spectrum by index/driven"}
+    assert set(mlflow_names.curves(record())) == {"spectrum by index/closed loop", "spectrum by index/of the data"}
+    assert set(mlflow_names.curves(record(spectra=[spectrum(map="driven")]))) == {"spectrum by index/driven"}
 
 
 def test_published_exponents_belong_to_a_system_with_these_parameters():
-    assert len(metric_names.published_exponents(config())) == 2
+    assert len(mlflow_names.published_exponents(config())) == 2
     moved = {"kind": "simulated", "system": "henon", "length": 100, "parameters": {"a": 1.3}}
-    assert metric_names.published_exponents(config(dataset=moved)) == ()
+    assert mlflow_names.published_exponents(config(dataset=moved)) == ()
     task = Config.of({"dataset": {"kind": "adding"}, "cell": {"kind": "gru", "units": 2}})
-    assert metric_names.published_exponents(task) == ()
+    assert mlflow_names.published_exponents(task) == ()
 
 
 def test_tags_known_before_training():
-    assert metric_names.trial_tags(config(), "key") == {
+    assert mlflow_names.trial_tags(config(), "key") == {
         "trial_key": "key", "cell": "lstm", "dataset": "simulated", "forcing": "none", "system": "henon",
     }  # fmt: skip
     task = Config.of({"dataset": {"kind": "adding"}, "cell": {"kind": "gru", "units": 2}})
-    assert "system" not in metric_names.trial_tags(task, "key")
+    assert "system" not in mlflow_names.trial_tags(task, "key")
 
 
 @pytest.mark.parametrize(
@@ -151,77 +151,77 @@ def test_tags_known_before_training():
     [(0.03, 0.001, "yes"), (0.02, 0.01, "no"), (0.021, 0.01, "yes"), (-0.1, 0.0, "no"), (0.03, math.nan, "yes")],
 )
 def test_chaos_is_more_than_two_standard_errors(first, stderr, verdict):
-    assert metric_names.chaos_verdict(spectrum(first, stderr)) == verdict
+    assert mlflow_names.chaos_verdict(spectrum(first, stderr)) == verdict
 
 
 def test_chaos_is_unknown_without_exponents():
-    assert metric_names.chaos_verdict(None) == "unknown"
-    assert metric_names.chaos_verdict(spectrum(math.nan)) == "unknown"
+    assert mlflow_names.chaos_verdict(None) == "unknown"
+    assert mlflow_names.chaos_verdict(spectrum(math.nan)) == "unknown"
 
 
 def test_tags_of_the_end():
-    tags = metric_names.final_tags(record())
+    tags = mlflow_names.final_tags(record())
     assert (tags["outcome"], tags["chaotic"], "error" in tags) == ("finished", "yes", False)
-    assert tags["mlflow.note.content"] == metric_names.description(record())
-    failed = metric_names.final_tags(record(outcome=Outcome.FAILED, error="x" * 7000))
+    assert tags["mlflow.note.content"] == mlflow_names.description(record())
+    failed = mlflow_names.final_tags(record(outcome=Outcome.FAILED, error="x" * 7000))
     assert len(failed["error"]) == 6000
 
 
 def test_the_description_of_a_run():
     steps = config().training.steps
-    assert metric_names.description(record()) == (
+    assert mlflow_names.description(record()) == (
         f"**Finished.** {Outcome.FINISHED.sentence} Chaotic: lambda_max = 0.06 ± 0.002 nats per unit time "
         f"(closed loop); the data's is 0.04. 4 of {steps} updates in 8 s."
     )
     plain = record(outcome=Outcome.DIVERGED, spectra=[spectrum(-0.1, dt=None)], seconds=None, data=None)
-    assert metric_names.description(plain) == (
+    assert mlflow_names.description(plain) == (
         f"**Diverged.** {Outcome.DIVERGED.sentence} Not chaotic: lambda_max = -0.1 ± 0.001 nats per step (closed loop)."
     )
-    lost = metric_names.description(record(spectra=[spectrum(math.nan)], seconds=0))
+    lost = mlflow_names.description(record(spectra=[spectrum(math.nan)], seconds=0))
     assert "Unknown dynamics: lambda_max = nan" in lost
     assert "updates" not in lost
     bare = Record(config(), 0, Outcome.FAILED)
-    assert metric_names.description(bare) == f"**Failed.** {Outcome.FAILED.sentence}"
-    assert metric_names.training_seconds(bare) == 0.0
+    assert mlflow_names.description(bare) == f"**Failed.** {Outcome.FAILED.sentence}"
+    assert mlflow_names.training_seconds(bare) == 0.0
 
 
 def test_the_data_of_a_run():
-    used = metric_names.dataset_input(record())
+    used = mlflow_names.dataset_input(record())
     assert (used.dataset.name, used.dataset.digest, used.dataset.source_type) == ("henon", "0" * 36, "code")
     assert json.loads(used.dataset.profile) == {"lambda_max": 0.02, "dt": 0.5, "names": ["x"]}
     assert json.loads(json.loads(used.dataset.source)["tags"]["dataset"])["system"] == "henon"
     assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "training")]
     for data in (None, {}, {"digest": ""}):
-        assert metric_names.dataset_input(record(data=data)) is None
+        assert mlflow_names.dataset_input(record(data=data)) is None
 
 
 @pytest.mark.parametrize(("path", "name"), [("a/b.csv", "b.csv"), (["c.csv", "d.csv"], "c.csv")])
 def test_recorded_data_are_named_after_their_file(path, name):
     of = config(dataset={"kind": "recorded", "path": path})
-    used = metric_names.dataset_input(record(of=of)).dataset
+    used = mlflow_names.dataset_input(record(of=of)).dataset
     first = path if isinstance(path, str) else path[0]
     assert (used.name, used.source_type, json.loads(used.source)) == (name, "local", {"uri": first})
 
 
 def test_a_task_is_named_after_its_kind():
     task = Config.of({"dataset": {"kind": "adding"}, "cell": {"kind": "gru", "units": 2}})
-    assert metric_names.dataset_input(record(of=task)).dataset.name == "adding"
+    assert mlflow_names.dataset_input(record(of=task)).dataset.name == "adding"
 
 
 def test_names_of_runs():
-    assert metric_names.run_name(config(), []) == "lstm seed=3"
-    assert metric_names.run_name(config(), ["seed", "cell/units"]) == "seed=3 units=2"
-    assert metric_names.run_name(config(), ["dataset/length", "windows/length"]).startswith(
+    assert mlflow_names.run_name(config(), []) == "lstm seed=3"
+    assert mlflow_names.run_name(config(), ["seed", "cell/units"]) == "seed=3 units=2"
+    assert mlflow_names.run_name(config(), ["dataset/length", "windows/length"]).startswith(
         "dataset/length=100 windows"
     )
-    assert metric_names.run_name(config(), ["cell/kind", "dataset/kind"]) == "lstm simulated"
-    assert metric_names.run_name(config(), ["cell/missing"]) == ""
+    assert mlflow_names.run_name(config(), ["cell/kind", "dataset/kind"]) == "lstm simulated"
+    assert mlflow_names.run_name(config(), ["cell/missing"]) == ""
     long = config(dataset={"kind": "recorded", "path": "x" * 300})
-    assert len(metric_names.run_name(long, ["dataset/path"])) == 200
+    assert len(mlflow_names.run_name(long, ["dataset/path"])) == 200
 
 
 def test_parameters_as_text():
-    assert [metric_names.param_text(v) for v in ("a b", 1, 0.5, None, [1, "x"])] == [
+    assert [mlflow_names.param_text(v) for v in ("a b", 1, 0.5, None, [1, "x"])] == [
         "a b", "1", "0.5", "null", '[1, "x"]',
     ]  # fmt: skip
-    assert len(metric_names.param_text("x" * 7000)) == 6000
+    assert len(mlflow_names.param_text("x" * 7000)) == 6000

@@ -18,7 +18,7 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
 from lyapsweep import systems
 from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
-from lyapsweep.results.record import Outcome, Record
+from lyapsweep.results.record import Record
 
 MAX_PARAM_LENGTH = 6000  # MLflow's limits
 MAX_DIGEST_LENGTH = 36
@@ -42,7 +42,7 @@ def interrupted(record: Record) -> bool:
         >>> interrupted(Record(config, step=0, outcome=Outcome.STOPPED))
         False
     """
-    return record.outcome is Outcome.STOPPED and record.provenance.interrupted
+    return record.interrupted
 
 
 def record_metrics(record: Record, start: int, first: str = "") -> Iterator[Metric]:
