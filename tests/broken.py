@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from lyapsweep.inits import gaussian
-from lyapsweep.results import record
+from lyapsweep.results import experiment, record
 from lyapsweep.training import objectives
 
 
@@ -82,7 +82,7 @@ def after_saving(act):
 def dies_in_save(rows, columns, generator, *, marker):
     """When the file is written and not yet in its place."""
     if first(marker):
-        record.os = type("os", (), vars(os) | {"replace": staticmethod(lambda *paths: die())})
+        experiment.os = type("os", (), vars(os) | {"replace": staticmethod(lambda *paths: die())})
     return gaussian(rows, columns, generator)
 
 
@@ -138,7 +138,7 @@ def dies_in_checkpoint(rows, columns, generator, *, marker, log):
                 die()
         os.replace(part, path)
 
-    record.os = type("os", (), vars(os) | {"replace": staticmethod(replace)})
+    experiment.os = type("os", (), vars(os) | {"replace": staticmethod(replace)})
     count(log)
     return gaussian(rows, columns, generator)
 
@@ -165,7 +165,7 @@ def raises_late(rows, columns, generator, *, log):
     """At update 130, in a pack with the member of seed 2, whose windows come from a generator seeded 5."""
 
     def fail(objective, step):
-        if step == 130 and any(g.initial_seed() == 5 for g in objective.draws.generators):
+        if step == 130 and any(g.initial_seed() == 5 for g in objective.sampler.generators):
             raise FloatingPointError("seed 2 is not well")
 
     count(log, fail)

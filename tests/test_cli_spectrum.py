@@ -138,7 +138,7 @@ def test_weights_within_a_checkpoint(weights):
     assert told["exponents_per_step"] == plain["exponents_per_step"]
     torch.save({"model": wrapped, "average": wrapped}, "two.pt")
     message = complaint(2, "spectrum", "two.pt", "--input", "series.npy")
-    assert re.search(r"two.pt: There are 2 .*by its prefix: model.rnn., average.rnn", message)
+    assert re.search(r"two.pt: There are 2 recurrent layers.*prefix: model.rnn., average.rnn", message)
     told = json.loads(ok("spectrum", "two.pt", "--input", "series.npy", "--prefix", "average.rnn", "--json"))
     assert told["exponents_per_step"] == plain["exponents_per_step"]
 
@@ -229,7 +229,7 @@ def test_pictures_are_written_without_a_browser(suffix, start):
 
 def test_a_picture_is_a_figure_of_its_finding_alone():
     assert isinstance(picture.draw(finding(0.4, -1.6)), go.Figure)
-    with pytest.raises(ValueError, match="left the finite numbers"):
+    with pytest.raises(ValueError, match="not finite because the orbit diverged"):
         finding(np.nan, np.nan)
 
 
@@ -243,7 +243,7 @@ WRONG = {
     "value of a flow": (["spectrum", "Halvorsen", "--set", "a=high"], "Halvorsen: a must be"),
     "dt of a map": (["spectrum", "henon", "--dt", "0.1"], "'dt'"),
     "dt of a network": (["spectrum", "tiny.yaml", "--dt", "0.1"], "--set dataset/dt=0.1"),
-    "too many": (["spectrum", "henon", "--exponents", "3"], "but got k=3"),
+    "too many": (["spectrum", "henon", "--exponents", "3"], "k=3 is outside 1 <= k <= 2"),
     "no record": (["spectrum", "none.npz"], "none.npz: No such file"),
     "no input": (
         ["spectrum", "weights.pt"],

@@ -25,9 +25,9 @@ def test_both_parts_are_one_trajectory_cut_with_a_gap():
 
 
 def test_seeds_reproduce_and_differ():
-    datasets.once.cache_clear()
+    datasets.cached.cache_clear()
     first = simulate(noise=0.1, seed=3)
-    datasets.once.cache_clear()
+    datasets.cached.cache_clear()
     again, other = simulate(noise=0.1, seed=3), simulate(noise=0.1, seed=4)
     assert again is not first
     np.testing.assert_array_equal(first.train, again.train)

@@ -268,7 +268,7 @@ def test_windows_and_readouts_that_do_not_suit_the_task(changes, text):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"readout": {"kind": "neuroview"}}, "neuroview' answers with whole sequences.*dataset/kind must be a task"),
+        ({"readout": {"kind": "neuroview"}}, "neuroview' maps whole sequences.*dataset/kind must be a task"),
         ({"windows": {"length": None}}, "windows/length must be a number for a series"),
         ({"measures": ["accuracy"]}, "accuracy must go, for dataset 'simulated' is a series"),
     ],

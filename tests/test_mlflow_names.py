@@ -86,12 +86,12 @@ def test_a_final_record_adds_floors_saturations_and_curves():
 
 def test_an_interrupted_record_has_no_curves_yet():
     stopped = record(2, Outcome.STOPPED, interrupted=True)
-    assert mlflow_names.interrupted(stopped)
+    assert stopped.interrupted
     keys = [key for key, *_ in logged(stopped, 0)]
     assert "floors/loss" in keys
     assert not [key for key in keys if key.startswith(("training/loss", "spectrum by index"))]
-    assert not mlflow_names.interrupted(record(2, Outcome.STOPPED))
-    assert not mlflow_names.interrupted(record(2, Outcome.FAILED, interrupted=True))
+    assert not record(2, Outcome.STOPPED).interrupted
+    assert not record(2, Outcome.FAILED, interrupted=True).interrupted
 
 
 def test_nan_is_logged_and_infinity_is_not():

@@ -17,6 +17,7 @@ from mlflow.models import Model
 from lyapsweep.analysis.networks.best_trial_fixed_points import summary
 from lyapsweep.analysis.networks.network_fixed_points import of_network
 from lyapsweep.atlas import report
+from lyapsweep.atlas.view import AtlasView
 from lyapsweep.cli import main
 from lyapsweep.config import Config
 from lyapsweep.datasets import BadSeries, Series, build
@@ -276,7 +277,7 @@ def test_a_model_forecasts_under_the_inputs_to_come_in_the_units_of_the_data(tmp
     expected = known[0, 0].detach().numpy() * series.std + series.mean
     np.testing.assert_allclose(forecast, expected, atol=1e-10)
     for lacking in (frame[:1], frame[1:], frame.assign(drive=np.nan)):
-        with pytest.raises(ValueError, match="driven by drive: a row observed in full must be followed by a row"):
+        with pytest.raises(ValueError, match="driven by drive, but no complete inputs follow the last observed row"):
             model.predict(lacking)
     assert len(model.predict(model.input_example)) == 1
 
@@ -300,7 +301,8 @@ def test_the_atlas_shows_a_driven_trial(tmp_path):
     told = summary(table, table.frame["trial"][0])
     assert (told["driven"], told["regions"]) == (True, None)
     assert all(len(x) == 1 for _, x in told["points"])
-    page = report.render(replace(table, description=SweepDescription(objective="loss", intent="map")))
+    view = AtlasView(replace(table, description=SweepDescription(objective="loss", intent="map")))
+    page = report.render_page(view)
     assert "network, running freely" in page
 
 

@@ -14,7 +14,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 from lyapsweep.tracking.async_logger import AsyncLogger
 from lyapsweep.tracking.mlflow_logger import MLflowLogger
-from lyapsweep.tracking.mlflow_names import interrupted, run_name
+from lyapsweep.tracking.mlflow_names import run_name
 from lyapsweep.tracking.null_logger import NullLogger
 from lyapsweep.tracking.opening import prepare, read
 from lyapsweep.tracking.redaction import redact
@@ -35,7 +35,6 @@ __all__ = [
     "connect",
     "default_uri",
     "find_experiment",
-    "interrupted",
     "prepare",
     "read",
     "redact",

@@ -22,7 +22,7 @@ from lyapsweep.results.experiment import DESCRIPTION, RECORDS, ExperimentPaths
 from lyapsweep.results.record import Outcome, Record, files_by_trial
 from lyapsweep.results.table import Table
 from lyapsweep.tracking import experiment_view, links, mlflow_names, summary
-from lyapsweep.tracking.mlflow_names import interrupted, param_text, run_name
+from lyapsweep.tracking.mlflow_names import param_text, run_name
 from lyapsweep.tracking.queued_record import RecordFile
 
 METRICS_PER_CALL, PARAMS_PER_CALL = 800, 100  # MLflow accepts 1000 entries per batch
@@ -139,7 +139,7 @@ class MLflowLogger:
             self.client.log_inputs(run.run_id, [dataset])
             run.has_dataset = True
         if last.outcome.final:
-            run.status = "KILLED" if interrupted(last) else STATUS.get(last.outcome, "FINISHED")
+            run.status = "KILLED" if last.interrupted else STATUS.get(last.outcome, "FINISHED")
             seconds = mlflow_names.training_seconds(last)
             self.client.set_terminated(run.run_id, run.status, run.start + int(1000 * seconds) if seconds else None)
 

@@ -28,23 +28,6 @@ DIGITS = 5  # shown by MLflow's tables; the record's file holds all
 TRACES = ("loss", "gradient_norm")
 
 
-def interrupted(record: Record) -> bool:
-    """Whether a person or a driver that died stopped the trial; a resumed sweep trains it further.
-
-    Args:
-        record: The last record of the trial.
-
-    Returns:
-        Whether the trial is to be resumed.
-
-    Example:
-        >>> config = Config.of({"dataset": {"kind": "adding", "length": 12}, "cell": {"kind": "gru"}})
-        >>> interrupted(Record(config, step=0, outcome=Outcome.STOPPED))
-        False
-    """
-    return record.interrupted
-
-
 def record_metrics(record: Record, start: int, first: str = "") -> Iterator[Metric]:
     """All metrics of a record; the timestamps depend on the record alone, so that logging is idempotent.
 
@@ -58,7 +41,7 @@ def record_metrics(record: Record, start: int, first: str = "") -> Iterator[Metr
     for key, value in sorted(scalars(record).items(), key=lambda item: item[0] != f"measures/{first}"):
         if not math.isinf(value):
             yield Metric(key, rounded(value), start + record.step, record.step)
-    if record.outcome.final and not interrupted(record):
+    if record.outcome.final and not record.interrupted:
         for key, points in curves(record).items():
             for step, value in points:
                 if math.isfinite(value):
