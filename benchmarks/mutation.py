@@ -33,7 +33,6 @@ TARGETS = (
     "lyapsweep/tracking",
 )
 COPIED = ("lyapsweep", "tests", "configs", "sweeps", "benchmarks", "docs", "deploy", "pyproject.toml", "README.md")
-ON_RAY = "lyapsweep/sweep/execute"  # modules whose tests start Ray
 MOST_TEST_FILES = 6  # per mutant
 SECONDS = 240  # that the tests of one mutant may take; a mutant that hangs is killed
 ARITHMETIC = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult}
@@ -155,8 +154,7 @@ def survives(mutant: Mutant, copy: Path) -> bool:
     file.write_bytes(original[: mutant.begin] + mutant.replacement.encode() + original[mutant.end :])
     files = [str(f) for f in test_files(mutant.path, copy)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
-    marks = "not slow" if mutant.path.startswith(ON_RAY) else "not slow and not cluster"
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", marks]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "not slow and not cluster"]
     try:
         for test in files:
             run = subprocess.run(
