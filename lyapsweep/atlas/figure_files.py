@@ -44,7 +44,7 @@ def write(page: Path, formats: Sequence[str]) -> list[Path]:
     import plotly.io
 
     folder.mkdir(exist_ok=True)
-    heights = [int(fig.layout.height or 450) for fig in figures]
+    heights = [int(fig.layout.height or 450) for fig in figures]  # type: ignore[union-attr]
     try:
         plotly.io.write_images(figures, files, width=WIDTH, height=heights, scale=SCALE)  # type: ignore[arg-type]
     except RuntimeError as error:
