@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from lyapsweep.results.experiment import atomic_write
 
@@ -102,7 +102,7 @@ class SweepDescription:
         return f"measures/{self.objective}" if self.objective else ""
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+    def from_dict(cls, data: Mapping[str, Any]) -> "SweepDescription":
         """Build a description from the content of sweep.json; null is the same as a missing key."""
         values = {key: value for key, value in data.items() if value is not None and key != "schema"}
         known = {f.name for f in fields(cls)} - {"other"}
@@ -125,7 +125,7 @@ class SweepDescription:
         return {"schema": SCHEMA} | content | self.other
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: Path) -> "SweepDescription":
         """Read a description; an empty one where there is no file.
 
         Raises:

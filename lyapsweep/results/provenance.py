@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 OF_SERIES = ("lambda_max", "predictability_time")  # written for a series even where unknown
 
@@ -23,7 +23,7 @@ class InputDescription:
         return {"names": list(self.names), "mean": list(self.mean), "std": list(self.std)}
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
+    def from_json(cls, content: Mapping[str, Any]) -> "InputDescription":
         return cls(*(tuple(content[name]) for name in ("names", "mean", "std")))
 
 
@@ -76,7 +76,7 @@ class DataDescription:
         return content | dict(self.notes)
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
+    def from_json(cls, content: Mapping[str, Any]) -> "DataDescription":
         known, notes = split(cls, content, "notes")
         if "inputs" in known:
             known["inputs"] = InputDescription.from_json(known["inputs"])
@@ -160,7 +160,7 @@ class Provenance:
         return content | dict(self.extra)
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
+    def from_json(cls, content: Mapping[str, Any]) -> "Provenance":
         """Read what `to_json` wrote, in this version or an earlier one."""
         known, extra = split(cls, content, "extra")
         if "data" in known:
