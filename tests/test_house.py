@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -186,3 +187,17 @@ def test_the_architecture_of_the_house_page_passes_the_exam():
     z, x, V = (torch.randn(3, 2, *size, generator=generators[0]) for size in ((4,), (2,), (5, 4)))
     for got, want in zip(cell.push(z, x, V), autodiff_push(cell.step, z, x, V)):
         torch.testing.assert_close(got, want)
+
+
+def test_files_beside_the_code_are_installed_with_it():
+    """A wheel holds what `package-data` in pyproject.toml names: templates, scripts, frozen settings."""
+    data = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    named = {
+        file
+        for package, patterns in data.items()
+        for p in patterns
+        for file in (ROOT / package.replace(".", "/")).glob(p)
+    }
+    files = {f for f in (ROOT / "lyapsweep").rglob("*") if f.is_file() and f.suffix not in (".py", ".pyc")}
+    assert files
+    assert sorted(map(str, files - named)) == []
