@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from lyapsweep.inits import gaussian
-from lyapsweep.results import experiment, record
+from lyapsweep.results import record
 from lyapsweep.training import objectives
 
 
@@ -82,7 +82,7 @@ def after_saving(act):
 def dies_in_save(rows, columns, generator, *, marker):
     """When the file is written and not yet in its place."""
     if first(marker):
-        experiment.os = type("os", (), vars(os) | {"replace": staticmethod(lambda *paths: die())})
+        Path.replace = lambda this, target: die()
     return gaussian(rows, columns, generator)
 
 
@@ -129,16 +129,16 @@ def dies_between_reports(rows, columns, generator, *, marker, log):
 
 def dies_in_checkpoint(rows, columns, generator, *, marker, log):
     """When the second checkpoint is written and not yet in its place."""
-    written = []
+    written, replace = [], Path.replace
 
-    def replace(part, path):
+    def replace_or_die(part, path):
         if str(path).endswith(".checkpoint"):
             written.append(path)
             if len(written) == 2 and first(marker):
                 die()
-        os.replace(part, path)
+        return replace(part, path)
 
-    experiment.os = type("os", (), vars(os) | {"replace": staticmethod(replace)})
+    Path.replace = replace_or_die
     count(log)
     return gaussian(rows, columns, generator)
 
