@@ -148,7 +148,7 @@ def sweep_without_server(tmp_path, trials: int, away: float) -> str:
     with mlflow_server(tmp_path / "mlflow", port):
         process = start(tmp_path, sweep, tracking_uri=uri)
         wait_for(process, "PROGRESS 1 1")
-    wait_for(process, "Tracking fails")
+    wait_for(process, "MLflow: logging failed")
     time.sleep(away)
     with mlflow_server(tmp_path / "mlflow", port):
         output, _ = process.communicate(timeout=900)

@@ -156,7 +156,7 @@ PUBLISHED = {  # Spearman's rho of held-out predictions, ten by ten folds of rid
 
 
 def test_the_published_sweep_says_what_was_computed_of_it_by_other_means():
-    found = incremental.find(grid(), OUTCOME, 0.29)
+    found = incremental.find(grid(), OUTCOME, 0.29, repeats=40)  # with 10, seeds of the folds differ by 0.005
     for name, value in PUBLISHED.items():
         assert score(found, name) == pytest.approx(value, abs=0.015), name
     assert found.gains.low[-1] < 0 < found.gains.high[-1]

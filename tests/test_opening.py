@@ -14,7 +14,7 @@ import lyapsweep
 from lyapsweep import tracking
 from lyapsweep.results.record import Record
 from lyapsweep.results.table import Table
-from lyapsweep.tracking import TrackingError, experiment
+from lyapsweep.tracking import TrackingError, opening
 
 FIXTURES = Path(__file__).parent / "data" / "v0_1"
 
@@ -41,7 +41,7 @@ class Client:
 
 
 def prepared(monkeypatch, client, uri="sqlite:///x.db", artifacts=None):
-    monkeypatch.setattr(experiment, "connect", lambda uri: client)
+    monkeypatch.setattr(opening, "connect", lambda uri: client)
     return tracking.prepare("which", uri, artifacts)
 
 
