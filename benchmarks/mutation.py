@@ -134,7 +134,7 @@ def returned(path: Path) -> Iterator[Mutant]:
 
 
 def test_files(path: str, root: Path) -> list[Path]:
-    """The test files of a module: the one named after it, then those that mention most of the names that it defines."""
+    """The test files of a module: the one named after it, those that import it, those that mention most of its names."""
     leaf, parent = Path(path).stem, Path(path).parent.name
     tree = ast.parse((root / path).read_text())
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)} | {leaf}
@@ -142,7 +142,8 @@ def test_files(path: str, root: Path) -> list[Path]:
     for file in sorted((root / "tests").glob("test_*.py")):
         words = set(re.findall(r"\w+", file.read_text()))
         named = file.stem in (f"test_{leaf}", f"test_{parent}", f"test_{parent}_{leaf}")
-        mentions[file] = len(defined & words) + (len(defined) if named else 0)
+        imports = path.removesuffix(".py").replace("/", ".") in file.read_text()
+        mentions[file] = len(defined & words) + len(defined) * (2 * named + imports)
     found = [file for file, count in mentions.items() if count]
     return sorted(found, key=lambda file: -mentions[file])[:MOST_TEST_FILES]
 
