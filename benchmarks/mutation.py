@@ -134,7 +134,7 @@ def returned(path: Path) -> Iterator[Mutant]:
 
 
 def test_files(path: str, root: Path) -> list[Path]:
-    """The test files of a module: the one named after it, those that import it, those that mention most of its names."""
+    """The test files of a module: first the one named after it, then those that import it or mention its names."""
     leaf, parent = Path(path).stem, Path(path).parent.name
     tree = ast.parse((root / path).read_text())
     defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)} | {leaf}
