@@ -1,6 +1,7 @@
 """Points of a sweep: grids, spaces, parts of grids, seeds."""
 
 import math
+from dataclasses import FrozenInstanceError
 from functools import partial
 
 import numpy as np
@@ -233,3 +234,9 @@ def test_the_seed_is_the_last_of_the_varied_settings_and_kinds_are_the_first(bas
     points = draw(Sweep(base=base, objective="loss", grid=grid))
     assert varied_paths([p.config for p in points]) == ["forcing/interval", "training/lr", "seed"]
     assert varied_paths([points[0].config]) == []
+
+
+def test_points_are_values_and_do_not_change(base):
+    (point,) = draw(Sweep(base=base, objective="loss", grid={"seed": [7]}))
+    with pytest.raises(FrozenInstanceError):
+        point.recorded_as = "0123456789ab"

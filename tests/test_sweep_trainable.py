@@ -241,3 +241,9 @@ def test_specs_and_reports_survive_the_way_to_a_worker_and_back(base):
     assert PackSpec.from_dict(spec.to_dict()) == spec
     report = PackReport(0.5, 4, [MemberReport("k", Outcome.FINISHED, 4, 0.5, "k.npz")], True, 2, "note", 3, "error")
     assert PackReport.from_dict(report.to_dict() | {"pid": 1}) == report
+
+
+def test_a_pack_without_new_records_reports_no_step(tmp_path, base, monkeypatch):
+    """The objective is the measure's worst value, and the pack is not done."""
+    report = pack_of(tmp_path, base, monkeypatch, lambda configs: [[]]).report()
+    assert (report.step, report.members, report.done) == (0, [], False)
