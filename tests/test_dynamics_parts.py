@@ -605,3 +605,14 @@ def test_scores_of_a_made_up_line():
     assert np.isnan([still.second, still.gap, still.along_readout]).all()
     assert np.isnan(principal(np.ones((4, 3)))[0])
     assert orthonormal(np.array([[1.0, 2.0], [0.0, 0.0], [0.0, 0.0]])).shape == (3, 1)
+
+
+def test_rounding_of_a_large_state_raises_the_threshold_of_fixed_points():
+    """q = (ROUNDING eps max(|z|, 1))^2 / 2, at least the tolerance."""
+    from lyapsweep.dynamics import Search, newton
+
+    z = torch.tensor([[[3e6, 4e6], [0.1, 0.0]]], dtype=torch.float64)
+    q = newton.fixed_threshold(z, Search(tolerance=1e-40))
+    eps = torch.finfo(torch.float64).eps
+    expected = [0.5 * (newton.ROUNDING * eps * size) ** 2 for size in (5e6, 1.0)]
+    torch.testing.assert_close(q, torch.tensor([expected], dtype=torch.float64), rtol=1e-12, atol=0.0)

@@ -277,3 +277,14 @@ def test_points_are_stored_as_one_line_each(base, tmp_path):
     folder.store_points(store_parts([draw(space_of(base, 2))]))
     lines = [json.loads(line) for line in folder.paths.points.read_text().splitlines()]
     assert [line.keys() for line in lines] == [{"key", "params", "part"}] * 2
+
+
+def test_only_a_sweep_that_was_started_can_be_extended(base, tmp_path):
+    """A fresh folder refuses; one with a description counts the points asked for so far."""
+    sweep = Sweep(base=base, objective="loss", space=lambda trial: trial.suggest_int("seed", 0, 99) and None, trials=3)
+    folder = ResultsFolder(tmp_path, "a")
+    with pytest.raises(SweepError, match="there is no sweep to extend by 2"):
+        plan_sweep(sweep, sweep.config(), folder, extend=2)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.describe(name="a", trials=3)
+    assert plan_sweep(sweep, sweep.config(), folder, extend=2).sweep.trials == 5
