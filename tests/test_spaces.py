@@ -1,9 +1,10 @@
 """Helpers of search spaces: each suggests exactly one Optuna distribution."""
 
 import optuna
+import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from lyapsweep.sweep import spaces
+from lyapsweep.sweep import SweepError, spaces
 
 
 def suggested(suggest):
@@ -31,3 +32,11 @@ def test_a_kind_with_settings_is_returned_as_a_section():
     assert section in ({"forcing": {"kind": "none"}}, {"forcing": {"kind": "sparse", "interval": 8}})
     section, drawn = suggested(lambda trial: spaces.cell(trial, ["lstm", "gru"]))
     assert (section, drawn) == ({}, {"cell/kind": CategoricalDistribution(["lstm", "gru"])})
+
+
+def test_two_values_are_the_fewest_of_a_grid_axis():
+    assert spaces.log_points(1, 100, 2) == [1, 100]
+    assert spaces.points(0, 1, 2) == [0, 1]
+    for make in (spaces.points, spaces.log_points):
+        with pytest.raises(SweepError, match="n >= 2"):
+            make(1, 100, 1)
