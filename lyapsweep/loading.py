@@ -8,7 +8,9 @@ from lyapsweep.results.experiment import IMPORTED_TABLE, RECORDS, ExperimentPath
 from lyapsweep.results.table import Table
 
 
-def load(experiment: str | Path, *, results: Path | str = "results", tracking_uri: str | None = None) -> Table:
+def load(
+    experiment: str | Path, *, results: Path | str = "results", tracking_uri: str | None = None, trust: bool = False
+) -> Table:
     """Load all records of an experiment.
 
     Args:
@@ -17,6 +19,9 @@ def load(experiment: str | Path, *, results: Path | str = "results", tracking_ur
         results: The folder of results folders.
         tracking_uri: MLflow server or store; if given, folders are not searched. Default: MLFLOW_TRACKING_URI, else
             `results/mlflow.db`.
+        trust: Whether Python files that the records name (cells, systems, measures of a user's own) may be executed.
+            Reading needs none of them; analyses that build the networks again do. Files with which this user started
+            a run or sweep before are trusted anyway.
 
     Returns:
         The records as a `Table`.
@@ -35,17 +40,17 @@ def load(experiment: str | Path, *, results: Path | str = "results", tracking_ur
         ...     load("mine", results=results).finals.frame["measures/loss"].tolist()
         [0.5]
     """
-    return located(experiment, results, tracking_uri)[0]
+    return located(experiment, results, tracking_uri, trust)[0]
 
 
-def located(experiment: str | Path, results: Path | str, uri: str | None) -> tuple[Table, Path]:
+def located(experiment: str | Path, results: Path | str, uri: str | None, trust: bool = False) -> tuple[Table, Path]:
     """Return the experiment's table and the folder for files made of it."""
     results = Path(results)
     if uri is None:
         for folder in (Path(experiment), results / experiment):
             paths = ExperimentPaths(folder)
             if folder.is_dir() and paths.has_records():
-                return Table.read(folder), folder
+                return Table.read(folder, trust), folder
             if paths.imported_table.is_file():
                 return imported.load(folder), folder
     from lyapsweep import tracking  # takes seconds to import
@@ -53,7 +58,7 @@ def located(experiment: str | Path, results: Path | str, uri: str | None) -> tup
     store = uri or tracking.default_uri(results)
     if (file := tracking.sqlite_file(store)) and not file.is_file():
         raise no_store(experiment, results, file)
-    return tracking.read(str(experiment), store), results / experiment
+    return tracking.read(str(experiment), store, trust), results / experiment
 
 
 def no_store(experiment: str | Path, results: Path, file: Path) -> UnknownName:

@@ -8,6 +8,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from lyapsweep import trust
+
 Member = TypeVar("Member", bound=Callable[..., Any])
 
 
@@ -42,9 +44,15 @@ def is_from_file(name: object) -> bool:
     return isinstance(name, str) and name.rpartition(":")[0].endswith(".py")
 
 
+def readable(name: object) -> bool:
+    """Whether a member may be looked up: it is registered, or its file is trusted (`lyapsweep.trust`)."""
+    return not is_from_file(name) or trust.trusted(str(name).rpartition(":")[0])
+
+
 def from_file(family: str, name: str) -> Any:
-    """Return the object `Name` of a file that is named as `path/to/file.py:Name`, or raise `UnknownName`."""
+    """Return the object `Name` of the file in `path/to/file.py:Name`; raise `UnknownName` or `UntrustedCode`."""
     path, _, attribute = name.rpartition(":")
+    trust.require(path, f"{family} '{name}'")
     file = Path(path).expanduser()
     if not file.is_file():
         raise UnknownName(f"{family} '{name}': there is no file {path}, seen from {Path.cwd()}.")
@@ -85,6 +93,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
 
     Raises:
         UnknownName: By `registry[name]`, if there is no such member.
+        UntrustedCode: By `registry[name]`, if only a record names the file and this user has not run it before.
 
     Example:
         >>> cells = Registry("cell", {"vanilla": lambda inputs, units=30: None}, given=("inputs",))
@@ -112,7 +121,9 @@ class Registry(Mapping[str, Member], Generic[Member]):
         return len(self.members)
 
     def knobs(self, name: str) -> dict[str, inspect.Parameter]:
-        """Return the settings of a member: its parameters that are not in `given`."""
+        """Return the settings of a member: its parameters that are not in `given`; none of code that is not trusted."""
+        if not readable(name):
+            return {}
         return {k: p for k, p in parameters(self[name]).items() if k not in self.given and p.kind is not p.VAR_KEYWORD}
 
     def check(self, name: str, settings: Mapping[str, Any], place: str = "") -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lyapsweep import tracking, trial
+from lyapsweep import tracking, trial, trust
 from lyapsweep.config import Config
 from lyapsweep.process import terminable
 from lyapsweep.results.experiment import ExperimentPaths
@@ -59,6 +59,7 @@ class SingleTrial:
         Raises:
             TrackingError: If MLflow lacks records in the end; all are on disk.
         """
+        trust.remember()
         try:
             with terminable():
                 for record in trial.run_trial(self.config, self.device, self.checkpoints):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("--png", is_flag=True, help="Also write every figure as PNG into a folder beside the page.")
 @click.option("--svg", is_flag=True, help="Also write every figure as SVG.")
 @click.option("--pdf", is_flag=True, help="Also write every figure as PDF.")
+@options.trust
 @options.debug
 def command(
     experiment: str,

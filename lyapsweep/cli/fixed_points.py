@@ -59,6 +59,7 @@ SETTINGS = ("candidates", "noise", "slow", "tolerance", "seed")
     help="Draw the points: .html, .png or .svg.",
 )
 @options.as_json
+@options.trust
 @options.debug
 def command(
     what: str, changes: Mapping[str, Any], results: Path, as_json: bool, plot: Path | None, **given: Any

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lyapsweep.cli.errors import DEBUG, CommandError
+from lyapsweep.trust import trust_everything
 
 PICTURES = (".html", ".png", ".svg")
 
@@ -70,6 +71,11 @@ def note_debug(ctx: click.Context, param: click.Parameter, wanted: bool) -> None
         ctx.meta[DEBUG] = True
 
 
+def note_trust(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        trust_everything()
+
+
 def example(*lines: str) -> str:
     """The examples at the end of a command's help."""
     return "\n".join(["\b", "Example:", *(f"  {line}" for line in lines)])
@@ -96,5 +102,13 @@ tracking_uri = click.option(
 )
 models = click.option(
     "--models/--no-models", default=True, help="Log the best network of each cell as a model in MLflow."
+)
+trust = click.option(
+    "--trust",
+    is_flag=True,
+    expose_value=False,
+    callback=note_trust,
+    help="Execute the Python files that records name, whoever wrote them. Without it only files that this user has "
+    "started a run or sweep with are executed.",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -47,6 +47,7 @@ POSITIVE = click.IntRange(min=1)
     help="Draw the spectrum: .html, .png or .svg.",
 )
 @options.as_json
+@options.trust
 @options.debug
 def command(as_json: bool, plot: Path | None, **given: Any) -> None:
     """Compute Lyapunov exponents with standard errors, and the predictability time.

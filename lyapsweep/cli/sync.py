@@ -18,6 +18,7 @@ from lyapsweep.cli.status import find_folder
 @options.name
 @options.tracking_uri
 @options.models
+@options.trust
 @options.debug
 def command(results_folder: str, results: Path, name: str | None, tracking_uri: str | None, models: bool) -> None:
     """Log the records of a results folder that an MLflow server or store lacks. Idempotent.

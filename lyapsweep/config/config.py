@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from lyapsweep import trust as trust_of_code
 from lyapsweep.config import identity
 from lyapsweep.config.parsing import ConfigError, Loader, flatten, set_path
 from lyapsweep.config.sections import FAMILIES
@@ -64,12 +65,14 @@ class Config:
         return cls.of(content, place=str(path)).changed(changes or {})
 
     @classmethod
-    def of(cls, content: Mapping[str, Any], place: str = "") -> "Config":
+    def of(cls, content: Mapping[str, Any], place: str = "", trust: bool = True) -> "Config":
         """Check and complete nested settings.
 
         Args:
             content: Section name to settings; `dataset` and `cell` are required.
             place: Where the settings come from, named in error messages.
+            trust: Whether Python files that the settings name may be executed. False for settings of a record: what
+                code of unknown files defines is taken as it is, unchecked.
 
         Returns:
             The complete config.
@@ -77,6 +80,11 @@ class Config:
         Raises:
             ConfigError: If a setting is unknown or invalid.
         """
+        (trust_of_code.named_by_user if trust else trust_of_code.named_by_record)(content)
+        return cls._complete(content, place)
+
+    @classmethod
+    def _complete(cls, content: Mapping[str, Any], place: str = "") -> "Config":
         try:
             return cls(complete(content))
         except (ValueError, TypeError) as error:
@@ -96,6 +104,7 @@ class Config:
         Raises:
             ConfigError: If a setting is unknown or invalid.
         """
+        trust_of_code.named_by_user(changes)
         content = json.loads(json.dumps(self.to_dict()))
         for path, value in sorted(changes.items(), key=lambda item: not item[0].endswith("/kind")):
             section, _, key = path.partition("/")
@@ -103,7 +112,7 @@ class Config:
                 knobs = FAMILIES[section].knobs(value)
                 content[section] = {k: v for k, v in content[section].items() if k in knobs}
             set_path(content, path, value)
-        return Config.of(content)
+        return Config._complete(content)
 
     def __getattr__(self, name: str) -> Any:
         if name == "sections" or name not in self.sections:
@@ -122,6 +131,11 @@ class Config:
     def flat(self) -> dict[str, Any]:
         """All settings by path, such as `{"forcing/interval": 16}`: the names in YAML, Optuna, MLflow and tables."""
         return flatten(self.to_dict())
+
+    @property
+    def trusted(self) -> bool:
+        """Whether all Python files that the settings name may be executed (`lyapsweep.trust`)."""
+        return all(map(trust_of_code.trusted, trust_of_code.files_named(self.flat)))
 
     @cached_property
     def id(self) -> str:

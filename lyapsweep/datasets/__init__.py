@@ -19,7 +19,7 @@ from lyapsweep.datasets.series import BadSeries, Series
 from lyapsweep.datasets.simulated import simulated
 from lyapsweep.datasets.sines import sines
 from lyapsweep.datasets.task import BadTask, Task
-from lyapsweep.registry import Registry
+from lyapsweep.registry import Registry, readable
 
 DATASETS: Registry = Registry(
     "dataset",
@@ -48,13 +48,13 @@ def is_task(kind: str) -> bool:
         kind: A name of `DATASETS`, or `path/to/file.py:name`.
 
     Returns:
-        True for tasks.
+        True for tasks; False for code that is not trusted (`lyapsweep.trust`).
 
     Example:
         >>> is_task("adding"), is_task("simulated")
         (True, False)
     """
-    return typing.get_type_hints(DATASETS[kind]).get("return") is Task
+    return readable(kind) and typing.get_type_hints(DATASETS[kind]).get("return") is Task
 
 
 def build(kind: str, **settings: Any) -> Any:

@@ -22,7 +22,7 @@ from lyapsweep.measures.prediction_time import PREDICTION_TIME
 from lyapsweep.measures.solved import SOLVED
 from lyapsweep.measures.state_space import STATE_SPACE
 from lyapsweep.measures.time_to_threshold import TIME_TO_THRESHOLD
-from lyapsweep.registry import Registry
+from lyapsweep.registry import Registry, readable
 
 __all__ = ["MEASURES", "Evidence", "Measure", "Undefined", "chosen", "fitting", "listed"]
 
@@ -80,10 +80,13 @@ def listed(entries: Sequence[Entry]) -> list[str | dict[str, Any]]:
         raise ValueError(f"measures must be a list, such as [loss, state_space], but got {entries!r}.")
     found: dict[str, str | dict[str, Any]] = {}
     for name, settings in map(parse_entry, entries):
-        MEASURES.check(name, settings, "measures")
-        MEASURES[name].with_settings(**settings)
         if name in found:
             raise ValueError(f"measures: '{name}' is listed twice, but a column holds one convention. Leave one out.")
+        if not readable(name):
+            found[name] = {"kind": name} | settings if settings else name
+            continue
+        MEASURES.check(name, settings, "measures")
+        MEASURES[name].with_settings(**settings)
         defaults = {k: p.default for k, p in MEASURES.knobs(name).items()}
         found[name] = name if defaults | settings == defaults else {"kind": name} | defaults | settings
     return list(found.values())

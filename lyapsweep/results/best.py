@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lyapsweep.measures import MEASURES
+from lyapsweep.registry import readable
 from lyapsweep.results.record import Outcome
 from lyapsweep.results.table import Table
 
@@ -19,7 +20,7 @@ def direction(table: Table, column: str) -> Direction:
     name = column.removeprefix("measures/")
     if name == table.description.objective and table.description.direction:
         return table.description.direction
-    return MEASURES[name].direction if name in MEASURES else "minimise"
+    return MEASURES[name].direction if name in MEASURES and readable(name) else "minimise"
 
 
 def can_win(outcome: str, value: float) -> bool:

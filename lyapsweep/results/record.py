@@ -17,6 +17,7 @@ from lyapsweep.dynamics.spectrum import Spectrum, strict
 from lyapsweep.results.experiment import RECORD_SUFFIX, atomic_write
 from lyapsweep.results.headline import headline_map
 from lyapsweep.results.provenance import Provenance
+from lyapsweep.trust import named_by_record
 
 SCHEMA = 2  # since 2 the header has the trial's id and the version of the settings
 READABLE = (1, 2)
@@ -147,12 +148,13 @@ class Record:
         return path
 
     @classmethod
-    def load(cls, path: Path | str, arrays: bool = True) -> "Record":
-        """Read a record.
+    def load(cls, path: Path | str, arrays: bool = True, trust: bool = False) -> "Record":
+        """Read a record. Code that its config names is not executed unless it is trusted (`lyapsweep.trust`).
 
         Args:
             path: The file.
             arrays: Whether traces and weights are read; without them reading takes half the time.
+            trust: Whether Python files that the config names may be executed whoever wrote them.
 
         Returns:
             The record, with the id that is stored in the file (in its name, where version 0.1 wrote it).
@@ -163,7 +165,7 @@ class Record:
         """
         path = Path(path)
         header, found = read_file(path, arrays)
-        config = config_of(json.dumps(header["config"]), header.get("settings", 1))
+        config = config_of(json.dumps(header["config"]), header.get("settings", 1), trust)
         return cls(
             config=config,
             step=header["step"],
@@ -223,9 +225,12 @@ def read_file(path: Path, arrays: bool) -> tuple[dict[str, Any], dict[str, np.nd
 
 
 @lru_cache(maxsize=8)
-def config_of(text: str, version: int) -> Config:
+def config_of(text: str, version: int, trust: bool) -> Config:
     """Return the config of a header; the records of one trial, which are mostly read in a row, share theirs."""
-    return Config.of(migrate(json.loads(text), version))
+    content = json.loads(text)
+    if not trust:
+        named_by_record(content)  # before `migrate` looks members up
+    return Config.of(migrate(content, version), trust=trust)
 
 
 def legacy_id(path: Path, config: Config) -> str:
@@ -273,11 +278,11 @@ def reopened(record: Record) -> Record:
     return replace(record, outcome=Outcome.RUNNING, provenance=provenance)
 
 
-def load_folder(folder: Path | str) -> Iterable[Record]:
+def load_folder(folder: Path | str, trust: bool = False) -> Iterable[Record]:
     """Every record below a folder, once: MLflow's artifacts may lie there too, and hold copies of the same name.
 
     A half-written or foreign file is an error that names it.
     """
     files = {path.name: path for path in sorted(Path(folder).rglob(f"*{RECORD_SUFFIX}"))}
     for path in files.values():
-        yield Record.load(path)
+        yield Record.load(path, trust=trust)

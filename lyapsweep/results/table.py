@@ -90,11 +90,12 @@ class Table:
         )
 
     @classmethod
-    def read(cls, folder: Path | str) -> "Table":
+    def read(cls, folder: Path | str, trust: bool = False) -> "Table":
         """Read every record below a folder, and its sweep.json if there is one.
 
         Args:
             folder: A results folder. Each file is opened once.
+            trust: Whether Python files that the records name may be executed whoever wrote them (`lyapsweep.trust`).
 
         Returns:
             The table of all records.
@@ -106,7 +107,7 @@ class Table:
         folder = Path(folder)
         if not folder.is_dir():
             raise BadTable(f"There is no folder {folder}. Name a folder that a sweep wrote its records to.")
-        return cls.of(load_folder(folder), SweepDescription.load(ExperimentPaths(folder).description))
+        return cls.of(load_folder(folder, trust), SweepDescription.load(ExperimentPaths(folder).description))
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -103,8 +103,13 @@ def _load_pyfunc(path: str) -> Forecaster:
 
 
 def can_forecast(record: Record) -> bool:
-    """Whether the record holds the network of a series, and the units of the data."""
-    return bool(record.weights) and record.provenance.data is not None and bool(record.provenance.data.mean)
+    """Whether the record holds the network of a series without untrusted code, and the units of the data."""
+    return (
+        record.config.trusted
+        and bool(record.weights)
+        and record.provenance.data is not None
+        and bool(record.provenance.data.mean)
+    )
 
 
 def forecaster(record: Record) -> Forecaster:

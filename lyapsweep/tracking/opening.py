@@ -42,12 +42,13 @@ def prepare(experiment: str, uri: str, artifacts: Path | None = None) -> MLflowL
     return MLflowLogger(client, found.experiment_id, experiment)
 
 
-def read(experiment: str, uri: str) -> Table:
+def read(experiment: str, uri: str, trust: bool = False) -> Table:
     """Read an experiment as a `Table` from the record files of its runs, as from its results folder.
 
     Args:
         experiment: The name of the experiment.
         uri: The tracking URI.
+        trust: Whether Python files that the records name may be executed whoever wrote them.
 
     Returns:
         The table of all records.
@@ -62,4 +63,4 @@ def read(experiment: str, uri: str) -> Table:
     found = find_experiment(experiment, uri)
     with tempfile.TemporaryDirectory() as folder:
         MLflowLogger(connect(uri), found.experiment_id, experiment).download(Path(folder))
-        return Table.read(folder)
+        return Table.read(folder, trust)

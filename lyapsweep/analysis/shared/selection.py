@@ -15,7 +15,7 @@ import numpy as np
 
 from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
-from lyapsweep.registry import unknown
+from lyapsweep.registry import readable, unknown
 from lyapsweep.results.best import Direction as Direction
 from lyapsweep.results.best import direction
 from lyapsweep.results.table import Table
@@ -139,7 +139,7 @@ def refuse_hunt(table: Table, hunted: bool) -> None:
 def label(column: str) -> str:
     """The readable name of a column, with its unit if it has one."""
     kind, _, name = column.partition("/")
-    if kind == "measures" and name in MEASURES:
+    if kind == "measures" and name in MEASURES and readable(name):
         measure = MEASURES[name]
         return measure.title if measure.unit in ("", "1") else f"{measure.title} ({measure.unit})"
     if kind == "spectra":

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lyapsweep import tracking
+from lyapsweep import tracking, trust
 from lyapsweep.config import Config
 from lyapsweep.sweep.execute.failures import Interrupted, stop_on_signals, writing
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
@@ -61,8 +61,7 @@ def run(
         results: Parent of the results folder.
         trials: Number of points of a space, instead of the sweep's own.
         extend: Number of points of a space to train in addition to those requested so far.
-        refine: Train coarse points of a grid first, then finer ones where trials that lie close disagree. None
-            continues as the folder's sweep was started, False trains every point.
+        refine: Train finer points of a grid only where coarse ones disagree; None: as the folder's sweep was started.
         changes: {path: value} to set in the base config.
         resume: Continue in a folder that holds records; interrupted packs continue from their last report.
         pack: Largest number of trials trained side by side, instead of the sweep's own.
@@ -137,6 +136,7 @@ class SweepRunner:
     def open_storage(self) -> None:
         """Open MLflow, Optuna and sweep.json, and repair what a killed driver left."""
         sweep, name = self.sweep, self.folder.name
+        trust.remember()
         self.folder.remove_partial_files()
         if sweep.space and sweep.intent == "map":
             self.folder.store_points(store_parts(self.planned.parts))

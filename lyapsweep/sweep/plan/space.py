@@ -53,13 +53,16 @@ class SobolSampler(ValueSampler):
 
 
 class ReplaySampler(ValueSampler):
-    """Returns recorded values; raises KeyError for a parameter that has none."""
+    """Returns recorded values; raises KeyError for a parameter that has none, or one that is not among its choices."""
 
     def __init__(self, values: Mapping[str, Any]):
         self.values = values
 
     def sample_independent(self, study: Any, trial: Any, name: str, distribution: BaseDistribution) -> Any:
-        return self.values[name]
+        value = self.values[name]
+        if isinstance(distribution, CategoricalDistribution) and value not in distribution.choices:
+            raise KeyError(name)
+        return value
 
 
 def value_at(distribution: BaseDistribution, u: float) -> Any:
