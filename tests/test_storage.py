@@ -13,7 +13,7 @@ from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.observe.summary import command_line
 from lyapsweep.sweep.plan.sampling import draw
-from lyapsweep.tracking import links, redact
+from lyapsweep.tracking import redact, without_credentials
 
 SECRET = "correct-horse"
 
@@ -86,7 +86,9 @@ def test_neither_the_command_nor_the_atlas_tells_a_password(monkeypatch):
     words = ["lyapsweep", "sweep", "a.py", "--storage", f"postgresql://me:{SECRET}@host/db"]
     monkeypatch.setattr("sys.argv", words)
     assert command_line().endswith("--storage postgresql://me:***@host/db")
-    assert links.without_user(f"https://me:{SECRET}@host:5000/") == "https://host:5000"
+    for name in ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"):
+        monkeypatch.setenv(name, "")  # undone at the end
+    assert without_credentials(f"https://me:{SECRET}@host:5000/") == "https://host:5000/"
 
 
 # A real server

@@ -5,6 +5,8 @@ from enum import IntEnum
 
 import click
 
+from lyapsweep.redaction import redact
+
 DEBUG = "lyapsweep.debug"  # key in click's shared context
 
 
@@ -21,7 +23,7 @@ class CommandError(click.ClickException):
     """An error message of one line with an exit status."""
 
     def __init__(self, message: str, status: Exit = Exit.BAD_INPUT):
-        super().__init__(" ".join(message.split()))
+        super().__init__(redact(" ".join(message.split())))
         self.exit_code = int(status)  # pyright: ignore[reportAttributeAccessIssue]  # click defines it per class
 
 
@@ -37,7 +39,7 @@ class ErrorHandlingGroup(click.Group):
             raise CommandError("Interrupted.", Exit.INTERRUPTED) from error
         except Exception as error:
             if ctx.meta.get(DEBUG):
-                traceback.print_exception(error)
+                click.echo(redact("".join(traceback.format_exception(error))), err=True)
             raise explained(error) from error
 
 

@@ -42,7 +42,7 @@ def command(experiment: str, results: Path, tracking_uri: str | None, port: int 
             f"There is no MLflow store at {file}. `lyapsweep sync {experiment} --results {results}` creates one."
         )
     if uri.startswith(("http://", "https://")):
-        show(server.page(experiment, uri, uri), no_browser)
+        show(server.page(experiment, uri, tracking.without_credentials(uri)), no_browser)
         return
     tracking.find_experiment(experiment, uri)  # a misspelt name is found before a server starts
     with contextlib.suppress(KeyboardInterrupt), terminable(), server.serve(uri, port) as address:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from lyapsweep.cli.errors import DEBUG, CommandError
+from lyapsweep.redaction import redact
 from lyapsweep.trust import trust_everything
 
 PICTURES = (".html", ".png", ".svg")
@@ -71,6 +72,20 @@ def note_debug(ctx: click.Context, param: click.Parameter, wanted: bool) -> None
         ctx.meta[DEBUG] = True
 
 
+def warn_of_password(variable: str) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    """Warn of a password in an argument, which every user of the machine can read; name the variable to use instead."""
+
+    def callback(ctx: click.Context, param: click.Parameter, address: str | None) -> str | None:
+        if address and redact(address) != address:
+            text = (
+                f"{param.opts[0]} holds a password that other users of this machine can read. Set {variable} instead."
+            )
+            click.echo(f"Warning: {text}", err=True)
+        return address
+
+    return callback
+
+
 def note_trust(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
     if wanted:
         trust_everything()
@@ -98,6 +113,7 @@ results = click.option(
 name = click.option("--name", callback=plain_name, help="Name of the experiment.  [default: the file's name]")
 tracking_uri = click.option(
     "--tracking-uri",
+    callback=warn_of_password("MLFLOW_TRACKING_URI"),
     help="MLflow server or store; none logs nothing.  [default: MLFLOW_TRACKING_URI, else mlflow.db in --results]",
 )
 models = click.option(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from lyapsweep.redaction import redact
 from lyapsweep.results.experiment import ExperimentPaths
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def viewer(uri: str, folder: Path) -> str:
     if uri == "none":
         return "nothing logged; `lyapsweep sync` logs the records"
     if uri.startswith(("http://", "https://")):
-        return uri
+        return redact(uri)
 
     here = uri == f"sqlite:///{ExperimentPaths(folder.resolve()).mlflow_database}"
-    return shlex.join(["lyapsweep", "open", str(folder), *([] if here else ["--tracking-uri", uri])])
+    return shlex.join(["lyapsweep", "open", str(folder), *([] if here else ["--tracking-uri", redact(uri)])])

@@ -75,9 +75,17 @@ COUNT = click.IntRange(min=1)
     help="Time limit per batch; beyond it the batch is split in two, and a single trial fails.  [default: none]",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the points drawn from a space.")
-@click.option("--address", help="Address of a Ray cluster.  [default: RAY_ADDRESS, else this machine]")
+@click.option(
+    "--address",
+    callback=options.warn_of_password("RAY_ADDRESS"),
+    help="Address of a Ray cluster.  [default: RAY_ADDRESS, else this machine]",
+)
 @options.tracking_uri
-@click.option("--storage", help="Database of the Optuna study.  [default: OPTUNA_STORAGE, else a file in the folder]")
+@click.option(
+    "--storage",
+    callback=options.warn_of_password("OPTUNA_STORAGE"),
+    help="Database of the Optuna study.  [default: OPTUNA_STORAGE, else a file in the folder]",
+)
 @options.models
 @click.option("--dry-run", is_flag=True, help="Show the plan and train nothing.")
 @options.debug

@@ -12,13 +12,20 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
+from lyapsweep.redaction import redact
 from lyapsweep.tracking.async_logger import AsyncLogger
 from lyapsweep.tracking.mlflow_logger import MLflowLogger
 from lyapsweep.tracking.mlflow_names import run_name
 from lyapsweep.tracking.null_logger import NullLogger
 from lyapsweep.tracking.opening import prepare, read
-from lyapsweep.tracking.redaction import redact
-from lyapsweep.tracking.stores import TrackingError, connect, default_uri, find_experiment, sqlite_file
+from lyapsweep.tracking.stores import (
+    TrackingError,
+    connect,
+    default_uri,
+    find_experiment,
+    sqlite_file,
+    without_credentials,
+)
 
 if TYPE_CHECKING:
     from lyapsweep.tracking.forecast_models import Forecaster
@@ -40,6 +47,7 @@ __all__ = [
     "redact",
     "run_name",
     "sqlite_file",
+    "without_credentials",
 ]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from lyapsweep.config import Config
+from lyapsweep.redaction import redact
 from lyapsweep.results.record import Record
 from lyapsweep.tracking.mlflow_logger import MLflowLogger
 from lyapsweep.tracking.null_logger import NullLogger
@@ -118,7 +119,9 @@ class AsyncLogger:
                 return True
             except Exception as error:
                 if self.error is None:
-                    log.warning("MLflow: logging failed (%s). Records are on disk and will be logged later.", error)
+                    log.warning(
+                        "MLflow: logging failed (%s). Records are on disk and will be logged later.", redact(str(error))
+                    )
                 self.error = error
         return False
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from urllib.parse import urlsplit, urlunsplit
 
 from mlflow.exceptions import MlflowException
 
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.table import RunLinks, Table
-from lyapsweep.tracking.stores import TrackingError, connect, find_experiment, is_server
+from lyapsweep.tracking.stores import TrackingError, connect, find_experiment, is_server, without_credentials
 
 PORT = 5000
 LOCAL = f"http://127.0.0.1:{PORT}"  # where `lyapsweep open` shows an SQLite store
@@ -28,16 +27,10 @@ def with_addresses(table: Table, experiment: str, uri: str, experiment_id: str, 
 
     The addresses are on the tracking server, or where `lyapsweep open` shows a file; they hold no password.
     """
-    server = without_user(uri) if is_server(uri) else LOCAL
+    server = without_credentials(uri).rstrip("/") if is_server(uri) else LOCAL
     addresses = {trial: f"{server}/#/experiments/{experiment_id}/runs/{run}" for trial, run in runs.items()}
     command = "" if is_server(uri) else f"lyapsweep open {experiment} --port {PORT}"
     return replace(table, links=RunLinks(addresses, command))
-
-
-def without_user(uri: str) -> str:
-    """A server's address without the user and the password before its host."""
-    parts = urlsplit(uri.rstrip("/"))
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def run_ids(experiment_id: str, uri: str) -> Mapping[str, str]:

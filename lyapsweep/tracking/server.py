@@ -48,8 +48,11 @@ def serve(uri: str, port: int | None = None) -> Iterator[str]:
         TrackingError: If the port is taken or the server does not start.
     """
     port = usable_port(port)
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", uri, "--host", HOST, "--workers", "1"]
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # eight processes, not needed here
+    command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--workers", "1"]
+    environment = os.environ | {
+        "MLFLOW_BACKEND_STORE_URI": uri,  # may hold a password; arguments are visible to every user of the machine
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes, not needed here
+    }
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
             [*command, "--port", str(port)], stdout=output, stderr=output, env=environment, start_new_session=True

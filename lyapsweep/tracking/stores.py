@@ -4,11 +4,13 @@ import os
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
 
+from lyapsweep.redaction import redact
 from lyapsweep.registry import unknown
 from lyapsweep.results.experiment import MLFLOW_DATABASE
 
@@ -17,7 +19,10 @@ HEALTH_TIMEOUT = 5.0  # seconds
 
 
 class TrackingError(RuntimeError):
-    """The MLflow store cannot be used; the message names the store and the remedy."""
+    """The MLflow store cannot be used; the message names the store, without its password, and the remedy."""
+
+    def __init__(self, message: str):
+        super().__init__(redact(message))
 
 
 def default_uri(results: Path | str) -> str:
@@ -62,7 +67,8 @@ def connect(uri: str) -> MlflowClient:
     """Create a client, after one short request to a server: any response counts, an error page included.
 
     Args:
-        uri: The tracking URI.
+        uri: The tracking URI. `user:password@` in a server's address is handed to MLflow by MLFLOW_TRACKING_USERNAME
+            and MLFLOW_TRACKING_PASSWORD, so that no message of MLflow's holds it.
 
     Returns:
         A client of the store.
@@ -78,6 +84,7 @@ def connect(uri: str) -> MlflowClient:
     """
     if is_server(uri):
         try:
+            uri = without_credentials(uri)
             urllib.request.urlopen(uri.rstrip("/") + "/health", timeout=HEALTH_TIMEOUT).close()
         except urllib.error.HTTPError:
             pass
@@ -92,6 +99,16 @@ def connect(uri: str) -> MlflowClient:
         raise TrackingError(
             f"{uri}: not a tracking URI ({error.message}). Write sqlite:///PATH or http://HOST:PORT."
         ) from error
+
+
+def without_credentials(uri: str) -> str:
+    """The address of a server without `user:password@`, which goes into the variables that MLflow's client reads."""
+    parts = urlsplit(uri)
+    user, at, host = parts.netloc.rpartition("@")
+    if at:
+        name, _, password = user.partition(":")
+        os.environ |= {"MLFLOW_TRACKING_USERNAME": unquote(name), "MLFLOW_TRACKING_PASSWORD": unquote(password)}
+    return urlunsplit(parts._replace(netloc=host))
 
 
 def find_experiment(name: str, uri: str) -> Experiment:
@@ -115,5 +132,5 @@ def find_experiment(name: str, uri: str) -> Experiment:
     client = connect(uri)
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
-        raise unknown("experiment", name, sorted(e.name for e in client.search_experiments()), uri)
+        raise unknown("experiment", name, sorted(e.name for e in client.search_experiments()), redact(uri))
     return experiment

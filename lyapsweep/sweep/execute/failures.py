@@ -8,7 +8,7 @@ from enum import Enum
 
 from optuna.exceptions import StorageInternalError
 
-from lyapsweep.tracking.redaction import redact
+from lyapsweep.redaction import redact
 
 RETRIES = 2  # of a whole pack whose worker was lost, before it is split into halves
 

@@ -23,10 +23,10 @@ from optuna.trial import Trial, TrialState, create_trial
 from sqlalchemy import Dialect, event
 from sqlalchemy.exc import SQLAlchemyError
 
+from lyapsweep.redaction import redact
 from lyapsweep.results.record import Outcome
 from lyapsweep.sweep.plan.definition import SweepError
 from lyapsweep.sweep.plan.points import Point
-from lyapsweep.tracking.redaction import redact
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 BLOCK = 2**16  # bytes read at a time from the end of a journal

@@ -15,6 +15,7 @@ from ray import tune
 from ray.autoscaler.sdk import request_resources
 
 from lyapsweep.config import Config
+from lyapsweep.redaction import redact
 from lyapsweep.sweep.execute.failures import Interrupted
 from lyapsweep.sweep.execute.halving import scheduler
 from lyapsweep.sweep.execute.searcher import PackSearcher
@@ -57,8 +58,12 @@ def cluster(address: str | None, jobs: int | None) -> Iterator[None]:
         else:
             ray.init(address="local", num_cpus=jobs, object_store_memory=OBJECT_STORE, **quiet)
     except Exception as error:  # Ray raises a bare one where it times out during startup
-        where = f"cannot be reached at {address}" if address else "did not start (a busy machine may need a second try)"
-        raise SweepError(f"Ray {where}: {error}. Check the address and start again.") from error
+        where = (
+            f"cannot be reached at {redact(address)}"
+            if address
+            else "did not start (a busy machine may need a second try)"
+        )
+        raise SweepError(f"Ray {where}: {redact(str(error))}. Check the address and start again.") from error
     if threading.current_thread() is threading.main_thread():
         for number, handler in handlers.items():  # Ray's own handlers abort this process
             signal.signal(number, handler)

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 from lyapsweep.atlas import report
+from lyapsweep.redaction import redact
 from lyapsweep.results.table import Table
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.execute.tune_callback import TuneCallback
@@ -14,7 +15,6 @@ from lyapsweep.sweep.observe.summary import Recoveries, outcome_counts, summary_
 from lyapsweep.tracking.async_logger import AsyncLogger
 from lyapsweep.tracking.mlflow_logger import MLflowLogger
 from lyapsweep.tracking.null_logger import NullLogger
-from lyapsweep.tracking.redaction import redact
 
 log = logging.getLogger("lyapsweep")
 

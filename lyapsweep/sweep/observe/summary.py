@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from lyapsweep.redaction import redact
 from lyapsweep.sweep.observe.progress import SweepProgress
-from lyapsweep.tracking.redaction import redact
 
 PACKAGES = ("lyapsweep", "torch", "numpy", "ray", "optuna", "mlflow")
 
