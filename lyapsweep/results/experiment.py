@@ -1,6 +1,7 @@
 """File names of an experiment: what a sweep, a run or an import writes below `results/<name>`, and where."""
 
 import contextlib
+import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -104,6 +105,8 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     try:
         with temporary.open("xb") as file:
             yield file
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut may leave an empty file under the new name
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -3,7 +3,9 @@
 import tempfile
 from pathlib import Path
 
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from lyapsweep.results.table import Table
 from lyapsweep.tracking.mlflow_logger import MLflowLogger
@@ -32,14 +34,29 @@ def prepare(experiment: str, uri: str, artifacts: Path | None = None) -> MLflowL
         found = client.get_experiment_by_name(experiment)
         if found is None:
             location = artifacts.resolve().as_uri() if artifacts is not None and uri.startswith("sqlite:") else None
-            return MLflowLogger(client, client.create_experiment(experiment, artifact_location=location), experiment)
-    except MlflowException as error:
+            return MLflowLogger(client, create_experiment(client, experiment, location), experiment)
+    except (MlflowException, SQLAlchemyError) as error:
         raise TrackingError(
-            f"{uri}: MLflow cannot open experiment '{experiment}' ({error.message}). Choose another name or store."
+            f"{uri}: MLflow cannot open experiment '{experiment}' ({first_line(error)}). Choose another name or store."
         ) from error
     if found.lifecycle_stage != "active":
         raise TrackingError(f"{uri}: experiment '{experiment}' was deleted there. Restore it or choose another name.")
     return MLflowLogger(client, found.experiment_id, experiment)
+
+
+def create_experiment(client: MlflowClient, name: str, location: str | None) -> str:
+    """Create an experiment and return its id; another process may create it at the same time."""
+    try:
+        return client.create_experiment(name, artifact_location=location)
+    except MlflowException:
+        found = client.get_experiment_by_name(name)
+        if found is None:
+            raise
+        return found.experiment_id
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def read(experiment: str, uri: str, trust: bool = False) -> Table:

@@ -13,16 +13,11 @@ from mlflow.exceptions import MlflowException
 from lyapsweep.redaction import redact
 from lyapsweep.registry import unknown
 from lyapsweep.results.experiment import MLFLOW_DATABASE
+from lyapsweep.tracking import sqlite_store
+from lyapsweep.tracking.errors import TrackingError
 
 SERVER_SCHEMES = ("http://", "https://")
 HEALTH_TIMEOUT = 5.0  # seconds
-
-
-class TrackingError(RuntimeError):
-    """The MLflow store cannot be used; the message names the store, without its password, and the remedy."""
-
-    def __init__(self, message: str):
-        super().__init__(redact(message))
 
 
 def default_uri(results: Path | str) -> str:
@@ -80,7 +75,7 @@ def connect(uri: str) -> MlflowClient:
         >>> connect("http://localhost:9")
         Traceback (most recent call last):
         ...
-        lyapsweep.tracking.stores.TrackingError: http://localhost:9: no tracking server responds ...
+        lyapsweep.tracking.errors.TrackingError: http://localhost:9: no tracking server responds ...
     """
     if is_server(uri):
         try:
@@ -93,6 +88,8 @@ def connect(uri: str) -> MlflowClient:
                 f"{uri}: no tracking server responds ({error}). Start it, or unset MLFLOW_TRACKING_URI to log into "
                 "the results folder."
             ) from error
+    if (file := sqlite_file(uri)) and file.parent.is_dir() and "?" not in uri:
+        sqlite_store.ensure(file)
     try:
         return MlflowClient(tracking_uri=uri)
     except MlflowException as error:
