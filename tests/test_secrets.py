@@ -15,7 +15,7 @@ from driving import alone, free_port, mlflow_server
 from lyapsweep import tracking
 from lyapsweep.cli import main
 from lyapsweep.cli.errors import CommandError
-from lyapsweep.sweep.execute.ray_cluster import cluster
+from lyapsweep.sweep.execute.ray_cluster import Execution, cluster
 from lyapsweep.sweep.plan.definition import SweepError
 
 SECRET = "s3cr3t"
@@ -86,7 +86,10 @@ def test_every_message_of_a_command_is_redacted():
 def test_an_address_of_ray_keeps_its_password(monkeypatch, capfd):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     message = r"cannot be reached at ray://me:\*\*\*@127.0.0.1:9"
-    with pytest.raises(SweepError, match=message) as raised, cluster(f"ray://me:{SECRET}@127.0.0.1:9", 1):
+    with (
+        pytest.raises(SweepError, match=message) as raised,
+        cluster(Execution(1, address=f"ray://me:{SECRET}@127.0.0.1:9")),
+    ):
         pass
     assert SECRET not in str(raised.value) + "".join(capfd.readouterr())
 

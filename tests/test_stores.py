@@ -58,6 +58,7 @@ def test_an_error_page_is_an_answer_and_silence_is_an_error(monkeypatch):
 
 def test_a_file_is_not_asked(monkeypatch, tmp_path):
     asked = answers(monkeypatch, OSError("refused"))
+    monkeypatch.setattr(stores.sqlite_store, "ensure", lambda file: None)
     stores.connect(f"sqlite:///{tmp_path}/x.db")
     assert asked == []
     with pytest.raises(TrackingError, match=r"gopher://x: not a tracking URI .*Write sqlite"):

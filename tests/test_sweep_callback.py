@@ -155,7 +155,7 @@ def test_a_member_that_is_given_up_fails_with_the_cause(tmp_path, monkeypatch):
         assert killed == ["worker"] * (now[0] > 40)
     sweeping.fail("x" * 5000)
     error = sweeping.folder.last_records()["k2"].provenance.error
-    assert error == f"it ran longer than the time limit of 40 s. {'x' * 2000}"
+    assert error == "it ran longer than the time limit of 40 s."
     assert sweeping.callback.failures == {PackFailure.TIME: 1}
     assert sweeping.study[-1][:3] == ("finish", "k2", Outcome.FAILED)
 

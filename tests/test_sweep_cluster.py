@@ -160,3 +160,19 @@ def test_a_worker_that_is_killed_costs_no_trial(tmp_path, moment):
     assert last_outcomes(tmp_path / "results" / "question") == dict.fromkeys(range(3), "finished")
     assert {r.info.status for r in runs_of(tmp_path / "results", "question")} == {"FINISHED"}
     assert "RUNNING" not in states(tmp_path / "results" / "question", "question")
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("process", ["raylet/raylet", "gcs/gcs_server"])
+def test_a_ray_that_dies_ends_the_sweep_in_words(tmp_path, process):
+    sweep = slow_sweep(tmp_path, steps=200_000)
+    driver = start(tmp_path, sweep)
+    wait_for(driver, "PROGRESS 0 1")
+    children = subprocess.run(
+        ["pgrep", "-P", str(driver.pid), "-f", process], capture_output=True, text=True, check=True
+    )
+    os.kill(int(children.stdout.split()[0]), signal.SIGKILL)
+    output, _ = driver.communicate(timeout=240)  # half a minute, on a machine with nothing else to do
+    assert "Ray on this machine ended" in output, output
+    assert "--resume" in output
+    assert "finished" not in last_outcomes(tmp_path / "results" / "question").values()

@@ -6,7 +6,7 @@ import pytest
 from made_up_sweeps import TINY
 
 from lyapsweep.config import Config
-from lyapsweep.sweep.execute.failures import RETRIES, PackFailure
+from lyapsweep.sweep.execute.failures import RETRIES, PackFailure, explanation
 from lyapsweep.sweep.execute.pack import PackSettings, PackSpec
 from lyapsweep.sweep.execute.searcher import PackSearcher
 from lyapsweep.sweep.plan.points import Point
@@ -154,9 +154,27 @@ def test_an_empty_pack_is_waited_for_while_others_train_and_ends_the_sweep_other
     [
         ("ray.exceptions.OutOfMemoryError: Task was killed", PackFailure.MEMORY),
         ("The node is running low on memory", PackFailure.MEMORY),
+        ("x" * 5000 + "killed due to the node running low on memory" + "y" * 5000, PackFailure.MEMORY),
+        ("Task was killed by Ray's memory monitor", PackFailure.MEMORY),
         ("The actor died", PackFailure.WORKER),
         (MemoryError("x"), PackFailure.WORKER),
     ],
 )
 def test_the_cause_of_a_loss_is_read_off_rays_error(error, failure):
     assert PackFailure.of(error) is failure
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("The actor died unexpectedly.\n\tclass_name: X\n\tpid: 3", "The actor died unexpectedly."),
+        (
+            "Traceback (most recent call last):\n  File x\nValueError: no http://me:pw@host",
+            "ValueError: no http://me:***@host",
+        ),
+        ("x" * 5000, "x" * 300),
+        ("", ""),
+    ],
+)
+def test_a_record_holds_one_line_of_rays_description(error, said):
+    assert explanation(error) == said

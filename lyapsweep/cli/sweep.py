@@ -80,6 +80,12 @@ COUNT = click.IntRange(min=1)
     callback=options.warn_of_password("RAY_ADDRESS"),
     help="Address of a Ray cluster.  [default: RAY_ADDRESS, else this machine]",
 )
+@click.option(
+    "--node-timeout",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Time that a cluster may be without a node before the sweep ends.  [default: 900]",
+)
 @options.tracking_uri
 @click.option(
     "--storage",
@@ -244,7 +250,7 @@ def conclude(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
     notes = [("recovered", summary.notes)] if summary.notes else []
     printing.write(out, ([("atlas", str(summary.atlas))] if summary.atlas else []) + places + notes)
     if summary.interrupted:
-        raise CommandError(summary.message, Exit.INTERRUPTED)
+        raise CommandError(summary.message, Exit.FAILED if summary.cause else Exit.INTERRUPTED)
     if summary.progress.failed:
         failed = (r for r in last_records(summary.folder) if r.outcome == "failed")
         first = next(failed, None)

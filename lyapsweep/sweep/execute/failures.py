@@ -10,6 +10,8 @@ from optuna.exceptions import StorageInternalError
 
 from lyapsweep.redaction import redact
 
+MAX_MESSAGE = 300  # characters of Ray's description of a failure
+MEMORY_WORDS = ("outofmemory", "out of memory", "low on memory", "memory monitor", "memory usage threshold")
 RETRIES = 2  # of a whole pack whose worker was lost, before it is split into halves
 
 
@@ -21,7 +23,7 @@ class Interrupted(BaseException):
 
 
 class PackFailure(Enum):
-    """Why Ray returned a pack that had not ended."""
+    """Why Ray returned a pack that had not ended; the value is the sentence of the record."""
 
     WORKER = "its worker was lost"  # killed, or its node was removed: most often no fault of the pack
     MEMORY = "its worker was lost for want of memory"
@@ -30,8 +32,20 @@ class PackFailure(Enum):
     @classmethod
     def of(cls, error: object) -> "PackFailure":
         """Classify Ray's error. Without Ray's memory monitor a worker that used too much is reported as lost."""
-        text = f"{type(error).__name__} {error}"
-        return cls.MEMORY if "OutOfMemory" in text or "running low on memory" in text else cls.WORKER
+        text = f"{type(error).__name__} {error}".lower()
+        return cls.MEMORY if any(words in text for words in MEMORY_WORDS) else cls.WORKER
+
+
+def explanation(error: str) -> str:
+    """One line of Ray's description of a lost worker.
+
+    The whole lists processes of the machine with their arguments, which are other people's.
+    """
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    if not lines:
+        return ""
+    raised = lines[0].startswith("Traceback") or any(line.startswith("Traceback") for line in lines)
+    return redact(lines[-1] if raised else lines[0])[:MAX_MESSAGE]
 
 
 @contextlib.contextmanager

@@ -5,19 +5,24 @@ import logging
 import math
 import os
 import signal
+import socket
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import ray
 from ray import tune
 from ray.autoscaler.sdk import request_resources
+from ray.exceptions import RayError
 
 from lyapsweep.config import Config
 from lyapsweep.redaction import redact
-from lyapsweep.sweep.execute.failures import Interrupted
+from lyapsweep.sweep.execute.failures import Interrupted, explanation
 from lyapsweep.sweep.execute.halving import scheduler
+from lyapsweep.sweep.execute.ray_monitor import RayMonitor
 from lyapsweep.sweep.execute.searcher import PackSearcher
 from lyapsweep.sweep.execute.trainable import PackTrainable
 from lyapsweep.sweep.execute.tune_callback import TuneCallback
@@ -31,71 +36,139 @@ ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # sweeps resume from records, not from Ray's snapshots
 }
-NODE_TIMEOUT = 900.0  # seconds in which the first node of an autoscaled cluster should have joined
+QUIET: dict[str, Any] = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
+NODE_TIMEOUT = 900.0  # seconds to wait for a node of a cluster, which an autoscaler may start
+LOST = 60.0  # seconds without a node of this machine's own Ray
+CONNECT_TIMEOUT = 20.0  # seconds for a cluster's address to answer
+STARTS = 2  # attempts to start Ray on this machine
 MAX_PACKS = 10_000  # packs at a time that Ray is told to expect
 OBJECT_STORE = 128 * 1024**2  # bytes; results are small
 
 
-def node_timeout(address: str | None) -> float:
-    """Seconds to wait for a first node: none on this machine."""
-    return NODE_TIMEOUT if address or os.environ.get("RAY_ADDRESS") else 0.0
+@dataclass(frozen=True)
+class Execution:
+    """Where and how packs train.
+
+    Attributes:
+        jobs: Number of packs trained at a time; None for one per CPU.
+        gpus: GPUs per pack.
+        time_limit: Seconds that a pack may train; None for no limit.
+        address: A running Ray cluster; None for RAY_ADDRESS, else a Ray of this machine.
+        node_timeout: Seconds that a cluster may be without a node, at the start and later; None for NODE_TIMEOUT.
+    """
+
+    jobs: int | None = None
+    gpus: float = 0.0
+    time_limit: float | None = None
+    address: str | None = None
+    node_timeout: float | None = None
+
+    @property
+    def cluster(self) -> str | None:
+        """The cluster's address; None for a Ray of this machine."""
+        return self.address or os.environ.get("RAY_ADDRESS")
+
+    @property
+    def first_node(self) -> float:
+        """Seconds to wait for a first node: none on this machine."""
+        return self.patience if self.cluster else 0.0
+
+    @property
+    def patience(self) -> float:
+        """Seconds without any node after which the sweep ends."""
+        if not self.cluster:
+            return LOST
+        return NODE_TIMEOUT if self.node_timeout is None else self.node_timeout
 
 
 @contextlib.contextmanager
-def cluster(address: str | None, jobs: int | None) -> Iterator[None]:
-    """Connect to Ray: this process's own, the one at `address` (or RAY_ADDRESS), or a new one for the sweep."""
+def cluster(execution: Execution) -> Iterator[RayMonitor]:
+    """Connect to Ray: this process's own, the one at an address (or RAY_ADDRESS), or a new one for the sweep."""
+    monitor = RayMonitor()
     for variable, setting in ENVIRONMENT.items():
         os.environ.setdefault(variable, setting)
     if ray.is_initialized():
-        yield
+        yield monitor
         return
-    quiet = {"include_dashboard": False, "log_to_driver": False, "logging_level": logging.ERROR}
-    address = address or os.environ.get("RAY_ADDRESS")
+    address = execution.cluster
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        if address:
-            ray.init(address=address, runtime_env={"env_vars": ENVIRONMENT}, **quiet)
-        else:
-            ray.init(address="local", num_cpus=jobs, object_store_memory=OBJECT_STORE, **quiet)
-    except Exception as error:  # Ray raises a bare one where it times out during startup
-        where = (
-            f"cannot be reached at {redact(address)}"
-            if address
-            else "did not start (a busy machine may need a second try)"
-        )
-        raise SweepError(f"Ray {where}: {redact(str(error))}. Check the address and start again.") from error
+    if address:
+        connect(address)
+    else:
+        start(execution.jobs)
+        monitor.start()
     if threading.current_thread() is threading.main_thread():
         for number, handler in handlers.items():  # Ray's own handlers abort this process
             signal.signal(number, handler)
     try:
-        yield
+        yield monitor
     finally:
+        monitor.end()
         if address:
             with contextlib.suppress(Exception):  # the head may be gone
                 request_resources(bundles=[])
         ray.shutdown()  # which ends every worker of this driver at once
 
 
+def connect(address: str) -> None:
+    """Connect to a running cluster, or raise `SweepError` within seconds if nothing answers there."""
+    try:
+        if ("://" not in address and ":" in address) or address.startswith("ray://"):
+            host, _, port = address.rpartition("/")[2].rpartition("@")[2].rpartition(":")
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT).close()
+        ray.init(address=address, runtime_env={"env_vars": ENVIRONMENT}, **QUIET)
+    except Exception as error:
+        raise SweepError(
+            redact(f"Ray cannot be reached at {address}: {error}. Check the address, or start Ray there.")
+        ) from error
+
+
+def start(jobs: int | None) -> None:
+    """Start Ray on this machine; a busy machine may need a second attempt."""
+    for attempt in range(STARTS):
+        try:
+            ray.init(address="local", num_cpus=jobs, object_store_memory=OBJECT_STORE, **QUIET)
+            return
+        except Exception as error:  # Ray raises a bare one where it times out during startup
+            ray.shutdown()
+            if attempt == STARTS - 1:
+                raise SweepError(
+                    f"Ray did not start on this machine, in {STARTS} attempts: {error}. Start again, or use --jobs 1."
+                ) from error
+
+
 class ClusterCapacity:
-    """How many packs can train at a time as nodes come and go: asked of Ray every few seconds, at most `jobs`."""
+    """How many packs can train at a time as nodes come and go: asked of Ray every few seconds, at most `jobs`.
+
+    Raises `Interrupted` when no pack fits anywhere for `execution.patience` seconds, after one has, or Ray died.
+    """
 
     INTERVAL = 2.0  # seconds
 
-    def __init__(self, jobs: int | None, gpus: float):
-        self.jobs, self.gpus, self.updated, self.packs = jobs, gpus, -math.inf, 0
+    def __init__(self, execution: Execution, monitor: RayMonitor | None = None):
+        self.execution, self.monitor, self.updated, self.packs = execution, monitor or RayMonitor(), -math.inf, 0
+        self.last_fit = math.inf  # when a pack fitted last
 
     def __call__(self) -> int:
-        if time.monotonic() - self.updated >= self.INTERVAL:
-            self.updated, resources = time.monotonic(), ray.cluster_resources()
-            packs = math.floor(resources.get("GPU", 0.0) / self.gpus if self.gpus else resources.get("CPU", 0.0))
-            self.packs = packs if self.jobs is None else min(self.jobs, packs)
+        self.monitor.check()
+        now, jobs, gpus = time.monotonic(), self.execution.jobs, self.execution.gpus
+        if now - self.updated >= self.INTERVAL:
+            self.updated, resources = now, ray.cluster_resources()
+            packs = math.floor(resources.get("GPU", 0.0) / gpus if gpus else resources.get("CPU", 0.0))
+            self.packs = packs if jobs is None else min(jobs, packs)
+            if self.packs:
+                self.last_fit = now
+            elif now - self.last_fit > self.execution.patience:
+                whose = "the cluster" if self.execution.cluster else "this machine's Ray"
+                raise Interrupted(f"{whose} has had no node to train on for {self.execution.patience:g} s")
         return self.packs
 
-    def wait(self, packs: int, timeout: float, stop: threading.Event) -> None:
+    def wait(self, packs: int, stop: threading.Event) -> None:
         """Request capacity for `packs` from an autoscaler, if there is one, and wait until one pack fits."""
-        bundle = {"CPU": 1.0} | ({"GPU": self.gpus} if self.gpus else {})
+        jobs, gpus, timeout = self.execution.jobs, self.execution.gpus, self.execution.first_node
+        bundle = {"CPU": 1.0} | ({"GPU": gpus} if gpus else {})
         if timeout:
-            request_resources(bundles=[bundle] * min(packs, self.jobs or MAX_PACKS, MAX_PACKS))
+            request_resources(bundles=[bundle] * min(packs, jobs or MAX_PACKS, MAX_PACKS))
         started = time.monotonic()
         while self() < 1:
             if stop.wait(1.0):
@@ -131,4 +204,8 @@ def train(sweep: Sweep, base: Config, searcher: PackSearcher, callback: TuneCall
             ),
         )
         logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures are in the records
-        tuner.fit()
+        try:
+            tuner.fit()
+        except (RayError, RuntimeError) as error:  # of Ray's own loop: failures of trials end in records
+            logging.getLogger("lyapsweep").debug("Ray's loop failed.", exc_info=True)
+            raise Interrupted(f"Ray failed ({explanation(str(error)) or type(error).__name__})") from error

@@ -16,7 +16,7 @@ from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.pack import PackSettings
 from lyapsweep.sweep.execute.pack_source import PackSupply
 from lyapsweep.sweep.execute.planning import base_config, plan_sweep
-from lyapsweep.sweep.execute.ray_cluster import ClusterCapacity, cluster, node_timeout, train
+from lyapsweep.sweep.execute.ray_cluster import ClusterCapacity, Execution, cluster, train
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.execute.searcher import PackSearcher
 from lyapsweep.sweep.execute.sweep_results import SweepResults, recoveries
@@ -46,6 +46,7 @@ def run(
     gpus: float = 0.0,
     time_limit: float | None = None,
     address: str | None = None,
+    node_timeout: float | None = None,
     tracking_uri: str | None = None,
     storage: str | None = None,
     seed: int = 0,
@@ -70,6 +71,7 @@ def run(
         time_limit: Seconds that a pack may train; one that exceeds them is killed and continues in halves.
         address: A running Ray cluster, by default RAY_ADDRESS, else a Ray of this machine. The nodes of a cluster must
             see `results` under the same path.
+        node_timeout: Seconds that a cluster may be without a node before the sweep ends; 900 by default.
         tracking_uri: By default MLFLOW_TRACKING_URI, else `results/mlflow.db`; "none" logs nothing to MLflow.
         storage: URL of a database for the Optuna study, by default OPTUNA_STORAGE, else a journal file in the folder.
         seed: Seed of the draws from a space; a trial's own seed is part of its config.
@@ -97,7 +99,8 @@ def run(
             runner = SweepRunner(sweep, base, folder, seed, tracking_uri, storage, listen, models)
             runner.plan(resume or bool(extend), extend, refine)
             runner.open_storage()
-            return runner.finish(runner.execute(jobs, gpus, time_limit, address, stop))
+            execution = Execution(jobs, gpus, time_limit, address, node_timeout)
+            return runner.finish(runner.execute(execution, stop))
     finally:
         folder.release()
 
@@ -170,21 +173,19 @@ class SweepRunner:
             versions=versions(),
         )
 
-    def execute(
-        self, jobs: int | None, gpus: float, time_limit: float | None, address: str | None, stop: threading.Event
-    ) -> Interrupted | None:
+    def execute(self, execution: Execution, stop: threading.Event) -> Interrupted | None:
         """Train what remains; return why it ended early, if it did. No trial is RUNNING afterwards."""
         self.notify()
         if self.planned.remaining <= 0:
             return None
         self.async_logger, interruption = AsyncLogger(self.logger), None
         try:
-            with cluster(address, jobs):
-                capacity = ClusterCapacity(jobs, gpus)
+            with cluster(execution) as monitor:
+                capacity, gpus = ClusterCapacity(execution, monitor), execution.gpus
                 packs = math.ceil(self.planned.remaining / (self.planned.pack or PACK_SIZE[self.sweep.intent]))
-                capacity.wait(packs, node_timeout(address), stop)
+                capacity.wait(packs, stop)
                 searcher = self.searcher(capacity, "cuda" if gpus else "cpu", stop)
-                self.callback = self.make_callback(searcher, time_limit, stop)
+                self.callback = self.make_callback(searcher, execution.time_limit, stop)
                 train(self.sweep, self.base, searcher, self.callback, gpus)
         except (Interrupted, KeyboardInterrupt) as reason:
             interruption = Interrupted(str(reason))
@@ -259,9 +260,7 @@ class SweepRunner:
         progress, atlas, interrupted = self.progress(), None, interruption is not None
         results = SweepResults(self.folder, self.logger, interrupted)
         if interrupted:
-            cause = f" because {interruption}" if str(interruption) else ""
-            ended = f"{progress.done - self.interrupted_trials} of {progress.asked} trials"
-            results.notes.append(f"Interrupted after {ended}{cause}; continue with --resume.")
+            results.note_interruption(progress.done - self.interrupted_trials, progress.asked, str(interruption))
         else:
             if progress.done < progress.asked:
                 results.notes.append(f"Only {progress.done} of {progress.asked} trials: the space has no more points.")
@@ -280,6 +279,7 @@ class SweepRunner:
             best_trial=self.counter.best_key,
             atlas=atlas,
             interrupted=interrupted,
+            cause=str(interruption or ""),
             message=message,
             notes=" ".join(filter(None, notes)),
         )

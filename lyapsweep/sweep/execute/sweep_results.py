@@ -31,6 +31,10 @@ class SweepResults:
         """All records, read once; none of an interrupted sweep."""
         return Table.of(()) if self.interrupted else Table.read(self.folder.path)
 
+    def note_interruption(self, done: int, asked: int, cause: str) -> None:
+        because = f" because {cause}" if cause else ""
+        self.notes.append(f"Interrupted after {max(done, 0)} of {asked} trials{because}; continue with --resume.")
+
     def draw_atlas(self) -> Path | None:
         try:
             return report.write(self.logger.link_runs(self.table), self.folder.paths.atlas, self.folder.path)

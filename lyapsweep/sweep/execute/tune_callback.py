@@ -14,7 +14,7 @@ from ray import tune
 
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record, reopened
-from lyapsweep.sweep.execute.failures import Interrupted, PackFailure, writing
+from lyapsweep.sweep.execute.failures import Interrupted, PackFailure, explanation, writing
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.pack import PackReport
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
@@ -26,7 +26,6 @@ from lyapsweep.sweep.plan.resume import complete
 from lyapsweep.tracking.async_logger import AsyncLogger
 
 log = logging.getLogger("lyapsweep")
-MAX_MESSAGE = 2000  # characters of Ray's description of a failure
 
 
 class TuneCallback(tune.Callback):
@@ -156,7 +155,8 @@ class TuneCallback(tune.Callback):
         self.failures[failure] += 1
         given_up = self.searcher.resubmit(number, remaining, failure)
         limit = f" of {self.time_limit:g} s" if failure is PackFailure.TIME and self.time_limit else ""
-        self.end(given_up, Outcome.FAILED, error=f"{failure.value}{limit}. {message}")
+        said = explanation(message) if failure is PackFailure.WORKER else ""
+        self.end(given_up, Outcome.FAILED, error=f"{failure.value}{limit}. {said}".strip())
 
     def remaining(self, trial: Any) -> list[Point]:
         """Members of a pack whose end is not known yet."""
@@ -214,6 +214,6 @@ def number_of(trial: Any) -> int:
 def error_message(trial: Any) -> str:
     """Ray's description of a failure."""
     try:
-        return Path(trial.error_file).read_text().strip()[-MAX_MESSAGE:]
+        return Path(trial.error_file).read_text().strip()
     except (OSError, TypeError):
         return ""

@@ -26,6 +26,7 @@ class SweepSummary:
         best_trial: Key of the best trial; None if none has finished.
         atlas: The report; None if it was not drawn.
         interrupted: Whether it ended early, to be resumed.
+        cause: Why it ended early; empty for a signal.
         message: What to do next; empty if nothing is missing.
         notes: Failures that cost no trial.
     """
@@ -39,6 +40,7 @@ class SweepSummary:
     interrupted: bool
     message: str
     notes: str = ""
+    cause: str = ""
 
 
 def command_line() -> str:
