@@ -126,3 +126,27 @@ def test_runs_of_0_1_are_continued_without_duplicates(results, uri):
     best = {run.data.tags["trial_key"] for run in logger.search() if "best" in run.data.tags}
     assert best
     assert best <= runs.keys()
+
+
+def test_a_results_folder_that_was_moved_is_the_same_experiment(results, tmp_path):
+    """Nothing is read from, or written to, the place that it was moved from."""
+    first, moved = tmp_path / "first" / "results", tmp_path / "moved" / "results"
+    shutil.copytree(results, first)
+    uri = f"sqlite:///{first}/mlflow.db"
+    tracking.prepare("hunt", uri, first / "hunt" / "artifacts")  # knows that it lies there
+    moved.parent.mkdir()
+    shutil.move(first, moved)
+    uri = f"sqlite:///{moved}/mlflow.db"
+    same_tables(lyapsweep.load("hunt", tracking_uri=uri), Table.read(moved / "hunt"))
+    same_tables(lyapsweep.load("run", tracking_uri=uri), Table.read(moved / "run"))
+    logger = tracking.prepare("grid_map", uri, moved / "grid_map" / "artifacts")
+    file = sorted((moved / "grid_map" / "records").glob("*.npz"))[-1]
+    logger.start_run(Record.load(file).config)
+    logger.log_record(Record.load(file), file)
+    assert not first.exists()
+
+
+def test_a_store_elsewhere_keeps_its_artifacts(results, tmp_path):
+    shutil.copy(results / "mlflow.db", tmp_path / "mlflow.db")
+    before = tracking.find_experiment("hunt", f"sqlite:///{tmp_path}/mlflow.db").artifact_location
+    assert Path(before.removeprefix("file://")) == results / "hunt" / "artifacts"

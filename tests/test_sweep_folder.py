@@ -6,11 +6,13 @@ import pytest
 from made_up_sweeps import TINY
 
 from lyapsweep.config import Config
-from lyapsweep.results.description import SweepDescription
+from lyapsweep.results.description import BadTable, SweepDescription
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep import SweepError
+from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
+from lyapsweep.sweep.observe.heartbeat import read_heartbeat
 from lyapsweep.sweep.plan.resume import StoredPoint
 
 
@@ -101,3 +103,67 @@ def test_a_record_that_is_none_is_named_with_what_to_do(tmp_path):
     (folder.records / "k-00000000.npz").write_bytes(b"no")
     with pytest.raises(SweepError, match=r"k-00000000.npz.*Remove it and resume"):
         folder.last_records()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"3", b'{"key": "a"}', b'{"key": "a", "params": {}}\n\n'])
+def test_stored_points_that_cannot_be_read_are_refused_with_the_remedy(tmp_path, content):
+    folder = ResultsFolder(tmp_path, "a")
+    folder.path.mkdir()
+    folder.paths.points.write_bytes(content)
+    if not content:
+        assert folder.stored_points() == []
+        return
+    with pytest.raises(SweepError, match=r"points.jsonl, line \d: no stored point .*Remove the file and resume"):
+        folder.stored_points()
+
+
+FOREIGN = [
+    b"",
+    b"{",
+    b"\xff\xfe",
+    b"[1]",
+    b'{"name": 3}',
+    b'{"trials": "many"}',
+    b'{"outcomes": [1]}',
+    b'{"base": [1]}',
+]
+FOREIGN += [b'{"varied": 3}', b'{"refined": {"grid": 1, "more": 2}}', b'{"schema": 9}']
+
+
+@pytest.mark.parametrize("content", FOREIGN)
+def test_a_description_that_cannot_be_read_is_refused_with_the_remedy(tmp_path, content):
+    (tmp_path / "sweep.json").write_bytes(content)
+    with pytest.raises(BadTable, match=r"sweep.json .*(Remove it; a sweep that is resumed|Update|must hold an object)"):
+        SweepDescription.load(tmp_path / "sweep.json")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"[]", b"3", b'{"time": "now"}', b'{"time": 1, "over": 0}'])
+def test_a_heartbeat_that_cannot_be_read_is_none(tmp_path, content):
+    (tmp_path / "driver.json").write_bytes(content)
+    assert read_heartbeat(tmp_path) is None
+
+
+@pytest.mark.parametrize("damage", [lambda data: b"", lambda data: data[:200], lambda data: b"x" * 50])
+def test_an_early_record_that_cannot_be_read_is_found_before_training(base, tmp_path, damage):
+    folder, config = ResultsFolder(tmp_path, "a"), Config.load(base)
+    early = saved(folder, config, 0, Outcome.RUNNING)
+    saved(folder, config, 4, Outcome.FINISHED)
+    assert len(folder.last_records()) == 1
+    early.write_bytes(damage(early.read_bytes()))
+    with pytest.raises(SweepError, match=f"{early.name} is not a lyapsweep record. Remove it and resume"):
+        folder.last_records()
+
+
+@pytest.mark.parametrize("line", ["{", "[1]", '{"op_code": 99}', "\x00\x00"])
+def test_a_journal_that_is_broken_in_the_middle_is_refused_with_the_remedy(tmp_path, line):
+    journal = tmp_path / "optuna.journal"
+    OptunaStudy(journal, "a", "minimise", "map", 0)
+    lines = journal.read_text().splitlines()
+    journal.write_text("\n".join([line, *lines]) + "\n")
+    with pytest.raises(SweepError, match=r"journal of the Optuna study is broken .*Remove it and resume"):
+        OptunaStudy(journal, "a", "minimise", "map", 0)
+
+
+def test_an_empty_journal_is_begun(tmp_path):
+    (tmp_path / "optuna.journal").touch()
+    assert OptunaStudy(tmp_path / "optuna.journal", "a", "minimise", "map", 0).study.study_name == "a"

@@ -1,4 +1,4 @@
-"""The SQLite file of an MLflow store: made beside its place, under a lock, and renamed; half-made ones are replaced.
+"""The SQLite file of an MLflow store: made beside its place, under a lock, and renamed; moved with its folder.
 
 MLflow creates its tables one by one, which takes seconds. Two processes that do so at once, or one that is killed
 meanwhile, would leave a file that no process can use.
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlflow import MlflowClient
+from mlflow.entities import Experiment
 
 from lyapsweep.results.experiment import PARTIAL_SUFFIX
 from lyapsweep.tracking.errors import TrackingError
@@ -103,3 +104,29 @@ def locked(file: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def relocate(file: Path, experiment: Experiment, artifacts: Path) -> bool:
+    """Follow a results folder that was moved or copied with its store; return whether anything was changed.
+
+    MLflow stores absolute paths. Where the store lies beside the experiment's folder, as lyapsweep places it, its
+    artifacts are those of that folder.
+
+    Args:
+        file: The SQLite file.
+        experiment: The experiment as the store knows it.
+        artifacts: The folder of its artifacts, beside the store.
+    """
+    old, new = experiment.artifact_location.rstrip("/"), artifacts.resolve().as_uri()
+    if old == new or not artifacts.is_dir() or not old.endswith(f"/{artifacts.parent.name}/{artifacts.name}"):
+        return False
+    with contextlib.closing(sqlite3.connect(file, timeout=TIMEOUT)) as store, store:
+        store.execute(
+            "UPDATE experiments SET artifact_location = ? WHERE experiment_id = ?", (new, experiment.experiment_id)
+        )
+        for table, column in (("runs", "artifact_uri"), ("logged_models", "artifact_location")):
+            store.execute(
+                f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE experiment_id = ? AND {column} LIKE ?",
+                (new, len(old) + 1, experiment.experiment_id, f"{old}/%"),
+            )
+    return True

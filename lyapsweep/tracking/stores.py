@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 
 from lyapsweep.redaction import redact
 from lyapsweep.registry import unknown
-from lyapsweep.results.experiment import MLFLOW_DATABASE
+from lyapsweep.results.experiment import MLFLOW_DATABASE, ExperimentPaths
 from lyapsweep.tracking import sqlite_store
 from lyapsweep.tracking.errors import TrackingError
 
@@ -130,4 +130,7 @@ def find_experiment(name: str, uri: str) -> Experiment:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         raise unknown("experiment", name, sorted(e.name for e in client.search_experiments()), redact(uri))
+    file = sqlite_file(uri)
+    if file is not None and sqlite_store.relocate(file, experiment, ExperimentPaths(file.parent / name).artifacts):
+        return client.get_experiment(experiment.experiment_id)
     return experiment

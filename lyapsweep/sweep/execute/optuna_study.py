@@ -173,7 +173,7 @@ def recorded_params(place: Path | str, name: str) -> dict[str, dict[str, Any]]:
     if isinstance(place, Path) and not place.exists():
         return {}
     journal = isinstance(place, Path)  # opened for reading alone: its driver may be running
-    storage = JournalStorage(JournalFileBackend(str(place))) if journal else open_storage(place)
+    storage = read_journal(place, JournalFileBackend(str(place))) if journal else open_storage(place)
     try:
         study = optuna.load_study(study_name=name, storage=storage)
     except KeyError:
@@ -186,7 +186,7 @@ def open_storage(place: Path | str) -> BaseStorage:
     """Optuna's storage in a journal file of the one driver that owns the folder, or in a database."""
     if isinstance(place, Path):
         remove_partial_line(place)
-        return JournalStorage(UnlockedJournalFile(place))
+        return read_journal(place, UnlockedJournalFile(place))
     try:
         database = RDBStorage(place, engine_kwargs={"pool_pre_ping": True})  # replaces closed connections
     except (ImportError, SQLAlchemyError) as error:
@@ -196,6 +196,17 @@ def open_storage(place: Path | str) -> BaseStorage:
         ) from None
     event.listen(database.engine, "do_connect", reconnect)
     return get_storage(database)
+
+
+def read_journal(file: Path, backend: BaseJournalBackend) -> BaseStorage:
+    """The storage in a journal; `SweepError` if the file is not one, or broken before its last line."""
+    try:
+        return JournalStorage(backend)
+    except Exception as error:  # Optuna's own, of JSON, of missing keys
+        raise SweepError(
+            f"{file}: the journal of the Optuna study is broken ({type(error).__name__}: {error}). Remove it and "
+            "resume: the records hold all results; a hunt's sampler then starts without what it had learned."
+        ) from error
 
 
 def reconnect(dialect: Dialect, record: object, args: tuple, settings: dict[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Monitoring of the Ray that a driver started itself: when it dies, the sweep ends in words instead of waiting for ever."""
+"""Monitoring of the Ray that a driver started itself: when it dies, the sweep ends in words instead of waiting."""
 
 import logging
 import os

@@ -13,14 +13,16 @@ import fcntl
 import json
 import secrets
 import shutil
+import zipfile
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
 from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.experiment import PARTIAL_SUFFIX, ExperimentPaths, atomic_write
-from lyapsweep.results.record import BadRecord, Record, latest_files
+from lyapsweep.results.record import BadRecord, Record, files_by_trial, latest_files
 from lyapsweep.sweep.plan.definition import SweepError
 from lyapsweep.sweep.plan.resume import StoredPoint, complete
 
@@ -65,7 +67,13 @@ class ResultsFolder:
         shutil.rmtree(self.checkpoints, ignore_errors=True)
 
     def last_records(self) -> dict[str, Record]:
-        """The last record of every trial, without its arrays: those of ten thousand networks would fill the memory."""
+        """The last record of every trial, without its arrays: those of ten thousand networks would fill the memory.
+
+        Earlier records are only looked at: a file that was cut short would be found when the atlas is drawn.
+        """
+        for file in chain.from_iterable(files[:-1] for files in files_by_trial(self.records).values()):
+            if not zipfile.is_zipfile(file):
+                raise SweepError(f"{file} is not a lyapsweep record. Remove it and resume.")
         try:
             return {key: Record.load(file, arrays=False) for key, file in latest_files(self.records).items()}
         except BadRecord as error:
@@ -96,8 +104,16 @@ class ResultsFolder:
 
     def stored_points(self) -> list[StoredPoint]:
         """The planned points of a space; none where they were never stored."""
-        lines = self.paths.points.read_text().splitlines() if self.paths.points.exists() else []
-        return [StoredPoint(**json.loads(line)) for line in lines]
+        points, file = [], self.paths.points
+        try:
+            for line in file.read_text().splitlines() if file.exists() else []:
+                points.append(StoredPoint(**json.loads(line)))
+        except (ValueError, TypeError) as error:
+            raise SweepError(
+                f"{file}, line {len(points) + 1}: no stored point ({error}). Remove the file and resume: the "
+                "points are then those of the records, and of the sweep's own sequence."
+            ) from error
+        return points
 
     def store_points(self, points: Sequence[StoredPoint]) -> None:
         with atomic_write(self.paths.points) as file:

@@ -59,11 +59,11 @@ class HeartbeatWriter:
 
 
 def read_heartbeat(folder: Path) -> Heartbeat | None:
-    """The latest heartbeat; None where there never was one."""
+    """The latest heartbeat; None where there is none that can be read."""
     try:
         state = json.loads(ExperimentPaths(folder).heartbeat.read_text())
-    except (OSError, json.JSONDecodeError):
+        age, over = time.time() - float(state["time"]), bool(state["over"])
+        running, behind = int(state.get("running", 0)), int(state.get("behind", 0))
+        return Heartbeat(str(state["host"]), int(state["pid"]), age, over, running, behind)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # cut short, or of another program
         return None
-    age = time.time() - state["time"]
-    running, behind = state.get("running", 0), state.get("behind", 0)
-    return Heartbeat(state["host"], state["pid"], age, state["over"], running, behind)
