@@ -79,6 +79,10 @@ class AbstractMap(ABC):
         """Return log |det Df(z, x)|, the sum of all exponents of one step; -inf for a singular Jacobian."""
         return log_abs_det(self.jacobian(z, x))
 
+    def positions(self, z: Tensor) -> Tensor:
+        """Return the coordinates (..., n) that stay bounded unless the orbit escapes to infinity: here, the state."""
+        return z
+
     def orbit(self, z: States, inputs: Float[Tensor, "time #population batch inputs"] | None, steps: int) -> Orbit:
         """Return the states after 1 ... `steps` steps from z, time first."""
         states = []

@@ -107,12 +107,12 @@ class SingleTrial:
 
 
 def completed(folder: Path, config: Config) -> Record | None:
-    """The final record of a trial that an earlier run trained until it finished or diverged; None if there is none."""
+    """The final record of a trial that an earlier run trained to an end of its own; None if there is none."""
     records = ExperimentPaths(folder).records
     files = [file for trial in config.ids for file in files_by_trial(records, trial).get(trial, ())]
     for file in sorted(files, reverse=True):
         record = Record.load(file)
-        if record.outcome in (Outcome.FINISHED, Outcome.DIVERGED):
+        if record.outcome in (Outcome.FINISHED, Outcome.UNBOUNDED, Outcome.DIVERGED):
             return record
     return None
 

@@ -17,6 +17,7 @@ from lyapsweep.problems import Problem, problem_of
 from lyapsweep.problems.network import build_network, load_weights
 from lyapsweep.problems.series import forcing_schedule
 from lyapsweep.regularisation import penalty
+from lyapsweep.results.headline import headline_map
 from lyapsweep.results.provenance import Provenance, commit, package_versions
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.rollout import Network
@@ -194,7 +195,7 @@ def make_record(
     evidence, measures = evaluation.evidence, {}
     for name, measure in chosen(config.measures).items():
         measures |= {name: measure(evidence)} | measure.details(evidence)
-    outcome = outcome_of(progress, p, config)
+    outcome = outcome_of(progress, p, config, evaluation.spectra)
     step = progress.died_at[p] if outcome is Outcome.DIVERGED else progress.step
     assert step is not None, "a diverged member diverged at some step"
     traces, weights = make_traces(progress, p, evidence), {}
@@ -215,10 +216,13 @@ def make_record(
     )
 
 
-def outcome_of(progress: TrainingProgress, p: int, config: Config) -> Outcome:
+def outcome_of(progress: TrainingProgress, p: int, config: Config, spectra: Mapping[str, Spectrum]) -> Outcome:
+    """The state of member p; a network trained to the end is unbounded if its headline spectrum is."""
     if not progress.alive[p]:
         return Outcome.DIVERGED
-    return Outcome.FINISHED if progress.step == config.training.steps else Outcome.RUNNING
+    if progress.step < config.training.steps:
+        return Outcome.RUNNING
+    return Outcome.UNBOUNDED if spectra[headline_map(spectra) or ""].unbounded else Outcome.FINISHED
 
 
 def make_traces(progress: TrainingProgress, p: int, evidence: Evidence) -> dict[str, np.ndarray]:

@@ -144,9 +144,14 @@ def test_what_a_spectrum_writes():
         "orbits": 2,
         "state": 2,
         "rank_losses": 0,
+        "escaped": 0,
+        "unbounded": False,
         "kaplan_yorke": 1.5,
+        "kaplan_yorke_interval": [pytest.approx(1 + 0.3 / 1.4), 2.0],
         "entropy_rate_per_step": 0.5,
+        "entropy_rate_at_least_per_step": 0.5,
         "sum_per_step": -0.5,
+        "leading_sum_per_step": -0.5,
         "predictability_time_steps": math.log(2) / 0.5,
         "settings": {},
         "checks": {"halves": 0.25},
@@ -293,7 +298,7 @@ def test_the_fastest_method_is_chosen(shape, state, k, method):
 
 def test_means_and_errors_are_weighted_by_the_length_of_blocks():
     rates = np.array([[[[1.0, 5.0]], [[2.0, 5.0]]], [[[4.0, -np.inf]], [[8.0, 5.0]]]]).transpose(0, 2, 1, 3)
-    run = Run(rates, np.array([3, 1]), [{"resolution": 0.5}])
+    run = Run(rates, np.array([3, 1]), [{"resolution": 0.5}], np.zeros((1, 2), bool))
     map = Diagonal(1.0, 1.0, 1.0)
     map.dt = 0.1
     s = to_spectrum(run, 0, map, "system", 2, {"method": "qr"})
@@ -303,7 +308,7 @@ def test_means_and_errors_are_weighted_by_the_length_of_blocks():
     assert s.checks == {"resolution": 0.5, "halves": math.inf, "orbits": math.inf, "zero": 2.625}
     assert "zero" not in to_spectrum(run, 0, map, "driven", 2, {}).checks
     assert to_spectrum(run, 0, map, "system", 1, {}).steps == 8  # two segments of one orbit
-    ordered = Run(np.array([[[[1.0, 2.0]]]]), np.array([5]), [{}])
+    ordered = Run(np.array([[[[1.0, 2.0]]]]), np.array([5]), [{}], np.zeros((1, 1), bool))
     alone = to_spectrum(ordered, 0, map, "system", 1, {})
     assert alone.exponents.tolist() == [2.0, 1.0]
     assert np.isnan(alone.stderr).all()

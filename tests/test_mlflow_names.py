@@ -156,7 +156,7 @@ def test_chaos_is_more_than_two_standard_errors(first, stderr, verdict):
 
 def test_chaos_is_unknown_without_exponents():
     assert mlflow_names.chaos_verdict(None) == "unknown"
-    assert mlflow_names.chaos_verdict(spectrum(math.nan)) == "unknown"
+    assert mlflow_names.chaos_verdict(spectrum(math.nan)) == "unbounded"
 
 
 def test_tags_of_the_end():
@@ -178,7 +178,7 @@ def test_the_description_of_a_run():
         f"**Diverged.** {Outcome.DIVERGED.sentence} Not chaotic: lambda_max = -0.1 ± 0.001 nats per step (closed loop)."
     )
     lost = mlflow_names.description(record(spectra=[spectrum(math.nan)], seconds=0))
-    assert "Unknown dynamics: lambda_max = nan" in lost
+    assert "Unbounded: the orbit left the finite numbers (closed loop)" in lost
     assert "updates" not in lost
     bare = Record(config(), 0, Outcome.FAILED)
     assert mlflow_names.description(bare) == f"**Failed.** {Outcome.FAILED.sentence}"

@@ -152,7 +152,7 @@ def test_the_summary_counts_final_outcomes_and_knows_the_best(base):
     for point, outcome in zip(points_of(base, 5), outcomes):
         counter.update(point, outcome, 0.5, 1.0)
     now = counter.progress(str)
-    assert outcome_counts(now) == {"finished": 1, "diverged": 1, "stopped": 1, "failed": 1}
+    assert outcome_counts(now) == {"finished": 1, "unbounded": 0, "diverged": 1, "stopped": 1, "failed": 1}
     metrics = summary_metrics(now, "loss")
     assert (metrics["trials/failed"], metrics["trials/asked"], metrics["best/loss"]) == (1.0, 5.0, 0.5)
     assert metrics["seconds"] == now.seconds

@@ -31,6 +31,7 @@ def section(view: AtlasView) -> Markup:
         dead_score=dead_score(view, found),
         unknown_time=found.axis == "forcing/interval" and lacks_time(view),
         lost={name: n for name, n in view.outcomes.items() if name in ("diverged", "failed")},
+        unbounded=view.outcomes.get("unbounded", 0),
         trials=len(view.finals),
         hunt=view.table.description.intent == "hunt",
     )

@@ -40,7 +40,9 @@ from lyapsweep.cli.errors import CommandError
 @click.option("--trial", metavar="COLUMN", help="The id of the trial.  [default: each row is a trial]")
 @click.option("--step", metavar="COLUMN", help="The training step of each row.")
 @click.option(
-    "--ended", metavar="COLUMN", help="The outcome of the trial: finished, diverged, failed, stopped or running."
+    "--ended",
+    metavar="COLUMN",
+    help="The outcome of the trial: finished, unbounded, diverged, failed, stopped or running.",
 )
 @click.option("--map", "which", default="driven", show_default=True, help="The map that the exponents belong to.")
 @click.option(

@@ -32,6 +32,7 @@ CHECKS = {
     "orbits": "largest difference between two halves of the orbits, nats per step",
     "zero": "distance of the nearest exponent from zero, nats per step; one exponent of a flow is zero",
 }
+UNBOUNDED = "yes: no dimension, entropy rate or predictability time, and the exponents are growth rates"
 WIDTH = 120  # columns, if the output has no width of its own
 MOST_DECIMALS = 8
 
@@ -94,22 +95,37 @@ def derived_lines(spectrum: "Spectrum", exact_sum: float | None = None) -> list[
     """Quantities derived from a spectrum."""
     per, unit_text = 1 / (spectrum.dt or 1.0), "per unit time" if spectrum.dt else "per step"
     kept = len(spectrum.exponents)
-    total = f"{number(spectrum.sum * per)} {unit_text}" + (f" (exactly {number(exact_sum)})" if exact_sum else "")
-    if not spectrum.complete:
-        total += f", of the leading {kept} of {spectrum.state}"
+    leading = "" if spectrum.complete else f", of the leading {kept} of {spectrum.state}"
+    exact = f" (exactly {number(exact_sum)})" if exact_sum else ""
     lines = [
         *map_lines(spectrum),
         ("largest", f"{together(spectrum.maximum * per, float(spectrum.stderr[0]) * per)} {unit_text}"),
-        ("sum", total),
-        ("mean", f"{number(spectrum.mean * per)} {unit_text}"),
-        ("positive", f"{spectrum.positive} of {kept} by more than two standard errors"),
-        ("Kaplan-Yorke dimension", unless_nan(spectrum.kaplan_yorke, "unknown, more exponents are needed")),
-        ("entropy rate", f"{unless_nan(spectrum.entropy_rate * per)} {unit_text} (sum of the positive exponents)"),
-        ("tau_pred", prediction_text(spectrum)),
+        ("sum", f"{number(spectrum.sum * per)} {unit_text}{exact}{leading}"),
+        ("mean", f"{number(spectrum.mean * per)} {unit_text}{leading}"),
+        *(attractor_lines(spectrum, per, unit_text) if not spectrum.unbounded else [("unbounded", UNBOUNDED)]),
     ]
     if spectrum.rank_losses:
         lines.append(("rank losses", f"{spectrum.rank_losses} tangent vectors met a singular Jacobian: -inf"))
     return lines
+
+
+def attractor_lines(spectrum: "Spectrum", per: float, unit_text: str) -> list[tuple[str, str]]:
+    """What the exponents of a bounded orbit say; of a part of a spectrum, bounds where it decides no more."""
+    kept, (low, high) = len(spectrum.exponents), spectrum.kaplan_yorke_interval
+    of_part = f" (from {kept} of {spectrum.state} exponents)"
+    dimension = number(spectrum.kaplan_yorke)
+    if math.isnan(spectrum.kaplan_yorke):
+        dimension = f">= {kept if math.isnan(low) else number(low)}{of_part}"
+    elif not math.isnan(low):
+        dimension += f" ({number(low)} to {number(high)} within the errors)"
+    entropy = f"{number(spectrum.entropy_bound * per)} {unit_text}"
+    more = spectrum.partial_sums_only
+    return [
+        ("positive", f"{spectrum.positive} of {kept} by more than two standard errors"),
+        ("Kaplan-Yorke dimension", dimension),
+        ("entropy rate", f">= {entropy}{of_part}" if more else f"{entropy} (sum of the positive exponents)"),
+        ("tau_pred", prediction_text(spectrum)),
+    ]
 
 
 def map_lines(spectrum: "Spectrum") -> list[tuple[str, str]]:
@@ -127,7 +143,9 @@ def map_lines(spectrum: "Spectrum") -> list[tuple[str, str]]:
 
 def check_lines(spectrum: "Spectrum") -> list[tuple[str, str]]:
     """The checks of a spectrum, each with its meaning."""
-    return [(name, f"{number(value)}  ({CHECKS.get(name, name)})") for name, value in spectrum.checks.items()]
+    absent = ("zero",) if spectrum.partial_sums_only else ()  # the zero exponent is among those not computed
+    kept = ((name, value) for name, value in spectrum.checks.items() if name not in absent)
+    return [(name, f"{number(value)}  ({CHECKS.get(name, name)})") for name, value in kept]
 
 
 def unless_nan(value: float, otherwise: str = "unknown") -> str:
@@ -135,8 +153,8 @@ def unless_nan(value: float, otherwise: str = "unknown") -> str:
 
 
 def prediction_text(spectrum: "Spectrum") -> str:
-    if not spectrum.finite:
-        return "unknown: the orbit left the finite numbers"
+    if spectrum.zeros[0]:
+        return "none: the largest exponent counts as zero"
     if not spectrum.chaotic:
         return "none: the largest exponent is not above zero by two standard errors"
     time = f" = {number(spectrum.predictability_time * spectrum.dt)} units of time" if spectrum.dt else ""

@@ -119,6 +119,7 @@ def progress_table(config: "Config", out: "Console") -> Callable[["Record"], Non
         spectrum = record.spectrum
         assert spectrum is not None, "a record of a trial that trains has a spectrum"
         tau_pred = printing.number(spectrum.predictability_time) if spectrum.chaotic else "-"
+        tau_pred = "unbounded" if spectrum.unbounded else tau_pred
         exponent = printing.together(spectrum.maximum, float(spectrum.stderr[0]))
         cells = [str(record.step), f"{record.provenance.seconds:.1f}", exponent, tau_pred]
         cells += [printing.number(record.measures[name]) for name in names]

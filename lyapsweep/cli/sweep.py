@@ -222,7 +222,7 @@ class LiveProgress:
 
 
 def counts(progress: "SweepProgress") -> str:
-    kinds = ("finished", "diverged", "failed", "stopped", "running")
+    kinds = ("finished", "unbounded", "diverged", "failed", "stopped", "running")
     parts = [f"{n} {kind}" for kind in kinds if (n := getattr(progress, kind))]
     return f"{progress.done}/{progress.asked} trials" + (f" ({', '.join(parts)})" if parts else "")
 

@@ -5,10 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lyapsweep.dynamics.checks import SAMPLED_STEPS, agreement, has_closed_form, log_dets, sampled_sum_rule, sum_rule
+from lyapsweep.dynamics.escape import escaping
 from lyapsweep.dynamics.frames import Driving, FrameMethod, FrameResult, adaptive, householder, orthonormalise
 from lyapsweep.dynamics.lu import batched_lu, lu
 from lyapsweep.dynamics.spectrum import Spectrum
@@ -86,11 +87,12 @@ def lyapunov_spectra(
 
 
 class Run(NamedTuple):
-    """Mean log R_ii per step of each block of steps, the lengths of the blocks, and the checks of each member."""
+    """Mean log R_ii per step of each block of steps, the lengths of the blocks, the checks of each member, escapes."""
 
     rates: Float[np.ndarray, "blocks population batch k"]
     counts: np.ndarray
     checks: list[dict[str, float]]
+    escaped: Bool[np.ndarray, "population batch"]
 
 
 def measure(
@@ -125,7 +127,8 @@ def measure(
         {"resolution": e} | ({} if residual is None else {"sum_rule": float(residual[p])})
         for p, e in enumerate(error.tolist())
     ]
-    return Run(growth.cpu().numpy() / counts[:, None, None, None], counts, checks)
+    escaped = escaping(map, blocks, z, counted).cpu().numpy()
+    return Run(growth.cpu().numpy() / counts[:, None, None, None], counts, checks, escaped)
 
 
 def check_arguments(
@@ -203,6 +206,7 @@ def to_spectrum(run: Run, p: int, map: AbstractMap, kind: str, orbits: int, sett
         rank_losses=int((rates == -np.inf).any(axis=0).sum()),
         settings=settings,
         checks=run.checks[p] | agreement(rates) | flow,
+        escaped=int(run.escaped[p].reshape(-1, orbits).any(axis=0).sum()),
     )
 
 

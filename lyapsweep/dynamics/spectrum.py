@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from lyapsweep.dynamics.dimension import dimension_interval, kaplan_yorke, zeros
+
 TOLERANCE = 1e-3  # nats per step, or relative error of one factor
 AGREEMENT = 1e-6  # nats per step that halves may differ by beyond ten standard errors
 
@@ -32,6 +34,7 @@ class Spectrum:
             stretching factor. "sum_rule": |sum of all exponents - mean log |det Df||. "halves", "orbits": largest
             difference between the exponents of two halves of the steps, or of the orbits. "zero": of a flow, the
             exponent nearest to zero, which should be zero unless the flow is at rest.
+        escaped: Number of orbits that escape to infinity, 0 by default.
 
     Example:
         >>> lorenz = Spectrum(np.array([0.906, 0.0, -14.572]), np.zeros(3), 1000, 1, "system", 3)
@@ -49,6 +52,7 @@ class Spectrum:
     rank_losses: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
     checks: dict[str, float] = field(default_factory=dict)
+    escaped: int = 0
 
     @property
     def finite(self) -> bool:
@@ -56,8 +60,23 @@ class Spectrum:
         return not bool(np.isnan(self.exponents).any())
 
     @property
+    def unbounded(self) -> bool:
+        """Whether the orbits, at least half of them, escape to infinity: growth rates, of no attractor."""
+        return not self.finite or 2 * self.escaped >= max(self.orbits, 1)
+
+    @property
     def complete(self) -> bool:
         return len(self.exponents) == self.state
+
+    @property
+    def half_width(self) -> np.ndarray:
+        """Half-widths of the 95 % intervals of the exponents, 0 where the error is unknown, nats per step."""
+        return 2 * np.nan_to_num(self.stderr, posinf=0.0)
+
+    @property
+    def zeros(self) -> np.ndarray:
+        """Which exponents count as zero, shape (k,): that of a flow, and leading ones within their errors of zero."""
+        return zeros(self.exponents, self.half_width, flow="zero" in self.checks)
 
     @property
     def per_time(self) -> np.ndarray:
@@ -80,35 +99,67 @@ class Spectrum:
 
     @property
     def positive(self) -> int:
-        """Number of exponents above two standard errors."""
-        return int((self.exponents > 2 * np.nan_to_num(self.stderr)).sum())
+        """Number of exponents above zero by more than two standard errors; 0 if unbounded."""
+        above = (self.exponents > self.half_width) & ~self.zeros
+        return 0 if self.unbounded else int(above.sum())
 
     @property
     def chaotic(self) -> bool:
-        """Whether the largest exponent is above zero by more than two standard errors."""
-        return bool(self.exponents[0] > 2 * np.nan_to_num(self.stderr[0]))
+        """Whether the orbit is bounded and the largest exponent above zero by more than two standard errors."""
+        return self.positive > 0 and bool(self.exponents[0] > self.half_width[0])
+
+    @property
+    def partial_sums_only(self) -> bool:
+        """Whether further positive exponents may follow those held."""
+        return not self.complete and not self.exponents[-1] <= 0
+
+    @property
+    def entropy_bound(self) -> float:
+        """Sum of the positive exponents held, nats per step; NaN if unbounded."""
+        if self.unbounded:
+            return math.nan
+        return float(self.exponents[(self.exponents > 0) & ~self.zeros].sum())
 
     @property
     def entropy_rate(self) -> float:
-        """Sum of the positive exponents: Ruelle's bound on the Kolmogorov-Sinai entropy, nats per step."""
-        if not self.finite:
-            return math.nan
-        return float(self.exponents[self.exponents > 0].sum())
+        """Sum of the positive exponents: Ruelle's bound on the Kolmogorov-Sinai entropy, nats per step.
+
+        NaN if unbounded, and if more positive exponents may follow those held: `entropy_bound` is a lower bound then.
+        """
+        return math.nan if self.partial_sums_only else self.entropy_bound
 
     @property
     def kaplan_yorke(self) -> float:
-        """Kaplan-Yorke dimension of the spectrum.
+        """Kaplan-Yorke dimension of the spectrum, in which `zeros` count as 0.
 
-        NaN if a partial spectrum ends before its sum turns negative; the number of states if the sum never does.
+        NaN if unbounded or if a partial spectrum ends before its sum turns negative; the number of states if the sum
+        never does.
         """
-        if not self.finite:
+        if self.unbounded:
             return math.nan
-        return kaplan_yorke(self.exponents, float(self.state) if self.complete else math.nan)
+        return kaplan_yorke(self._without_rounding, float(self.state) if self.complete else math.nan)
+
+    @property
+    def kaplan_yorke_interval(self) -> tuple[float, float]:
+        """The Kaplan-Yorke dimensions that the errors of the exponents allow, (NaN, NaN) if unbounded.
+
+        Of all exponents lowered, and of all raised, by the half-widths of their 95 % intervals. Where a partial
+        spectrum does not determine the dimension, its number of exponents and the number of states. NaN without errors.
+        """
+        if self.unbounded or np.isnan(self.stderr[np.isfinite(self.exponents)]).any():
+            return math.nan, math.nan
+        half = np.where(self.zeros, 0.0, self.half_width)
+        return dimension_interval(self._without_rounding, half, self.state, not self.complete)
+
+    @property
+    def _without_rounding(self) -> np.ndarray:
+        return np.sort(np.where(self.zeros, 0.0, self.exponents))[::-1]
 
     @property
     def predictability_time(self) -> float:
-        """tau_pred = ln 2 / lambda_1 in steps, the forcing interval of Mikhaeil et al. 2022; inf if not chaotic."""
-        return math.log(2) / self.maximum if self.maximum > 0 else math.inf
+        """tau_pred = ln 2 / lambda_1 in steps, the forcing interval of Mikhaeil et al. 2022; inf if not positive."""
+        none = self.unbounded or self.zeros[0] or not self.maximum > 0
+        return math.inf if none else math.log(2) / self.maximum
 
     @property
     def mean(self) -> float:
@@ -130,6 +181,11 @@ class Spectrum:
         """One message per check that these exponents fail."""
         checks, noise = self.checks, 10 * float(np.nanmax(self.stderr, initial=0.0)) + AGREEMENT
         messages = []
+        if self.escaped:
+            messages.append(
+                f"{self.escaped} of {self.orbits} orbits escape to infinity. Growth rates of such orbits are no "
+                "exponents of an attractor. Change the parameters, or start elsewhere."
+            )
         if checks.get("resolution", 0.0) > TOLERANCE:
             messages.append(
                 f"Rounding may dominate the lowest exponents (relative error {checks['resolution']:.1g} in one "
@@ -147,15 +203,15 @@ class Spectrum:
             messages.append(
                 f"The orbits differ by {checks['orbits']:.2g} nats per step. There may be several attractors."
             )
-        if self.maximum > 0 and checks.get("zero", 0.0) > 0.02 * self.maximum + noise:
+        if self.maximum > 0 and not self.partial_sums_only and checks.get("zero", 0.0) > 0.02 * self.maximum + noise:
             messages.append(
                 f"No exponent of this flow is zero (nearest {checks['zero']:.2g} per step). Use a smaller dt."
             )
         return messages
 
     def summary(self) -> dict[str, float]:
-        """Scalars for tables and trackers, by name."""
-        return {
+        """Scalars for tables and trackers, by name; all NaN if unbounded."""
+        found = {
             "maximum": self.maximum,
             "sum": self.sum,
             "mean": self.mean,
@@ -163,6 +219,7 @@ class Spectrum:
             "entropy_rate": self.entropy_rate,
             "positive": float(self.positive),
         }
+        return dict.fromkeys(found, math.nan) if self.unbounded else found
 
     def to_dict(self) -> dict[str, Any]:
         """Plain Python values, for `--json` and for a record's header."""
@@ -177,9 +234,14 @@ class Spectrum:
             "orbits": self.orbits,
             "state": self.state,
             "rank_losses": self.rank_losses,
+            "escaped": self.escaped,
+            "unbounded": self.unbounded,
             "kaplan_yorke": self.kaplan_yorke,
+            "kaplan_yorke_interval": list(self.kaplan_yorke_interval),
             "entropy_rate_per_step": self.entropy_rate,
-            "sum_per_step": self.sum,
+            "entropy_rate_at_least_per_step": self.entropy_bound,
+            "sum_per_step": self.sum if self.complete else math.nan,
+            "leading_sum_per_step": self.sum,
             "predictability_time_steps": self.predictability_time,
             "settings": self.settings,
             "checks": self.checks,
@@ -205,20 +267,8 @@ class Spectrum:
             rank_losses=d["rank_losses"],
             settings=d["settings"],
             checks={name: loose([value])[0].item() for name, value in d.get("checks", {}).items()},
+            escaped=d.get("escaped", 0),
         )
-
-
-def kaplan_yorke(exponents: np.ndarray, otherwise: float) -> float:
-    """Kaplan-Yorke dimension D = j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}|, j the last partial sum >= 0.
-
-    `exponents` (k,) are sorted, largest first. Returns `otherwise` if no partial sum is negative.
-    """
-    sums = np.cumsum(exponents)
-    negative = np.flatnonzero(sums < 0)
-    if negative.size == 0:
-        return otherwise
-    j = int(negative[0])
-    return float(j + sums[j - 1] / abs(exponents[j])) if j else 0.0
 
 
 def strict(value: Any) -> Any:

@@ -24,7 +24,7 @@ def direction(table: Table, column: str) -> Direction:
 
 
 def can_win(outcome: str, value: float) -> bool:
-    """Whether a trial can be the best: it finished, and its value is finite."""
+    """Whether a trial can be the best: it finished, bounded, and its value is finite."""
     return outcome == Outcome.FINISHED and math.isfinite(value)
 
 

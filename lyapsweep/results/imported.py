@@ -106,8 +106,8 @@ def from_frame(
         exponents: Columns of Lyapunov exponents, in any order; NaN where there is none, -inf stays -inf.
         trial: Column that identifies trials; by default each row is a trial.
         step: Column of the training step; by default 0.
-        ended: Column whose last value says how a trial ended (finished, diverged, failed, stopped, running). By
-            default a trial diverged if its last objective is not finite, and finished otherwise.
+        ended: Column whose last value says how a trial ended (finished, unbounded, diverged, failed, stopped,
+            running). By default a trial diverged if its last objective is not finite, and finished otherwise.
         map: The map that the exponents belong to.
         unit: Unit of the exponents per step; they are converted to nats.
         partial: Whether they are only the leading ones; a Kaplan-Yorke dimension beyond them is NaN then.

@@ -34,6 +34,7 @@ class Outcome(StrEnum):
 
     RUNNING = "running"
     FINISHED = "finished"
+    UNBOUNDED = "unbounded"
     DIVERGED = "diverged"
     STOPPED = "stopped"
     FAILED = "failed"
@@ -44,6 +45,7 @@ class Outcome(StrEnum):
         return {
             "running": "Training is in progress.",
             "finished": "All steps were trained.",
+            "unbounded": "All steps were trained; the trained network's own orbit escapes to infinity.",
             "diverged": "Loss or gradient became infinite or NaN; the network is the last finite one.",
             "stopped": "A scheduler or a user ended training early; the results up to then are recorded.",
             "failed": "An error ended training; the record contains it.",

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lyapsweep.config import Config
+from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.registry import unknown
 from lyapsweep.results.description import BadTable, SweepDescription
 from lyapsweep.results.experiment import ExperimentPaths
@@ -45,8 +46,8 @@ class Table:
             (forcing/interval, cell/kind, ...; lists as JSON text); `measures/<name>`, `floors/<name>`,
             `saturations/<name>`; `spectra/<map>/<statistic>` (maximum, sum, mean, kaplan_yorke, entropy_rate, positive;
             nats per step); `data/<key>`; `provenance/<key>` (nested values as JSON text).
-        spectra: Exponents by map, shape (rows, k), nats per step, largest first; NaN where a row has no such exponent,
-            -inf where a direction is annihilated.
+        spectra: Exponents by map, shape (rows, k), nats per step, largest first; NaN where a row has no such exponent
+            or its orbit is unbounded, -inf where a direction is annihilated.
         spectra_stderr: Their standard errors, of the same shape.
         traces: The arrays of each row, by name.
         description: What the sweep was: its question, its objective, its command.
@@ -82,8 +83,8 @@ class Table:
         maps = list(dict.fromkeys(name for r in rows for name in r.spectra))
         return cls(
             frame=frame,
-            spectra={m: pad_rows([r.spectra[m].exponents if m in r.spectra else [] for r in rows]) for m in maps},
-            spectra_stderr={m: pad_rows([r.spectra[m].stderr if m in r.spectra else [] for r in rows]) for m in maps},
+            spectra={m: pad_rows([bounded(r.spectra.get(m), "exponents") for r in rows]) for m in maps},
+            spectra_stderr={m: pad_rows([bounded(r.spectra.get(m), "stderr") for r in rows]) for m in maps},
             traces=[dict(r.traces) for r in rows],
             description=description or SweepDescription(),
             networks=[(r.config, r.weights) for r in rows],
@@ -229,6 +230,12 @@ def record_row(record: Record, final: bool) -> dict[str, Any]:
     return cells | {
         f"provenance/{k}": json.dumps(v) if isinstance(v, dict | list) else v for k, v in provenance.items()
     }
+
+
+def bounded(spectrum: Spectrum | None, name: str) -> np.ndarray:
+    """Exponents or their errors; NaN for an unbounded orbit, whose growth rates stay in the record alone."""
+    values = np.empty(0) if spectrum is None else getattr(spectrum, name)
+    return np.full_like(values, np.nan) if spectrum is not None and spectrum.unbounded else values
 
 
 def pad_rows(rows: Sequence[Sequence[float] | np.ndarray]) -> np.ndarray:

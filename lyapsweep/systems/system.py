@@ -88,6 +88,10 @@ class AbstractSystem(AbstractMap):
         return z if self.observed is None else self.observed(z)
 
     @final
+    def positions(self, z: Tensor) -> Tensor:
+        return self.observe(z)
+
+    @final
     @torch.inference_mode()
     def trajectory(self, start: Float[Tensor, "1 1 state"], steps: int) -> Float[np.ndarray, "steps state"]:
         """Return the `steps` states after `start`, (steps, state); not finite from where the orbit diverges."""

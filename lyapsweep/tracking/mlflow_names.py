@@ -63,7 +63,7 @@ def scalars(record: Record) -> dict[str, float]:
         values |= {f"saturations/{k}": v for k, v in record.saturations.items()}
     for name, spectrum in record.spectra.items():
         values |= {f"spectra/{name}/{k}": v for k, v in spectrum.summary().items()}
-        values[f"lambda_max/{name}"] = float(spectrum.per_time[0])
+        values[f"lambda_max/{name}"] = math.nan if spectrum.unbounded else float(spectrum.per_time[0])
     values |= data_comparison(record)
     seconds = record.provenance.seconds
     return values if seconds is None else values | {"training/seconds": float(seconds)}
@@ -76,13 +76,14 @@ def data_comparison(record: Record) -> dict[str, float]:
     if data is None or exponent is None or spectrum is None:
         return {}
     values = {"lambda_max/of the data": exponent / (data.dt or 1.0)}
-    return values | ({"lambda_max/ratio to the data": spectrum.maximum / exponent} if exponent else {})
+    known = exponent and not spectrum.unbounded
+    return values | ({"lambda_max/ratio to the data": spectrum.maximum / exponent} if known else {})
 
 
 def curves(record: Record) -> dict[str, list[tuple[int, float]]]:
     """Points (step, value): training curves over updates, and spectra over the index of the exponents, from 1."""
     points = {f"training/{name}": training_curve(name, record) for name in TRACES if name in record.traces}
-    for name, spectrum in record.spectra.items():
+    for name, spectrum in ((name, s) for name, s in record.spectra.items() if not s.unbounded):
         points[f"spectrum by index/{name}"] = list(enumerate(spectrum.per_time.tolist(), start=1))
     if "closed loop" in record.spectra and (exponents := published_exponents(record.config)):
         points["spectrum by index/of the data"] = list(enumerate(exponents, start=1))
@@ -143,20 +144,24 @@ def description(record: Record) -> str:
     sentences = [f"**{record.outcome.capitalize()}.** {record.outcome.sentence}"]
     spectrum, data = record.spectrum, data_comparison(record)
     if spectrum is not None:
-        verdict = {"yes": "Chaotic", "no": "Not chaotic"}.get(chaos_verdict(spectrum), "Unknown dynamics")
+        verdict = {"yes": "Chaotic", "no": "Not chaotic"}.get(chaos_verdict(spectrum), "Unbounded")
         value = f"{spectrum.per_time[0]:.4g} ± {spectrum.stderr_per_time[0]:.2g}"
         unit = "unit time" if spectrum.dt else "step"
+        quantity = "growth rate" if spectrum.unbounded else "lambda_max"
         of_data = f"; the data's is {data['lambda_max/of the data']:.4g}" if data else ""
-        sentences.append(f"{verdict}: lambda_max = {value} nats per {unit} ({spectrum.map}){of_data}.")
+        said = f"{quantity} = {value} nats per {unit}" if spectrum.finite else "the orbit left the finite numbers"
+        sentences.append(f"{verdict}: {said} ({spectrum.map}){of_data}.")
     if seconds := training_seconds(record):
         sentences.append(f"{record.step} of {record.config.training.steps} updates in {seconds:.0f} s.")
     return " ".join(sentences)
 
 
 def chaos_verdict(spectrum: Spectrum | None) -> str:
-    """`yes` if the largest exponent is above zero by more than two standard errors, `no`, or `unknown`."""
-    if spectrum is None or not spectrum.finite:
+    """`yes` if the largest exponent is above zero by more than two standard errors, `no`, `unbounded` or `unknown`."""
+    if spectrum is None:
         return "unknown"
+    if spectrum.unbounded:
+        return "unbounded"
     return "yes" if spectrum.chaotic else "no"
 
 

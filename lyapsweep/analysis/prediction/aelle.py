@@ -17,7 +17,7 @@ from lyapsweep.analysis.prediction.cross_validation import TEST, TRAIN, CrossVal
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.early_records import SpectrumRows, spectrum_rows
 from lyapsweep.analysis.shared.selection import Direction, direction, interval, label, left_out, refuse_hunt
-from lyapsweep.analysis.shared.spectrum_features import summaries
+from lyapsweep.analysis.shared.spectrum_features import determined
 from lyapsweep.results.table import Table
 
 MODELS = ("AeLLE", "PCA + ridge", "statistics + ridge")
@@ -158,7 +158,7 @@ def linear_predictions(rows: SpectrumRows, part: np.ndarray, points: int) -> np.
     train = part != TEST
     y = scaled_ranks(rows.values[train], rows.values[train])
     axis = cross_validation.quantile_axis(rows.spectra, points, train)
-    statistics = summaries(rows.spectra, cross_validation.floor(rows.spectra[train])).to_numpy()
+    statistics = determined(rows.spectra, cross_validation.floor(rows.spectra[train])).to_numpy()
     pca = PCA(min(COMPONENTS, points, int(train.sum())))
     models = (
         (make_pipeline(StandardScaler(), pca, RidgeCV(PENALTIES)), axis),

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from lyapsweep.analysis.shared.selection import LOST, Direction, digits, direction, label, numbers, require
+from lyapsweep.analysis.shared.selection import ENDED, LOST, Direction, digits, direction, label, numbers, require
 from lyapsweep.results.table import Table
 
 OWN = "measures/time_to_threshold"  # has a threshold of its own and is exact to the update
@@ -67,7 +67,7 @@ def event_times(table: Table, column: str, threshold: float | None = None) -> Ev
         raise ValueError(f"{OWN}: has its own threshold `fraction`, but threshold={threshold}. Leave threshold out.")
     frame = table.frame
     names, outcome, step = (frame[c].to_numpy() for c in ("trial", "outcome", "step"))
-    last = np.flatnonzero(frame["final"].to_numpy(bool) & np.isin(outcome.astype(str), ["finished", *LOST]))
+    last = np.flatnonzero(frame["final"].to_numpy(bool) & np.isin(outcome.astype(str), ENDED))
     values = numbers(table, column)
     lost = np.isin(outcome[last].astype(str), LOST)
     of = frame.groupby("trial", sort=False).indices

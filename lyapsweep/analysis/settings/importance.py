@@ -140,12 +140,12 @@ def setting_columns(trials: Table, settings: Sequence[str] | None) -> tuple[pd.D
 
 
 def statistic_columns(spectra: np.ndarray, statistics: Sequence[str]) -> pd.DataFrame:
-    """The statistics of the spectrum that vary."""
+    """The statistics of the spectrum that every trial determines and that vary."""
     known = summaries(spectra)
     for name in statistics:
         if name not in known:
             raise unknown("statistic", name, [str(c) for c in known], "spectrum")
-    return as_ranks(known.filter(items=list(statistics)))
+    return as_ranks(known.filter(items=list(statistics)).dropna(axis=1))
 
 
 def as_ranks(columns: pd.DataFrame) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from lyapsweep.analysis.shared.selection import (
     numbers,
     require,
 )
-from lyapsweep.analysis.shared.spectrum_features import summaries
+from lyapsweep.analysis.shared.spectrum_features import determined
 from lyapsweep.results.headline import headline_map
 from lyapsweep.results.table import Table, moves
 
@@ -135,7 +135,7 @@ def early_records(
         lost=last.lost,
         settings=varied_settings(last.table),
         scores=early_scores(first, outcome, scores),
-        statistics=summaries(spectra),
+        statistics=determined(spectra),
         spectra=spectra,
         steps=first.frame["step"].to_numpy(int),
         without=int((known & (at < 0) & ~over).sum()),

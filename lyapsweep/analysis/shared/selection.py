@@ -4,7 +4,8 @@ Every analysis has `find(table, ...)`, which returns a finding, a NamedTuple of 
 `draw(finding)`, which returns a plotly figure and computes nothing. A finding can be pickled and drawn elsewhere.
 
 A trial is lost if it diverged or failed. A lost trial counts as the worst score in medians, best values and ranks:
-without it, a region where networks diverge would be judged by its surviving trials alone.
+without it, a region where networks diverge would be judged by its surviving trials alone. A trial that ended
+unbounded keeps its scores and has no exponents.
 """
 
 import math
@@ -21,6 +22,7 @@ from lyapsweep.results.best import direction
 from lyapsweep.results.table import Table
 
 LOST = ("diverged", "failed")
+ENDED = ("finished", "unbounded", *LOST)
 STATISTICS = {
     "maximum": "λ₁",
     "sum": "Σ λ",
@@ -56,10 +58,10 @@ class EndedTrials(NamedTuple):
 
 
 def ended_trials(table: Table, column: str) -> EndedTrials:
-    """Return the trials that finished, diverged or failed; running and stopped ones are left out."""
+    """Return the trials that finished, unbounded or not, or were lost; running and stopped ones are left out."""
     table.column(column)
     finals = table.finals
-    ended = finals.take(finals.frame["outcome"].astype(str).isin(["finished", *LOST]).to_numpy(bool))
+    ended = finals.take(finals.frame["outcome"].astype(str).isin(ENDED).to_numpy(bool))
     lost = ended.frame["outcome"].isin(LOST).to_numpy(bool)
     worst = {"minimise": math.inf, "maximise": -math.inf}[direction(table, column)] if is_measure(column) else math.nan
     return EndedTrials(ended, np.where(lost, worst, numbers(ended, column)), lost)

@@ -8,7 +8,7 @@ state. An exponent of -inf (an annihilated direction) counts as `floor`, by defa
 import numpy as np
 import pandas as pd
 
-from lyapsweep.dynamics.spectrum import kaplan_yorke
+from lyapsweep.dynamics.dimension import kaplan_yorke
 
 LN2 = float(np.log(2))
 POINTS = 1000  # of the axis from which quantiles are read
@@ -70,9 +70,9 @@ def summaries(spectra: np.ndarray, floor: float | None = None) -> pd.DataFrame:
 
     maximum, mean, std, minimum; top_mean and top_abs, the means of the leading ten exponents and of their moduli; above
     -0.5, -1 and -3 bits, the fraction of exponents above that rate per step; quantile u, lambda(u); slope u-v,
-    (lambda(v) - lambda(u)) / (v - u); entropy_rate, the sum of the positive exponents; kaplan_yorke, D = j + (lambda_1
-    + ... + lambda_j) / |lambda_{j+1}|, or the number of exponents, a lower bound for a partial spectrum, if their sum
-    never turns negative.
+    (lambda(v) - lambda(u)) / (v - u); entropy_rate, the sum of the positive exponents, NaN if the last one is positive;
+    kaplan_yorke, D = j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}|, NaN if the sum never turns negative: a row does
+    not say whether further exponents follow.
 
     Args:
         spectra: Exponents (rows, k), NaN past a spectrum's end.
@@ -106,6 +106,11 @@ def summaries(spectra: np.ndarray, floor: float | None = None) -> pd.DataFrame:
     found |= {f"quantile {u:g}": at[u] for u in QUANTILES}
     found |= {f"slope {u:g}-{v:g}": (at[v] - at[u]) / (v - u) for u, v in SLOPES}
     positive = np.where(known & (ordered > 0), ordered, 0.0).sum(1)
-    dimension = [kaplan_yorke(row[:n], float(n)) if n else np.nan for row, n in zip(ordered, count, strict=True)]
-    found |= {"entropy_rate": np.where(count > 0, positive, np.nan), "kaplan_yorke": np.array(dimension, float)}
+    dimension = [kaplan_yorke(row[:n], np.nan) for row, n in zip(ordered, count, strict=True)]
+    found |= {"entropy_rate": np.where(found["minimum"] <= 0, positive, np.nan), "kaplan_yorke": np.array(dimension)}
     return pd.DataFrame(found)
+
+
+def determined(spectra: np.ndarray, floor: float | None = None) -> pd.DataFrame:
+    """The columns of `summaries` that every row determines."""
+    return summaries(spectra, floor).dropna(axis=1)

@@ -32,7 +32,7 @@ class Trials {
     this.count = this.trial.length;
     this.outcomes = this.outcome.index.map(i => this.outcome.names[i]);
     this.lost = this.outcomes.map(name => LOST.includes(name));
-    this.ended = this.outcomes.map((name, i) => name === "finished" || this.lost[i]);
+    this.ended = this.outcomes.map((name, i) => ["finished", "unbounded"].includes(name) || this.lost[i]);
     const axis = name => this.settings.find(s => s.name === name);
     const column = name => this.columns.find(c => c.name === name) ?? COUNTS.find(c => c.name === name);
     [this.setting, this.column] = [axis, column];
@@ -111,7 +111,7 @@ class Trials {
     }
     const ended = rows.filter(i => this.ended[i]), worst = -column.better * Infinity;
     if (choice.worth === "median") return median(ended.map(i => this.lost[i] ? worst : column.values[i]));
-    const finished = ended.filter(i => !this.lost[i]).map(i => column.values[i]).filter(Number.isFinite);
+    const finished = ended.filter(i => this.outcomes[i] === "finished").map(i => column.values[i]).filter(Number.isFinite);
     return finished.length ? Math[column.better > 0 ? "max" : "min"](...finished) : NaN;
   }
 

@@ -241,7 +241,7 @@ def remove_partial_line(file: Path) -> None:
 
 def optuna_result(outcome: Outcome, value: float) -> dict[str, Any]:
     """A trial's end as arguments of `Study.tell`."""
-    if outcome is Outcome.FINISHED and math.isfinite(value):
+    if outcome in (Outcome.FINISHED, Outcome.UNBOUNDED) and math.isfinite(value):
         return {"values": value}
     return {"state": TrialState.PRUNED if outcome is Outcome.STOPPED else TrialState.FAIL}
 

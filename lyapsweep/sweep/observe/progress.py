@@ -19,7 +19,8 @@ class SweepProgress:
     Attributes:
         asked: Number of trials requested.
         done: Trials that have ended, with any outcome.
-        finished: Trials that were trained to their end; `failed`, `diverged`, `stopped`, `running` likewise.
+        finished: Trials that were trained to their end; `unbounded`, `failed`, `diverged`, `stopped`, `running`
+            likewise.
         best: The best objective so far, and a name of its trial.
         seconds: Elapsed time.
         left: Estimated remaining seconds; None while nothing is known.
@@ -37,6 +38,7 @@ class SweepProgress:
     seconds: float
     left: float | None
     message: str = ""
+    unbounded: int = 0
 
 
 @dataclass
@@ -124,4 +126,5 @@ class ProgressCounter:
             seconds=time.monotonic() - self.started,
             left=self.remaining_seconds(),
             message=message,
+            unbounded=self.counts[Outcome.UNBOUNDED],
         )

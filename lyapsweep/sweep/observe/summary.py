@@ -11,6 +11,8 @@ from pathlib import Path
 from lyapsweep.redaction import redact
 from lyapsweep.sweep.observe.progress import SweepProgress
 
+ENDS = ("finished", "unbounded", "diverged", "stopped", "failed")
+
 PACKAGES = ("lyapsweep", "torch", "numpy", "ray", "optuna", "mlflow")
 
 
@@ -95,7 +97,7 @@ def plural(n: int, what: str) -> str:
 
 def outcome_counts(progress: SweepProgress) -> dict[str, int]:
     """Number of trials per final outcome."""
-    return {outcome: getattr(progress, outcome) for outcome in ("finished", "diverged", "stopped", "failed")}
+    return {outcome: getattr(progress, outcome) for outcome in ENDS}
 
 
 def summary_metrics(progress: SweepProgress, objective: str) -> dict[str, float]:
