@@ -120,10 +120,10 @@ def prepared(what: AbstractMap | nn.Module, dt: float | None, dtype: torch.dtype
     map = what if isinstance(what, AbstractMap) else from_torch(what)
     check_time_step(dt)
     check_time_step(map.dt)  # of a user's map
-    if isinstance(map, AbstractCell | Stack):
-        refuse_without_weights(map)
     if map.population != 1:
         raise ValueError(f"One network is measured, but this is a population of {map.population}: lyapunov_spectra.")
+    if isinstance(map, AbstractCell | Stack):
+        refuse_without_weights(map)
     if isinstance(map, nn.Module):
         for name, weight in map.named_parameters():
             if not weight.isfinite().all():

@@ -266,7 +266,10 @@ def test_weights_are_driven_by_a_series():
         (["henon", "--measure", "loss"], "--measure is for the results of a sweep, but henon is a system"),
         (["henon", "--input", "series.npy"], "--input is for weights, but henon is a system"),
         (["weights.pt"], "weights.pt: the network needs inputs. Give --input series.npy"),
-        (["weights.pt", "--set", "a=1"], "--set is for systems, configs and records, but weights.pt is weights"),
+        (
+            ["weights.pt", "--set", "a=1"],
+            r"--set is for systems, configs and records \(.*\), but weights.pt is weights",
+        ),
         (["henon", "--candidates", "0"], "candidates >= 1 must hold, but got 0"),
         (["henonn"], "Did you mean 'henon'"),
         (["henon", "--plot", "p.pdf"], "the file must end in .html, .png, .svg"),
