@@ -12,7 +12,7 @@ with underscores (W_1) are read as well.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -47,7 +47,19 @@ READOUT = re.compile(r"(?:.*\.)?(?:output_layer|obs_model|observation_model|read
 
 @dataclass(frozen=True)
 class PlrnnWeights:
-    """A piecewise-linear RNN, its kind, its readout (features, units) if known, and what had to be assumed."""
+    """A piecewise-linear RNN from elsewhere.
+
+    Args:
+        kind: "plrnn", "dendritic_plrnn", "shallow_plrnn" or "alrnn".
+        cell: The cell, of population 1.
+        readout: The matrix of its readout, shape (features, units); None if there is none.
+        assumptions: What weights do not record and was not given.
+
+    Example:
+        >>> found = from_plrnn({"A": torch.ones(2), "W": torch.zeros(2, 2), "h": torch.zeros(2)})
+        >>> found.kind, found.assumptions
+        ('plrnn', ('that all units are rectified', 'no mean centring'))
+    """
 
     kind: str
     cell: AbstractCell
@@ -55,9 +67,9 @@ class PlrnnWeights:
     assumptions: tuple[str, ...]
 
 
-def is_plrnn(weights: Mapping[str, object]) -> bool:
-    """Whether the names are those of a piecewise-linear RNN."""
-    return bool(prefixes(weights))
+def is_plrnn(names: Iterable[str]) -> bool:
+    """Whether these are names of the weights of a piecewise-linear RNN."""
+    return bool(prefixes(names))
 
 
 def from_plrnn(
@@ -114,12 +126,12 @@ def from_plrnn(
     return PlrnnWeights(kind, cell, own.get("readout"), assumed(kind, clipped, rectified))
 
 
-def prefixes(weights: Mapping[str, object]) -> list[str]:
+def prefixes(names: Iterable[str]) -> list[str]:
     """Prefixes under which the weights of a piecewise-linear RNN stand."""
-    names = {plain(name) for name in weights}
-    starts = {prefix for prefix, last in names if last in ("A", "AW")}
+    found = {plain(name) for name in names}
+    starts = {prefix for prefix, last in found if last in ("A", "AW")}
     needed = ({"AW", "h"}, {"A", "W", "h"}, {"A", "W1", "W2", "h1", "h2"})
-    return sorted(p for p in starts if any(all((p, n) in names for n in one) for one in needed))
+    return sorted(p for p in starts if any(all((p, n) in found for n in one) for one in needed))
 
 
 def plain(name: str) -> tuple[str, str]:
@@ -156,7 +168,7 @@ def told_kind(own: Mapping[str, Tensor], place: str, rectified: int | None) -> s
     if own["W"].dim() == 2 and own["W"].diagonal().any():
         raise BadWeights(
             f"{place}W has a diagonal, as of an ALRNN or of a PLRNN with a full W, and weights do not record how many "
-            "units are rectified. Give the kind alrnn with rectified=P, or the kind plrnn for all units."
+            "units are rectified. Give kind alrnn and rectified=P (--cell alrnn --set rectified=P), or kind plrnn."
         )
     return "plrnn"
 
@@ -192,7 +204,7 @@ def assembled(kind: str, own: Mapping[str, Tensor], place: str, rectified: int |
             cell = Alrnn(sizes["m"], 1, units=sizes["n"], rectified=sizes["n"] if rectified is None else rectified)
     for name in names:
         shape = tuple(sizes[size] for size in SHAPES[name])
-        value = values[name].flatten() if len(shape) == 1 else values[name]
+        value = values[name].flatten() if len(shape) == 1 and values[name].numel() == shape[0] else values[name]
         if value.shape != shape:
             raise BadWeights(f"{place}{name} must be {shape}, but is {tuple(value.shape)}. Is it transposed?")
         setattr(cell, name, nn.Parameter(value.detach().clone().unsqueeze(0)))

@@ -3,6 +3,7 @@
 import argparse
 import collections
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -155,7 +156,8 @@ def from_pickle(path: Path) -> Mapping[str, Tensor]:
             "Save its weights: torch.save(torch.jit.load(path).state_dict(), ...)."
         )
     try:
-        with torch.serialization.safe_globals(HARMLESS):
+        with torch.serialization.safe_globals(HARMLESS), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of pickle protocols
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its parser meets
         raise unreadable(path, str(error)) from error

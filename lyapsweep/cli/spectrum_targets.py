@@ -56,7 +56,7 @@ def holds_weights(path: Path) -> bool:
 
     try:
         with zipfile.ZipFile(path) as archive:
-            names = dict.fromkeys(name.removesuffix(".npy") for name in archive.namelist())
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
     except (OSError, ValueError, zipfile.BadZipFile):
         return False
     return "header" not in names and (is_plrnn(names) or any(map(RECURRENT.match, names)))

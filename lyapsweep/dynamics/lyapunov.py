@@ -83,7 +83,8 @@ def lyapunov_spectra(
         >>> spectrum.exponents.round(4)
         array([0.4055])
     """
-    k = (map.state if frame is None else frame.shape[-2]) if k is None else k
+    V = None if frame is None else given_frame(frame, z)
+    k = (map.state if V is None else V.shape[2]) if k is None else k
     check_arguments(map, inputs, steps, warmup, k, method, interval, segments)
     orbits, each = z.shape[1], steps // segments
     if segments > 1:
@@ -92,8 +93,8 @@ def lyapunov_spectra(
     carry = partial(householder, interval=interval) if method == "qr" else METHODS[method]
     settings = {"warmup": warmup, "seed": seed, "method": method, "segments": segments, "dtype": str(z.dtype)[6:]}
     settings |= {"interval": interval} if method == "qr" else {}
-    settings |= {} if frame is None else {"frame": "given"}
-    V = random_frame(z, k, seed) if frame is None else given_frame(frame, z)[:, :, :k]
+    settings |= {} if V is None else {"frame": "given"}
+    V = random_frame(z, k, seed) if V is None else V[:, :, :k].repeat(1, segments, 1, 1)
     run = measure(map, z, inputs, V, carry, warmup, each, interval)
     return [to_spectrum(run, p, map, kind, orbits, settings) for p in range(len(z))]
 

@@ -9,8 +9,8 @@ from scipy.spatial import KDTree
 Points = Float[np.ndarray, "time dimensions"]
 CHUNK = 2**22  # candidates held at a time
 NONE = -1
-MOST = 1000  # candidates of one tree; points that need more search outside of their window in trees of their own
-LEAF = 64  # points of the smallest of these trees
+MOST = 300  # candidates of one tree; points that need more search outside of their window in trees of their own
+LEAF = 512  # points of the smallest of these trees
 
 
 def nearest(
@@ -29,7 +29,7 @@ def nearest(
     while len(todo) and candidates <= MOST:
         short = []
         for part in chunks(todo, candidates):
-            j = tree.query(points[of[part]], np.arange(1, candidates + 1))[1]
+            j = near(tree, points[of[part]], candidates)[1]
             apart = np.abs(j - of[part][:, None]) > theiler
             rank = np.where(apart, apart.cumsum(axis=1), 0)
             row, column = np.nonzero((rank > 0) & (rank <= k))
@@ -61,14 +61,20 @@ def outside(
                 first = b * (LEAF << level)
                 inside, rows = points[first : first + (LEAF << level)], used[block[used] == b]
                 if len(inside):
-                    near = KDTree(inside).query(points[of[rows]], np.arange(1, min(k, len(inside)) + 1))
-                    found.add(rows, near[0], near[1] + first)
+                    distance, index = near(KDTree(inside), points[of[rows]], min(k, len(inside)))
+                    found.add(rows, distance, index + first)
     for first, end in ((left * LEAF, before), (after, np.minimum(-(-after // LEAF) * LEAF, n))):
         for rows in chunks(np.arange(len(of)), LEAF * points.shape[1]):
             j = first[rows, None] + np.arange(LEAF)
             apart = np.linalg.norm(points[np.minimum(j, n - 1)] - points[of[rows], None], axis=2)
             found.add(rows, np.where(j < end[rows, None], apart, np.inf), j)
     return np.where(np.isfinite(found.distance), found.index, NONE)
+
+
+def near(tree: KDTree, points: Points, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Distances and indices (points, k) of the k nearest points of a tree, also for k = 1."""
+    distance, index = tree.query(points, k)
+    return np.reshape(distance, (len(points), k)), np.reshape(index, (len(points), k))
 
 
 class Nearest:
