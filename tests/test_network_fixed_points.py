@@ -268,7 +268,7 @@ def test_weights_are_driven_by_a_series():
         (["weights.pt"], "weights.pt: the network needs inputs. Give --input series.npy"),
         (
             ["weights.pt", "--set", "a=1"],
-            r"--set is for systems, configs and records \(.*\), but weights.pt is weights",
+            "of weights only rectified and clipped, for PLRNNs), but weights.pt is weights and got 'a'",
         ),
         (["henon", "--candidates", "0"], "candidates >= 1 must hold, but got 0"),
         (["henonn"], "Did you mean 'henon'"),
@@ -276,6 +276,7 @@ def test_weights_are_driven_by_a_series():
     ],
 )
 def test_what_cannot_be_is_one_line(args, said):
+    torch.save(nn.LSTM(2, 4).state_dict(), "weights.pt")
     assert said in complaint(2, "fixed-points", *args)
 
 
