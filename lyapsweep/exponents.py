@@ -1,6 +1,7 @@
 """Lyapunov spectra of one map, system, or recurrent torch module."""
 
 import copy
+import itertools
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -11,9 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lyapsweep.cells import AbstractCell, Stack, from_torch
+from lyapsweep.cells.cell import refuse_without_weights
 from lyapsweep.dynamics import Spectrum, lyapunov_spectra
 from lyapsweep.dynamics.vogt2022 import WARNING, vogt_spectra
-from lyapsweep.maps import AbstractMap, Forced, States
+from lyapsweep.maps import AbstractMap, Forced, States, check_time_step
 from lyapsweep.registry import unknown
 from lyapsweep.systems import AbstractSystem
 
@@ -42,6 +44,7 @@ def lyapunov_spectrum(
     seed: int = 0,
     method: str = "auto",
     compat: str | None = None,
+    frame: Array | None = None,
 ) -> Spectrum:
     """Compute the Lyapunov spectrum of one map or recurrent torch module.
 
@@ -51,7 +54,7 @@ def lyapunov_spectrum(
         what: An `AbstractMap` of one member, or a `torch.nn.RNN`, `LSTM` or `GRU`.
         inputs: Driving inputs, shape (time, features) or (batch, time, features), for exponents conditional on them
             ("driven"). None lets the map run by itself: "closed loop" for a cell without inputs, "zero input" for one
-            with inputs, "system" for a system.
+            with inputs, "system" for a system, "map" for another `AbstractMap`.
         steps: Number of counted steps per orbit. Required without inputs; with inputs by default all after `warmup`.
         warmup: Steps that align state and frame. Default: 500, or a tenth of the inputs.
         k: Number of leading exponents; None computes all.
@@ -64,6 +67,8 @@ def lyapunov_spectrum(
         seed: Seed of random starts and frames.
         method: How frames are orthonormalised, as in `lyapunov_spectra`.
         compat: "vogt" gives the convention of Vogt et al. 2022 in bits per step, with a warning (`dynamics.vogt2022`).
+        frame: First tangent vectors in rows, shape (k, state) or (orbits, k, state), with which others' short runs can
+            be repeated (`warmup=0`). Default: drawn by `seed`.
 
     Returns:
         A `Spectrum`: `exponents` (k,) in nats per step, largest first, their `stderr`, and checks.
@@ -80,8 +85,10 @@ def lyapunov_spectrum(
     """
     if compat not in (None, "vogt"):
         raise unknown("convention", compat, ["vogt"])
-    if segments < 1 or (compat and (segments > 1 or method != "auto")):
-        raise ValueError(f"segments >= 1 must hold, and compat goes without segments and method, but got {segments=}.")
+    if segments < 1 or (compat and (segments > 1 or method != "auto" or frame is not None)):
+        raise ValueError(
+            f"segments >= 1 must hold, and compat goes without segments, method and frame, but got {segments=}."
+        )
     map = prepared(what, dt, dtype)
     if inputs is None:
         if steps is None:
@@ -100,7 +107,8 @@ def lyapunov_spectrum(
     if compat == "vogt":
         warnings.warn(WARNING, stacklevel=2)
         return vogt_spectra(map, z, driving, visible=getattr(map, "visible", None), **plan)[0]
-    return lyapunov_spectra(map, z, driving, seed=seed, method=method, segments=segments, **plan)[0]
+    V = None if frame is None else torch.as_tensor(frame)
+    return lyapunov_spectra(map, z, driving, seed=seed, method=method, segments=segments, frame=V, **plan)[0]
 
 
 def prepared(what: AbstractMap | nn.Module, dt: float | None, dtype: torch.dtype) -> AbstractMap:
@@ -110,8 +118,12 @@ def prepared(what: AbstractMap | nn.Module, dt: float | None, dtype: torch.dtype
     if isinstance(what, nn.RNNBase) and what.dropout and what.training:
         warnings.warn(f"dropout={what.dropout} between layers is left out, as in evaluation.", stacklevel=3)
     map = what if isinstance(what, AbstractMap) else from_torch(what)
+    check_time_step(dt)
+    check_time_step(map.dt)  # of a user's map
     if map.population != 1:
         raise ValueError(f"One network is measured, but this is a population of {map.population}: lyapunov_spectra.")
+    if isinstance(map, AbstractCell | Stack):
+        refuse_without_weights(map)
     if isinstance(map, nn.Module):
         for name, weight in map.named_parameters():
             if not weight.isfinite().all():
@@ -123,6 +135,14 @@ def prepared(what: AbstractMap | nn.Module, dt: float | None, dtype: torch.dtype
     return map
 
 
+def device_of(map: AbstractMap) -> torch.device | None:
+    """Where the tensors of a module lie; None for a map that has none."""
+    if not isinstance(map, nn.Module):
+        return None
+    first = next(itertools.chain(map.parameters(), map.buffers()), None)
+    return None if first is None else first.device
+
+
 def driven_by(map: AbstractMap, inputs: Array, dtype: torch.dtype) -> Float[Tensor, "time 1 batch inputs"]:
     """Inputs as the engine takes them, checked against the map."""
     if isinstance(map, AbstractSystem):
@@ -132,6 +152,8 @@ def driven_by(map: AbstractMap, inputs: Array, dtype: torch.dtype) -> Float[Tens
         raise BadInputs(f"inputs must be (time, features) or (batch, time, features), but are {tuple(values.shape)}.")
     series = values.unsqueeze(0) if values.dim() == 2 else values
     wanted = getattr(map, "inputs", None)
+    if wanted == 0:
+        raise BadInputs("The network takes no inputs, so it runs by itself. Leave them out and give steps=... instead.")
     if wanted is not None and series.shape[2] != wanted:
         raise BadInputs(
             f"The network takes {wanted} inputs a step, but the series has {series.shape[2]} features: "
@@ -141,8 +163,7 @@ def driven_by(map: AbstractMap, inputs: Array, dtype: torch.dtype) -> Float[Tens
     if len(bad):
         b, t, f = bad[0].tolist()
         raise BadInputs(f"{len(bad)} inputs are not finite, the first at batch {b}, time {t}, feature {f}.")
-    device = next(map.parameters()).device if isinstance(map, nn.Module) else values.device
-    return series.to(device, dtype).transpose(0, 1).unsqueeze(1)
+    return series.to(device_of(map) or values.device, dtype).transpose(0, 1).unsqueeze(1)
 
 
 def lengths(time: int, warmup: int | None, steps: int | None, segments: int) -> tuple[int, int]:
@@ -162,7 +183,7 @@ def starts(
     map: AbstractMap, driving: Tensor | None, start: Array | None, orbits: int | None, dtype: torch.dtype, seed: int
 ) -> States:
     """First states (1, batch, state): as given, a system's own, zero where driven, random where not."""
-    device = next(map.parameters()).device if isinstance(map, nn.Module) else None
+    device = device_of(map)
     z = None if start is None else torch.as_tensor(start).to(device, dtype)
     batch = (
         driving.shape[2] if driving is not None else orbits or (len(z) if z is not None and z.dim() == 2 else ORBITS)
@@ -186,7 +207,7 @@ def kind_of(map: AbstractMap, driving: Tensor | None) -> str:
         return "forced" if isinstance(map, Forced) else "driven"
     if isinstance(map, AbstractCell | Stack):
         return "zero input" if map.inputs else "closed loop"
-    return "system"
+    return "system" if isinstance(map, AbstractSystem) else "map"
 
 
 def system_spectrum(

@@ -4,6 +4,7 @@ Shapes, here and everywhere: states (population, batch, state), inputs (populati
 (population, batch, exponents, state) with one tangent vector per row. A single network is a population of one.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -90,6 +91,12 @@ class AbstractMap(ABC):
             z = self.step(z, None if inputs is None else inputs[t])
             states.append(z)
         return torch.stack(states)
+
+
+def check_time_step(dt: float | None) -> None:
+    """Raise ValueError for a time step that is not a positive finite number."""
+    if dt is not None and not 0 < dt < math.inf:
+        raise ValueError(f"dt: 0 < dt < inf must hold, but got {dt}. Give the time between two steps, or None.")
 
 
 def at_every_step(

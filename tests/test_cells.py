@@ -24,6 +24,7 @@ SIZES = {
     "sbo": {"units": 4, "rank": 2, "eta": 0.1},
 }
 VARIANTS = [(kind, SIZES.get(kind, {"units": 4})) for kind in CELLS] + [
+    ("vanilla", SIZES["vanilla"] | {"nonlinearity": "relu"}),
     ("shallow_plrnn", SIZES["shallow_plrnn"] | {"clipped": True}),
     ("dendritic_plrnn", SIZES["dendritic_plrnn"] | {"clipped": True}),
     ("alrnn", SIZES["alrnn"] | {"rectified": 0}),

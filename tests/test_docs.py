@@ -70,6 +70,15 @@ def test_the_how_to_pages_system_is_chaotic(howto):
     assert data_of(kind="simulated", system="my_system.py:Ikeda", length=600).lambda_max == pytest.approx(0.5, abs=0.1)
 
 
+def test_the_how_to_pages_map_has_a_spectrum(howto):
+    from lyapsweep import lyapunov_spectrum
+    from lyapsweep.registry import from_file
+
+    torch.manual_seed(0)
+    spectrum = lyapunov_spectrum(from_file("map", "my_map.py:LayerNormLSTM")(inputs=2, units=3), torch.randn(60, 2))
+    assert (spectrum.map, spectrum.state, spectrum.finite) == ("driven", 6, True)
+
+
 def test_the_how_to_pages_sweep_draws_its_grid(howto):
     from lyapsweep.sweep import load
     from lyapsweep.sweep.plan.sampling import draw

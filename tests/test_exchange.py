@@ -48,6 +48,18 @@ def test_outputs_are_torchs(make, layers, bias):
     torch.testing.assert_close(run(map, x), module(x)[0], atol=1e-13, rtol=0)
 
 
+@depths
+def test_outputs_of_relu_are_torchs(layers):
+    module = seeded(nn.RNN, 3, 5, layers, nonlinearity="relu")
+    x = torch.randn(20, 4, 3, generator=torch.Generator().manual_seed(1))
+    for map in (from_torch(module), from_state_dict(module.state_dict(), nonlinearity="relu")):
+        torch.testing.assert_close(run(map, x), module(x)[0], atol=1e-13, rtol=0)
+    back = to_torch(from_torch(module))
+    torch.testing.assert_close(back(x.transpose(0, 1))[0].transpose(0, 1), module(x)[0], atol=1e-13, rtol=0)
+    with pytest.raises(ValueError, match=r"No nonlinearity is called 'rely'. Did you mean 'relu'"):
+        from_state_dict(module.state_dict(), nonlinearity="rely")
+
+
 @networks
 @depths
 def test_there_and_back_is_the_same_network(make, layers):
@@ -178,11 +190,11 @@ def test_weights_that_are_refused(case):
 
 
 def test_modules_that_are_refused():
-    with pytest.raises(BadWeights, match="nonlinearity='relu'"):
-        from_torch(nn.RNN(2, 3, nonlinearity="relu"))
     with pytest.raises(BadWeights, match=r"Sequential is not a recurrent layer.*it contains 1 \(GRU\)"):
         from_torch(nn.Sequential(nn.Linear(2, 2), nn.GRU(2, 3)))
     with pytest.raises(ValueError, match=r"no ShallowPlrnn; it has vanilla, gru, lstm"):
         to_torch(drawn("shallow_plrnn", 2, 3))
+    with pytest.raises(ValueError, match=r"Vanilla has no weights. Draw them"):
+        to_torch(CELLS["vanilla"](inputs=2, population=1, units=4))
     with pytest.raises(ValueError, match="agree in kind and size"):
         to_torch(Stack([drawn("gru", 2, 3), drawn("lstm", 3, 3)]))

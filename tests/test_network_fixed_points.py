@@ -266,13 +266,17 @@ def test_weights_are_driven_by_a_series():
         (["henon", "--measure", "loss"], "--measure is for the results of a sweep, but henon is a system"),
         (["henon", "--input", "series.npy"], "--input is for weights, but henon is a system"),
         (["weights.pt"], "weights.pt: the network needs inputs. Give --input series.npy"),
-        (["weights.pt", "--set", "a=1"], "--set is for systems, configs and records, but weights.pt is weights"),
+        (
+            ["weights.pt", "--set", "a=1"],
+            "of weights only rectified and clipped, for PLRNNs), but weights.pt is weights and got 'a'",
+        ),
         (["henon", "--candidates", "0"], "candidates >= 1 must hold, but got 0"),
         (["henonn"], "Did you mean 'henon'"),
         (["henon", "--plot", "p.pdf"], "the file must end in .html, .png, .svg"),
     ],
 )
 def test_what_cannot_be_is_one_line(args, said):
+    torch.save(nn.LSTM(2, 4).state_dict(), "weights.pt")
     assert said in complaint(2, "fixed-points", *args)
 
 

@@ -5,7 +5,9 @@ from lyapsweep.cells.antisymmetric import Antisymmetric
 from lyapsweep.cells.cell import AbstractCell
 from lyapsweep.cells.cornn import Cornn
 from lyapsweep.cells.dendritic_plrnn import DendriticPlrnn
-from lyapsweep.cells.from_torch import BadWeights, from_state_dict, from_torch, to_state_dict, to_torch
+from lyapsweep.cells.errors import BadWeights
+from lyapsweep.cells.from_plrnn import PlrnnWeights, from_plrnn
+from lyapsweep.cells.from_torch import from_state_dict, from_torch, to_state_dict, to_torch
 from lyapsweep.cells.gru import Gru
 from lyapsweep.cells.lstm import Lstm
 from lyapsweep.cells.parametrised import AbstractParametrisedCell
@@ -52,12 +54,14 @@ __all__ = [
     "Gru",
     "Lstm",
     "Plrnn",
+    "PlrnnWeights",
     "Sbo",
     "Scornn",
     "Scurnn",
     "ShallowPlrnn",
     "Stack",
     "Vanilla",
+    "from_plrnn",
     "from_state_dict",
     "from_torch",
     "to_state_dict",

@@ -94,6 +94,12 @@ class AbstractCell(nn.Module, AbstractMap):
         return torch.arange(self.state) < self.units
 
 
+def refuse_without_weights(network: nn.Module) -> None:
+    """Raise ValueError for a cell whose weights were never drawn or set."""
+    if next(network.parameters(), None) is None:
+        raise ValueError(f"{type(network).__name__} has no weights. Draw them with build(...), or set its parameters.")
+
+
 def affine(
     z: Float[Tensor, "population batch columns"],
     W: Float[Tensor, "population rows columns"],

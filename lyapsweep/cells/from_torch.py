@@ -2,18 +2,23 @@
 
 Torch adds two biases, which one replaces: b = bias_ih + bias_hh, except in the GRU's candidate, whose b_hn is
 multiplied by the reset gate. The kind of a network follows from the shape of its weights: weight_hh has 1 (RNN),
-3 (GRU) or 4 (LSTM) blocks of rows. A state dict does not say whether an RNN uses tanh or relu; tanh is assumed.
+3 (GRU) or 4 (LSTM) blocks of rows. A state dict does not say whether an RNN uses tanh or relu; tanh is assumed unless
+given. Weights that are held in parts (weight norm, pruning, ...) are computed as in evaluation (`reparametrised`).
 """
 
+import copy
 import re
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
-from lyapsweep.cells.cell import AbstractCell
+from lyapsweep.cells.cell import AbstractCell, refuse_without_weights
+from lyapsweep.cells.errors import BadWeights
 from lyapsweep.cells.gru import Gru
 from lyapsweep.cells.lstm import Lstm
+from lyapsweep.cells.reparametrised import effective
 from lyapsweep.cells.stack import Stack
 from lyapsweep.cells.vanilla import Vanilla
 from lyapsweep.registry import unknown
@@ -28,10 +33,6 @@ RECURRENT = re.compile(r"(?P<prefix>.*?)weight_hh(?P<layer>_l\d+)?$")  # `weight
 MODULES = (nn.RNNBase, nn.RNNCellBase)
 
 
-class BadWeights(ValueError):
-    """Weights that do not belong to a supported recurrent network; the message names what was found."""
-
-
 def from_torch(module: nn.Module) -> AbstractCell | Stack:
     """Convert a torch.nn.RNN, LSTM, GRU or one of torch's cells to a map, with copies of its weights.
 
@@ -44,8 +45,8 @@ def from_torch(module: nn.Module) -> AbstractCell | Stack:
         A cell of population 1; a `Stack` if there are several layers.
 
     Raises:
-        BadWeights: If the module is not a recurrent layer (the message names those inside it), or uses relu, two
-            directions or projections.
+        BadWeights: If the module is not a recurrent layer (the message names those inside it), or has two directions or
+            projections.
 
     Example:
         >>> from_torch(nn.LSTM(2, 8)).state
@@ -57,16 +58,26 @@ def from_torch(module: nn.Module) -> AbstractCell | Stack:
         raise BadWeights(
             f"{type(module).__name__} is not a recurrent layer of torch.nn; {found}. Pass the recurrent layer alone."
         )
-    nonlinearity = getattr(module, "nonlinearity", "tanh")
-    if nonlinearity != "tanh":
-        raise BadWeights(
-            f"torch.nn.{type(module).__name__} with nonlinearity='{nonlinearity}' is not supported. Use 'tanh'."
-        )
-    return from_state_dict(module.state_dict())
+    return from_state_dict(evaluated(module), nonlinearity=getattr(module, "nonlinearity", None))
+
+
+def evaluated(module: nn.Module) -> dict[str, Tensor]:
+    """The state dict, with weights under `torch.nn.utils.parametrize` as the module computes them in evaluation."""
+    weights = dict(module.state_dict())
+    if not parametrize.is_parametrized(module):
+        return weights
+    still = copy.deepcopy(module).eval()  # in training, spectral norm changes its vectors when it is read
+    kept = {name: value for name, value in weights.items() if not name.startswith("parametrizations.")}
+    return kept | {name: getattr(still, name).detach() for name in still.parametrizations}  # type: ignore[union-attr]
 
 
 def from_state_dict(
-    weights: Mapping[str, Tensor], *, kind: str | None = None, layers: int | None = None, prefix: str | None = None
+    weights: Mapping[str, Tensor],
+    *,
+    kind: str | None = None,
+    layers: int | None = None,
+    prefix: str | None = None,
+    nonlinearity: str | None = None,
 ) -> AbstractCell | Stack:
     """Convert the recurrent weights in a state dict to a map.
 
@@ -75,13 +86,14 @@ def from_state_dict(
         kind: "vanilla", "gru" or "lstm"; inferred from shapes if None (the default), else checked.
         layers: Number of layers; inferred from names if None (the default), else checked.
         prefix: Prefix of the recurrent layer ("encoder.rnn."), needed if there are several.
+        nonlinearity: "tanh" or "relu" of a torch.nn.RNN, which weights do not record; None (the default) assumes tanh.
 
     Returns:
         A cell of population 1; a `Stack` if there are several layers.
 
     Raises:
         BadWeights: If the weights are not those of one supported recurrent network.
-        UnknownName: If `kind` or `prefix` is unknown.
+        UnknownName: If `kind`, `prefix` or `nonlinearity` is unknown.
 
     Example:
         >>> from_state_dict(nn.GRU(2, 8).state_dict()).units
@@ -89,6 +101,7 @@ def from_state_dict(
     """
     if kind is not None and kind not in EXCHANGED:
         raise unknown("cell of torch", kind, list(EXCHANGED))
+    weights = effective(weights, prefix or "")
     prefix = find_prefix(weights, prefix)
     found = [m["layer"] or "" for m in map(RECURRENT.match, weights) if m and m["prefix"] == prefix]
     check_supported(weights, prefix)
@@ -97,7 +110,7 @@ def from_state_dict(
         raise BadWeights(f"{prefix}weight_hh: layers must be _l0, _l1, ... without a gap, but are {suffixes}.")
     if layers is not None and layers != len(suffixes):
         raise BadWeights(f"{prefix}weight_hh: the weights hold {len(suffixes)} layers, but layers={layers}.")
-    cells = [convert_layer(weights, prefix, suffix, kind) for suffix in suffixes]
+    cells = [convert_layer(weights, prefix, suffix, kind, nonlinearity) for suffix in suffixes]
     return cells[0] if len(cells) == 1 else Stack(cells)
 
 
@@ -131,7 +144,9 @@ def check_supported(weights: Mapping[str, Tensor], prefix: str) -> None:
         raise BadWeights("weight_hr: an LSTM with proj_size is not supported. Use one without a projection.")
 
 
-def convert_layer(weights: Mapping[str, Tensor], prefix: str, suffix: str, kind: str | None) -> AbstractCell:
+def convert_layer(
+    weights: Mapping[str, Tensor], prefix: str, suffix: str, kind: str | None, nonlinearity: str | None
+) -> AbstractCell:
     """One layer as a cell. Shapes are checked before anything is copied."""
     get = lambda name: weights.get(f"{prefix}{name}{suffix}")  # noqa: E731
     W, U = get("weight_hh"), get("weight_ih")
@@ -143,7 +158,9 @@ def convert_layer(weights: Mapping[str, Tensor], prefix: str, suffix: str, kind:
             f"{place} {tuple(W.shape)} and its weight_ih {shape} do not belong to a recurrent layer of torch."
         )
     if not W.is_floating_point():
-        raise BadWeights(f"{place} holds {W.dtype}, quantised weights. Save the network before quantisation.")
+        raise BadWeights(
+            f"{place} holds {W.dtype}, not real numbers: quantised or complex weights. Save the network before that."
+        )
     rows, units = W.shape
     inferred = next((name for name, (blocks, *_) in EXCHANGED.items() if blocks * units == rows), None)
     if inferred is None or (kind is not None and kind != inferred):
@@ -153,7 +170,10 @@ def convert_layer(weights: Mapping[str, Tensor], prefix: str, suffix: str, kind:
     outer, inner = (zero if b is None else b for b in (get("bias_ih"), get("bias_hh")))
     if outer.shape != zero.shape or inner.shape != zero.shape:
         raise BadWeights(f"The biases beside {place} must hold {rows} values each.")
-    cell = EXCHANGED[inferred][1](inputs=U.shape[1], population=1, units=units)
+    if nonlinearity is not None and inferred != "vanilla":
+        raise BadWeights(f"{place} belongs to cell '{inferred}', which has no choice of nonlinearity. Leave it out.")
+    given = {} if nonlinearity is None else {"nonlinearity": nonlinearity}
+    cell = EXCHANGED[inferred][1](inputs=U.shape[1], population=1, units=units, **given)
     for name, value in {"W": W, "U": U, **biases(inferred, outer, inner)}.items():
         if not value.isfinite().all():
             raise BadWeights(f"{prefix}*{suffix}: {name} holds values that are not finite.")
@@ -188,6 +208,7 @@ def to_state_dict(network: AbstractCell | Stack, member: int = 0) -> dict[str, T
         ['bias_hh_l0', 'bias_ih_l0', 'weight_hh_l0', 'weight_ih_l0']
     """
     cells = network.cells if isinstance(network, Stack) else [network]
+    refuse_without_weights(network)
     weights = {}
     for i, cell in enumerate(cells):
         kind, own = kind_of(cell), {name: w[member].detach() for name, w in cell.named_parameters()}
@@ -211,17 +232,22 @@ def to_torch(network: AbstractCell | Stack, member: int = 0) -> nn.RNNBase:
         A torch module with copies of the weights.
 
     Raises:
-        ValueError: If torch has no such cell, or layers differ in kind or size.
+        ValueError: If torch has no such cell, or layers differ in kind, size or nonlinearity.
 
     Example:
         >>> to_torch(from_torch(nn.GRU(2, 8)))
         GRU(2, 8, batch_first=True)
     """
     cells = network.cells if isinstance(network, Stack) else [network]
+    refuse_without_weights(network)
     kinds, units = {kind_of(cell) for cell in cells}, {cell.units for cell in cells}
-    if len(kinds) > 1 or len(units) > 1:
-        raise ValueError(f"Layers must agree in kind and size, but are {sorted(kinds)} of {sorted(units)} units.")
-    module = EXCHANGED[kinds.pop()][2](max(cells[0].inputs, 1), units.pop(), len(cells), batch_first=True)
+    phi = {cell.nonlinearity for cell in cells if isinstance(cell, Vanilla)}
+    if len(kinds) > 1 or len(units) > 1 or len(phi) > 1:
+        raise ValueError(
+            f"Layers must agree in kind and size, but are {sorted(kinds)} of {sorted(units)} units ({sorted(phi)})."
+        )
+    given = {"nonlinearity": phi.pop()} if phi else {}
+    module = EXCHANGED[kinds.pop()][2](max(cells[0].inputs, 1), units.pop(), len(cells), batch_first=True, **given)
     module = module.to(next(network.parameters()))
     module.load_state_dict(to_state_dict(network, member))
     return module

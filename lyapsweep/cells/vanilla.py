@@ -1,12 +1,12 @@
-"""h' = tanh(W h + U x + b): the standard RNN (Elman 1990), the RNN of Mikhaeil et al. 2022.
+"""h' = phi(W h + U x + b), phi = tanh or relu: the standard RNN (Elman 1990), with tanh that of Mikhaeil et al. 2022.
 
-State: h (units). Jacobian: diag(1 - h'^2) W.
+State: h (units). Jacobian: diag(phi') W, phi' = 1 - h'^2 of tanh, 1[h' > 0] of relu.
 """
 
 import math
 
 import torch
-from torch import Generator, Tensor, nn, tanh
+from torch import Generator, Tensor, nn
 from torch.nn.functional import softplus
 
 from lyapsweep.cells.cell import Draw, Driven, affine, carry, tanh_slope
@@ -20,17 +20,25 @@ from lyapsweep.cells.unrolled import (
 )
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
+from lyapsweep.registry import unknown
+
+NONLINEARITIES = ("tanh", "relu")
 
 
 class Vanilla(AbstractUnrolledCell):
-    """The tanh network h' = tanh(W h + U x + b) (Elman 1990).
+    """The standard network h' = phi(W h + U x + b), phi = tanh or relu (Elman 1990).
 
-    State: h (units). Jacobian: diag(1 - h'^2) W.
+    State: h (units). Jacobian: diag(phi') W, phi' = 1 - h'^2 of tanh, 1[h' > 0] of relu.
 
     Args:
         inputs: Number of input features; 0 for an autonomous network.
         population: Number of networks of this shape, evaluated side by side.
         units: Number of hidden units, 30 by default.
+        nonlinearity: phi, "tanh" (the default) or "relu", as of torch.nn.RNN. A unit at rest under relu annihilates a
+            direction, so exponents may be -inf.
+
+    Raises:
+        UnknownName: If `nonlinearity` is neither.
 
     Example:
         >>> from lyapsweep.inits import gaussian
@@ -44,8 +52,11 @@ class Vanilla(AbstractUnrolledCell):
     U: nn.Parameter
     b: nn.Parameter
 
-    def __init__(self, inputs: int, population: int, *, units: int = 30):
+    def __init__(self, inputs: int, population: int, *, units: int = 30, nonlinearity: str = "tanh"):
+        if nonlinearity not in NONLINEARITIES:
+            raise unknown("nonlinearity", nonlinearity, list(NONLINEARITIES))
         super().__init__(inputs, units, population, state=units)
+        self.nonlinearity, self.rectified = nonlinearity, nonlinearity == "relu"
 
     def draw(self, init: Draw, generator: Generator) -> dict[str, Tensor]:
         n, m = self.units, self.inputs
@@ -59,20 +70,29 @@ class Vanilla(AbstractUnrolledCell):
         a = affine(z, self.W, self.b)
         return a if x is None else a + x @ self.U.mT
 
+    def phi(self, a: Tensor) -> Tensor:
+        return a.relu() if self.rectified else a.tanh()
+
+    def slope(self, a: Tensor) -> Tensor:
+        """phi'(a), 0 at the kink of relu."""
+        return (a > 0).to(a.dtype) if self.rectified else tanh_slope(a)
+
     def step(self, z: States, x: Inputs | None = None) -> States:
-        return tanh(self.activation(z, x))
+        return self.phi(self.activation(z, x))
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:
         states = allocate_states(z, steps)
         W, h = self.W.mT, z
         for after, b in zip(states[1:].unbind(), offsets(self.b, fed)):
-            h = torch.baddbmm(b, h, W, out=after).tanh_()
+            h = torch.baddbmm(b, h, W, out=after)
+            h = h.relu_() if self.rectified else h.tanh_()
         return states[1:], (states,)
 
     def back(self, kept: tuple[Tensor, ...], g: Tensor) -> Gradients:
         (states,) = kept
-        errors, slopes = torch.empty_like(g), 1 - states[1:] * states[1:]
+        errors, h = torch.empty_like(g), states[1:]
+        slopes = (h > 0).to(h.dtype) if self.rectified else 1 - h * h
         after = torch.zeros_like(states[0])
         for e, slope, direct in reversed_steps(errors, slopes, g):
             torch.mul(after.add_(direct), slope, out=e)
@@ -81,16 +101,19 @@ class Vanilla(AbstractUnrolledCell):
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         a = self.activation(z, x)
-        return tanh(a), carry(V, self.W) * tanh_slope(a).unsqueeze(2)
+        return self.phi(a), carry(V, self.W) * self.slope(a).unsqueeze(2)
 
     def drive(self, z: States, x: Inputs, X: Driven) -> Tangents:
-        return carry(X, self.U) * tanh_slope(self.activation(z, x)).unsqueeze(2)
+        return carry(X, self.U) * self.slope(self.activation(z, x)).unsqueeze(2)
 
     def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
-        slopes = tanh_slope(self.activation(z, x))
+        slopes = self.slope(self.activation(z, x))
         return (self.W.mT.contiguous().unsqueeze(1) * slopes.unsqueeze(2)).mT
 
     def log_det(self, z: States, x: Inputs | None = None) -> Tensor:
-        """log |det W| + sum_i log sech^2 a_i, with log sech^2 a = 2 (log 2 - |a| - log(1 + e^{-2|a|}))."""
-        a = self.activation(z, x).abs()
+        """log |det W| + sum_i log phi'(a_i), with log sech^2 a = 2 (log 2 - |a| - log(1 + e^{-2|a|})) of tanh."""
+        a = self.activation(z, x)
+        if self.rectified:
+            return log_abs_det(self.W.unsqueeze(1)) + self.slope(a).log().sum(-1)
+        a = a.abs()
         return log_abs_det(self.W.unsqueeze(1)) + 2 * (math.log(2) - a - softplus(-2 * a)).sum(-1)

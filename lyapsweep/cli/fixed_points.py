@@ -12,7 +12,7 @@ from rich.table import Table
 
 from lyapsweep.cli import fixed_point_census, options, printing
 from lyapsweep.cli.errors import CommandError
-from lyapsweep.cli.spectrum_targets import INPUT_FORM, Kind, check_parameters, no_weights
+from lyapsweep.cli.spectrum_targets import INPUT_FORM, Kind, check_parameters, no_weights, weight_choice
 from lyapsweep.process import small_networks
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ SETTINGS = ("candidates", "noise", "slow", "tolerance", "seed")
 @click.option("--tolerance", type=float, help="Largest q = |f(z) - z|^2 / 2 of a fixed point.  [default: 1e-20]")
 @click.option("--slow", type=float, help="Largest q of a slow point.  [default: 1e-8]")
 @click.option("--seed", type=int, help="Seed of the initial states.  [default: 0]")
-@click.option("--input", type=click.Path(path_type=Path), help="Series that drives weights: .npy, .npz or .csv.")
+@options.weights
 @click.option(
     "--rest",
     type=click.Choice(["mean", "zero"]),
@@ -66,10 +66,10 @@ def command(
 ) -> None:
     """Find fixed and slow points, the eigenvalues of the map there, and how close they are to a line attractor.
 
-    WHAT is a system, a YAML config (its network as initialised), a record file (its network as trained), or the
-    weights of a torch.nn.RNN, LSTM or GRU, which --input drives. Driving inputs are held at their mean during the
-    search. The results folder of a sweep, or its name below --results, gives a census: the number of points of each
-    kind per trained network.
+    WHAT is a system, a YAML config (its network as initialised), a record file (its network as trained), or weights
+    in a .pt, .safetensors or .npz file: of a torch.nn.RNN, LSTM or GRU, which --input drives, or of a piecewise-linear
+    RNN (A, W, h). Driving inputs are held at their mean during the search. The results folder of a sweep, or its name
+    below --results, gives a census: the number of points of each kind per trained network.
     """
     small_networks()
     from lyapsweep.analysis.networks.network_fixed_points import SEARCH
@@ -85,8 +85,8 @@ def command(
         def report(stage: str, done: int, total: int) -> None:
             status.update(f"searching {what}: {stage} {done} / {total}")
 
-        rest = search_target(what, given | {"changes": changes}, search, report)
-    show_json(what, rest) if as_json else show_points(what, rest)
+        rest, notes = search_target(what, given | {"changes": changes}, search, report)
+    show_json(what, rest) if as_json else show_points(what, rest, notes)
     if plot is not None:
         from lyapsweep.analysis.networks import fixed_point_plot
 
@@ -99,32 +99,33 @@ def check_flags(what: str, is_sweep: bool, given: Mapping[str, Any]) -> None:
     kind = "a sweep" if is_sweep else Kind.of(what)
     if given["measure"] is not None and not is_sweep:
         raise CommandError(f"--measure is for the results of a sweep, but {what} is {kind}. Leave it out.")
-    for flag in ("input", "rest"):
+    for flag in ("input", "rest", "cell", "layers", "prefix", "nonlinearity"):
         if given[flag] is not None and not is_weights:
             raise CommandError(f"--{flag} is for weights, but {what} is {kind}. Leave it out.")
-    if given["changes"] and (is_sweep or is_weights):
+    if given["changes"] and is_sweep:
         raise CommandError(f"--set is for systems, configs and records, but {what} is {kind}. Leave it out.")
-    if is_weights and given["input"] is None:
-        raise CommandError(f"{what}: the network needs inputs. Give {INPUT_FORM}.")
 
 
-def search_target(what: str, given: Mapping[str, Any], search: "Search", progress: Any) -> "NetworkFixedPoints":
-    """Run the search that fits the target."""
+def search_target(
+    what: str, given: Mapping[str, Any], search: "Search", progress: Any
+) -> tuple["NetworkFixedPoints", printing.Lines]:
+    """Run the search that fits the target; lines to print about it."""
     from lyapsweep.analysis.networks import network_fixed_points
     from lyapsweep.config import Config
     from lyapsweep.results.record import Record
 
-    path = Path(what)
-    if Kind.of(what) is Kind.WEIGHTS:
-        return search_weights(path, given["input"], given["rest"] or "mean", search, progress)
-    if Kind.of(what) is Kind.SYSTEM:
-        return search_system(what, given["changes"], search, progress)
+    path, kind = Path(what), Kind.of(what)
+    if kind is Kind.WEIGHTS:
+        return search_weights(path, given, search, progress)
+    if kind is Kind.SYSTEM:
+        return search_system(what, given["changes"], search, progress), []
     if path.suffix.lower() != ".npz":
-        return network_fixed_points.of_network(Config.load(path, given["changes"]), None, search, progress)
+        return network_fixed_points.of_network(Config.load(path, given["changes"]), None, search, progress), []
     record = Record.load(path)
     if not record.weights:
         raise no_weights(path, record)
-    return network_fixed_points.of_network(record.config.changed(given["changes"]), record.weights, search, progress)
+    config = record.config.changed(given["changes"])
+    return network_fixed_points.of_network(config, record.weights, search, progress), []
 
 
 def search_system(name: str, parameters: Mapping[str, Any], search: "Search", progress: Any) -> "NetworkFixedPoints":
@@ -138,21 +139,34 @@ def search_system(name: str, parameters: Mapping[str, Any], search: "Search", pr
     return of_map(system, attractor_states(system, ORBITS, search.seed), search, progress)
 
 
-def search_weights(path: Path, inputs: Path, rest: str, search: "Search", progress: Any) -> "NetworkFixedPoints":
-    """Search from states that the driven network visits."""
+def search_weights(
+    path: Path, given: Mapping[str, Any], search: "Search", progress: Any
+) -> tuple["NetworkFixedPoints", printing.Lines]:
+    """Search from states that the network visits, driven or, if it takes no inputs, freely."""
     import torch
 
-    from lyapsweep.analysis.networks.network_fixed_points import of_driven
+    from lyapsweep.analysis.networks.network_fixed_points import of_driven, of_map
     from lyapsweep.cells.torch_files import load_network
     from lyapsweep.datasets.driving import read_inputs
-    from lyapsweep.exponents import BadInputs, driven_by, prepared
+    from lyapsweep.exponents import BadInputs, driven_by, prepared, starts
 
-    map = prepared(load_network(path), None, torch.float64)
-    try:
-        driving = driven_by(map, read_inputs(inputs), torch.float64)
-    except BadInputs as error:
-        raise CommandError(f"--input {inputs}: {error}") from error
-    return of_driven(map, driving, rest, search, progress)
+    loaded, inputs = load_network(path, weight_choice(str(path), given)), given["input"]
+    map = prepared(loaded.network, None, torch.float64)
+    if inputs is None and loaded.network.inputs:
+        raise CommandError(f"{path}: the network needs inputs. Give {INPUT_FORM}.")
+    if inputs is None and given["rest"]:
+        raise CommandError(f"--rest {given['rest']}: {path} takes no inputs. Leave it out.")
+    if inputs is None:
+        points = of_map(map, starts(map, None, None, ORBITS, torch.float64, search.seed), search, progress)
+    else:
+        try:
+            driving = driven_by(map, read_inputs(inputs), torch.float64)
+        except BadInputs as error:
+            raise CommandError(f"--input {inputs}: {error}") from error
+        points = of_driven(map, driving, given["rest"] or "mean", search, progress)
+    if loaded.readout is not None:
+        points = points._replace(readout=loaded.readout.double().numpy())
+    return points, [("network", loaded.description)]
 
 
 def show_json(what: str, rest: "NetworkFixedPoints") -> None:
@@ -185,7 +199,7 @@ def listed(points: Any, kinds: tuple[str, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def show_points(what: str, rest: "NetworkFixedPoints") -> None:
+def show_points(what: str, rest: "NetworkFixedPoints", notes: printing.Lines) -> None:
     """Print one row per fixed point with its slowest mode, then statistics of all points."""
     out, found = printing.console(), rest.found
     fixed, slow, dt = found.fixed, found.slow, found.fixed.dt
@@ -205,7 +219,7 @@ def show_points(what: str, rest: "NetworkFixedPoints") -> None:
     if len(fixed):
         out.print(table)
     out.print()
-    printing.write(out, summary_lines(rest))
+    printing.write(out, summary_lines(rest) + notes)
 
 
 def plural(n: int, noun: str) -> str:

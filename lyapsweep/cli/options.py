@@ -1,5 +1,6 @@
 """Options that several commands share, and the parsing of their values."""
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,37 @@ def writable_file(path: Path | None, flag: str, suffixes: tuple[str, ...]) -> Pa
     if path is not None and not path.parent.is_dir():
         raise CommandError(f"{flag} {path}: there is no folder {path.parent}. Create it first.")
     return path
+
+
+def time_step(ctx: click.Context, param: click.Parameter, dt: float | None) -> float | None:
+    if dt is not None and not 0 < dt < math.inf:
+        raise CommandError(f"--dt {dt:g}: 0 < dt < inf must hold. Give the time between two steps.")
+    return dt
+
+
+def weights(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that select the network of a file of weights, and say what weights do not record."""
+    for option in (
+        click.option(
+            "--nonlinearity",
+            type=click.Choice(["tanh", "relu"]),
+            help="Of weights of a torch.nn.RNN, which do not record it.  [default: tanh is assumed]",
+        ),
+        click.option("--prefix", help="Prefix of the recurrent layer, if the weights hold several: encoder.rnn."),
+        click.option(
+            "--layers", type=click.IntRange(min=1), help="Expected layers of the weights.  [default: from their names]"
+        ),
+        click.option(
+            "--cell",
+            help="Expected kind of the weights: vanilla, gru, lstm, plrnn, dendritic_plrnn, shallow_plrnn or alrnn.  "
+            "[default: from their names and shapes]",
+        ),
+        click.option(
+            "--input", type=click.Path(path_type=Path), help="Series that drives weights: .npy, .npz or .csv."
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def note_debug(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 KINDS = {
     "system": "a known system, along its own orbit",
+    "map": "a user-defined map, along its own orbit",
     "closed loop": "the network running freely",
     "zero input": "the network running freely, its inputs held at zero",
     "driven": "the network driven by the given inputs, on which its exponents are conditional",
@@ -35,6 +36,9 @@ CHECKS = {
 UNBOUNDED = "yes: no dimension, entropy rate or predictability time, and the exponents are growth rates"
 WIDTH = 120  # columns, if the output has no width of its own
 MOST_DECIMALS = 8
+
+Lines = list[tuple[str, str]]
+"""Names and texts, see `write`."""
 
 
 def console() -> Console:

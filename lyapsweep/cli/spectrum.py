@@ -34,11 +34,13 @@ POSITIVE = click.IntRange(min=1)
 @click.option("--orbits", type=POSITIVE, help="Number of orbits.  [default: 128, or the config's]")
 @click.option("--exponents", type=POSITIVE, metavar="K", help="Only the leading K.  [default: all, or the config's]")
 @click.option("--seed", type=int, help="Seed of initial states and initial weights.  [default: 0, or the config's]")
-@click.option("--dt", type=float, help="Time step of a flow, or between inputs.  [default: the system's own]")
-@click.option("--input", type=click.Path(path_type=Path), help="Series that drives weights: .npy, .npz or .csv.")
-@click.option("--cell", help="Expected kind of the weights: vanilla, gru or lstm.  [default: from their shapes]")
-@click.option("--layers", type=POSITIVE, help="Expected layers of the weights.  [default: from their names]")
-@click.option("--prefix", help="Prefix of the recurrent layer, if the weights hold several: encoder.rnn.")
+@click.option(
+    "--dt",
+    type=float,
+    callback=options.time_step,
+    help="Time step of a flow, or between inputs.  [default: the system's own]",
+)
+@options.weights
 @click.option("--compat", help="vogt: numbers by the convention of Vogt et al. 2022, which are not exponents.")
 @click.option(
     "--plot",
@@ -53,8 +55,9 @@ def command(as_json: bool, plot: Path | None, **given: Any) -> None:
     """Compute Lyapunov exponents with standard errors, and the predictability time.
 
     WHAT is a system (`lyapsweep list systems`), a YAML config (its network as initialised), a record file (its network
-    as trained), or the weights of a torch.nn.RNN, LSTM or GRU, a state dict in a .pt file, which --input drives: a
-    tenth of the series is warmup and the rest is counted unless --warmup and --steps say otherwise.
+    as trained), or weights in a .pt, .safetensors or .npz file: of a torch.nn.RNN, LSTM or GRU, which --input drives (a
+    tenth of the series is warmup and the rest is counted unless --warmup and --steps say otherwise), or of a
+    piecewise-linear RNN (A, W, h), which runs freely. --set rectified=P and clipped=true belong to the latter.
     """
     small_networks()
     request = SpectrumRequest(**given)

@@ -2,6 +2,7 @@
 
 import typing
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,11 +13,13 @@ from lyapsweep.cli import printing
 from lyapsweep.cli.errors import CommandError
 
 if TYPE_CHECKING:
+    from lyapsweep.cells.torch_files import WeightChoice
     from lyapsweep.config import Config
     from lyapsweep.dynamics import Spectrum
     from lyapsweep.results.record import Record
 
-WEIGHT_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt")
+WEIGHT_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar", ".safetensors")
+CONFIG_SUFFIXES = (".yaml", ".yml")
 INPUT_FORM = "--input series.npy, shape (time, features) or (batch, time, features)"
 
 
@@ -29,11 +32,40 @@ class Kind(StrEnum):
 
     @classmethod
     def of(cls, what: str) -> "Kind":
-        """The kind by the suffix of the name."""
-        suffix = Path(what).suffix.lower()
-        if suffix in WEIGHT_SUFFIXES:
+        """The kind by the suffix of the name; of an .npz file and one without a suffix also by what they hold."""
+        path = Path(what)
+        suffix = path.suffix.lower()
+        if suffix in WEIGHT_SUFFIXES or (suffix == ".npz" and holds_weights(path)):
             return cls.WEIGHTS
-        return cls.NETWORK if suffix in (".npz", ".yaml", ".yml") else cls.SYSTEM
+        if suffix in (*CONFIG_SUFFIXES, ".npz"):
+            return cls.NETWORK
+        if not path.is_file() or is_system(what):
+            return cls.SYSTEM
+        if not suffix:
+            return cls.WEIGHTS
+        raise CommandError(
+            f"{what} is a file, but weights end in {', '.join(WEIGHT_SUFFIXES)} or .npz, configs in .yaml, records in "
+            ".npz. Save weights by torch.save, save_file or numpy.savez; a series is for `lyapsweep suggest`."
+        )
+
+
+def holds_weights(path: Path) -> bool:
+    """Whether an .npz file holds weights by their names, and not a record."""
+    from lyapsweep.cells.from_plrnn import is_plrnn
+    from lyapsweep.cells.from_torch import RECURRENT
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.removesuffix(".npy") for name in archive.namelist()]
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
+    return "header" not in names and (is_plrnn(names) or any(map(RECURRENT.match, names)))
+
+
+def is_system(name: str) -> bool:
+    from lyapsweep.systems import SYSTEMS
+
+    return name in SYSTEMS
 
 
 FLAGS = {  # which kinds a flag is for, where not for all
@@ -41,9 +73,9 @@ FLAGS = {  # which kinds a flag is for, where not for all
     "cell": (Kind.WEIGHTS,),
     "layers": (Kind.WEIGHTS,),
     "prefix": (Kind.WEIGHTS,),
+    "nonlinearity": (Kind.WEIGHTS,),
     "dt": (Kind.SYSTEM, Kind.WEIGHTS),
     "compat": (Kind.SYSTEM, Kind.WEIGHTS),
-    "changes": (Kind.SYSTEM, Kind.NETWORK),
 }
 
 
@@ -63,6 +95,7 @@ class SpectrumRequest:
     cell: str | None
     layers: int | None
     prefix: str | None
+    nonlinearity: str | None
     compat: str | None
 
     @property
@@ -99,9 +132,8 @@ def check_flags(request: SpectrumRequest) -> None:
         )
     for flag, kinds in FLAGS.items():
         if getattr(request, flag) and request.kind not in kinds:
-            name = "set" if flag == "changes" else flag
             raise CommandError(
-                f"--{name} is for {' and '.join(kinds)}, but {request.what} is {request.kind}. Leave it out."
+                f"--{flag} is for {' and '.join(kinds)}, but {request.what} is {request.kind}. Leave it out."
             )
 
 
@@ -114,25 +146,45 @@ def measure(request: SpectrumRequest) -> SpectrumTarget:
     return of_record(request) if request.path.suffix.lower() == ".npz" else of_config(request)
 
 
-def of_weights(request: SpectrumRequest) -> SpectrumTarget:
-    """A network trained elsewhere, driven by a series, or with zero input for --steps steps."""
-    from lyapsweep.cells import torch_files
-    from lyapsweep.datasets.driving import read_inputs
-    from lyapsweep.exponents import BadInputs, lyapunov_spectrum
+def weight_choice(what: str, given: Mapping[str, Any]) -> "WeightChoice":
+    """Which network of a file of weights is meant, by flags and `--set`."""
+    from lyapsweep.cells.torch_files import WeightChoice
+    from lyapsweep.config.validation import check_type
 
-    network = torch_files.load_network(request.path, request.cell, request.layers, request.prefix)
-    if request.input is None and request.steps is None:
-        raise CommandError(
-            f"{request.what}: the network needs inputs. Give {INPUT_FORM}, or --steps alone for zero input."
-        )
+    changes = given["changes"]
+    for name, value in changes.items():
+        if name not in ("rectified", "clipped"):
+            raise CommandError(
+                "--set is for systems, configs and records (of weights only rectified and clipped, for PLRNNs), "
+                f"but {what} is weights and got '{name}'. Leave it out."
+            )
+        check_type(f"--set {name}", value, int if name == "rectified" else bool)
+    flags = {name: given[name] for name in ("layers", "prefix", "nonlinearity")}
+    return WeightChoice(kind=given["cell"], **flags, **changes)
+
+
+def of_weights(request: SpectrumRequest) -> SpectrumTarget:
+    """A network trained elsewhere, driven by a series, with zero input, or running freely."""
+    from lyapsweep.cells.torch_files import load_network
+    from lyapsweep.datasets.driving import read_inputs
+    from lyapsweep.exponents import SYSTEM_STEPS, BadInputs, lyapunov_spectrum
+
+    loaded = load_network(request.path, weight_choice(request.what, vars(request)))
+    steps = request.steps
+    if request.input is None and steps is None:
+        if loaded.network.inputs:
+            raise CommandError(
+                f"{request.what}: the network needs inputs. Give {INPUT_FORM}, or --steps alone for zero input."
+            )
+        steps = SYSTEM_STEPS
     inputs = None if request.input is None else read_inputs(request.input)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of the convention: it is printed below the table
             spectrum = lyapunov_spectrum(
-                network,
+                loaded.network,
                 inputs,
-                steps=request.steps,
+                steps=steps,
                 warmup=request.warmup,
                 k=request.exponents,
                 orbits=request.orbits,
@@ -143,7 +195,7 @@ def of_weights(request: SpectrumRequest) -> SpectrumTarget:
     except BadInputs as error:
         raise CommandError(f"--input {request.input}: {error}" if request.input else str(error)) from error
     source = (("input", str(request.input)),) if request.input else ()
-    return SpectrumTarget(spectrum, notes=(("network", torch_files.describe(network)), *source))
+    return SpectrumTarget(spectrum, notes=(("network", loaded.description), *source))
 
 
 def of_system(request: SpectrumRequest) -> SpectrumTarget:

@@ -1,5 +1,6 @@
 """The result of a task dataset: input sequences and the targets of the readout."""
 
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -73,8 +74,8 @@ class Task:
         for what, value, known in (("head", self.head, HEADS), ("loss", self.loss, LOSSES)):
             if value not in known:
                 raise unknown(f"{what} of a task", value, list(known), self.source)
-        if self.dt is not None and not self.dt > 0:
-            raise BadTask(f"{self.source}: dt > 0 must hold, but got {self.dt}.")
+        if self.dt is not None and not 0 < self.dt < math.inf:
+            raise BadTask(f"{self.source}: 0 < dt < inf must hold, but got {self.dt}. Give the time of one step.")
         if not (np.isfinite(self.baseline) and self.baseline > 0):
             raise BadTask(f"{self.source}: a finite baseline > 0 must hold, but got {self.baseline}.")
         for part in ("train", "test"):

@@ -24,7 +24,7 @@ from lyapsweep.dynamics.newton import (
     refine,
     row_chunks,
 )
-from lyapsweep.maps import AbstractMap, States
+from lyapsweep.maps import AbstractMap, States, check_time_step
 
 ESCAPED = 1e3  # times the median size of a state; larger states belong to a diverging orbit
 
@@ -86,7 +86,7 @@ def find_fixed_points(
         One `FixedPoints` per member. A member without a finite visited state has no points.
 
     Raises:
-        ValueError: If `visited` has the wrong shape.
+        ValueError: If `visited` has the wrong shape, or the map's time step is not positive.
 
     Source: Sussillo and Barak 2013; Golub and Sussillo 2018.
 
@@ -103,6 +103,7 @@ def find_fixed_points(
         raise ValueError(
             f"visited must be (population, states, state) = {wanted}, but is {tuple(visited.shape)}. Change its shape."
         )
+    check_time_step(map.dt)
     constant = None if x is None else x.to(visited).expand(map.population, x.shape[-1])
     with torch.no_grad():
         visited = mask_escaped(visited)

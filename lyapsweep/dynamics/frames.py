@@ -60,6 +60,31 @@ class Accumulator:
         return FrameResult(z, V, self.growth, torch.stack(self.before), self.error)
 
 
+def random_frame(z: States, k: int, seed: int) -> Tangents:
+    """A random orthonormal frame for each orbit, shared by all members, so that no member depends on its pack."""
+    generator = torch.Generator().manual_seed(seed)
+    frame = torch.randn(1, z.shape[1], k, z.shape[2], generator=generator, dtype=torch.float64)
+    q, _ = orthonormalise(frame)
+    return q.to(z).expand(z.shape[0], -1, -1, -1)
+
+
+def given_frame(frame: Tensor, z: States) -> Tangents:
+    """The frame (k, state) or (orbits, k, state) as that of every member and orbit of `z`, orthonormalised."""
+    population, batch, state = z.shape
+    rows = frame.to(z)
+    if rows.shape[-1:] != (state,) or rows.dim() not in (2, 3) or (rows.dim() == 3 and len(rows) != batch):
+        raise ValueError(
+            f"frame must be (k, {state}) or ({batch}, k, {state}), one tangent vector per row, but is "
+            f"{tuple(frame.shape)}. Change its shape."
+        )
+    rank = torch.linalg.matrix_rank(rows.cpu().nan_to_num())
+    if not rows.isfinite().all() or (rank < rows.shape[-2]).any():
+        raise ValueError(
+            f"frame: its {rows.shape[-2]} rows must be finite and linearly independent. Give such tangent vectors."
+        )
+    return orthonormalise(rows)[0].expand(population, batch, -1, -1)
+
+
 def orthonormalise(
     V: Float[Tensor, "*rows k state"],
 ) -> tuple[Float[Tensor, "*rows k state"], Float[Tensor, "*rows k"]]:

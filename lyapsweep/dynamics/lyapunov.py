@@ -10,10 +10,18 @@ from torch import Tensor
 
 from lyapsweep.dynamics.checks import SAMPLED_STEPS, agreement, has_closed_form, log_dets, sampled_sum_rule, sum_rule
 from lyapsweep.dynamics.escape import escaping
-from lyapsweep.dynamics.frames import Driving, FrameMethod, FrameResult, adaptive, householder, orthonormalise
+from lyapsweep.dynamics.frames import (
+    Driving,
+    FrameMethod,
+    FrameResult,
+    adaptive,
+    given_frame,
+    householder,
+    random_frame,
+)
 from lyapsweep.dynamics.lu import batched_lu, lu
 from lyapsweep.dynamics.spectrum import Spectrum
-from lyapsweep.maps import AbstractMap, States, Tangents
+from lyapsweep.maps import AbstractMap, States, Tangents, check_time_step
 from lyapsweep.registry import unknown
 
 BLOCKS = 10
@@ -35,6 +43,7 @@ def lyapunov_spectra(
     method: str = "auto",
     interval: int = 1,
     segments: int = 1,
+    frame: Tensor | None = None,
 ) -> list[Spectrum]:
     """Compute the leading exponents of every member of a population, in nats per step.
 
@@ -60,6 +69,8 @@ def lyapunov_spectra(
         interval: Steps between two factorisations of "qr", 1 by default.
         segments: Number of segments of an orbit that are carried side by side, each aligned over `warmup` steps; 1 by
             default. It divides the steps in sequence, at (steps / segments + warmup) segments / steps times the work.
+        frame: First tangent vectors, shape (k, state) or (orbits, k, state), orthonormalised before the first step, so
+            that a short run can be repeated; None (the default) draws them by `seed`.
 
     Returns:
         One `Spectrum` per member, exponents largest first; `Spectrum.checks` tells how reliable they are.
@@ -73,7 +84,8 @@ def lyapunov_spectra(
         >>> spectrum.exponents.round(4)
         array([0.4055])
     """
-    k = map.state if k is None else k
+    V = None if frame is None else given_frame(frame, z)
+    k = (map.state if V is None else V.shape[2]) if k is None else k
     check_arguments(map, inputs, steps, warmup, k, method, interval, segments)
     orbits, each = z.shape[1], steps // segments
     if segments > 1:
@@ -82,7 +94,9 @@ def lyapunov_spectra(
     carry = partial(householder, interval=interval) if method == "qr" else METHODS[method]
     settings = {"warmup": warmup, "seed": seed, "method": method, "segments": segments, "dtype": str(z.dtype)[6:]}
     settings |= {"interval": interval} if method == "qr" else {}
-    run = measure(map, z, inputs, random_frame(z, k, seed), carry, warmup, each, interval)
+    settings |= {} if V is None else {"frame": "given"}
+    V = random_frame(z, k, seed) if V is None else V[:, :, :k].repeat(1, segments, 1, 1)
+    run = measure(map, z, inputs, V, carry, warmup, each, interval)
     return [to_spectrum(run, p, map, kind, orbits, settings) for p in range(len(z))]
 
 
@@ -135,6 +149,7 @@ def check_arguments(
     map: AbstractMap, inputs: Driving, steps: int, warmup: int, k: int, method: str, interval: int, segments: int
 ) -> None:
     """Raise ValueError for arguments that are not possible."""
+    check_time_step(map.dt)
     if not 1 <= k <= map.state:
         raise ValueError(f"k={k} is outside 1 <= k <= {map.state}, the size of the state. Choose k in this range.")
     if inputs is not None and len(inputs) < warmup + steps:
@@ -174,14 +189,6 @@ def split_into_segments(
         return starts, None
     windows = [inputs[i * each : i * each + warmup + each] for i in range(segments)]
     return starts, torch.cat(windows, dim=2)
-
-
-def random_frame(z: States, k: int, seed: int) -> Float[Tensor, "population batch k state"]:
-    """A random orthonormal frame for each orbit, shared by all members, so that no member depends on its pack."""
-    generator = torch.Generator().manual_seed(seed)
-    frame = torch.randn(1, z.shape[1], k, z.shape[2], generator=generator, dtype=torch.float64)
-    q, _ = orthonormalise(frame)
-    return q.to(z).expand(z.shape[0], -1, -1, -1)
 
 
 def to_spectrum(run: Run, p: int, map: AbstractMap, kind: str, orbits: int, settings: dict[str, Any]) -> Spectrum:

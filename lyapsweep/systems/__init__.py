@@ -77,7 +77,7 @@ def build(name: str, step: float | None = None, **parameters: Any) -> AbstractSy
         >>> build("lorenz63", rho=38.0).rho
         38.0
     """
-    if step is not None and parameters.setdefault("dt", step) != step:
+    if step is not None and (given := parameters.setdefault("dt", step)) is not step and given != step:  # NaN != NaN
         raise ValueError(f"{name}: step={step} and dt={parameters['dt']} differ. Give one of them.")
     if name in SYSTEMS:
         SYSTEMS.check(name, parameters)

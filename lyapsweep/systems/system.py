@@ -1,5 +1,6 @@
 """The interface of every system: a map with its equation, states near its attractor, and published exponents."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ class AbstractFlow(AbstractSystem):
         angle: Index of the coordinate that is a phase, kept within [0, 2 pi); None by default.
 
     Raises:
-        ValueError: If dt > 0 and substeps >= 1 do not hold.
+        ValueError: If 0 < dt < inf and substeps >= 1 do not hold.
 
     Example:
         >>> from lyapsweep.systems import build
@@ -133,8 +134,8 @@ class AbstractFlow(AbstractSystem):
     angle: int | None = None
 
     def __init__(self, dt: float, substeps: int = 1):
-        if not dt > 0:
-            raise ValueError(f"{type(self).__name__}: dt > 0 must hold, but got {dt}.")
+        if not 0 < dt < math.inf:
+            raise ValueError(f"{type(self).__name__}: 0 < dt < inf must hold, but got {dt}. Give a positive time step.")
         if substeps < 1:
             raise ValueError(f"{type(self).__name__}: substeps >= 1 must hold, but got {substeps}.")
         self.dt: float = dt

@@ -37,7 +37,7 @@ class Curve:
 def rosenstein(states: Points, theiler: int, horizon: int, flow: bool) -> Curve:
     """S(k) = < log d(i, j; k) > over points i and their nearest neighbours j (Rosenstein et al. 1993)."""
     i, j = references(states, 1, theiler, horizon)
-    logs = (np.log(d[:, 0]) for d in distances(states, i, j, horizon, flow))
+    logs = (np.log(d[:, 0]) for d in distances(states, i, j, horizon, flow, theiler))
     return curve("Rosenstein", logs, i, len(states), ceiling(states, theiler, flow))
 
 
@@ -47,7 +47,7 @@ def kantz(states: Points, theiler: int, horizon: int, flow: bool) -> Curve:
     A fixed number of neighbours instead of a fixed radius weights all parts of the attractor alike.
     """
     i, j = references(states, NEIGHBOURS, theiler, horizon, REFERENCES)
-    logs = (np.log(d.mean(axis=1)) for d in distances(states, i, j, horizon, flow))
+    logs = (np.log(d.mean(axis=1)) for d in distances(states, i, j, horizon, flow, theiler))
     return curve("Kantz", logs, i, len(states), ceiling(states, theiler, flow))
 
 
@@ -63,13 +63,14 @@ def references(
 
 
 def distances(
-    states: Points, i: Int[np.ndarray, " references"], j: Pairs, horizon: int, flow: bool
+    states: Points, i: Int[np.ndarray, " references"], j: Pairs, horizon: int, flow: bool, theiler: int
 ) -> Iterator[Float[np.ndarray, "references neighbours"]]:
     """Distances of every pair at lags 0 ... horizon: of states, or for a flow from one state to the other's path.
 
     Two orbits of a flow differ in place and in time: a displacement along the flow stays constant (its exponent is
     zero) and hides the growth of the rest. So the neighbour's time is shifted, sample by sample as the two drift apart,
-    to the nearest point of its path, and the component along the velocity is removed.
+    to the nearest point of its path, and the component along the velocity is removed. Times stay more than `theiler`
+    apart, so that no neighbour walks onto the point itself.
     """
     if not flow:
         for k in range(horizon + 1):
@@ -81,7 +82,8 @@ def distances(
     for k in range(horizon + 1):
         here, v, vv = states[i + k, None], velocity[i + k, None], speed[i + k, None]
         apart = states[inside(j + k + shift, states)] - here
-        shift -= np.clip(np.rint((apart * v).sum(axis=2) / vv), -1, 1).astype(int)
+        moved = shift - np.clip(np.rint((apart * v).sum(axis=2) / vv), -1, 1).astype(int)
+        shift = np.where(np.abs(j + moved - i[:, None]) > theiler, moved, shift)
         apart = states[inside(j + k + shift, states)] - here
         along = np.clip((apart * v).sum(axis=2) / vv, -1, 1)  # in samples; more than one is another place, not a time
         yield floored(np.sqrt(np.maximum(np.square(apart).sum(axis=2) - along**2 * vv, 0)))
@@ -99,7 +101,7 @@ def ceiling(states: Points, theiler: int, flow: bool) -> float:
     """< log d > of unrelated states: pairs half the series apart, and a third."""
     i = np.arange(len(states) // 3)
     j = np.stack([i + len(states) // 2, i + len(states) // 3], axis=1)
-    (d,) = distances(states, i, inside(j, states), 0, flow)
+    (d,) = distances(states, i, inside(j, states), 0, flow, theiler)
     return float(np.log(d).mean())
 
 

@@ -1,0 +1,5 @@
+"""What is raised about weights from elsewhere."""
+
+
+class BadWeights(ValueError):
+    """Weights that do not belong to a supported recurrent network; the message names what was found."""
