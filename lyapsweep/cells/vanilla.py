@@ -20,6 +20,7 @@ from lyapsweep.cells.unrolled import (
 )
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
+from lyapsweep.setting_types import Count
 
 
 class Vanilla(AbstractUnrolledCell):
@@ -44,7 +45,7 @@ class Vanilla(AbstractUnrolledCell):
     U: nn.Parameter
     b: nn.Parameter
 
-    def __init__(self, inputs: int, population: int, *, units: int = 30):
+    def __init__(self, inputs: int, population: int, *, units: Count = 30):
         super().__init__(inputs, units, population, state=units)
 
     def draw(self, init: Draw, generator: Generator) -> dict[str, Tensor]:
