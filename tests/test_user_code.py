@@ -126,13 +126,16 @@ def failing_cell() -> str:
 
 def test_an_error_of_a_cell_at_work_names_file_and_line_also_in_records():
     changes = {"cell": {"kind": failing_cell(), "units": 3}}
-    assert "Error: mine.py, line 4: KeyError: 'W'." in refused("run", "c.yaml", "--set", "cell={kind: 'mine.py:Mine'}")
+    result = CliRunner().invoke(main, ["run", "c.yaml", "--set", "cell={kind: 'mine.py:Mine'}"])
+    assert result.exit_code == 1
+    assert result.stderr == "Error: mine.py, line 4: KeyError: 'W' (--debug shows the traceback).\n"
+    assert not Path("results").exists()
     [[record]] = train_pack([Config.load("c.yaml", changes)])
     assert record.provenance.error == "mine.py, line 4: KeyError: 'W'"
 
 
 def test_a_library_error_has_no_place_of_a_user():
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match="dataset needs a kind") as caught:
         Config.of({})
     caught.value.__traceback__ = caught.tb.tb_next  # without this file
     assert not described(caught.value).startswith("test_user_code")

@@ -58,7 +58,7 @@ def explained(error: Exception) -> CommandError:
     if own_class:
         return CommandError(str(error), Exit.FAILED)
     if user_place(error):
-        return CommandError(f"{described(error)}.")
+        return CommandError(f"{described(error)} (--debug shows the traceback).", Exit.FAILED)
     return CommandError(f"{type(error).__name__}: {error} (unexpected; --debug shows the traceback).", Exit.FAILED)
 
 
