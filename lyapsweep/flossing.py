@@ -7,6 +7,7 @@ the QR of every step. With target 0 the products of Jacobians in gradients neith
 import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -16,6 +17,7 @@ from lyapsweep.cells import AbstractCell
 from lyapsweep.dynamics.frames import orthonormalise
 from lyapsweep.maps import States, Tangents
 from lyapsweep.optimizers import Adam
+from lyapsweep.setting_types import CountOrZero, Positive, Range, Seed, check_fields
 
 ALIGNING = 0.3  # of an orbit's length: state and frame settle before exponents count (16 of 55 in the published code)
 
@@ -41,21 +43,16 @@ class Flossing:
         0.0
     """
 
-    exponents: int = 0
+    exponents: CountOrZero = 0
     target: float = 0.0  # nats per step
-    steps: int = 500
-    length: int = 55
-    lr: float = 1e-3
-    clip: float = 1.0
-    seed: int = 0
+    steps: CountOrZero = 500
+    length: Annotated[int, Range(least=2)] = 55
+    lr: Positive = 1e-3
+    clip: Positive = 1.0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("exponents", 0), ("steps", 0), ("length", 2)):
-            if getattr(self, name) < least:
-                raise ValueError(f"flossing/{name} >= {least} must hold, but got {getattr(self, name)}.")
-        for name in ("lr", "clip"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"flossing/{name} > 0 must hold, but got {getattr(self, name)}.")
+        check_fields(self, "flossing")
 
     def fit(self, state: int) -> None:
         """Raise ValueError if a state has fewer dimensions than `exponents`."""

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from lyapsweep.registry import Registry
+from lyapsweep.setting_types import NonNegative, Positive
 
 __all__ = ["INITS", "bounded", "gaussian", "near_identity", "orthogonal", "uniform"]
 
@@ -39,7 +40,7 @@ def gaussian(rows: int, columns: int, generator: Generator, *, gain: float = 1.0
     return torch.randn(rows, columns, generator=generator, dtype=torch.float64) * (gain / math.sqrt(columns))
 
 
-def uniform(rows: int, columns: int, generator: Generator, *, bound: float | None = None) -> Matrix:
+def uniform(rows: int, columns: int, generator: Generator, *, bound: Positive | None = None) -> Matrix:
     """Independent uniform entries, U(-bound, bound).
 
     Args:
@@ -86,7 +87,7 @@ def orthogonal(rows: int, columns: int, generator: Generator, *, gain: float = 1
     return gain * (q if rows >= columns else q.mT)
 
 
-def near_identity(rows: int, columns: int, generator: Generator, *, scale: float = 0.1) -> Matrix:
+def near_identity(rows: int, columns: int, generator: Generator, *, scale: NonNegative = 0.1) -> Matrix:
     """The identity plus Gaussian noise, I + N(0, scale^2 / columns); noise alone if the matrix is not square.
 
     Suited to a flow that is sampled at a small time step, where one step moves the state only a little.

@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lyapsweep import trust
+from lyapsweep.user_code import described, user_place
 
 Member = TypeVar("Member", bound=Callable[..., Any])
 
 
 class UnknownName(ValueError):
     """A name that is not registered; the message lists the known names and the most similar one."""
+
+
+class BrokenMember(ValueError):
+    """A file whose code raises an error, or an object in it that is no member; the message names file and line."""
 
 
 def unknown(what: str, name: object, known: list[str], place: str = "") -> UnknownName:
@@ -56,9 +61,17 @@ def from_file(family: str, name: str) -> Any:
     file = Path(path).expanduser()
     if not file.is_file():
         raise UnknownName(f"{family} '{name}': there is no file {path}, seen from {Path.cwd()}.")
-    contents = executed(str(file.resolve()), file.stat().st_mtime_ns)
+    try:
+        contents = executed(str(file.resolve()), file.stat().st_mtime_ns)
+    except (Exception, SystemExit) as error:
+        place = "" if user_place(error) else f"{path}: "
+        raise BrokenMember(f"{family} '{name}': {place}{described(error)}. Mend the file.") from error
     if attribute not in contents:
         raise unknown(f"{family} in {path}", attribute, [n for n, v in contents.items() if inspect.isclass(v)])
+    if not callable(contents[attribute]):
+        raise BrokenMember(
+            f"{family} '{name}': {attribute} must be a class or a function, but is {contents[attribute]!r}."
+        )
     return contents[attribute]
 
 

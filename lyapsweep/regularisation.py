@@ -3,9 +3,9 @@
 z' = A z + W phi(z) + h names the parts of such a cell (`AbstractCell.linear_part`), B is the read-out's matrix.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from jaxtyping import Float
@@ -14,6 +14,7 @@ from torch import Tensor
 from lyapsweep.cells import AbstractCell
 from lyapsweep.readouts import AbstractReadout
 from lyapsweep.rollout import Network
+from lyapsweep.setting_types import NonNegative, Range, check_fields
 
 Penalty = Callable[[], Float[Tensor, " population"]]
 
@@ -36,17 +37,13 @@ class Regularisation:
         0.3
     """
 
-    attractor: float = 0.0  # manifold attractor
-    attractor_ratio: float = 0.3  # of the units, the first ones, that it holds
-    latent: float = 0.0  # L2 on the cell, with A drawn to 1
-    observation: float = 0.0  # condition of the read-out's matrix
+    attractor: NonNegative = 0.0  # manifold attractor
+    attractor_ratio: Annotated[float, Range(above=0, most=1)] = 0.3  # of the units, the first ones, that it holds
+    latent: NonNegative = 0.0  # L2 on the cell, with A drawn to 1
+    observation: NonNegative = 0.0  # condition of the read-out's matrix
 
     def __post_init__(self) -> None:
-        for name in ("attractor", "latent", "observation"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f"0 <= regularisation/{name} < inf must hold, but got {getattr(self, name)}.")
-        if not 0 < self.attractor_ratio <= 1:
-            raise ValueError(f"0 < regularisation/attractor_ratio <= 1 must hold, but got {self.attractor_ratio}.")
+        check_fields(self, "regularisation")
 
     def fit(self, cell: type[AbstractCell], readout: type[AbstractReadout]) -> None:
         """Raise ValueError if a cell or readout lacks the weights that a penalty acts on."""

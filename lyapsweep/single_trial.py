@@ -12,6 +12,7 @@ from lyapsweep.results.experiment import ExperimentPaths
 from lyapsweep.results.record import Outcome, Record, files_by_trial, latest, reopened
 from lyapsweep.tracking import AsyncLogger, MLflowLogger, NullLogger, TrackingError
 from lyapsweep.training.checkpoint import Checkpoints
+from lyapsweep.user_code import described
 
 
 class SingleTrial:
@@ -73,7 +74,7 @@ class SingleTrial:
             self._save(ended(self.last, Outcome.STOPPED, interrupted=True))
         except Exception as error:
             if self.last is not None:
-                self._save(ended(self.last, Outcome.FAILED, error=f"{type(error).__name__}: {error}"))
+                self._save(ended(self.last, Outcome.FAILED, error=described(error)))
             raise
         finally:
             self._close()

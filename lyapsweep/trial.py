@@ -14,6 +14,7 @@ from lyapsweep.flossing import floss
 from lyapsweep.measures import chosen
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.problems import Problem, problem_of
+from lyapsweep.problems.memory import check_memory
 from lyapsweep.problems.network import build_network, load_weights
 from lyapsweep.problems.series import forcing_schedule
 from lyapsweep.regularisation import penalty
@@ -90,6 +91,7 @@ def run_trials(
             "pack: its configs must share everything but seed, init, forcing, regularisation, lr, lr_end and clips. "
             "Train configs of other shapes in other packs."
         )
+    check_memory(configs[0])
     began, problem = time.perf_counter(), problem_of(configs[0])
     network = build_network(configs, *problem.size).to(device)
     conditions, members = problem.conditions(network), list(keys or [c.id for c in configs])

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lyapsweep.registry import unknown
+from lyapsweep.setting_types import Count, CountOrZero, check_fields
 
 POLICIES = {"random": "fresh", "conditional": "fresh", "stateful": "carried", "sequential": "carried"}
 
@@ -40,15 +41,14 @@ class Windows:
         True
     """
 
-    length: int | None = 200
-    batch: int = 16
+    length: Count | None = 200
+    batch: Count = 16
     state: str | None = None
     policy: str | None = None
-    spin_up: int = 0
+    spin_up: CountOrZero = 0
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1:
-            raise ValueError(f"windows/length, windows/batch >= 1 must hold, but got {self.length}, {self.batch}.")
+        check_fields(self, "windows")
         if self.state not in (None, *POLICIES.values()):
             raise unknown("state of windows", self.state, ["fresh", "carried"], "windows/state")
         policy = self.policy or ("stateful" if self.state == "carried" else "random")
@@ -58,10 +58,9 @@ class Windows:
             raise ValueError(
                 f"windows/state of policy '{policy}' is '{POLICIES[policy]}', but got '{self.state}'. Leave it out."
             )
-        if not 0 <= self.spin_up < max(self.steps, 1):
+        if not self.spin_up < self.steps:
             raise ValueError(
-                f"0 <= windows/spin_up < windows/length must hold, but got spin_up={self.spin_up}, "
-                f"length={self.length}."
+                f"windows/spin_up < windows/length must hold, but got spin_up={self.spin_up}, length={self.length}."
             )
         object.__setattr__(self, "policy", policy)
         object.__setattr__(self, "state", None)  # implied by the policy, so that a sweep may change the policy alone

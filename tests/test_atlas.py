@@ -18,7 +18,9 @@ from lyapsweep.results.table import Table
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    return report.write(made_up.table(), tmp_path_factory.mktemp("atlas") / "new" / "atlas.html").read_text("utf-8")
+    return report.write(made_up.table(), tmp_path_factory.mktemp("atlas") / "new" / "atlas.html").path.read_text(
+        "utf-8"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +128,7 @@ def test_compute_is_counted_once_per_pack(body):
 
 
 def test_a_hunt_is_called_one_and_gets_no_correlation(tmp_path):
-    text = words(report.write(made_up.table(intent="hunt"), tmp_path / "a.html").read_text("utf-8"))
+    text = words(report.write(made_up.table(intent="hunt"), tmp_path / "a.html").path.read_text("utf-8"))
     assert "not a good region" in text
     assert "biased toward success" in text
     assert "bootstrap interval" not in text
@@ -182,6 +184,6 @@ def test_only_names_vary_and_the_verdict_ranks_them():
 
 
 def test_a_page_is_replaced_whole(tmp_path):
-    path = report.write(Table.of([]), tmp_path / "atlas.html")
+    path = report.write(Table.of([]), tmp_path / "atlas.html").path
     report.write(made_up.table(), path)
     assert [p.name for p in tmp_path.iterdir()] == ["atlas.html"]

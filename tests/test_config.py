@@ -277,14 +277,14 @@ def test_all_members_of_0_1_are_listed():
 @pytest.mark.parametrize(
     ("section", "settings", "message"),
     [
-        ("training", {"steps": -1}, "training/steps must be >= 0, but got -1"),
-        ("training", {"lr": math.inf}, "training/lr must be positive and finite, but got inf"),
-        ("training", {"lr_end": 0.0}, "training/lr_end must be positive, finite or null, but got 0.0"),
-        ("training", {"clip": 0.0}, "training/clip must be > 0 or null, but got 0.0"),
-        ("training", {"report_every": 0}, "training/report_every must be > 0 or null, but got 0"),
-        ("training", {"report_at": [1.0]}, r"training/report_at must be fractions .* got \[1.0\]"),
+        ("training", {"steps": -1}, "training/steps must be an integer >= 0, but got -1"),
+        ("training", {"lr": math.inf}, "training/lr must be a finite number > 0, but got inf"),
+        ("training", {"lr_end": 0.0}, "training/lr_end must be a finite number > 0 or null, but got 0.0"),
+        ("training", {"clip": 0.0}, "training/clip must be a finite number > 0 or null, but got 0.0"),
+        ("training", {"report_every": 0}, "training/report_every must be an integer >= 1 or null, but got 0"),
+        ("training", {"report_at": [1.0]}, "training/report_at must be a finite number > 0 and < 1, but got 1.0"),
         ("training", {"optimizer": "adamm"}, "Did you mean 'adam'"),
-        ("lyapunov", {"segments": 3, "steps": 2}, "lyapunov/segments must be >= 1, <= lyapunov/steps, but got 3"),
+        ("lyapunov", {"segments": 3, "steps": 2}, "lyapunov/segments must be <= lyapunov/steps, but got 3"),
         ("lyapunov", {"segments": 3, "early": 2}, "lyapunov/early must be >= lyapunov/segments or null, but got 2"),
     ],
 )
@@ -294,4 +294,4 @@ def test_sections_refuse_values_out_of_range(section, settings, message):
 
 
 def test_values_are_parsed_as_yaml_with_common_floats():
-    assert parse_value("[1e-3, .5, 8, 1e3, yes, null]") == [0.001, 0.5, 8, 1000.0, True, None]
+    assert parse_value("[1e-3, .5, 8, 1e3, true, null]") == [0.001, 0.5, 8, 1000.0, True, None]

@@ -19,7 +19,7 @@ browser = exploring.browser
 
 
 def test_figures_wait_until_they_are_seen(browser, tmp_path):
-    path = report.write(made_up.table(), tmp_path / "atlas.html")
+    path = report.write(made_up.table(), tmp_path / "atlas.html").path
     with opened(browser, path.as_uri()) as tab:
         assert tab.locator(".chart .main-svg").count() == 0
         assert tab.evaluate("typeof Plotly") == "undefined"
@@ -32,7 +32,7 @@ def test_figures_wait_until_they_are_seen(browser, tmp_path):
 
 def test_inside_another_page_without_an_address_of_its_own_it_works_as_well(browser, tmp_path):
     """As MLflow shows an artifact: in a sandbox, where links to anchors would lead out."""
-    inner = report.write(made_up.table(), tmp_path / "atlas.html").read_text("utf-8")
+    inner = report.write(made_up.table(), tmp_path / "atlas.html").path.read_text("utf-8")
     path = tmp_path / "outer.html"
     frame = f'<iframe sandbox="allow-scripts" style="width: 1000px; height: 700px" srcdoc="{html.escape(inner)}">'
     path.write_text(f"<script>window.explorer = 1</script>{frame}</iframe>", "utf-8")
@@ -45,7 +45,7 @@ def test_inside_another_page_without_an_address_of_its_own_it_works_as_well(brow
 
 
 def test_a_browser_that_cannot_unpack_says_so_and_shows_the_words(browser, tmp_path):
-    path = report.write(made_up.table(), tmp_path / "atlas.html")
+    path = report.write(made_up.table(), tmp_path / "atlas.html").path
     with opened(browser, path.as_uri(), script="delete window.DecompressionStream") as tab:
         said = tab.locator(".note", has_text="needs a newer browser")
         assert said.count() == 8  # seven figures and the map
@@ -60,7 +60,7 @@ def test_a_page_of_4096_trials_is_light_and_its_words_come_first(browser, tmp_pa
     rng = np.random.default_rng(0)
     several = [{"truth": truth, "generated": truth + 0.1 * rng.standard_normal(truth.shape)} for _ in range(64)]
     table.traces[:] = [several[i % 64] for i in range(len(table))]
-    path = report.write(table, tmp_path / "atlas.html")
+    path = report.write(table, tmp_path / "atlas.html").path
     assert path.stat().st_size < 5e6 - 2e5  # what was left out weighs less
     held = json.loads(compression.blocks(path.read_text("utf-8"), "orbits")[0])
     assert held["has_orbit"].count("1") == 4096 > len(held["orbits"]) > 300

@@ -26,7 +26,7 @@ def small(tmp_path):
 
 
 def test_figures_are_named_after_their_sections(tmp_path):
-    path = report.write(made_up.table(), tmp_path / "atlas.html")
+    path = report.write(made_up.table(), tmp_path / "atlas.html").path
     names = dict(figure_files.named(path.read_text("utf-8")))
     assert len(names) == 7
     assert {"lyapunov-spectra-1", "true-and-generated-orbit-2"} <= names.keys()

@@ -133,9 +133,9 @@ def test_a_trial_starts_flossed():
     ("settings", "message"),
     [
         ({"exponents": 9}, "flossing/exponents <= 8 .* but got 9"),
-        ({"exponents": -1}, "flossing/exponents >= 0"),
-        ({"length": 1}, "flossing/length >= 2"),
-        ({"lr": 0.0}, "flossing/lr > 0"),
+        ({"exponents": -1}, "flossing/exponents must be an integer >= 0"),
+        ({"length": 1}, "flossing/length must be an integer >= 2"),
+        ({"lr": 0.0}, "flossing/lr must be a finite number > 0"),
         ({"exponent": 3}, "flossing/exponent is not known.*flossing/exponents"),
         ({"steps": 1.5}, "flossing/steps must be int"),
     ],

@@ -50,9 +50,12 @@ def test_defaults_are_one_convention_under_one_name():
     [
         ("state_spaces", r"measures: No measure is called 'state_spaces'. Did you mean 'state_space'"),
         ({"kind": "state_space", "bin": 3}, r"setting of measure 'state_space' is called 'bin'. Did you mean 'bins'"),
-        ({"kind": "state_space", "bins": 3.5}, r"state_space/bins must be a positive int, but got 3.5"),
-        ({"kind": "state_space", "bins": 0}, r"state_space/bins must be a positive int, but got 0"),
-        ({"kind": "state_space", "variance": True}, r"state_space/variance must be a positive float, but got True"),
+        ({"kind": "state_space", "bins": 3.5}, r"state_space/bins must be a positive, finite int, but got 3.5"),
+        ({"kind": "state_space", "bins": 0}, r"state_space/bins must be a positive, finite int, but got 0"),
+        (
+            {"kind": "state_space", "variance": True},
+            r"state_space/variance must be a positive, finite float, but got True",
+        ),
         ({"bins": 3}, r"an entry is a name or \{kind: name"),
         (7, r"an entry is a name or \{kind: name"),
         ("loss", r"'loss' is listed twice"),

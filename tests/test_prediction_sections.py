@@ -16,7 +16,7 @@ from lyapsweep.atlas.view import AtlasView
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     path = tmp_path_factory.mktemp("atlas") / "atlas.html"
-    return report.write(made_up_early.table(n=120, effect=1.0), path).read_text("utf-8")
+    return report.write(made_up_early.table(n=120, effect=1.0), path).path.read_text("utf-8")
 
 
 def test_every_section_has_a_sentence_and_a_figure(written):

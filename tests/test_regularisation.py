@@ -89,7 +89,7 @@ def test_the_condition_of_the_readout():
     [
         ("lstm", "linear", {"attractor": 0.1}, "A z \\+ W phi"),
         ("plrnn", "identity", {"observation": 0.1}, "read-out with a matrix"),
-        ("plrnn", "linear", {"latent": -1.0}, "0 <= regularisation/latent < inf"),
+        ("plrnn", "linear", {"latent": -1.0}, "regularisation/latent must be a finite number >= 0"),
         ("plrnn", "linear", {"attractor_ratio": 0.0}, "regularisation/attractor_ratio"),
         ("plrnn", "linear", {"atractor": 1.0}, "Did you mean regularisation/attractor"),
     ],

@@ -108,7 +108,7 @@ PLACES = (
 
 @pytest.mark.parametrize("place", PLACES)
 def test_what_users_write_is_shown_and_not_run(place, tmp_path):
-    text = report.write(planted(place), tmp_path / "a.html").read_text("utf-8")
+    text = report.write(planted(place), tmp_path / "a.html").path.read_text("utf-8")
     body = text[text.index("<body>") :]
     plain = re.sub(r'<script type="application/gzip".*?</script>', "", body, flags=re.DOTALL)
     assert "<img" not in text

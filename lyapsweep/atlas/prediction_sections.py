@@ -28,7 +28,7 @@ def sampled(content: Content) -> Content:
             return content(view)
         chosen = view.table.frame["trial"].astype(str).isin(keys[:MAX_TRIALS]).to_numpy(bool)
         note = render("note", text=f"Computed from {MAX_TRIALS} of {len(keys)} trials, sampled by their keys.")
-        return note + content(AtlasView(view.table.take(chosen)))
+        return note + content(AtlasView(view.table.take(chosen), errors=view.errors))
 
     return section
 

@@ -9,6 +9,7 @@ from importlib.resources import files
 from textwrap import dedent
 from typing import NamedTuple
 
+import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
@@ -65,7 +66,7 @@ def code_spans(text: str) -> list[str]:
 
 def is_missing(value: object) -> bool:
     """Return whether a table shows the value as a gap."""
-    return value is None or value != value
+    return value is None or value is pd.NA or value != value
 
 
 def is_quantity(value: object) -> bool:

@@ -45,17 +45,25 @@ def questions(view: AtlasView) -> Iterator[Question]:
         ("Prediction", "What do spectra say of outcomes?", PREDICTION | early_prediction(view)),
         ("Data", "What is behind it?", DATA),
     ):
-        sections = [Section(title, rendered(content, view)) for title, content in contents.items()]
+        sections = [section(title, content, view) for title, content in contents.items()]
         if shown := [section for section in sections if section.content]:
             yield Question(name, text, shown)
 
 
+def section(title: str, content: Content, view: AtlasView) -> Section:
+    """Render a section under its title."""
+    view.errors.section = title
+    return Section(title, rendered(content, view))
+
+
 def rendered(content: Content, view: AtlasView) -> str:
-    """Render a section, or a note with the reason why it cannot be drawn."""
+    """Render a section, or a note with the reason why it cannot be drawn; no error ends the page."""
     try:
         return content(view)
     except UNAVAILABLE as reason:
         return render("note", text=reason)
+    except Exception as error:
+        return render("undrawn", reason=view.errors.add(error).reason)
 
 
 def per_source(content: Content) -> Content:
@@ -70,9 +78,13 @@ def per_source(content: Content) -> Content:
 
 def early_prediction(view: AtlasView) -> dict[str, Content]:
     """Sections about predictions from early spectra, if there are enough; imported only then."""
-    if not view.has_early_spectra:
+    try:
+        if not view.has_early_spectra:
+            return {}
+        from lyapsweep.atlas.prediction_sections import SECTIONS, sampled
+    except Exception as error:
+        view.errors.add(error, "Prediction from early spectra")
         return {}
-    from lyapsweep.atlas.prediction_sections import SECTIONS, sampled
 
     return {title: per_source(sampled(content)) for title, content in SECTIONS.items()}
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from lyapsweep.analysis.settings import setting_curve
 from lyapsweep.analysis.shared.selection import TooFew, named
+from lyapsweep.atlas.errors import SectionErrors
 from lyapsweep.results.best import direction, rank_trials
 from lyapsweep.results.headline import headline_map
 from lyapsweep.results.table import Table, moves
@@ -27,12 +28,14 @@ class AtlasView:
         folder: The results folder, as commands name it; "" where it is unknown.
         trials: Trials whose orbits are on the page whatever their size.
         fixed_points: What a search of single networks found, by trial.
+        errors: Collects sections that cannot be drawn, also of the views that are derived from this one.
     """
 
     table: Table
     folder: str = ""
     trials: tuple[str, ...] = ()
     fixed_points: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    errors: SectionErrors = field(default_factory=SectionErrors)
 
     @cached_property
     def finals(self) -> Table:
@@ -89,7 +92,7 @@ class AtlasView:
         if not columns:
             return {"": self}
         names = named(self.table, columns)
-        return {name: AtlasView(self.table.take(names == name)) for name in dict.fromkeys(names)}
+        return {name: AtlasView(self.table.take(names == name), errors=self.errors) for name in dict.fromkeys(names)}
 
     @cached_property
     def map(self) -> str | None:

@@ -19,6 +19,7 @@ from lyapsweep.cells.unrolled import (
 )
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+from lyapsweep.setting_types import Count, CountOrZero
 
 
 class Alrnn(AbstractUnrolledCell):
@@ -47,7 +48,7 @@ class Alrnn(AbstractUnrolledCell):
     h: nn.Parameter
     C: nn.Parameter
 
-    def __init__(self, inputs: int, population: int, *, units: int = 20, rectified: int = 2):
+    def __init__(self, inputs: int, population: int, *, units: Count = 20, rectified: CountOrZero = 2):
         if not 0 <= rectified <= units:
             raise ValueError(f"0 <= cell/rectified <= cell/units must hold, but got {rectified}, units={units}.")
         super().__init__(inputs, units, population, state=units)

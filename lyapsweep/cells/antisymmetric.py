@@ -18,6 +18,7 @@ from lyapsweep.cells.unrolled import (
 )
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+from lyapsweep.setting_types import Count
 
 
 class Antisymmetric(AbstractUnrolledCell):
@@ -41,7 +42,7 @@ class Antisymmetric(AbstractUnrolledCell):
     U: nn.Parameter
     b: nn.Parameter
 
-    def __init__(self, inputs: int, population: int, *, units: int = 30, gamma: float = 0.01, epsilon: float = 0.1):
+    def __init__(self, inputs: int, population: int, *, units: Count = 30, gamma: float = 0.01, epsilon: float = 0.1):
         super().__init__(inputs, units, population, state=units)
         self.gamma, self.epsilon = gamma, epsilon
 

@@ -21,6 +21,7 @@ from lyapsweep.cells.unrolled import (
 )
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
+from lyapsweep.setting_types import Count, Positive
 
 
 class Cornn(AbstractUnrolledCell):
@@ -50,8 +51,8 @@ class Cornn(AbstractUnrolledCell):
         inputs: int,
         population: int,
         *,
-        units: int = 30,
-        dt: float = 0.042,
+        units: Count = 30,
+        dt: Positive = 0.042,
         gamma: float = 2.7,
         epsilon: float = 4.7,
     ):

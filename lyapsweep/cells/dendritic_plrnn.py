@@ -20,6 +20,7 @@ from lyapsweep.cells.cell import Draw, affine, carry
 from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, offsets, reversed_steps
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+from lyapsweep.setting_types import Count
 
 Columns = Float[Tensor, "population units batch"]
 
@@ -69,7 +70,7 @@ class DendriticPlrnn(AbstractUnrolledCell):
     H: nn.Parameter
     C: nn.Parameter
 
-    def __init__(self, inputs: int, population: int, *, units: int = 22, bases: int = 20, clipped: bool = False):
+    def __init__(self, inputs: int, population: int, *, units: Count = 22, bases: Count = 20, clipped: bool = False):
         if bases < 1:
             raise ValueError(f"cell/bases >= 1 must hold, but got {bases}.")
         super().__init__(inputs, units, population, state=units)

@@ -20,6 +20,7 @@ from lyapsweep.cells.unrolled import (
 )
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+from lyapsweep.setting_types import Count
 
 
 class Gru(AbstractUnrolledCell):
@@ -44,7 +45,7 @@ class Gru(AbstractUnrolledCell):
     d: nn.Parameter
     entry = ("U", "b", "d")
 
-    def __init__(self, inputs: int, population: int, *, units: int = 30):
+    def __init__(self, inputs: int, population: int, *, units: Count = 30):
         super().__init__(inputs, units, population, state=units)
 
     def draw(self, init: Draw, generator: Generator) -> dict[str, Tensor]:

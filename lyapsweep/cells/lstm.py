@@ -18,6 +18,7 @@ from lyapsweep.cells.unrolled import (
 )
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
+from lyapsweep.setting_types import Count
 
 
 class Lstm(AbstractFusedCell):
@@ -40,7 +41,7 @@ class Lstm(AbstractFusedCell):
     U: nn.Parameter
     b: nn.Parameter
 
-    def __init__(self, inputs: int, population: int, *, units: int = 30):
+    def __init__(self, inputs: int, population: int, *, units: Count = 30):
         super().__init__(inputs, units, population, state=2 * units)
 
     def draw(self, init: Draw, generator: Generator) -> dict[str, Tensor]:

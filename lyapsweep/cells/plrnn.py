@@ -19,6 +19,7 @@ from lyapsweep.cells.unrolled import (
 )
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+from lyapsweep.setting_types import Count
 
 
 class Plrnn(AbstractUnrolledCell):
@@ -44,7 +45,7 @@ class Plrnn(AbstractUnrolledCell):
     C: nn.Parameter
     off_diagonal: Tensor
 
-    def __init__(self, inputs: int, population: int, *, units: int = 30):
+    def __init__(self, inputs: int, population: int, *, units: Count = 30):
         super().__init__(inputs, units, population, state=units)
         self.register_buffer("off_diagonal", 1 - torch.eye(units), persistent=False)
 

@@ -24,6 +24,7 @@ from lyapsweep.cells.parametrised import AbstractParametrisedCell
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
 from lyapsweep.registry import unknown
+from lyapsweep.setting_types import Count
 
 METHODS = ("gradient_descent", "heavy_ball", "nesterov")
 COUPLINGS = {"dense": ("P", "Q"), "sparse": ("w",)}
@@ -69,15 +70,15 @@ class Sbo(AbstractParametrisedCell):
         inputs: int,
         population: int,
         *,
-        units: int = 30,
+        units: Count = 30,
         method: str = "gradient_descent",
         coupling: str = "dense",
-        rank: int = 10,
+        rank: Count = 10,
         activation: str = "relu",
         eta: float = 1e-3,
         alpha: float = 1.0,
         mu: float = 0.5,
-        inner_steps: int = 1,
+        inner_steps: Count = 1,
     ):
         for place, value, known in (
             ("method", method, METHODS),

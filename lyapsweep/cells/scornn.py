@@ -15,6 +15,7 @@ from lyapsweep.cells.cell import Draw, carry
 from lyapsweep.cells.parametrised import AbstractParametrisedCell
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+from lyapsweep.setting_types import Count
 
 
 class Scornn(AbstractParametrisedCell):
@@ -50,7 +51,7 @@ class Scornn(AbstractParametrisedCell):
         inputs: int,
         population: int,
         *,
-        units: int = 30,
+        units: Count = 30,
         rho: float = 0.5,
         angle: float = math.pi / 2,
         bias: float = 0.0,

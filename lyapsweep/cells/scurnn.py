@@ -17,6 +17,7 @@ from lyapsweep.cells.cell import Draw, carry
 from lyapsweep.cells.parametrised import AbstractParametrisedCell
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+from lyapsweep.setting_types import Count
 
 
 class Scurnn(AbstractParametrisedCell):
@@ -51,7 +52,7 @@ class Scurnn(AbstractParametrisedCell):
         inputs: int,
         population: int,
         *,
-        units: int = 30,
+        units: Count = 30,
         angle: float = math.pi / 2,
         bias: float = 0.01,
         epsilon: float = 1e-5,

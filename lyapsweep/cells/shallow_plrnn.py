@@ -19,6 +19,7 @@ from lyapsweep.cells.unrolled import (
 )
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+from lyapsweep.setting_types import Count
 
 
 class ShallowPlrnn(AbstractUnrolledCell):
@@ -50,7 +51,7 @@ class ShallowPlrnn(AbstractUnrolledCell):
     h2: nn.Parameter
     C: nn.Parameter
 
-    def __init__(self, inputs: int, population: int, *, units: int = 20, hidden: int = 100, clipped: bool = False):
+    def __init__(self, inputs: int, population: int, *, units: Count = 20, hidden: Count = 100, clipped: bool = False):
         if hidden < 1:
             raise ValueError(f"cell/hidden >= 1 must hold, but got {hidden}.")
         super().__init__(inputs, units, population, state=units)

@@ -21,6 +21,7 @@ from lyapsweep.cells.unrolled import (
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
 from lyapsweep.registry import unknown
+from lyapsweep.setting_types import Count
 
 NONLINEARITIES = ("tanh", "relu")
 
@@ -52,7 +53,7 @@ class Vanilla(AbstractUnrolledCell):
     U: nn.Parameter
     b: nn.Parameter
 
-    def __init__(self, inputs: int, population: int, *, units: int = 30, nonlinearity: str = "tanh"):
+    def __init__(self, inputs: int, population: int, *, units: Count = 30, nonlinearity: str = "tanh"):
         if nonlinearity not in NONLINEARITIES:
             raise unknown("nonlinearity", nonlinearity, list(NONLINEARITIES))
         super().__init__(inputs, units, population, state=units)

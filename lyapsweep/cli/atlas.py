@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lyapsweep.cli import options
-from lyapsweep.cli.errors import CommandError
+from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.process import small_networks
 from lyapsweep.results.experiment import ExperimentPaths
 
@@ -64,13 +64,15 @@ def command(
     small_networks()
     table = with_links(table, folder.resolve(), tracking_uri)
     page = report.write(table, output or ExperimentPaths(folder).atlas, folder, trials)
-    click.echo(page)
+    click.echo(page.path)
     formats = [kind for kind, wanted in zip(figure_files.FORMATS, (png, svg, pdf), strict=True) if wanted]
     try:
-        for file in figure_files.write(page, formats):
+        for file in figure_files.write(page.path, formats):
             click.echo(file)
     except figure_files.FigureExportError as error:
         raise CommandError(str(error)) from error
+    if page.errors:
+        raise CommandError(page.message, Exit.FAILED)
 
 
 def with_links(table: "Table", folder: Path, uri: str | None) -> "Table":

@@ -6,6 +6,7 @@ from enum import IntEnum
 import click
 
 from lyapsweep.redaction import redact
+from lyapsweep.user_code import described, user_place
 
 DEBUG = "lyapsweep.debug"  # key in click's shared context
 
@@ -56,6 +57,8 @@ def explained(error: Exception) -> CommandError:
         return CommandError(str(error))
     if own_class:
         return CommandError(str(error), Exit.FAILED)
+    if user_place(error):
+        return CommandError(f"{described(error)} (--debug shows the traceback).", Exit.FAILED)
     return CommandError(f"{type(error).__name__}: {error} (unexpected; --debug shows the traceback).", Exit.FAILED)
 
 

@@ -1,7 +1,6 @@
 """Options that several commands share, and the parsing of their values."""
 
 import math
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ def read_changes(ctx: click.Context, param: click.Parameter, given: tuple[str, .
     import yaml
 
     from lyapsweep.config.parsing import parse_value
+    from lyapsweep.config.yaml_text import reason
 
     changes = {}
     for text in given:
@@ -32,7 +32,7 @@ def read_changes(ctx: click.Context, param: click.Parameter, given: tuple[str, .
         try:
             changes[path.strip()] = parse_value(value)
         except yaml.YAMLError as error:
-            raise CommandError(f"{flag} {text}: the value is not YAML ({error}). Lists are written [1, 2].") from error
+            raise CommandError(f"{flag} {text}: {reason(error)}. Lists are written [1, 2].") from error
     return changes
 
 
@@ -43,14 +43,33 @@ def read_ranges(ctx: click.Context, param: click.Parameter, given: tuple[str, ..
         path, _, ends = text.partition("=")
         low, _, high = ends.partition("..")
         try:
-            ranges[path.strip()] = float(low), float(high)
+            ranges[path.strip()] = finite(low), finite(high)
         except ValueError:
             raise CommandError(f"{param.opts[0]} {text}: write {param.opts[0]} init/gain=1.2..1.6.") from None
     return ranges
 
 
+def finite(text: str) -> float:
+    """Parse a number; raise `ValueError` for one that is not finite."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(text)
+    return number
+
+
+class FiniteRange(click.FloatRange):
+    """A range of numbers without infinities and NaN, which click accepts."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
 def plain_name(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
-    if name is not None and not re.fullmatch(r"[\w-][\w.-]*", name):
+    from lyapsweep.results.experiment import is_experiment_name
+
+    if name is not None and not is_experiment_name(name):
         raise CommandError(f"--name may hold letters, digits, '_', '-' and '.', but got '{name}'. Choose another.")
     return name
 

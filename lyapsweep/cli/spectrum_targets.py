@@ -1,6 +1,5 @@
 """The targets of `lyapsweep spectrum` and `fixed-points`: systems, networks of lyapsweep, weights of torch."""
 
-import typing
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -220,12 +219,12 @@ def of_system(request: SpectrumRequest) -> SpectrumTarget:
 
 def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
     """Refuse values that do not fit the annotations of the system; names are checked where it is built."""
-    from lyapsweep.config.validation import check_type
+    from lyapsweep.setting_types import check_setting, type_hints
     from lyapsweep.systems import SYSTEMS
 
-    hints = typing.get_type_hints(SYSTEMS[name].__init__) if name in SYSTEMS else {}
+    hints = type_hints(SYSTEMS[name].__init__) if name in SYSTEMS else {}
     for key, value in parameters.items():
-        check_type(f"{name}: {key}", value, hints.get(key, Any if key in hints else float | int | list))
+        check_setting(f"{name}: {key}", value, hints.get(key, Any if key in hints else float | int | list))
 
 
 def of_config(request: SpectrumRequest) -> SpectrumTarget:

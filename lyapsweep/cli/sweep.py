@@ -64,17 +64,19 @@ COUNT = click.IntRange(min=1)
     "--gpus-per-pack",
     "--gpus",
     "gpus",
-    type=click.FloatRange(min=0),
+    type=options.FiniteRange(min=0),
     default=0.0,
     help="GPUs per batch; a fraction shares one.",
 )
 @click.option(
     "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=options.FiniteRange(min=0, min_open=True),
     metavar="SECONDS",
     help="Time limit per batch; beyond it the batch is split in two, and a single trial fails.  [default: none]",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the points drawn from a space.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the points drawn from a space."
+)
 @click.option(
     "--address",
     callback=options.warn_of_password("RAY_ADDRESS"),
@@ -82,7 +84,7 @@ COUNT = click.IntRange(min=1)
 )
 @click.option(
     "--node-timeout",
-    type=click.FloatRange(min=0),
+    type=options.FiniteRange(min=0),
     metavar="SECONDS",
     help="Time that a cluster may be without a node before the sweep ends.  [default: 900]",
 )

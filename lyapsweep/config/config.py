@@ -8,13 +8,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lyapsweep import trust as trust_of_code
 from lyapsweep.config import identity
-from lyapsweep.config.parsing import ConfigError, Loader, flatten, set_path
+from lyapsweep.config.parsing import ConfigError, flatten, set_path
 from lyapsweep.config.sections import FAMILIES
 from lyapsweep.config.validation import complete
+from lyapsweep.config.yaml_text import read_yaml
+from lyapsweep.setting_types import as_plain
+from lyapsweep.user_code import described, user_place
 
 # Settings in which the members of a pack may differ: they change neither a tensor's shape nor the number of steps.
 PER_MEMBER = ("seed", "init/", "forcing/", "regularisation/", "training/lr", "training/lr_end", "training/clip")
@@ -57,9 +58,9 @@ class Config:
         if not path.exists():
             raise ConfigError(f"{path}: there is no such file. Pass the path of a config.")
         try:
-            content = yaml.load(path.read_text(), Loader=Loader)
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path} is not YAML: {error}") from error
+            content = read_yaml(path)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
         if not isinstance(content, dict):
             raise ConfigError(f"{path} must hold sections such as `cell:`, but holds {type(content).__name__}.")
         return cls.of(content, place=str(path)).changed(changes or {})
@@ -86,9 +87,9 @@ class Config:
     @classmethod
     def _complete(cls, content: Mapping[str, Any], place: str = "") -> "Config":
         try:
-            return cls(complete(content))
+            return cls(complete(as_plain(content)))
         except (ValueError, TypeError) as error:
-            text = str(error)
+            text = described(error) if user_place(error) else str(error)
             raise ConfigError(text if not place or text.startswith(place) else f"{place}: {text}") from error
 
     def changed(self, changes: Mapping[str, Any]) -> "Config":

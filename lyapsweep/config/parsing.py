@@ -1,25 +1,13 @@
 """Parsing of configs: YAML, and paths such as `forcing/interval`."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
+from lyapsweep.config.yaml_text import parse_yaml
 
 
 class ConfigError(ValueError):
     """A config that cannot be used; the message names the setting, its value and what to do."""
-
-
-class Loader(yaml.SafeLoader):
-    """YAML 1.1 with the floats of YAML 1.2: `1e-3` is a number."""
-
-
-Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|^[-+]?\.(inf|Inf|INF)$|^\.(nan|NaN|NAN)$"),
-    list("-+0123456789."),
-)
 
 
 def parse_value(text: str) -> Any:
@@ -31,11 +19,14 @@ def parse_value(text: str) -> Any:
     Returns:
         The Python value.
 
+    Raises:
+        yaml.YAMLError: If the text is not YAML.
+
     Example:
         >>> parse_value("[1e-3, 8, adam]")
         [0.001, 8, 'adam']
     """
-    return yaml.load(text, Loader=Loader)
+    return parse_yaml(text)
 
 
 def flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

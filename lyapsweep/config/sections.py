@@ -1,7 +1,6 @@
 """Sections of a config: the families, the dataclasses of plain sections, and their defaults."""
 
 import dataclasses
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,6 +14,7 @@ from lyapsweep.inits import INITS
 from lyapsweep.readouts import READOUTS
 from lyapsweep.registry import Registry, unknown
 from lyapsweep.regularisation import Regularisation
+from lyapsweep.setting_types import Count, CountOrZero, Positive, Share, check_fields
 from lyapsweep.windows import Windows
 
 OPTIMIZERS = ["adam", "radam", "sgd"]
@@ -36,7 +36,7 @@ class Training:
         report_at: Fractions of `steps` after which a record is written, each in (0, 1).
 
     Raises:
-        ConfigError: If a value is out of range.
+        ValueError: If a value is out of range.
         UnknownName: If `optimizer` is not known.
 
     Example:
@@ -44,34 +44,17 @@ class Training:
         [0, 10, 50, 100]
     """
 
-    steps: int = 5000
-    lr: float = 1e-3
-    lr_end: float | None = None
+    steps: CountOrZero = 5000
+    lr: Positive = 1e-3
+    lr_end: Positive | None = None
     optimizer: str = "adam"
-    clip: float | None = None
-    clip_value: float | None = None
-    report_every: int | None = None
-    report_at: list[float] = field(default_factory=list)
+    clip: Positive | None = None
+    clip_value: Positive | None = None
+    report_every: Count | None = None
+    report_at: list[Share] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        require(self.steps >= 0, "training/steps", ">= 0", self.steps)
-        require(0 < self.lr < math.inf, "training/lr", "positive and finite", self.lr)
-        require(
-            self.lr_end is None or 0 < self.lr_end < math.inf,
-            "training/lr_end",
-            "positive, finite or null",
-            self.lr_end,
-        )
-        require(self.clip is None or self.clip > 0, "training/clip", "> 0 or null", self.clip)
-        require(self.clip_value is None or self.clip_value > 0, "training/clip_value", "> 0 or null", self.clip_value)
-        require(
-            self.report_every is None or self.report_every > 0,
-            "training/report_every",
-            "> 0 or null",
-            self.report_every,
-        )
-        fractions = all(isinstance(f, int | float) and 0 < f < 1 for f in self.report_at)
-        require(fractions, "training/report_at", "fractions between 0 and 1", self.report_at)
+        check_fields(self, "training")
         if self.optimizer not in OPTIMIZERS:
             raise unknown("optimizer", self.optimizer, OPTIMIZERS, "training/optimizer")
 
@@ -104,20 +87,17 @@ class Lyapunov:
         64
     """
 
-    steps: int = 2000
-    warmup: int = 200
-    orbits: int = 4
-    exponents: int | None = None
-    segments: int = 1
+    steps: Count = 2000
+    warmup: CountOrZero = 200
+    orbits: Count = 4
+    exponents: Count | None = None
+    segments: Count = 1
     forced: bool = False
-    early: int | None = None
+    early: Count | None = None
 
     def __post_init__(self) -> None:
-        require(self.steps >= 1, "lyapunov/steps", ">= 1", self.steps)
-        require(self.warmup >= 0, "lyapunov/warmup", ">= 0", self.warmup)
-        require(self.orbits >= 1, "lyapunov/orbits", ">= 1", self.orbits)
-        require(1 <= self.segments <= self.steps, "lyapunov/segments", ">= 1, <= lyapunov/steps", self.segments)
-        require(self.exponents is None or self.exponents >= 1, "lyapunov/exponents", ">= 1 or null", self.exponents)
+        check_fields(self, "lyapunov")
+        require(self.segments <= self.steps, "lyapunov/segments", "<= lyapunov/steps", self.segments)
         enough = self.early is None or self.early >= self.segments
         require(enough, "lyapunov/early", ">= lyapunov/segments or null", self.early)
 

@@ -2,11 +2,8 @@
 
 import dataclasses
 import difflib
-import types
-import typing
 from collections.abc import Mapping
-from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 from lyapsweep.cells import CELLS
 from lyapsweep.config.parsing import ConfigError
@@ -16,9 +13,10 @@ from lyapsweep.forcing import AUTO, FORCINGS
 from lyapsweep.measures import fitting, listed
 from lyapsweep.readouts import READOUTS
 from lyapsweep.registry import readable, unknown
+from lyapsweep.setting_types import Range, check_setting, type_hints
 from lyapsweep.trust import files_named, trusted
 
-type_hints = lru_cache(maxsize=256)(typing.get_type_hints)  # called for each config of each record that is read
+SEED = Annotated[int, Range(least=-(2**62), below=2**62)]  # generators are seeded with 2 s and 2 s + 1
 
 
 def complete(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -26,16 +24,17 @@ def complete(content: Mapping[str, Any]) -> dict[str, Any]:
     known = [*FAMILIES, *PLAIN, "measures", "seed"]
     for section in content:
         if section not in known:
-            raise unknown_setting(section, known)
+            raise unknown_setting(str(section), known)
     task = names_task(content.get("dataset"))
     sections: dict[str, Any] = {}
     for section in FAMILIES:
         sections[section] = complete_member(section, content.get(section, defaults_of(section, task)))
     for section in PLAIN:
-        sections[section] = complete_plain(section, content.get(section) or {}, defaults_of(section, task) or {})
+        given = {} if content.get(section) is None else content[section]
+        sections[section] = complete_plain(section, given, defaults_of(section, task) or {})
     sections["measures"] = listed(content.get("measures", defaults_of("measures", task)))
     sections["seed"] = content.get("seed", defaults_of("seed", task))
-    check_type("seed", sections["seed"], int)
+    check_setting("seed", sections["seed"], SEED)
     if all(map(trusted, files_named([sections[name] for name in (*FAMILIES, "measures")]))):
         check_sections(sections)
     return sections
@@ -64,7 +63,7 @@ def complete_member(section: str, given: Any) -> dict[str, Any]:
             continue
         if key not in knobs:
             raise unknown_setting(f"{section}/{key}", [f"{section}/{k}" for k in knobs], f" for {section} '{kind}'")
-        check_type(f"{section}/{key}", value, hints.get(key, Any))
+        check_setting(f"{section}/{key}", value, hints.get(key, Any))
     for key, knob in knobs.items():
         if knob.default is knob.empty and key not in given:
             raise ConfigError(f"{section}/{key} is missing. {section} '{kind}' has no default for it.")
@@ -76,11 +75,10 @@ def complete_plain(section: str, given: Any, defaults: Mapping[str, Any]) -> Any
     if not isinstance(given, Mapping):
         raise ConfigError(f"{section} must be a section of settings, but got {given!r}.")
     plain = PLAIN[section]
-    hints, names = type_hints(plain), [f.name for f in dataclasses.fields(plain)]
-    for key, value in given.items():
+    names = [f.name for f in dataclasses.fields(plain)]
+    for key in given:
         if key not in names:
             raise unknown_setting(f"{section}/{key}", [f"{section}/{n}" for n in names])
-        check_type(f"{section}/{key}", value, hints[key])
     return plain(**{**defaults, **given})
 
 
@@ -88,19 +86,6 @@ def unknown_setting(path: str, known: list[str], context: str = "") -> ConfigErr
     near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]}?" if near else ""
     return ConfigError(f"{path} is not known{context}.{hint} Known: {', '.join(known) or 'no settings'}.")
-
-
-def check_type(path: str, value: Any, hint: Any) -> None:
-    """Raise `ConfigError` where a value is not of the annotated type (int is accepted as float, bool is not)."""
-    options = typing.get_args(hint) if typing.get_origin(hint) in (types.UnionType, typing.Union) else (hint,)
-    for option in options:
-        plain = typing.get_origin(option) or option
-        if plain is Any or (plain is float and isinstance(value, int | float) and not isinstance(value, bool)):
-            return
-        if isinstance(plain, type) and isinstance(value, plain) and (plain is bool or not isinstance(value, bool)):
-            return
-    wanted = " or ".join("null" if o is type(None) else getattr(o, "__name__", str(o)) for o in options)
-    raise ConfigError(f"{path} must be {wanted}, but got {value!r}.")
 
 
 def check_sections(sections: Mapping[str, Any]) -> None:

@@ -3,9 +3,10 @@
 import numpy as np
 
 from lyapsweep.datasets.task import BadTask, Task
+from lyapsweep.setting_types import Count, Seed
 
 
-def adding(*, length: int = 100, train: int = 10_000, test: int = 1000, seed: int = 0) -> Task:
+def adding(*, length: Count = 100, train: Count = 10_000, test: Count = 1000, seed: Seed = 0) -> Task:
     """The adding problem: add the two marked numbers of a sequence, a memory of one number over about `length` steps.
 
     Inputs are (value, marker): values uniform on (0, 1); the marker is 1 at one random step of each half, else 0. The

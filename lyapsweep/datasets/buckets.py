@@ -7,6 +7,7 @@ import numpy as np
 from lyapsweep.datasets.series import column_positions
 from lyapsweep.datasets.stream import stream
 from lyapsweep.datasets.task import BadTask, Task
+from lyapsweep.setting_types import Count, Seed, Share
 
 YEAR = 365  # days
 MEAN, SWING, COLDEST = 6.0, 12.0, 15  # deg C, deg C, day of the year
@@ -18,7 +19,12 @@ TARGETS = ("snow", "soil", "flow")
 
 
 def buckets(
-    *, years: int = 60, test: float = 0.25, keep: float = 0.99, targets: list | None = None, seed: int = 0
+    *,
+    years: Count = 60,
+    test: Share = 0.25,
+    keep: Share = 0.99,
+    targets: list | None = None,
+    seed: Seed = 0,
 ) -> Task:
     """Snow and soil water from rain and temperature: two buckets with a memory of -1 / ln(keep) days.
 

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from lyapsweep.datasets.task import BadTask, Task
+from lyapsweep.setting_types import Count, Share
 
 TOPICS = "topics.py"  # of pydoc_data, 0.7 million characters: what Python's own help() says
 
 
-def characters(*, path: str | None = None, length: int | None = None, test: float = 0.1) -> Task:
+def characters(*, path: str | None = None, length: Count | None = None, test: Share = 0.1) -> Task:
     """Predict the next character of a text, by cross-entropy.
 
     The data are one long stream, from which training windows (`windows/length`) are cut anywhere. The baseline is the

@@ -5,10 +5,17 @@ import math
 import numpy as np
 
 from lyapsweep.datasets.task import BadTask, Task
+from lyapsweep.setting_types import Count, Seed
 
 
 def copying(
-    *, delay: int = 100, items: int = 10, alphabet: int = 8, train: int = 10_000, test: int = 1000, seed: int = 0
+    *,
+    delay: Count = 100,
+    items: Count = 10,
+    alphabet: Count = 8,
+    train: Count = 10_000,
+    test: Count = 1000,
+    seed: Seed = 0,
 ) -> Task:
     """The copying problem: repeat `items` symbols in order after `delay` steps, items log2(alphabet) bits of memory.
 

@@ -3,10 +3,17 @@
 import numpy as np
 
 from lyapsweep.datasets.task import BadTask, Task
+from lyapsweep.setting_types import Count, Probability, Seed
 
 
 def flip_flop(
-    *, bits: int = 3, length: int = 64, probability: float = 0.5, train: int = 2000, test: int = 500, seed: int = 0
+    *,
+    bits: Count = 3,
+    length: Count = 64,
+    probability: Probability = 0.5,
+    train: Count = 2000,
+    test: Count = 500,
+    seed: Seed = 0,
 ) -> Task:
     """The flip-flop: output the sign of the last pulse on each bit, a discrete memory of 2^bits states.
 

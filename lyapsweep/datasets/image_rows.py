@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from lyapsweep.datasets.task import BadTask, Task
+from lyapsweep.setting_types import Seed, Share
 
 DIGITS = "datasets/data/digits.csv.gz"  # 1797 digits of 8 x 8 pixels within scikit-learn (UCI, Alpaydin and Kaynak)
 MNIST = {"images": "{}-images-idx3-ubyte", "labels": "{}-labels-idx1-ubyte"}
 
 
 def image_rows(
-    *, path: str | None = None, pixels: bool = False, permute: bool = False, test: float = 0.25, seed: int = 0
+    *, path: str | None = None, pixels: bool = False, permute: bool = False, test: Share = 0.25, seed: Seed = 0
 ) -> Task:
     """Classify an image after its rows or pixels have been read one by one.
 

@@ -7,6 +7,7 @@ import numpy as np
 from lyapsweep.datasets.assembly import assemble, lost
 from lyapsweep.datasets.files import read
 from lyapsweep.datasets.series import LEAST_TEST, LEAST_TRAIN, BadSeries, Series, split_columns
+from lyapsweep.setting_types import Count, CountOrZero, Positive, Share
 
 
 def recorded(
@@ -14,13 +15,13 @@ def recorded(
     path: str | list,
     columns: list | None = None,
     inputs: list | None = None,
-    dt: float = 1.0,
-    dimension: int = 1,
-    delay: int = 1,
-    test: float = 0.25,
+    dt: Positive = 1.0,
+    dimension: Count = 1,
+    delay: Count = 1,
+    test: Share = 0.25,
     standardise: bool | str = "column",
     lambda_max: float | None = None,
-    skip: int = 0,
+    skip: CountOrZero = 0,
 ) -> Series:
     """A recorded series from files: one row per time step, evenly spaced.
 

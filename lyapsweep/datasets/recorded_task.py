@@ -4,10 +4,11 @@ from lyapsweep.datasets.files import read
 from lyapsweep.datasets.series import LEAST_TEST, LEAST_TRAIN, BadSeries, column_positions
 from lyapsweep.datasets.stream import stream
 from lyapsweep.datasets.task import Task
+from lyapsweep.setting_types import CountOrZero, Positive, Share
 
 
 def recorded_task(
-    *, path: str, inputs: list, targets: list, dt: float = 1.0, test: float = 0.25, skip: int = 0
+    *, path: str, inputs: list, targets: list, dt: Positive = 1.0, test: Share = 0.25, skip: CountOrZero = 0
 ) -> Task:
     """Predict columns of a file from other columns at every step.
 

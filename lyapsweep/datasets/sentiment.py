@@ -5,11 +5,12 @@ import math
 import numpy as np
 
 from lyapsweep.datasets.task import BadTask, Task
+from lyapsweep.setting_types import Count, Seed
 
 WORDS, LEANING = 20, 5  # of them, how many weigh +1 and how many -1
 
 
-def sentiment(*, length: int = 50, train: int = 5000, test: int = 1000, seed: int = 0) -> Task:
+def sentiment(*, length: Count = 50, train: Count = 5000, test: Count = 1000, seed: Seed = 0) -> Task:
     """Classify a review of words with weights +1, -1 or 0 by the sign of their sum.
 
     Words 0 ... 4 have weight +1, words 5 ... 9 weight -1 and words 10 ... 19 weight 0; a review is `length` uniform

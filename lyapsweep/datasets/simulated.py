@@ -12,6 +12,7 @@ from lyapsweep.datasets.assembly import assemble, lost
 from lyapsweep.datasets.series import LEAST_TEST, BadSeries, Series, split_columns
 from lyapsweep.dynamics.lyapunov import lyapunov_spectra
 from lyapsweep.registry import unknown
+from lyapsweep.setting_types import Count, CountOrZero, NonNegative, Positive, Seed
 from lyapsweep.systems import AbstractSystem
 
 TRANSIENT = 1000  # steps before the training part, to reach the attractor
@@ -24,21 +25,21 @@ NOISY = ("train", "both")  # which parts observation noise falls on
 def simulated(
     *,
     system: str,
-    length: int = 20000,
-    dt: float | None = None,
+    length: Count = 20000,
+    dt: Positive | None = None,
     parameters: dict | None = None,
-    noise: float = 0.0,
+    noise: NonNegative = 0.0,
     noise_on: str = "train",
-    test: float = 0.25,
+    test: Positive = 0.25,
     observe: list | None = None,
     inputs: list | None = None,
-    dimension: int = 1,
-    delay: int = 1,
-    trajectories: int = 1,
+    dimension: Count = 1,
+    delay: Count = 1,
+    trajectories: Count = 1,
     starts: list | None = None,
-    transient: int = TRANSIENT,
+    transient: CountOrZero = TRANSIENT,
     standardise: bool | str = "column",
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Series:
     """Simulate trajectories of a known system, with a held-out part after a gap.
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from lyapsweep.datasets.task import BadTask, Task
+from lyapsweep.setting_types import Count, NonNegative, Positive, Seed
 
 SINES = 4
 CYCLES = (1.0, 6.0)  # within a sequence: of the slowest and of the fastest sine
@@ -10,13 +11,13 @@ CYCLES = (1.0, 6.0)  # within a sequence: of the slowest and of the fastest sine
 
 def sines(
     *,
-    length: int = 200,
-    signals: int = 1,
-    noise: float = 0.01,
-    dt: float = 0.1,
-    train: int = 100,
-    test: int = 20,
-    seed: int = 0,
+    length: Count = 200,
+    signals: Count = 1,
+    noise: NonNegative = 0.01,
+    dt: Positive = 0.1,
+    train: Count = 100,
+    test: Count = 20,
+    seed: Seed = 0,
 ) -> Task:
     """Produce the sum of four sines that a cue selects, from the network's own dynamics.
 

@@ -71,8 +71,14 @@ class Measure:
         known = inspect.signature(self.function).parameters
         for name, value in settings.items():
             kind = type(known[name].default)
-            if isinstance(value, bool) or not isinstance(value, kind if kind is int else (int, float)) or not value > 0:
-                raise ValueError(f"measures: {self.name}/{name} must be a positive {kind.__name__}, but got {value!r}.")
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, kind if kind is int else (int, float))
+                or not 0 < value < math.inf
+            ):
+                raise ValueError(
+                    f"measures: {self.name}/{name} must be a positive, finite {kind.__name__}, but got {value!r}."
+                )
         told = inspect.signature(self.further).parameters if self.further else {}
         further = partial(self.further, **{k: v for k, v in settings.items() if k in told}) if self.further else None
         return replace(self, function=partial(self.function, **settings), further=further) if settings else self

@@ -2,6 +2,7 @@
 
 from lyapsweep.config import Config
 from lyapsweep.datasets import is_task
+from lyapsweep.problems.memory import check_memory
 from lyapsweep.problems.network import build_network
 from lyapsweep.problems.problem import NetworkSize, Problem
 from lyapsweep.problems.series import SeriesProblem
@@ -45,6 +46,7 @@ def check_config(config: Config) -> None:
         >>> adding = {"kind": "adding", "length": 12, "train": 4, "test": 2}
         >>> check_config(Config.of({"dataset": adding, "cell": {"kind": "gru"}}))
     """
+    check_memory(config)
     problem = problem_of(config)
     build_network([config], *problem.size)
     problem.check(config)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +22,16 @@ IMPORTED_TABLE = "table.parquet"
 MLFLOW_DATABASE = "mlflow.db"  # beside the experiments' folders: one store for all of them
 RECORD_SUFFIX = ".npz"
 PARTIAL_SUFFIX = ".part"  # of a file that is being written
+
+
+def is_experiment_name(text: str) -> bool:
+    """Whether a text can name an experiment and its folder: letters, digits, `_`, `-` and `.`, with no `.` first.
+
+    Example:
+        >>> [is_experiment_name(text) for text in ("lorenz-1.2", "..", "a/b", ".hidden")]
+        [True, False, False, False]
+    """
+    return re.fullmatch(r"[\w-][\w.-]*", text) is not None
 
 
 @dataclass(frozen=True)

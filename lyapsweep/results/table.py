@@ -136,12 +136,15 @@ class Table:
     def to_xarray(self, *dims: str) -> "xarray.Dataset":
         """Return the table as arrays with named dimensions, such as `table.finals.to_xarray(*table.varied)`.
 
+        Variables and dimensions are called as the columns are, with "." for "/", which netCDF reserves
+        (`forcing.interval`), so that `to_netcdf` writes the dataset.
+
         Args:
             *dims: Columns that together identify a row; each becomes a dimension. Without any, the dimension is `row`.
 
         Returns:
             A dataset with a variable for every other column, NaN where no row has these coordinates, and with
-            `spectra/<map>` and `spectra_stderr/<map>` of shape (..., exponent), nats per step; exponents count from 1.
+            `spectra.<map>` and `spectra_stderr.<map>` of shape (..., exponent), nats per step; exponents count from 1.
 
         Raises:
             ImportError: If xarray is not installed.
@@ -181,7 +184,7 @@ def to_dataset(table: Table, dims: Sequence[str]) -> "xarray.Dataset":
         import xarray
     except ImportError as error:
         raise ImportError('Table.to_xarray needs xarray: pip install "lyapsweep[xarray]".') from error
-    variables: dict[str, Any] = {str(name): ("row", column.to_numpy()) for name, column in table.frame.items()}
+    variables: dict[str, Any] = {str(name): ("row", one_type(column)) for name, column in table.frame.items()}
     for what, kinds in (("spectra", table.spectra), ("spectra_stderr", table.spectra_stderr)):
         longest = max((values.shape[1] for values in kinds.values()), default=0)
         for kind, values in kinds.items():
@@ -189,7 +192,9 @@ def to_dataset(table: Table, dims: Sequence[str]) -> "xarray.Dataset":
             variables[f"{what}/{kind}"] = (("row", "exponent"), filled)
     sizes = [values.shape[1] for values in table.spectra.values()]
     found = xarray.Dataset(
-        variables, {"exponent": np.arange(1, max(sizes, default=0) + 1)}, attrs=table.description.to_dict()
+        {dotted(name): value for name, value in variables.items()},
+        {"exponent": np.arange(1, max(sizes, default=0) + 1)},
+        attrs={key: as_attribute(value) for key, value in table.description.to_dict().items()},
     )
     if not dims:
         return found
@@ -199,9 +204,30 @@ def to_dataset(table: Table, dims: Sequence[str]) -> "xarray.Dataset":
             f"{', '.join(dims)}: two of the {len(table)} rows have the same values, or a row has none. "
             "Add the setting in which they differ."
         )
-    found = found.set_index(row=list(dims))
-    found = found.unstack("row") if len(dims) > 1 else found.rename(row=dims[0])  # noqa: PD010  # not pandas
+    found = found.set_index(row=list(map(dotted, dims)))
+    found = found.unstack("row") if len(dims) > 1 else found.rename(row=dotted(dims[0]))  # noqa: PD010  # not pandas
     return found.transpose(..., "exponent")
+
+
+def dotted(name: str) -> str:
+    """Return the name of a column as netCDF allows it."""
+    return name.replace("/", ".")
+
+
+def as_attribute(value: Any) -> str | int | float:
+    """Return an entry of the description as an attribute: netCDF takes text and numbers, the rest is JSON text."""
+    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else json.dumps(value)
+
+
+def one_type(column: pd.Series) -> np.ndarray:
+    """Return a column as an array of one type: columns of numbers and gaps as floats, other mixtures as text."""
+    values = column.to_numpy()
+    if values.dtype != object:
+        return values
+    known = column.dropna()
+    if known.map(lambda value: isinstance(value, bool | int | float)).all():
+        return column.astype(float).to_numpy()
+    return column.map(lambda value: "" if pd.isna(value) else str(value)).to_numpy(object)
 
 
 def moves(values: Any) -> bool:

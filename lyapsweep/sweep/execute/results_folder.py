@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lyapsweep.results.description import SweepDescription
-from lyapsweep.results.experiment import PARTIAL_SUFFIX, ExperimentPaths, atomic_write
+from lyapsweep.results.experiment import LOCK, PARTIAL_SUFFIX, RECORDS, ExperimentPaths, atomic_write
 from lyapsweep.results.record import BadRecord, Record, files_by_trial, latest_files
 from lyapsweep.sweep.plan.definition import SweepError
 from lyapsweep.sweep.plan.resume import StoredPoint, complete
@@ -36,9 +36,11 @@ class ResultsFolder:
         self.paths = ExperimentPaths(self.path)
         self.records, self.checkpoints = self.paths.records, self.paths.checkpoints
         self.lock: IO[str] | None = None
+        self.made: list[Path] = []
 
     def acquire(self) -> None:
         """Refuse a second driver on the same folder; the lock ends with the process, however it ends."""
+        self.made = [folder for folder in (self.records, self.path, self.path.parent) if not folder.exists()]
         self.records.mkdir(parents=True, exist_ok=True)
         self.lock = self.paths.lock.open("w")
         try:
@@ -49,8 +51,15 @@ class ResultsFolder:
             ) from None
 
     def release(self) -> None:
-        if self.lock:
-            self.lock.close()
+        """Give up the lock; folders that `acquire` made are removed where nothing was written into them."""
+        if not self.lock:
+            return
+        if self.path in self.made and {each.name for each in self.path.iterdir()} == {RECORDS, LOCK}:
+            self.paths.lock.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            for folder in self.made:
+                folder.rmdir()
+        self.lock.close()
 
     def remove_partial_files(self) -> None:
         """Remove what killed processes had begun to write. Only for the driver that owns the folder."""

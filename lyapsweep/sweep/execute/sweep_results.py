@@ -1,7 +1,6 @@
 """What a sweep writes when it ends: the atlas, and what MLflow misses. Neither may fail the sweep."""
 
 import dataclasses
-import logging
 from functools import cached_property
 from pathlib import Path
 
@@ -15,8 +14,6 @@ from lyapsweep.sweep.observe.summary import Recoveries, outcome_counts, summary_
 from lyapsweep.tracking.async_logger import AsyncLogger
 from lyapsweep.tracking.mlflow_logger import MLflowLogger
 from lyapsweep.tracking.null_logger import NullLogger
-
-log = logging.getLogger("lyapsweep")
 
 
 class SweepResults:
@@ -37,11 +34,14 @@ class SweepResults:
 
     def draw_atlas(self) -> Path | None:
         try:
-            return report.write(self.logger.link_runs(self.table), self.folder.paths.atlas, self.folder.path)
+            page = report.write(self.logger.link_runs(self.table), self.folder.paths.atlas, self.folder.path)
         except Exception as error:  # the results are complete without their report
-            log.warning("The atlas could not be drawn: %s", error, exc_info=True)
-            self.notes.append(f"The atlas could not be drawn ({error}); the records are in {self.folder.records}.")
+            reason = f"{type(error).__name__}: {error}".rstrip(".")
+            draw = f"`lyapsweep atlas {self.folder.path}`"
+            self.notes.append(f"The atlas could not be written ({reason}); {draw} writes it from the records.")
             return None
+        self.notes += [page.message] if page.errors else []
+        return page.path
 
     def log_summary(
         self, progress: SweepProgress, objective: str, atlas: Path | None, models: bool, sync: bool

@@ -21,6 +21,7 @@ from lyapsweep.sweep.execute.pack import MemberReport, PackReport, PackSpec
 from lyapsweep.sweep.plan.packing import split_evenly
 from lyapsweep.training.checkpoint import Checkpoints, UnwrittenCheckpoint
 from lyapsweep.trial import run_trials
+from lyapsweep.user_code import described
 
 
 class PackTrainable(tune.Trainable):
@@ -160,7 +161,7 @@ class PackTraining:
             if out_of_memory(error):
                 self.oversized.append(len(configs))
             return {
-                "error": f"{type(error).__name__}: {error}",
+                "error": described(error),
                 "traceback": "".join(traceback.format_exception(error)),
             }
 

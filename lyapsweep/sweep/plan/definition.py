@@ -2,8 +2,6 @@
 
 import dataclasses
 import importlib.util
-import re
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.measures import MEASURES, chosen
 from lyapsweep.registry import unknown
+from lyapsweep.results.experiment import is_experiment_name
+from lyapsweep.setting_types import as_plain, is_finite
+from lyapsweep.user_code import described, user_place
 
 if TYPE_CHECKING:
     import optuna
@@ -75,11 +76,18 @@ class Sweep:
             raise SweepError(f"intent: 'map' or 'hunt' is needed, but got {self.intent!r}.")
         if (self.grid is None) == (self.space is None):
             raise SweepError("Sweep: either grid={path: values} or space=function is needed, and not both.")
-        if self.name is not None and not re.fullmatch(r"[\w.-]+", self.name):
-            raise SweepError(f"name: only letters, digits, '_', '-' and '.' are allowed, but got {self.name!r}.")
+        if self.name is not None and not (isinstance(self.name, str) and is_experiment_name(self.name)):
+            raise SweepError(
+                f"name: only letters, digits, '_', '-' and '.' are allowed, with no '.' first, but got {self.name!r}."
+            )
+        for what in ("trials", "seeds", "pack", "threshold"):
+            object.__setattr__(self, what, as_plain(getattr(self, what)))
         for what, value in (("trials", self.trials), ("seeds", self.seeds), ("pack", self.pack)):
-            if value is not None and value < 1:
-                raise SweepError(f"{what}: {what} >= 1 must hold, but got {value}.")
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise SweepError(f"{what}: {what} >= 1 must hold, a whole number, but got {value!r}.")
+        if self.threshold is not None and not is_finite(self.threshold):
+            raise SweepError(f"threshold: a finite number is needed, but got {self.threshold}.")
+        object.__setattr__(self, "where", as_plain(self.where))
         self.check_grid() if self.grid is not None else self.check_space()
 
     def check_grid(self) -> None:
@@ -89,9 +97,15 @@ class Sweep:
             )
         if self.trials is not None:
             raise SweepError(f"trials: a grid is trained whole, but got trials={self.trials}. Leave it out.")
-        for path, values in (self.grid or {}).items():
-            if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        if not isinstance(self.grid, Mapping):
+            raise SweepError(f"grid: {{path: values}} is needed, but got {self.grid!r}.")
+        grid = {path: as_plain(list(v) if isinstance(v, range) else v) for path, v in self.grid.items()}
+        for path, values in grid.items():
+            if not isinstance(path, str):
+                raise SweepError(f"grid: a path must be text, such as 'training/lr', but got {path!r}.")
+            if not isinstance(values, list) or not values:
                 raise SweepError(f"grid: '{path}' needs a list of values, but got {values!r}.")
+        object.__setattr__(self, "grid", grid)
 
     def check_space(self) -> None:
         if not callable(self.space):
@@ -153,21 +167,16 @@ def load(path: Path | str) -> Sweep:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
+    except SystemExit as error:
+        raise SweepError(f"{described(error)}. A sweep file must not exit; remove the call.") from error
     except Exception as error:
-        raise SweepError(f"{path}, line {line_of(error, path)}: {type(error).__name__}: {error}") from error
+        raise SweepError(described(error) if user_place(error) else f"{path}: {described(error)}") from error
     sweep = getattr(module, "SWEEP", None)
     if not isinstance(sweep, Sweep):
         found = "defines none" if sweep is None else f"has a {type(sweep).__name__}"
         raise SweepError(f"{path}: SWEEP = Sweep(...) is needed, but the file {found}. Define it.")
     question = sweep.question or (module.__doc__ or "").strip() or None
     return dataclasses.replace(sweep, base=locate(sweep.base, path), name=sweep.name or path.stem, question=question)
-
-
-def line_of(error: Exception, path: Path) -> int | str:
-    if isinstance(error, SyntaxError) and error.lineno:
-        return error.lineno
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).resolve() == path.resolve()]
-    return frames[-1].lineno or "?" if frames else "?"
 
 
 def locate(base: Path | str, sweep: Path) -> Path:

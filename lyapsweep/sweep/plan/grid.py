@@ -62,4 +62,4 @@ def distribution(values: Sequence[Any]) -> BaseDistribution:
 
 def label(value: Any) -> Any:
     """A grid value as Optuna stores it: sections and lists as JSON."""
-    return json.dumps(value, sort_keys=True) if isinstance(value, Mapping | list | tuple) else value
+    return json.dumps(value, sort_keys=True, default=repr) if isinstance(value, Mapping | list | tuple) else value

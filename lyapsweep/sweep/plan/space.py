@@ -13,6 +13,7 @@ from scipy.stats import qmc
 from lyapsweep.config import Config
 from lyapsweep.sweep.plan.definition import Sweep, SweepError
 from lyapsweep.sweep.plan.points import Point, apply_settings
+from lyapsweep.user_code import described
 
 DIMENSIONS = 64  # parameters that a space may have
 BLOCK = 256  # Sobol points generated at a time; a power of 2 keeps their balance
@@ -52,16 +53,21 @@ class SobolSampler(ValueSampler):
         return value_at(distribution, float(self.coordinates[dimension]))
 
 
+class MissingValue(Exception):
+    """A parameter of a space that has no recorded value."""
+
+
 class ReplaySampler(ValueSampler):
-    """Returns recorded values; raises KeyError for a parameter that has none, or one that is not among its choices."""
+    """Returns recorded values; raises `MissingValue` for a parameter without one, or with one that is no choice."""
 
     def __init__(self, values: Mapping[str, Any]):
         self.values = values
 
     def sample_independent(self, study: Any, trial: Any, name: str, distribution: BaseDistribution) -> Any:
-        value = self.values[name]
-        if isinstance(distribution, CategoricalDistribution) and value not in distribution.choices:
-            raise KeyError(name)
+        value = self.values.get(name)
+        chosen = isinstance(distribution, CategoricalDistribution)
+        if name not in self.values or (chosen and value not in distribution.choices):
+            raise MissingValue(name)
         return value
 
 
@@ -85,8 +91,13 @@ def value_at(distribution: BaseDistribution, u: float) -> Any:
 def evaluate_space(sweep: Sweep, base: Config, trial: optuna.Trial) -> Point:
     """The point that the sweep's space makes of one Optuna trial; `SweepError` if that is no valid config."""
     assert sweep.space is not None
-    further = sweep.space(trial) or {}
-    if not isinstance(further, Mapping):
+    try:
+        further = sweep.space(trial) or {}
+    except (SweepError, MissingValue):
+        raise
+    except (Exception, SystemExit) as error:
+        raise SweepError(f"{described(error)}. The space of sweep {sweep.name or ''} raised it.") from error
+    if not isinstance(further, Mapping) or not all(isinstance(path, str) for path in further):
         raise SweepError(f"{sweep.name or 'sweep'}: space must return {{path: value}} or nothing, but got {further!r}.")
     config = apply_settings(sweep, base, {**trial.params, **further})
     return Point(config, dict(trial.params), dict(trial.distributions))
@@ -104,7 +115,7 @@ def replay(sweep: Sweep, base: Config, values: Mapping[str, Any]) -> Point | Non
     """The point with these values of the space's parameters; None if the space asks for one that is missing."""
     try:
         return evaluate_space(sweep, base, ask_once(ReplaySampler(values)))
-    except KeyError:
+    except MissingValue:
         return None
 
 
