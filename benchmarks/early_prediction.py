@@ -30,7 +30,12 @@ def interval(scores: incremental.IncrementalScores, name: str) -> str:
 
 def row(table: Table, task: str, cells: str, at: float, args: argparse.Namespace) -> dict[str, object]:
     found = incremental.find(table, args.outcome, at, form=args.form, learner=args.learner, repeats=args.repeats)
-    told: dict[str, object] = {"task": task, "cells": cells, "of training": f"{100 * at:g} %", "n": found.units}
+    told: dict[str, object] = {
+        "task": task,
+        "cells": cells,
+        "of training": f"{100 * at:g} %",
+        "n": str(found.rows.count),
+    }
     told |= {name: interval(found.predictors, name) for name in ("settings", "early scores", KNOWN, "spectrum", AFTER)}
     return told | {"the spectrum adds": interval(found.gains, KNOWN)}
 

@@ -63,7 +63,7 @@ def test_a_stored_finding_draws_the_same_figure_and_says_the_same(found):
     stored = pickle.loads(pickle.dumps(found))
     assert aelle.draw(stored).to_json() == aelle.draw(found).to_json()
     assert aelle.sentence(stored) == aelle.sentence(found)
-    assert "117 trials, 4 of them lost; 3 without a spectrum left out; 8 splits" in aelle.sentence(found)
+    assert "1 setting, 117 runs, 4 of them lost; 3 without a spectrum left out; 8 splits" in aelle.sentence(found)
 
 
 def test_held_out_trials_change_nothing_that_was_learned():

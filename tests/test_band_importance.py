@@ -31,9 +31,9 @@ def test_the_third_exponent_alone_matters(found):
     assert np.abs(found.rho.rho).argmax() == spectral.THIRD
     assert found.rho.low[spectral.THIRD] > 0
     assert np.allclose(found.edges[band], [1 / 6, 1 / 3])
-    assert (found.n, found.lost, found.without) == (77, 4, 3)
+    assert (found.count.runs, found.lost, found.without) == (77, 4, 3)
     assert "permuting a band reduces it: quantiles 0.167 to 0.333 by" in band_importance.sentence(found)
-    assert "77 trials, 4 of them lost; 3 without a spectrum left out" in band_importance.sentence(found)
+    assert "1 setting, 77 runs, 4 of them lost; 3 without a spectrum left out" in band_importance.sentence(found)
 
 
 def test_the_score_is_what_the_noise_allows(found):

@@ -15,7 +15,7 @@ from lyapsweep.analysis.prediction.held_out import (
     ridge,
     scored,
 )
-from lyapsweep.analysis.shared.rank_correlation import weighted_ranks
+from lyapsweep.analysis.shared.ranks import weighted_ranks
 
 RHO, AUC = "rank correlation", "AUC"
 

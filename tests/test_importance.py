@@ -37,7 +37,7 @@ def planted(seed: int = 0, trials: int = 80, noise: float = 0.3) -> Table:
 
 
 def find(table: Table, evaluator="ped_anova", **changes):
-    asked = {"settings": SETTINGS, "statistics": STATISTICS, "draws": 30}
+    asked = {"settings": SETTINGS, "statistics": STATISTICS, "resamples": 10, "permutations": 39}
     return importance.find(table, spectral.COLUMN, evaluator=evaluator, **{**asked, **changes})
 
 
@@ -62,7 +62,7 @@ def test_fanova_gives_each_effect_its_share(found):
     assert share[GAIN] < 0.15 > share[KIND]
     assert found.names[int(importance.significant(found).argmax())] == RATE
     assert found.spectral.tolist() == [False] * 3 + [True] * 2
-    assert (found.n, found.lost, found.without) == (78, 3, 2)
+    assert (found.count.runs, found.lost, found.without) == (78, 3, 2)
     lead = found.names.index(RATE)
     assert found.chance[lead] < found.low[lead] < found.importance[lead]
     assert f"of the settings, {RATE} 0." in importance.sentence(found)
@@ -75,7 +75,12 @@ def test_scale_and_direction_do_not_matter():
     np.testing.assert_array_equal(find(table).importance, find(replace(table, frame=frame)).importance)
     turned = table.frame.assign(**{"measures/accuracy": -table.frame[spectral.COLUMN]})
     other = importance.find(
-        replace(table, frame=turned), "measures/accuracy", evaluator="ped_anova", settings=SETTINGS, draws=2
+        replace(table, frame=turned),
+        "measures/accuracy",
+        evaluator="ped_anova",
+        settings=SETTINGS,
+        resamples=2,
+        permutations=19,
     )
     assert dict(zip(other.names, other.importance))[RATE] == pytest.approx(find(table).importance[0])
 
@@ -87,7 +92,8 @@ def test_what_was_varied_is_judged_seeds_aside_and_what_some_lack_is_named():
         replace(table, frame=table.frame.assign(**{"cell/units": sizes})),
         spectral.COLUMN,
         evaluator="ped_anova",
-        draws=2,
+        resamples=2,
+        permutations=19,
     )
     assert set(np.array(found.names)[~found.spectral]) == {RATE, GAIN, KIND}
     assert found.absent == ("cell/units",)
@@ -98,7 +104,11 @@ def refused(tables: int, evaluator: str, **changes) -> int:
     """In how many tables with shuffled outcomes any setting is said to matter."""
     made = (spectral.shuffled(planted(seed, trials=50), seed) for seed in range(tables))
     return sum(
-        bool(importance.significant(find(t, evaluator, statistics=(), draws=20, seed=s, **changes)).any())
+        bool(
+            importance.significant(
+                find(t, evaluator, statistics=(), resamples=1, permutations=19, seed=s, **changes)
+            ).any()
+        )
         for s, t in enumerate(made)
     )
 
@@ -130,7 +140,7 @@ def test_a_stored_finding_draws_the_same_figure(found):
 
 
 def test_a_seed_decides_everything():
-    one, same, other = (find(planted(), "impurity", draws=5, seed=s) for s in (0, 0, 1))
+    one, same, other = (find(planted(), "impurity", resamples=3, permutations=19, seed=s) for s in (0, 0, 1))
     for a, b in zip(one, same, strict=True):
         np.testing.assert_array_equal(a, b)
     assert (one.importance != other.importance).any()

@@ -46,7 +46,7 @@ def test_the_planted_place_its_exponents_and_the_lost_corner_are_found():
         assert found.lost[p][corner] == 1
         assert np.isnan(found.median[p][corner])
     said = phase_plane.sentence(found, 0)
-    assert "at init/gain 1.25 and training/lr 0.01 (n = 1)" in said
+    assert "at init/gain 1.25 and training/lr 0.01 (n = 1 setting, 1 run)" in said
     assert "λ_max < 0 before training has" in said
 
 

@@ -19,7 +19,7 @@ def test_what_holds_everywhere_carries_over():
     found = transfer.find(made_up_early.table(n=180, effect=2.0, cells=CELLS), OUTCOME, "cell", **QUICK)
     assert found.groups == CELLS
     assert (found.low > 0).all()
-    assert found.n.tolist() == [60, 60, 60]
+    assert [n.runs for n in found.counts] == [60, 60, 60]
     assert "6 of 6 transfers have an interval above zero" in transfer.sentence(found)
 
 

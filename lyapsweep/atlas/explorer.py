@@ -12,10 +12,11 @@ from plotly.colors import sample_colorscale
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.axis import places, wide
 from lyapsweep.analysis.shared.selection import STATISTICS, TooFew, direction, label, numbers
+from lyapsweep.analysis.shared.units import SOURCES
 from lyapsweep.atlas import orbits
 from lyapsweep.atlas.page_data import DataProperties, MapChoice, MapColumn, MapData, MapSetting, MapSpectra, Number
 from lyapsweep.atlas.rendering import render
-from lyapsweep.atlas.view import MAIN_GROUP, SOURCES, AtlasView, is_numeric
+from lyapsweep.atlas.view import MAIN_GROUP, AtlasView, is_numeric
 from lyapsweep.config.command import format_config, run_command
 from lyapsweep.results.table import moves
 

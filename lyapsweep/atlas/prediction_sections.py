@@ -16,6 +16,7 @@ MAX_TRIALS = 1000  # of more, so many are drawn evenly by their keys, which are 
 EARLY = (0.0, 0.05, 0.1)  # of training
 AT = EARLY[-1]
 THRESHOLD = "measures/time_to_threshold"
+PERMUTATIONS = 19  # of importances; p is then 0.05 or more
 
 
 def sampled(content: Content) -> Content:
@@ -46,7 +47,14 @@ def added(view: AtlasView) -> Markup:
     """What spectra add to settings and early scores, at the start of training and a little later."""
     found = [incremental.find(view.table, view.objective, at, map=view.map, repeats=2) for at in EARLY]
     rows = [
-        [f"{100 * at:g} %", base, float(f.gains.value[i]), float(f.gains.low[i]), float(f.gains.high[i]), f.units]
+        [
+            f"{100 * at:g} %",
+            base,
+            float(f.gains.value[i]),
+            float(f.gains.low[i]),
+            float(f.gains.high[i]),
+            str(f.rows.count),
+        ]
         for at, f in zip(EARLY, found, strict=True)
         for i, base in enumerate(f.gains.names)
     ]
@@ -68,7 +76,8 @@ def bands(view: AtlasView) -> Markup:
 
 
 def settings(view: AtlasView) -> Markup:
-    return described(importance, importance.find(view.table, view.objective, view.map, fraction=AT, draws=10))
+    asked = {"fraction": AT, "resamples": 10, "permutations": PERMUTATIONS}
+    return described(importance, importance.find(view.table, view.objective, view.map, **asked))
 
 
 def learning_time(view: AtlasView) -> str:

@@ -218,13 +218,12 @@ def correlations(view: AtlasView) -> Markup:
     """Rank correlations of statistics of the spectrum with measures."""
     found = correlation.find(view.table, view.measures)
     columns = (map(label, found.statistics), map(label, found.measures), found.rho, found.low, found.high, found.q)
-    rows = [[*r[:2], *map(float, r[2:])] for r in zip(*columns, found.n, found.lost, strict=True)]
+    rows = [[*r[:2], *map(float, r[2:])] for r in zip(*columns, found.settings, found.n, found.lost, strict=True)]
     min_width = f"{18 + 5 * len(set(found.measures))}rem"
     return render(
         "sections/correlations",
         fig=correlation.draw(found),
         rows=rows,
-        resamples=found.resamples,
         min_width=min_width,
     )
 

@@ -9,13 +9,13 @@ import pandas as pd
 
 from lyapsweep.analysis.settings import setting_curve
 from lyapsweep.analysis.shared.selection import TooFew, named
+from lyapsweep.analysis.shared.units import SOURCES
 from lyapsweep.atlas.errors import SectionErrors
 from lyapsweep.results.best import direction, rank_trials
 from lyapsweep.results.headline import headline_map
 from lyapsweep.results.table import Table, moves
 
 MAIN_AXES, MAIN_GROUP = ("forcing/interval", "init/gain", "training/lr"), "cell/kind"
-SOURCES = ("dataset/kind", "dataset/system")  # settings that tell data sets apart: scores on them do not compare
 MIN_TRIALS = 100  # of a sweep whose early spectra are asked to predict outcomes
 
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from lyapsweep.analysis.networks.fixed_point_plot import KINDS
 from lyapsweep.analysis.networks.network_fixed_points import SEARCH, NetworkFixedPoints, of_network
 from lyapsweep.analysis.shared import theme
-from lyapsweep.analysis.shared.rank_correlation import CorrelationFinding, correlate
+from lyapsweep.analysis.shared.rank_correlation import MOST, CorrelationFinding, correlate
 from lyapsweep.analysis.shared.selection import (
     EndedTrials,
     TooFew,
@@ -62,7 +62,7 @@ def find(
     search: Search | None = None,
     *,
     hunted: bool = False,
-    resamples: int = 1000,
+    resamples: int = MOST,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> FixedPointCensusFinding:
@@ -76,8 +76,8 @@ def find(
         column: The measure, such as `measures/loss`.
         search: Settings of the search.
         hunted: Accept the trials of a hunt, which are biased toward success.
-        resamples: Bootstrap resamples for the intervals.
-        seed: Of the resamples.
+        resamples: Settings are left out one by one for the intervals, or in so many blocks if there are more.
+        seed: Of the blocks.
         progress: Called with the numbers of networks searched and of all.
 
     Returns:

@@ -18,6 +18,7 @@ from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.early_records import SpectrumRows, spectrum_rows
 from lyapsweep.analysis.shared.selection import Direction, direction, interval, label, left_out, refuse_hunt
 from lyapsweep.analysis.shared.spectrum_features import determined
+from lyapsweep.analysis.shared.units import UnitCount
 from lyapsweep.results.table import Table
 
 MODELS = ("AeLLE", "PCA + ridge", "statistics + ridge")
@@ -49,6 +50,7 @@ class AelleFinding(NamedTuple):
     gain: CrossValidationScores
     best: np.ndarray
     last: np.ndarray
+    count: UnitCount
     lost: int
     without: int
     splits: int
@@ -81,7 +83,7 @@ def find(
         fraction: Of training, for early spectra; None for the last ones.
         points: Quantiles per spectrum, so that networks of all sizes share one latent space.
         settings: Of the autoencoder.
-        group: Trials with the same values of these columns stay in one part of a split.
+        group: Trials with the same values of these columns stay in one part of a split; by default those of a setting.
         splits: Random splits into training, validation and test part.
         hunted: Accept the trials of a hunt.
         seed: Of splits and weights.
@@ -127,6 +129,7 @@ def find(
         gain=gain,
         best=fit.best,
         last=fit.last,
+        count=rows.units.count,
         lost=int(rows.lost.sum()),
         without=rows.without,
         splits=splits,
@@ -142,7 +145,7 @@ def encoded(
         train = part == TRAIN
         axis = cross_validation.quantile_axis(rows.spectra, points, train)
         x.append(StandardScaler().fit(axis[train]).transform(axis))
-        y.append(np.sqrt(3) * scaled_ranks(rows.values, rows.values[train]))  # of unit variance
+        y.append(np.sqrt(3) * scaled_ranks(rows.target, rows.target[train]))  # of unit variance
     return autoencoder.fit(np.stack(x), np.stack(y), split, seed, settings)
 
 
@@ -150,13 +153,13 @@ def scored(rows: SpectrumRows, part: np.ndarray, points: int, predicted: np.ndar
     """The scores (models,) in the test part of one split; `predicted` (trials,) are the autoencoder's predictions."""
     test = part == TEST
     every = np.vstack([predicted, linear_predictions(rows, part, points)])
-    return cross_validation.rank_score(every[:, test], rows.values[test])
+    return cross_validation.rank_score(every[:, test], rows.target[test])
 
 
 def linear_predictions(rows: SpectrumRows, part: np.ndarray, points: int) -> np.ndarray:
     """(2, trials): predictions by PCA with ridge and by statistics with ridge, fitted to all but the test part."""
     train = part != TEST
-    y = scaled_ranks(rows.values[train], rows.values[train])
+    y = scaled_ranks(rows.target[train], rows.target[train])
     axis = cross_validation.quantile_axis(rows.spectra, points, train)
     statistics = determined(rows.spectra, cross_validation.floor(rows.spectra[train])).to_numpy()
     pca = PCA(min(COMPONENTS, points, int(train.sum())))
@@ -204,7 +207,7 @@ def sentence(finding: AelleFinding) -> str:
     return (
         f"Held-out rank correlation of the {finding.which} with {label(finding.column)}: {scores}. AeLLE gains "
         f"{interval(gain.mean[other], low, high)} over {finding.models[other]}: {verdict} "
-        f"({len(finding.trials)} trials, {finding.lost} of them lost{left_out(finding.without)}; {finding.splits} "
+        f"({finding.count}, {finding.lost} of them lost{left_out(finding.without)}; {finding.splits} "
         "splits, 95 % intervals)."
     )
 

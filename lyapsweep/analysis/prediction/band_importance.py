@@ -17,8 +17,9 @@ from lyapsweep.analysis.prediction import cross_validation
 from lyapsweep.analysis.prediction.cross_validation import CrossValidationScores
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.early_records import SpectrumRows, spectrum_rows
-from lyapsweep.analysis.shared.rank_correlation import RankCorrelation, rank_correlation
+from lyapsweep.analysis.shared.rank_correlation import MOST, RankCorrelation, rank_correlation
 from lyapsweep.analysis.shared.selection import digits, interval, label, left_out, refuse_hunt
+from lyapsweep.analysis.shared.units import UnitCount
 from lyapsweep.results.table import Table
 
 Model = Literal["ridge", "trees"]
@@ -32,7 +33,7 @@ class BandImportanceFinding(NamedTuple):
     `importance` is the drop of the held-out rank correlation if a band's values are permuted among the held-out
     trials, mean over splits with its 95 % interval; q is p adjusted for all bands (Benjamini and Hochberg 1995).
     `edges` (bands, 2) and `quantiles` (points,) are in [0, 1], 0 the largest exponent. `score` is that of the model
-    without permutation. Of `n` trials `lost` were lost; `without` more had no spectrum.
+    without permutation. Of the runs `lost` were lost; `without` more had no spectrum.
     """
 
     which: str
@@ -44,7 +45,7 @@ class BandImportanceFinding(NamedTuple):
     importance: CrossValidationScores
     q: np.ndarray
     score: CrossValidationScores
-    n: int
+    count: UnitCount
     lost: int
     without: int
     splits: int
@@ -62,7 +63,7 @@ def find(
     group: str | Sequence[str] | None = None,
     splits: int = cross_validation.SPLITS,
     permutations: int = 20,
-    resamples: int = 500,
+    resamples: int = MOST,
     hunted: bool = False,
     seed: int = 0,
 ) -> BandImportanceFinding:
@@ -79,12 +80,12 @@ def find(
         points: Quantiles per spectrum.
         bands: Bands of neighbouring quantiles.
         model: "ridge" regression, its penalty by leave-one-out, or 200 extremely randomised "trees".
-        group: Trials with the same values of these columns stay in one part of a split.
+        group: Trials with the same values of these columns stay in one part of a split; by default those of a setting.
         splits: Random splits into training and held-out trials.
         permutations: Per band and split.
-        resamples: Bootstrap resamples for the intervals of the rank correlations.
+        resamples: Settings are left out one by one for the intervals of the rank correlations, or in so many blocks.
         hunted: Accept the trials of a hunt.
-        seed: Of splits, permutations and resamples.
+        seed: Of splits, permutations and blocks.
 
     Returns:
         A `BandImportanceFinding`.
@@ -100,7 +101,7 @@ def find(
         >>> spectra = np.random.default_rng(0).normal(size=(60, 4)) / 9 - np.arange(4)
         >>> frame = pd.DataFrame({"trial": np.arange(60), "step": 1, "outcome": "finished", "final": True})
         >>> table = Table(frame.assign(**{"measures/loss": spectra[:, 2]}), {"driven": spectra})
-        >>> found = find(table, "measures/loss", points=4, bands=4, splits=5, resamples=20)
+        >>> found = find(table, "measures/loss", points=4, bands=4, splits=5)
         >>> significant(found)
         array([False, False,  True, False])
     """
@@ -115,18 +116,19 @@ def find(
     score = cross_validation.over_splits(np.array(scores), split, 1.0)
     drop = cross_validation.over_splits(np.array(drops).T, split)
     axis = cross_validation.quantile_axis(rows.spectra, points, np.full(len(rows.values), True))
-    rho = RankCorrelation(*np.array([rank_correlation(u, rows.values, resamples, seed) for u in axis.T]).T)
+    units = rows.units
+    rho = [rank_correlation(u, rows.values, units, resamples, seed) for u in axis.T]
     return BandImportanceFinding(
         which=rows.description,
         column=column,
         model=model,
         quantiles=(np.arange(points) + 0.5) / points,
-        rho=rho,
+        rho=RankCorrelation(*np.array(rho).T),
         edges=np.stack([cuts[:-1], cuts[1:]], axis=1) / points,
         importance=drop,
         q=stats.false_discovery_control(drop.p),
         score=score,
-        n=len(rows.values),
+        count=units.count,
         lost=int(rows.lost.sum()),
         without=rows.without,
         splits=splits,
@@ -152,11 +154,11 @@ def permuted(
     """(rank correlation in the held-out part, its drop as each band is permuted there) of one split."""
     train = part != cross_validation.TEST
     x = cross_validation.quantile_axis(rows.spectra, points, train)
-    model.fit(x[train], cross_validation.scaled_ranks(rows.values[train], rows.values[train]))
-    held, values = x[~train], rows.values[~train]
+    model.fit(x[train], cross_validation.scaled_ranks(rows.target[train], rows.target[train]))
+    held, values, units = x[~train], rows.target[~train], rows.units.take(~train)
     score, drops = float(cross_validation.rank_score(model.predict(held), values)), []
     for start, stop in pairwise(cuts):
-        order = np.argsort(generator.random((permutations, len(held))), axis=1)
+        order = np.array([units.permuted(generator) for _ in range(permutations)])
         mixed = np.repeat(held[None], permutations, axis=0)
         mixed[:, :, start:stop] = held[order, start:stop]
         predicted = model.predict(mixed.reshape(-1, points)).reshape(permutations, -1)
@@ -172,7 +174,7 @@ def significant(finding: BandImportanceFinding) -> np.ndarray:
 def sentence(finding: BandImportanceFinding) -> str:
     """State the held-out score and the significant bands."""
     found = np.flatnonzero(significant(finding))
-    trials = f"{finding.n} trials, {finding.lost} of them lost" + left_out(finding.without)
+    trials = f"{finding.count}, {finding.lost} of them lost" + left_out(finding.without)
     score = interval(*finding.score[:3])
     drops = [interval(*row) for row in zip(*finding.importance[:3], strict=True)]
     if not found.size:

@@ -7,9 +7,10 @@ import numpy as np
 from scipy import stats
 from sklearn.model_selection import GroupShuffleSplit
 
-from lyapsweep.analysis.shared.rank_correlation import rank_share, spearman
+from lyapsweep.analysis.shared.ranks import rank_share, spearman
 from lyapsweep.analysis.shared.selection import named, require
 from lyapsweep.analysis.shared.spectrum_features import quantiles
+from lyapsweep.analysis.shared.units import Units
 from lyapsweep.results.table import Table
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
@@ -29,10 +30,10 @@ class CrossValidationScores(NamedTuple):
 def random_splits(table: Table, count: int, seed: int, group: str | Sequence[str] | None = None) -> np.ndarray:
     """Draw `count` splits of the trials into TRAIN (0.5), VALIDATION (0.2) and TEST (0.3): (count, trials).
 
-    Trials that share the values of `group` (for example all settings but the seed) stay in one part. Raises `TooFew`
-    with fewer than ten groups.
+    Trials of one unit, a setting with all its seeds, stay in one part, or those that share the values of `group`.
+    Raises `TooFew` with fewer than ten groups.
     """
-    groups = np.arange(len(table)) if group is None else named(table, group)
+    groups = Units.of(table).index if group is None else named(table, group)
     require(len(set(groups)), 10, "groups of trials to split")
     splitter = GroupShuffleSplit(count, train_size=TRAIN_SHARE, test_size=TEST_SHARE, random_state=seed)
     parts = np.full((count, len(table)), VALIDATION)

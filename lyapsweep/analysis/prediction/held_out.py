@@ -18,7 +18,7 @@ from sklearn.model_selection import GroupKFold
 
 from lyapsweep.analysis.shared.axis import is_numeric
 from lyapsweep.analysis.shared.early_records import EarlyRecords
-from lyapsweep.analysis.shared.rank_correlation import rank_share, spearman, weighted_ranks
+from lyapsweep.analysis.shared.ranks import rank_share, spearman, weighted_ranks
 from lyapsweep.analysis.shared.spectrum_features import quantiles
 
 PENALTIES = np.logspace(-4, 2, 13)  # per training row

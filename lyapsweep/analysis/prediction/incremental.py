@@ -42,7 +42,7 @@ class IncrementalFinding(NamedTuple):
 
     `gains` are scores with the spectrum minus those without, named by the set without; the last is that beyond settings
     and early scores. `columns` (3,) counts the predictors of each kind: settings, early scores, spectrum. Intervals
-    are over `units` trials, or groups of trials.
+    are over `units`: settings with all their seeds, or groups of trials.
     """
 
     rows: RowSummary
@@ -87,7 +87,8 @@ def find(
         fraction: Of training; spectra are those of the latest record at or before it.
         form: The spectrum as its "summaries", 20 "quantiles", or ten principal "components".
         score: "rank correlation", Spearman's rho of predictions with outcomes, or "AUC" for ending in the better half.
-        group: A column; all trials with the same value are held out together, and it is no predictor.
+        group: A column; all trials with the same value are held out together, by default those of a setting, and it is
+            no predictor. With "dataset/system" whole data sets are held out.
         map: The map of the spectra; the closed loop or the first one by default.
         scores: Columns of early scores; the outcome and the loss by default.
         folds: Of the cross-validation; at most as many as there are groups.
@@ -121,7 +122,7 @@ def find(
     refuse_hunt(table, hunted)
     rows = early_records(table, outcome, fraction, map, scores)
     require(n := len(rows.values), NEED, "trials with an early spectrum and an outcome")
-    units = np.arange(n) if group is None else np.unique(named(rows.trials, group), return_inverse=True)[1]
+    units = rows.units.index if group is None else np.unique(named(rows.trials, group), return_inverse=True)[1]
     count = len(np.unique(units))
     require(count, GROUPS, f"values of {group}")
     blocks, target, folds = predictor_blocks(rows, form, group), target_of(rows, score), min(folds, count)
@@ -151,7 +152,7 @@ def find(
 def target_of(rows: EarlyRecords, score: Score) -> np.ndarray:
     """The outcome (rows,) itself, or whether it is in the better half (1.0) or not (0.0)."""
     if score != "AUC":
-        return rows.values
+        return rows.target
     better = (rows.ranked <= np.median(rows.ranked)).astype(float)
     require(int(min(better.sum(), (1 - better).sum())), 5, "trials in the worse half")
     return better
@@ -167,7 +168,7 @@ def sentence(finding: IncrementalFinding) -> str:
     words = (
         f"Settings and early scores predict the final {label(rows.outcome)} of {held} with {name} of {before:.3f}; "
         f"with the spectrum at {rows.moment} it is {after:.3f}: {signed(gain)} ({signed(low)} to {signed(high)}), "
-        f"n = {rows.n}, by {LEARNERS[finding.learner]}."
+        f"n = {rows.count}, by {LEARNERS[finding.learner]}."
     )
     if low > 0:
         return f"{words} The spectrum improves the prediction."

@@ -1,44 +1,29 @@
 """Which networks learn sooner? Kaplan-Meier curves, log-rank test, proportional hazards of the time to a threshold."""
 
-import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from lifelines import CoxPHFitter, KaplanMeierFitter
-from lifelines.exceptions import ConvergenceError, ConvergenceWarning
-from lifelines.statistics import multivariate_logrank_test, proportional_hazard_test
 from plotly.subplots import make_subplots
 from scipy import stats
 
 from lyapsweep.analysis.prediction.cross_validation import scaled_ranks
-from lyapsweep.analysis.prediction.time_to_event import EventTimes, event_times
+from lyapsweep.analysis.prediction.hazard import EVENTS, HazardRatios, hazard_alone, hazard_joint
+from lyapsweep.analysis.prediction.incidence import curves, log_rank
+from lyapsweep.analysis.prediction.time_to_event import event_times
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.axis import is_numeric
 from lyapsweep.analysis.shared.early_records import chosen_map
 from lyapsweep.analysis.shared.selection import digits, interval, label, numbers, refuse_hunt, require
+from lyapsweep.analysis.shared.units import UnitCount, Units
 from lyapsweep.results.table import Table
 
 NEED = 20  # fewest trials
-EVENTS = 5  # fewest events for each group and for each covariate of a model
 LEVEL = 0.05  # p below which hazards are not proportional
 STATISTICS = ("maximum", "mean", "kaplan_yorke")
 MEASURED = ("spectra/", "measures/")
-
-
-class HazardRatios(NamedTuple):
-    """Hazard ratios of covariates (covariates,) with 95 % interval and p; NaN if there is no estimate.
-
-    `proportional` is the p value of proportional hazards (Schoenfeld residuals against the rank of time).
-    """
-
-    ratio: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-    p: np.ndarray
-    proportional: np.ndarray
 
 
 class SurvivalFinding(NamedTuple):
@@ -46,10 +31,11 @@ class SurvivalFinding(NamedTuple):
 
     `share` = 1 - S at `steps` with the pointwise 95 % band `low` to `high` (log-log), NaN after a group's last trial;
     `median` is the step at which half of a group reached the threshold, with its interval, inf if it did not. `p` is
-    that of the log-rank test of all groups. `hazard` is the factor of the rate of reaching the threshold per standard
-    deviation of a covariate's ranks, each covariate in a model of its own; `joint` that of all covariates in one model.
-    Predictors are from the first records, at step `at` or before; `early` trials had reached the threshold by then and
-    are left out, as are `without` trials that lack a value or a predictor.
+    that of the log-rank test of all groups, whose labels are permuted between the settings of `count`. `hazard` is the
+    factor of the rate of reaching the threshold per standard deviation of a covariate's ranks, each covariate in a
+    model of its own; `joint` that of all covariates in one model. Predictors are from the first records, at step `at`
+    or before; `early` trials had reached the threshold by then and are left out, as are `without` trials that lack a
+    value or a predictor.
     """
 
     event: str
@@ -66,6 +52,7 @@ class SurvivalFinding(NamedTuple):
     reached: np.ndarray
     lost: np.ndarray
     p: float
+    count: UnitCount
     covariates: tuple[str, ...]
     hazard: HazardRatios
     joint: HazardRatios
@@ -86,7 +73,8 @@ def find(
 ) -> SurvivalFinding:
     """Analyse the time until `column` is at `threshold` or better, by groups and by covariates.
 
-    Trials are censored as in `time_to_event.event_times`.
+    Trials are censored as in `time_to_event.event_times`. Bands, p values and intervals take settings with all their
+    seeds as independent; of fewer than eight settings, spectra are compared within each.
 
     Args:
         table: The trials of a sweep, with a record at every report.
@@ -128,20 +116,28 @@ def find(
     chosen, times = first.take(kept), times.take(kept)
     index, labels = grouped(chosen, by, groups)
     require(len(labels), 2, f"groups of {by}")
+    units = Units.of(chosen)
     x = np.array([unit_ranks(numbers(chosen, name)) for name in names]).reshape(len(names), len(chosen))
     return SurvivalFinding(
         event=times.event,
         by=by,
         groups=labels,
-        **curves(times, index, len(labels)),
-        p=float(multivariate_logrank_test(times.time, index, times.reached).p_value),
+        **curves(times, index, len(labels), units),
+        p=log_rank(times, index, compared(units, [by])),
+        count=units.count,
         covariates=names,
-        hazard=hazard_alone(times, x),
-        joint=hazard_joint(times, x),
+        hazard=hazard_alone(times, x, compared(units, names)),
+        joint=hazard_joint(times, x, compared(units, names)),
         at=at,
         early=int((known & ~later).sum()),
         without=without,
     )
+
+
+def compared(units: Units, names: Sequence[str]) -> Units:
+    """The units between which these columns are compared: settings are so across all settings of a data set."""
+    measured = all(name.startswith(MEASURED) for name in names)
+    return units if measured else units._replace(stratum=units.source)
 
 
 def spectrum_statistics(table: Table, by: str) -> tuple[str, ...]:
@@ -168,71 +164,6 @@ def grouped(table: Table, by: str, groups: int) -> tuple[np.ndarray, tuple[str, 
     return np.searchsorted(used, index), tuple(labels)
 
 
-def curves(times: EventTimes, index: np.ndarray, groups: int) -> dict[str, np.ndarray]:
-    """Fields of the finding: shares, bands, medians and counts of every group, at the steps of all events."""
-    steps = np.unique(np.append(0.0, times.time))
-    share, low, high = (np.full((groups, len(steps)), np.nan) for _ in range(3))
-    n, reached, lost = (np.zeros(groups, int) for _ in range(3))
-    for g in range(groups):
-        own = times.take(index == g)
-        fitter = KaplanMeierFitter().fit(own.time, own.reached, timeline=steps)
-        seen = steps <= own.time.max()
-        band = fitter.confidence_interval_survival_function_.to_numpy()
-        share[g, seen] = 1 - fitter.survival_function_.to_numpy()[seen, 0]
-        low[g, seen], high[g, seen] = 1 - band[seen, 1], 1 - band[seen, 0]
-        n[g], reached[g], lost[g] = len(own.time), own.reached.sum(), (own.lost & ~own.reached).sum()
-    middle = {"median": share, "median_low": high, "median_high": low}
-    return {
-        "steps": steps,
-        "share": share,
-        "low": low,
-        "high": high,
-        **{name: half_time(curve, steps) for name, curve in middle.items()},
-        "n": n,
-        "reached": reached,
-        "lost": lost,
-    }
-
-
-def half_time(share: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """The first step (groups,) at which a share is one half, inf if it never is."""
-    above = share >= 0.5
-    return np.where(above.any(1), steps[above.argmax(1)], np.inf)
-
-
-def hazard_alone(times: EventTimes, x: np.ndarray) -> HazardRatios:
-    """Hazard ratios of covariates (covariates, trials), each in a model of its own."""
-    return HazardRatios(*np.array([cox(times, row[None], test=True)[0] for row in x]).reshape(-1, 5).T)
-
-
-def hazard_joint(times: EventTimes, x: np.ndarray) -> HazardRatios:
-    """Hazard ratios in one model of all covariates that vary."""
-    varying, rows = np.ptp(x, axis=1) > 0, np.full((5, len(x)), np.nan)
-    rows[:, varying] = np.array(cox(times, x[varying])).reshape(-1, 5).T
-    return HazardRatios(*rows)
-
-
-def cox(times: EventTimes, x: np.ndarray, test: bool = False) -> list[tuple[float, ...]]:
-    """(ratio, low, high, p, p of proportionality if it is tested) of each covariate, NaN if there is no estimate.
-
-    Maximum partial likelihood with Efron's ties. It has no maximum if a covariate separates the trials with an event
-    from all others, or is a linear combination of others.
-    """
-    unknown = [(np.nan,) * 5] * len(x)
-    if not len(x) or times.reached.sum() < EVENTS * len(x) or (np.ptp(x, axis=1) == 0).any():
-        return unknown
-    frame = pd.DataFrame({f"x{i}": row for i, row in enumerate(x)} | {"time": times.time, "reached": times.reached})
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ConvergenceWarning)
-            model = CoxPHFitter().fit(frame, "time", "reached")
-    except (ConvergenceError, ConvergenceWarning):
-        return unknown
-    found = model.summary[["exp(coef)", "exp(coef) lower 95%", "exp(coef) upper 95%", "p"]].to_numpy()
-    p = proportional_hazard_test(model, frame, time_transform="rank").p_value if test else np.nan
-    return [(*row, *np.broadcast_to(p, 1)) for row in found]
-
-
 def sentence(finding: SurvivalFinding) -> str:
     """State the medians of the groups, the log-rank test, and the strongest covariate."""
     rows = zip(finding.groups, finding.median, finding.median_low, finding.median_high, strict=True)
@@ -240,7 +171,7 @@ def sentence(finding: SurvivalFinding) -> str:
     lost = f"; {finding.lost.sum()} were lost before and never will" if finding.lost.sum() else ""
     when = f" at step {finding.at}" if finding.by.startswith(MEASURED) else ""
     words = (
-        f"{finding.reached.sum()} of {finding.n.sum()} trials reached {finding.event}{lost}. Median steps by "
+        f"Of {finding.count}, {finding.reached.sum()} runs reached {finding.event}{lost}. Median steps by "
         f"{label(finding.by)}{when}: {medians} (95 % intervals; log-rank p = {digits(finding.p)})."
     )
     hazard = finding.hazard

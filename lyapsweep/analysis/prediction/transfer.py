@@ -20,11 +20,12 @@ from lyapsweep.analysis.prediction.held_out import (
 )
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.early_records import RowSummary, early_records
-from lyapsweep.analysis.shared.rank_correlation import rank_share
+from lyapsweep.analysis.shared.ranks import rank_share
 from lyapsweep.analysis.shared.selection import decimal_interval, decimals, label, named, refuse_hunt, require
+from lyapsweep.analysis.shared.units import UnitCount, Units
 from lyapsweep.results.table import Table
 
-NEED, FOLDS = 10, 10  # fewest trials of a group; folds of the diagonal
+NEED, UNITS, FOLDS = 10, 5, 10  # fewest trials and units of a group; folds of the diagonal
 PREDICTORS = {
     "spectrum": ("spectrum",),
     "known": ("settings", "early scores"),
@@ -35,8 +36,8 @@ Predictors = Literal["spectrum", "known", "all"]
 
 class TransferFinding(NamedTuple):
     """`rho` (groups, groups): Spearman's rho of predictions with outcomes, fitted to the row's group, tested on the
-    column's, with its 95 % interval [low, high]; cross-validated on the diagonal. `n` (groups,) counts trials.
-    `small` are the groups with too few trials.
+    column's, with its 95 % interval [low, high]; cross-validated on the diagonal. `counts` has the
+    settings and runs of each group. `small` are the groups with too few trials.
     """
 
     rows: RowSummary
@@ -47,7 +48,7 @@ class TransferFinding(NamedTuple):
     rho: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    n: np.ndarray
+    counts: tuple[UnitCount, ...]
     small: tuple[str, ...]
 
 
@@ -69,7 +70,7 @@ def find(
     """Fit the outcome's rank within each group by ridge regression, and test every fit on every group.
 
     Scales and the penalty are those of the fitted group. Off the diagonal the interval is that of one fit over the
-    tested trials (Bayesian bootstrap); on it that of ten-fold cross-validation, as in `incremental.find`.
+    tested settings (Bayesian bootstrap); on it that of ten-fold cross-validation, as in `incremental.find`.
 
     Args:
         table: The trials of a sweep, with spectra at early records.
@@ -103,8 +104,8 @@ def find(
         >>> frame["loss"] = frame["l1"] = np.repeat(rng.uniform(size=24), 2)
         >>> names = {"settings": "cell", "outcomes": "loss", "exponents": "l1", "trial": "run", "step": "epoch"}
         >>> found = find(from_frame(frame, **names), "measures/loss", "cell", repeats=1, resamples=20)
-        >>> found.n, found.rho.round(2)[0, 1]
-        (array([12, 12]), np.float64(1.0))
+        >>> str(found.counts[0]), found.rho.round(2)[0, 1]
+        ('1 setting, 12 runs', np.float64(1.0))
     """
     refuse_hunt(table, hunted)
     if predictors not in PREDICTORS:
@@ -112,11 +113,16 @@ def find(
     rows = early_records(table, outcome, fraction, map, scores)
     of = named(rows.trials, by)
     names = sorted(set(of))
-    groups = [g for g in names if (of == g).sum() >= NEED and len(set(rows.values[of == g])) > 1]
-    require(len(groups), 2, f"values of {by} with {NEED} trials whose outcomes differ")
+    own = rows.units
+    units = {g: own.take(of == g) for g in names}
+    enough = {g for g, u in units.items() if len(u.index) >= NEED and u.number >= UNITS}
+    groups = [g for g in names if g in enough and len(set(rows.values[of == g])) > 1]
+    require(len(groups), 2, f"values of {by} with {NEED} trials of {UNITS} settings whose outcomes differ")
     blocks = predictor_blocks(rows, form, by)
     members = [np.flatnonzero(of == g) for g in groups]
-    cells = matrix([blocks[name] for name in PREDICTORS[predictors]], rows.values, members, repeats, resamples, seed)
+    cells = matrix(
+        [blocks[name] for name in PREDICTORS[predictors]], rows.target, members, own, repeats, resamples, seed
+    )
     return TransferFinding(
         rows=rows.summary,
         by=by,
@@ -126,25 +132,33 @@ def find(
         rho=cells[0],
         low=cells[1],
         high=cells[2],
-        n=np.array([len(i) for i in members]),
+        counts=tuple(units[g].count for g in groups),
         small=tuple(g for g in names if g not in groups),
     )
 
 
 def matrix(
-    blocks: list[Block], y: np.ndarray, members: list[np.ndarray], repeats: int, resamples: int, seed: int
+    blocks: list[Block],
+    y: np.ndarray,
+    members: list[np.ndarray],
+    units: Units,
+    repeats: int,
+    resamples: int,
+    seed: int,
 ) -> np.ndarray:
     """(rho, low, high) of every fit on every group (3, groups, groups); `members` are the rows of each group."""
-    generator = np.random.default_rng(seed)
-    w = [np.vstack([np.ones(len(i)), bootstrap_weights(i, resamples, generator)]) for i in members]
+    generator, of = np.random.default_rng(seed), units.index
+    w = [np.vstack([np.ones(len(i)), bootstrap_weights(of[i], resamples, generator)]) for i in members]
     cells = np.empty((3, len(members), len(members)))
     for a, train in enumerate(members):
         for b, test in enumerate(members):
             predicted = (
-                cross_validated(blocks, y, train, repeats, generator) if a == b else [fitted(blocks, y, train)[test]]
+                cross_validated(blocks, y, train, of[train], repeats, generator)
+                if a == b
+                else [fitted(blocks, y, train)[test]]
             )
             values = np.array([[scored(p, y[test], w[b], "rank correlation")] for p in predicted])
-            cells[:, a, b] = np.clip(np.concatenate(interval(values, len(test), crossed=a == b)), -1, 1)
+            cells[:, a, b] = np.clip(np.concatenate(interval(values, len(set(of[test])), crossed=a == b)), -1, 1)
     return cells
 
 
@@ -155,11 +169,17 @@ def fitted(blocks: list[Block], y: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def cross_validated(
-    blocks: list[Block], y: np.ndarray, rows: np.ndarray, repeats: int, generator: np.random.Generator
+    blocks: list[Block],
+    y: np.ndarray,
+    rows: np.ndarray,
+    units: np.ndarray,
+    repeats: int,
+    generator: np.random.Generator,
 ) -> list[np.ndarray]:
     """Held-out predictions within one group, once per repeat."""
     own = {str(i): b.take(rows) for i, b in enumerate(blocks)}
-    splits = [random_folds(rows, FOLDS, generator) for _ in range(repeats)]
+    folds = min(FOLDS, len(set(units)))
+    splits = [random_folds(units, folds, generator) for _ in range(repeats)]
     return [held_out(own, [list(own)], y[rows], split)[0] for split in splits]
 
 
@@ -175,7 +195,7 @@ def sentence(finding: TransferFinding) -> str:
         f"{finding.by} with {decimals(np.median(across))} ({decimal_interval(across.min(), across.max())}); "
         f"{above} of {off.sum()} transfers have an interval above zero"
     )
-    least, most = finding.n.min(), finding.n.max()
+    least, most = min(finding.counts), max(finding.counts)
     sizes = f"{least}" if least == most else f"{least} to {most}"
     return f"{words}{f', {below} below it' if below else ''}, n = {sizes} per group."
 
@@ -187,7 +207,7 @@ def draw(finding: TransferFinding) -> go.Figure:
         low, high = finding.low[i, j], finding.high[i, j]
         text[i, j] = f"{theme.bold(decimals(finding.rho[i, j]), low > 0 or high < 0)}<br>{decimal_interval(low, high)}"
     rows = [theme.plain(g) for g in finding.groups]
-    columns = [f"{g} (n = {n})" for g, n in zip(rows, finding.n, strict=True)]
+    columns = [f"{g} ({n})" for g, n in zip(rows, finding.counts, strict=True)]
     hover, height = "fitted to %{y}, tested on %{x}", 230 + 52 * len(rows)
     fig = theme.correlation_matrix(rows, columns, finding.rho, text, hover, height)
     for i in range(len(finding.groups)):

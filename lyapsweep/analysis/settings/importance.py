@@ -1,8 +1,7 @@
 """Which settings and which statistics of the spectrum determine the outcome? Optuna's importances with p values."""
 
-import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -10,36 +9,28 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 from scipy import stats
 
+from lyapsweep.analysis.settings.evaluators import MEANING, AbstractEvaluator, Evaluator, importances, make_evaluator
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.axis import is_numeric
 from lyapsweep.analysis.shared.early_records import spectrum_rows, varied_settings
 from lyapsweep.analysis.shared.selection import direction, interval, label, left_out, refuse_hunt, require
 from lyapsweep.analysis.shared.spectrum_features import summaries
+from lyapsweep.analysis.shared.units import UnitCount, Units, enough_permutations
 from lyapsweep.registry import unknown
 from lyapsweep.results.table import Table, moves
 
-if TYPE_CHECKING:
-    from optuna.importance import BaseImportanceEvaluator
-
-Evaluator = Literal["fanova", "ped_anova", "impurity"]
-MEANING = {
-    "fanova": "share of the variance of ranks, main effect",
-    "ped_anova": "divergence of the best tenth from all",
-    "impurity": "share of the impurity removed by a forest",
-}
 STATISTICS = ("maximum", "mean", "std", "minimum", "kaplan_yorke")
-TREES, DEPTH = 16, 5  # of forests: deeper trees fit noise, and fANOVA's time grows with the leaves squared
-LEVEL = 0.05  # p above which an importance is not significant
+LEVEL = 0.05  # the largest p of a significant importance
 
 
 class ImportanceFinding(NamedTuple):
     """One row per setting, then one per statistic, each part by decreasing importance. Arrays (rows,).
 
     `importance` is the evaluator's, not normalised, in a study with the other rows of its part. [low, high] holds 95 %
-    of the importances in `draws` bootstrap resamples of the trials. `p` is the share of studies in which the most
-    important permuted copy of a row was as important as the row (Kursa and Rudnicki 2010), adjusted for all rows of the
-    part; `chance` is the 95th percentile of that copy's importance. `absent` names settings that some trials lack,
-    which are left out.
+    of the importances in `resamples` bootstrap resamples of settings with all their seeds. `p` is the share of studies,
+    `permutations` and one, in which the most important permuted copy of a row was as important as the row (Kursa and
+    Rudnicki 2010), adjusted for all rows of the part; `chance` is the 95th percentile of that copy's importance.
+    `absent` names settings that some trials lack, which are left out.
     """
 
     column: str
@@ -53,11 +44,12 @@ class ImportanceFinding(NamedTuple):
     high: np.ndarray
     chance: np.ndarray
     p: np.ndarray
-    n: int
+    count: UnitCount
     lost: int
     without: int
     absent: tuple[str, ...]
-    draws: int
+    resamples: int
+    permutations: int
 
 
 def find(
@@ -69,7 +61,8 @@ def find(
     evaluator: Evaluator = "fanova",
     settings: Sequence[str] | None = None,
     statistics: Sequence[str] = STATISTICS,
-    draws: int = 50,
+    resamples: int = 50,
+    permutations: int = 99,
     hunted: bool = False,
     seed: int = 0,
 ) -> ImportanceFinding:
@@ -86,7 +79,8 @@ def find(
         evaluator: "fanova", "ped_anova", or "impurity" (mean decrease of impurity).
         settings: Columns; by default the settings that vary.
         statistics: Names of `spectrum_features.summaries`.
-        draws: Bootstrap resamples, and studies with permuted copies.
+        resamples: Bootstrap resamples of settings.
+        permutations: Studies with copies of the columns that are permuted between settings; 19 or more.
         hunted: Accept the trials of a hunt.
         seed: Of resamples, permutations and forests.
 
@@ -97,25 +91,32 @@ def find(
         HuntTableError: If the trials are those of a hunt and `hunted` is false.
         TooFew: With fewer than 40 trials, or if nothing varies.
         UnknownName: If a map, column, statistic or evaluator does not exist.
+        ValueError: If no p of so few permutations can be significant.
 
     Example:
         >>> rng = np.random.default_rng(0)
         >>> frame = pd.DataFrame({"trial": np.arange(60), "step": 1, "outcome": "finished", "final": True})
         >>> frame["lr"] = rng.uniform(size=60)
         >>> table = Table(frame.assign(**{"measures/loss": frame["lr"]}), {"driven": rng.normal(size=(60, 2))})
-        >>> found = find(table, "measures/loss", settings=["lr"], statistics=["maximum"], draws=5)
+        >>> found = find(table, "measures/loss", settings=["lr"], statistics=["maximum"], resamples=5, permutations=19)
         >>> found.names, found.importance[0].round(1)
         (('lr', 'maximum'), np.float64(1.0))
     """
     refuse_hunt(table, hunted)
     if evaluator not in MEANING:
         raise unknown("evaluator", evaluator, list(MEANING), "importance")
+    enough_permutations(permutations, LEVEL)
     rows = spectrum_rows(table, column, map, fraction)
     swept, absent = setting_columns(rows.trials, settings)
-    parts = [part for part in (swept, statistic_columns(rows.spectra, statistics)) if len(part.columns)]
+    worse, units = -rows.values if direction(table, column) == "maximise" else rows.values, rows.units
+    parts = [  # settings are compared across settings, however few they are
+        (swept, units._replace(stratum=units.source)),
+        (statistic_columns(rows.spectra, statistics), units),
+    ]
+    parts = [(part, own) for part, own in parts if len(part.columns)]
     require(len(parts), 1, "settings or statistics that vary")
-    worse = stats.rankdata(-rows.values if direction(table, column) == "maximise" else rows.values)
-    tested = [with_chance(part, worse, evaluator, draws, seed).assign(spectral=part is not swept) for part in parts]
+    asked = evaluator, resamples, permutations, seed
+    tested = [with_chance(part, worse, own, *asked).assign(spectral=part is not swept) for part, own in parts]
     found = pd.concat(tested)
     return ImportanceFinding(
         column=column,
@@ -124,11 +125,12 @@ def find(
         evaluator=evaluator,
         names=tuple(found.index),
         **{name: found[name].to_numpy() for name in ("spectral", "importance", "low", "high", "chance", "p")},
-        n=len(worse),
+        count=units.count,
         lost=int(rows.lost.sum()),
         without=rows.without,
         absent=absent,
-        draws=draws,
+        resamples=resamples,
+        permutations=permutations,
     )
 
 
@@ -154,73 +156,41 @@ def as_ranks(columns: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({c: v.rank(pct=True) if is_numeric(v) else v.astype(str) for c, v in kept.items()})
 
 
-def with_chance(columns: pd.DataFrame, y: np.ndarray, evaluator: Evaluator, draws: int, seed: int) -> pd.DataFrame:
+def with_chance(
+    columns: pd.DataFrame,
+    y: np.ndarray,
+    units: Units,
+    evaluator: Evaluator,
+    resamples: int,
+    permutations: int,
+    seed: int,
+) -> pd.DataFrame:
     """One row per column: importance, its bootstrap interval, and that of permuted copies."""
-    generator = np.random.default_rng(seed)
+    generator, y = np.random.default_rng(seed), stats.rankdata(units.comparable(y))
     judge = make_evaluator(evaluator, seed)
-    resamples = [generator.integers(len(y), size=len(y)) for _ in range(draws)]
-    resampled = np.array([importances(columns.iloc[rows], y[rows], judge) for rows in resamples])
-    real, copies = np.split(np.array([with_copies(columns, y, judge, generator) for _ in range(draws)]), 2, axis=1)
+    drawn = [units.resampled(generator) for _ in range(resamples)]
+    resampled = np.array([importances(columns.iloc[rows], y[rows], judge) for rows in drawn])
+    studies = [with_copies(columns, y, units, judge, generator) for _ in range(permutations)]
+    real, copies = np.split(np.array(studies), 2, axis=1)
     most = copies.max(axis=1)
     frame = pd.DataFrame({"importance": importances(columns, y, judge)}, index=columns.columns)
     frame["low"], frame["high"] = np.percentile(resampled, (2.5, 97.5), axis=0)
     frame["chance"] = np.percentile(most, 95)
-    frame["p"] = (1 + (most[:, None] >= real).sum(0)) / (1 + draws)
+    frame["p"] = (1 + (most[:, None] >= real).sum(0)) / (1 + permutations)
     return frame.sort_values("importance", ascending=False, kind="stable")
 
 
 def with_copies(
-    columns: pd.DataFrame, y: np.ndarray, judge: "BaseImportanceEvaluator", generator: np.random.Generator
+    columns: pd.DataFrame, y: np.ndarray, units: Units, judge: AbstractEvaluator, generator: np.random.Generator
 ) -> np.ndarray:
-    """Importances (2 columns,) of columns and of permuted copies of them in one study."""
-    copies = {f"{c} permuted": generator.permutation(columns[c].to_numpy()) for c in columns}
+    """Importances (2 columns,) of columns and of copies of them that are permuted between units, in one study."""
+    copies = {f"{c} permuted": columns[c].to_numpy()[units.permuted(generator)] for c in columns}
     return importances(pd.concat([columns, pd.DataFrame(copies, index=columns.index)], axis=1), y, judge)
-
-
-def make_evaluator(evaluator: Evaluator, seed: int) -> "BaseImportanceEvaluator":
-    from optuna import importance
-
-    if evaluator == "ped_anova":
-        return importance.PedAnovaImportanceEvaluator()
-    if evaluator == "fanova":
-        return importance.FanovaImportanceEvaluator(n_trees=TREES, max_depth=DEPTH, seed=seed)
-    return importance.MeanDecreaseImpurityImportanceEvaluator(n_trees=TREES, max_depth=DEPTH, seed=seed)
-
-
-def importances(columns: pd.DataFrame, y: np.ndarray, evaluator: "BaseImportanceEvaluator") -> np.ndarray:
-    """The importance of each column (columns,) in a study in memory with these trials."""
-    import optuna
-
-    spaces: dict[str, Any] = {
-        str(c): optuna.distributions.FloatDistribution(0, 1)
-        if is_numeric(columns[c])
-        else optuna.distributions.CategoricalDistribution(sorted(columns[c].unique()))
-        for c in columns
-    }
-    fixed = [c for c in spaces if not moves(columns[c])]  # in a redrawn table
-    spaces = {c: space for c, space in spaces.items() if c not in fixed}
-    if not spaces or np.ptp(y) == 0:
-        return np.zeros(len(columns.columns))
-    kept: Any = columns[list(spaces)]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        level = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        study = optuna.create_study()
-        optuna.logging.set_verbosity(level)
-        study.add_trials(
-            [
-                optuna.trial.create_trial(value=float(v), params=r, distributions=spaces)
-                for v, r in zip(y, kept.to_dict("records"), strict=True)
-            ]
-        )
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator, normalize=False)
-    return np.array([float(found.get(str(c), 0.0)) for c in columns])
 
 
 def significant(finding: ImportanceFinding) -> np.ndarray:
     """Whether each row (rows,) is more important than by chance, adjusted for all rows of its part."""
-    return finding.p < LEVEL
+    return finding.p <= LEVEL
 
 
 def sentence(finding: ImportanceFinding) -> str:
@@ -236,7 +206,7 @@ def sentence(finding: ImportanceFinding) -> str:
     absent = f"; left out because some trials lack them: {', '.join(finding.absent)}" if finding.absent else ""
     return (
         f"Most important for {label(finding.column)}: {'; '.join(parts)} ({MEANING[finding.evaluator]}, interval over "
-        f"{finding.draws} bootstrap resamples of {finding.n} trials, {finding.lost} of them lost"
+        f"{finding.resamples} bootstrap resamples of {finding.count}, {finding.lost} of them lost"
         f"{left_out(finding.without)}{absent})."
     )
 

@@ -1,4 +1,4 @@
-"""At which value of a setting is a measure best, and how certain is that? A bootstrap over seeds."""
+"""At which value of a setting is a measure best, and how certain is that? A bootstrap over settings and seeds."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.axis import places
 from lyapsweep.analysis.shared.selection import digits, direction, ended_trials, label, named, numbers, require
+from lyapsweep.analysis.shared.units import UnitCount, Units
 from lyapsweep.results.table import Table
 
 DRAWS = 2000
@@ -18,10 +19,11 @@ COVERAGE = 90  # percent
 class OptimumFinding(NamedTuple):
     """The best value of a setting in each group. Arrays (groups,) unless stated otherwise.
 
-    `place` has the best median over seeds; [low, high] holds 90 % of the best places in bootstrap resamples of the
-    trials at every place. `share` (groups, points) is how often each place was the best. `unit` is the predictability
-    time of the group's data in steps, NaN if the axis is not an interval or it is unknown. `edge` says that the best
-    place is the first or the last one, so that the optimum can lie beyond.
+    `place` has the best median over its trials; [low, high] holds 90 % of the best places in bootstrap resamples, at
+    every place, of its settings with all their seeds, or of its seeds where it has one setting. `share` (groups,
+    points) is how often each place was the best. `unit` is the predictability time of the group's data in steps, NaN if
+    the axis is not an interval or it is unknown. `edge` says that the best place is the first or the last one, so that
+    the optimum can lie beyond. `counts` has the settings and runs of each group.
     """
 
     axis: str
@@ -35,13 +37,14 @@ class OptimumFinding(NamedTuple):
     unit: np.ndarray
     edge: np.ndarray
     seeds: np.ndarray  # fewest trials at a place
+    counts: tuple[UnitCount, ...]
     log_axis: bool
 
 
 def find(
     table: Table, axis: str, column: str, group: str | Sequence[str] = "cell/kind", seed: int = 0
 ) -> OptimumFinding:
-    """Find the best value of a numeric setting for each group, with a bootstrap interval over seeds.
+    """Find the best value of a numeric setting for each group, with a bootstrap interval over settings and seeds.
 
     Args:
         table: The trials of a sweep, two or more at every value.
@@ -68,16 +71,17 @@ def find(
     trials = ended_trials(table, column)
     where = places(trials.table.column(axis))
     require(len(where.centres) if where.numeric else 0, 3, f"values of {axis} that are numbers")
-    of = named(trials.table, group)
+    of, units = named(trials.table, group), Units.of(trials.table)
     sign = -1.0 if direction(table, column) == "maximise" else 1.0
     groups, generator = tuple(sorted(set(of))), np.random.default_rng(seed)
     rows = []
     for name in groups:
-        values = [sign * trials.values[(of == name) & (where.index == i)] for i in range(len(where.centres))]
+        places_of = [np.flatnonzero((of == name) & (where.index == i)) for i in range(len(where.centres))]
+        values = [(sign * trials.values[rows], units.setting[rows]) for rows in places_of]
         rows.append(
             (*best_place(values, where.centres, generator), predictability_time(trials.table, of == name, axis))
         )
-    share, best, low, high, fewest, units = (np.array(part) for part in zip(*rows, strict=True))
+    share, best, low, high, fewest, times = (np.array(part) for part in zip(*rows, strict=True))
     return OptimumFinding(
         axis=axis,
         column=column,
@@ -87,29 +91,46 @@ def find(
         place=where.centres[best],
         low=low,
         high=high,
-        unit=units,
+        unit=times,
         edge=np.array([b in ends(s) for b, s in zip(best, share, strict=True)]),
         seeds=fewest,
+        counts=tuple(units.take(of == name).count for name in groups),
         log_axis=where.log,
     )
 
 
-def best_place(values: list[np.ndarray], points: np.ndarray, generator: np.random.Generator) -> tuple:
-    """(share of each place, index of the best, low, high, fewest trials) of one group; less is better."""
-    values = [v[~np.isnan(v)] for v in values]
-    used = np.array([i for i, v in enumerate(values) if len(v)])
+def best_place(
+    values: list[tuple[np.ndarray, np.ndarray]], points: np.ndarray, generator: np.random.Generator
+) -> tuple:
+    """(share of each place, index of the best, low, high, fewest trials) of one group; less is better.
+
+    Each place has its trials' values and settings.
+    """
+    values = [(v[~np.isnan(v)], setting[~np.isnan(v)]) for v, setting in values]
+    used = np.array([i for i, (v, _) in enumerate(values) if len(v)])
     require(len(used), 3, "places with trials in a group")
-    fewest = min(len(values[i]) for i in used)
+    fewest = min(len(values[i][0]) for i in used)
     require(fewest, 2, "trials at a place of a group: seeds")
     medians = np.full((DRAWS + 1, len(points)), np.inf)
     for i in used:
-        medians[0, i] = np.median(values[i])
-        medians[1:, i] = np.median(generator.choice(values[i], (DRAWS, len(values[i]))), axis=1)
+        medians[0, i] = np.median(values[i][0])
+        medians[1:, i] = resampled_medians(*values[i], generator)
     best = medians.argmin(axis=1)
     share = np.bincount(best[1:], minlength=len(points)) / DRAWS
     share[np.setdiff1d(np.arange(len(points)), used)] = np.nan
     ends = np.percentile(points[best[1:]], [(100 - COVERAGE) / 2, (100 + COVERAGE) / 2], method="nearest")
     return share, int(best[0]), *ends, fewest
+
+
+def resampled_medians(values: np.ndarray, setting: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Medians (DRAWS,) of values whose settings are resampled with all their trials; the trials if there is one."""
+    _, unit = np.unique(setting, return_inverse=True)
+    unit = unit if unit.max() else np.arange(len(values))
+    order, units = np.argsort(values, kind="stable"), int(unit.max()) + 1
+    drawn = generator.multinomial(units, np.full(units, 1 / units), DRAWS)[:, unit[order]].cumsum(axis=1)
+    total = drawn[:, -1:]
+    below, above = (values[order][(drawn > k).argmax(axis=1)] for k in ((total - 1) // 2, total // 2))
+    return (below + above) / 2
 
 
 def ends(share: np.ndarray) -> tuple[int, int]:
@@ -133,6 +154,7 @@ def sentence(finding: OptimumFinding, g: int) -> str:
     if np.isfinite(finding.unit[g]):
         ratio, time = digits(finding.place[g] / finding.unit[g]), digits(finding.unit[g])
         words += f"; {ratio} ({span(finding, g, finding.unit[g])}) predictability times of {time} steps"
+    words += f", n = {finding.counts[g]}"
     return words + (" (an end of the axis: the optimum can lie beyond)" if finding.edge[g] else "") + "."
 
 

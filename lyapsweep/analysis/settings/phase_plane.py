@@ -24,6 +24,7 @@ from lyapsweep.analysis.shared.selection import (
     named,
     numbers,
 )
+from lyapsweep.analysis.shared.units import UnitCount, Units
 from lyapsweep.results.table import Table
 
 COLUMNS = 3  # panels per row
@@ -34,8 +35,8 @@ WHEN = ("before training", "after training")
 
 class PhasePlaneFinding(NamedTuple):
     """Arrays (panels, y, x): the `median` outcome, NaN where half of the trials or more were lost, of `count` trials
-    that ended, `lost` ones included; `before` and `after` the median largest exponent (nats per step) at step 0 and at
-    the end."""
+    of so many `settings` that ended, `lost` ones included; `before` and `after` the median largest exponent (nats per
+    step) at step 0 and at the end."""
 
     x: str
     y: str
@@ -46,6 +47,7 @@ class PhasePlaneFinding(NamedTuple):
     y_labels: tuple[str, ...]
     median: np.ndarray
     count: np.ndarray
+    settings: np.ndarray
     lost: np.ndarray
     before: np.ndarray
     after: np.ndarray
@@ -94,7 +96,7 @@ def find(table: Table, x: str, y: str, column: str, group: str = "cell/kind", ma
         planes.append(np.stack([*plane, *(exponent_plane(t, f"spectra/{map}/maximum", shape) for t in rows)]))
     if not planes:
         raise TooFew(f"No {group} has two values of {x} and of {y} with a finite {column}.")
-    median, count, lost, before, after = np.stack(planes, axis=1)
+    median, count, settings, lost, before, after = np.stack(planes, axis=1)
     return PhasePlaneFinding(
         x=x,
         y=y,
@@ -105,6 +107,7 @@ def find(table: Table, x: str, y: str, column: str, group: str = "cell/kind", ma
         y_labels=axes[0].labels,
         median=median,
         count=count,
+        settings=settings,
         lost=lost,
         before=before,
         after=after,
@@ -120,13 +123,14 @@ def rows_by_cell(table: Table, shape: tuple[int, int]) -> Iterator[tuple[tuple[i
 
 
 def outcome_plane(trials: EndedTrials, shape: tuple[int, int]) -> np.ndarray:
-    """(median outcome, ended trials, lost trials) of every cell (3, y, x)."""
-    plane = np.zeros((3, *shape))
+    """(median outcome, ended trials, their settings, lost trials) of every cell (4, y, x)."""
+    plane, setting = np.zeros((4, *shape)), Units.of(trials.table).setting
     for cell, rows in rows_by_cell(trials.table, shape):
         values = trials.values[rows]
         values = values[~np.isnan(values)]
         median = np.median(values) if values.size else np.nan
-        plane[(slice(None), *cell)] = median if np.isfinite(median) else np.nan, rows.sum(), trials.lost[rows].sum()
+        counts = rows.sum(), len(np.unique(setting[rows])), trials.lost[rows].sum()
+        plane[(slice(None), *cell)] = median if np.isfinite(median) else np.nan, *counts
     return plane
 
 
@@ -145,10 +149,11 @@ def sentence(finding: PhasePlaneFinding, panel: int) -> str:
     """State the best cell of a panel, and the medians on either side of lambda_max = 0 before training."""
     median, before, after = finding.median[panel], finding.before[panel], finding.after[panel]
     best = np.unravel_index((np.nanargmax if finding.direction == "maximise" else np.nanargmin)(median), median.shape)
+    sample = UnitCount(int(finding.settings[panel][best]), int(finding.count[panel][best]))
     words = (
         f"{finding.panels[panel]}: the best median is {digits(median[best])}, at {finding.x} "
         f"{finding.x_labels[best[1]]} and {finding.y} {finding.y_labels[best[0]]} (n = "
-        f"{digits(finding.count[panel][best])}), where λ_max is {digits(before[best])} before training and "
+        f"{sample}), where λ_max is {digits(before[best])} before training and "
         f"{digits(after[best])} after."
     )
     sides = [median[np.isfinite(median) & side] for side in (before < 0, before >= 0)]
@@ -194,8 +199,12 @@ def draw_panel(fig: go.Figure, finding: PhasePlaneFinding, p: int, where: dict[s
         x=x,
         y=y,
         z=np.log10(median) if finding.log_value else median,
-        customdata=np.stack([median, finding.count[p], finding.lost[p], finding.before[p], finding.after[p]], -1),
-        hovertemplate="median %{customdata[0]:.3g}<br>n = %{customdata[1]:.0f}, lost %{customdata[2]:.0f}<br>"
+        customdata=np.stack(
+            [median, *(v[p] for v in (finding.count, finding.lost, finding.before, finding.after, finding.settings))],
+            -1,
+        ),
+        hovertemplate="median %{customdata[0]:.3g}<br>settings %{customdata[5]:.0f}, runs %{customdata[1]:.0f}, "
+        "lost %{customdata[2]:.0f}<br>"
         "λ_max %{customdata[3]:.3g} before, %{customdata[4]:.3g} after<extra></extra>",
         coloraxis="coloraxis",
         xgap=1,

@@ -21,6 +21,7 @@ from lyapsweep.analysis.shared.selection import (
     numbers,
     require,
 )
+from lyapsweep.analysis.shared.units import UnitCount, Units
 from lyapsweep.results.table import Table
 
 
@@ -42,6 +43,7 @@ class SettingCurveFinding(NamedTuple):
     low: np.ndarray
     high: np.ndarray
     count: np.ndarray  # trials that ended, lost ones included
+    settings: np.ndarray  # different ones among these trials
     lost: np.ndarray
     seed_group: np.ndarray  # (finished trials,)
     seed_point: np.ndarray
@@ -54,6 +56,10 @@ class SettingCurveFinding(NamedTuple):
     binned: bool
     log_axis: bool
     log_value: bool
+
+    def sample(self, group: int, point: int) -> UnitCount:
+        """The number of settings and runs of a group at a place."""
+        return UnitCount(int(self.settings[group, point]), int(self.count[group, point]))
 
 
 def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cell/kind") -> SettingCurveFinding:
@@ -84,8 +90,11 @@ def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cel
     require(len(where.centres), 2, f"values of {axis}")
     of = named(trials.table, group)
     groups = tuple(sorted(set(of)))
-    cells = [[summarise(trials, (of == g) & (where.index == i)) for i in range(len(where.centres))] for g in groups]
-    median, mean, low, high, count, lost, quartiles = np.moveaxis(np.array(cells, float), -1, 0)
+    setting = Units.of(trials.table).setting
+    cells = [
+        [summarise(trials, setting, (of == g) & (where.index == i)) for i in range(len(where.centres))] for g in groups
+    ]
+    median, mean, low, high, count, settings, lost, quartiles = np.moveaxis(np.array(cells, float), -1, 0)
     shown = np.isfinite(trials.values) & (where.index >= 0)
     require(int(shown.sum()), 1, f"trials with a finite {column}")
     floor = floor_of(table, column)
@@ -101,6 +110,7 @@ def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cel
         low=low,
         high=high,
         count=count,
+        settings=settings,
         lost=lost,
         seed_group=np.array([groups.index(g) for g in of[shown]], int),
         seed_point=(numbers(trials.table, axis) if where.numeric else where.centres[where.index])[shown],
@@ -116,14 +126,15 @@ def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cel
     )
 
 
-def summarise(trials: EndedTrials, rows: np.ndarray) -> tuple[float, ...]:
-    """(median, mean, low, high, count, lost, quartiles?) of some trials; quartiles with eight finished trials."""
+def summarise(trials: EndedTrials, setting: np.ndarray, rows: np.ndarray) -> tuple[float, ...]:
+    """(median, mean, low, high, count, settings, lost, quartiles?) of trials; quartiles with eight finished ones."""
     values = trials.values[rows]
     values = values[~np.isnan(values)]
     finite = values[np.isfinite(values)]
     with np.errstate(invalid="ignore"):
         median = float(np.median(values)) if values.size else np.nan
-    counts, quartiles = (int(rows.sum()), int(trials.lost[rows].sum())), finite.size >= 8
+    counts = int(rows.sum()), len(np.unique(setting[rows])), int(trials.lost[rows].sum())
+    quartiles = finite.size >= 8
     if not finite.size:
         return median, np.nan, np.nan, np.nan, *counts, False
     low, high = np.percentile(finite, (25, 75) if quartiles else (0, 100))
@@ -207,9 +218,11 @@ def draw_group(fig: go.Figure, finding: SettingCurveFinding, g: int, name: str) 
         legendgroup=name,
         line={"color": colour, "width": 2, "dash": theme.dash(g)},
         marker={"color": colour, "size": 8, "symbol": theme.symbol(g)},
-        customdata=np.stack([finding.count[g], finding.low[g], finding.high[g], finding.lost[g]], 1)[shown],
+        customdata=np.stack(
+            [finding.count[g], finding.low[g], finding.high[g], finding.lost[g], finding.settings[g]], 1
+        )[shown],
         hovertemplate=f"{name}<br>%{{x}}: median %{{y:.3g}}<br>%{{customdata[1]:.3g}} to %{{customdata[2]:.3g}}, "
-        "n = %{customdata[0]:.0f}, lost %{customdata[3]:.0f}<extra></extra>",
+        "settings %{customdata[4]:.0f}, runs %{customdata[0]:.0f}, lost %{customdata[3]:.0f}<extra></extra>",
     )
 
 

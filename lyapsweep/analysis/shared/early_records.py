@@ -20,21 +20,25 @@ from lyapsweep.analysis.shared.selection import (
     require,
 )
 from lyapsweep.analysis.shared.spectrum_features import determined
+from lyapsweep.analysis.shared.units import UnitCount, Units, varied_names
 from lyapsweep.results.headline import headline_map
-from lyapsweep.results.table import Table, moves
+from lyapsweep.results.table import Table
 
 TOLERANCE = 1e-9  # of a step: 4/14 of 14 steps is step 4
 LOSS, LENGTH = "measures/loss", "training/steps"
 
 
 class RowSummary(NamedTuple):
-    """The rows of a finding: `steps` are the first and the last early step, `omitted` names the trials left out."""
+    """The rows of a finding: `steps` are the first and the last early step, `omitted` names the trials left out.
+
+    `count` has the number of settings and of runs, `lost` is that of lost runs.
+    """
 
     outcome: str
     map: str
     fraction: float
     steps: tuple[int, int]
-    n: int
+    count: UnitCount
     lost: int
     omitted: str
 
@@ -70,9 +74,19 @@ class EarlyRecords(NamedTuple):
     undefined: int
 
     @property
+    def units(self) -> Units:
+        """The rows that are independent."""
+        return Units.of(self.trials)
+
+    @property
+    def target(self) -> np.ndarray:
+        """The outcome (rows,), of several data sets its rank within each."""
+        return self.units.comparable(self.values)
+
+    @property
     def ranked(self) -> np.ndarray:
-        """The outcome (rows,) with its sign such that less is better."""
-        return -self.values if self.direction == "maximise" else self.values
+        """The target (rows,) with its sign such that less is better."""
+        return -self.target if self.direction == "maximise" else self.target
 
     @property
     def summary(self) -> RowSummary:
@@ -84,8 +98,8 @@ class EarlyRecords(NamedTuple):
         }
         omitted = ", ".join(f"{n} {which}" for which, n in left.items() if n)
         steps = (int(self.steps.min()), int(self.steps.max()))
-        n, lost = len(self.values), int(self.lost.sum())
-        return RowSummary(self.outcome, self.map, self.fraction, steps, n, lost, omitted)
+        count, lost = self.units.count, int(self.lost.sum())
+        return RowSummary(self.outcome, self.map, self.fraction, steps, count, lost, omitted)
 
 
 class SpectrumRows(NamedTuple):
@@ -102,6 +116,16 @@ class SpectrumRows(NamedTuple):
     without: int
     map: str
     description: str
+
+    @property
+    def units(self) -> Units:
+        """The rows that are independent."""
+        return Units.of(self.trials)
+
+    @property
+    def target(self) -> np.ndarray:
+        """The outcome (trials,), of several data sets its rank within each."""
+        return self.units.comparable(self.values)
 
 
 def early_records(
@@ -196,8 +220,7 @@ def early_rows(table: Table, ended: Table, fraction: float, map: str) -> tuple[n
 
 def varied_settings(trials: Table) -> pd.DataFrame:
     """The settings that take several values, without seeds, which are drawn and not chosen."""
-    names = [c for c in trials.varied if c.rpartition("/")[2] != "seed" and moves(trials.frame[c])]
-    return pd.DataFrame({name: trials.frame[name].to_numpy() for name in names}, range(len(trials)))
+    return pd.DataFrame({name: trials.frame[name].to_numpy() for name in varied_names(trials)}, range(len(trials)))
 
 
 def early_scores(first: Table, outcome: str, scores: Sequence[str] | None) -> pd.DataFrame:

@@ -1,18 +1,21 @@
-"""Spearman's rank correlation: of samples with weights, with a bootstrap interval, and of many pairs at once."""
+"""Spearman's rank correlation of runs of many settings: its interval and p value leave out whole settings."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
+from lyapsweep.analysis.shared.ranks import spearman
 from lyapsweep.analysis.shared.selection import EndedTrials, require
+from lyapsweep.analysis.shared.units import Units
 
 NEED = 8  # fewest trials for which an interval is informative
+MOST = 200  # settings left out one by one; more are left out in so many blocks
 
 
 class RankCorrelation(NamedTuple):
-    """Spearman's rho with its 95 % interval [low, high] and its two-sided p value under independence.
+    """Spearman's rho with its 95 % interval [low, high] and the two-sided p value of a rho of 0.
 
     Numbers of one pair, or arrays of several.
     """
@@ -27,7 +30,7 @@ class CorrelationFinding(NamedTuple):
     """Rank correlations, one row per pair of a statistic and a measure, strongest first. Arrays (pairs,).
 
     `rho` has the 95 % interval [low, high] and the p value `p`; `q` is p adjusted for all pairs (Benjamini and
-    Hochberg 1995). `n` trials, of which `lost` were lost. `hunted` says that a hunt chose the trials.
+    Hochberg 1995). `n` runs of so many `settings`; `lost` of the runs were lost. `hunted` says that a hunt chose them.
     """
 
     statistics: tuple[str, ...]
@@ -38,53 +41,36 @@ class CorrelationFinding(NamedTuple):
     p: np.ndarray
     q: np.ndarray
     n: np.ndarray
+    settings: np.ndarray
     lost: np.ndarray
-    resamples: int
     hunted: bool
 
 
-def rank_share(values: np.ndarray, among: np.ndarray) -> np.ndarray:
-    """The share of the numbers `among` below each value, with half of those equal to it."""
-    ordered = np.sort(among)
-    below, up_to = (np.searchsorted(ordered, values, side=side) for side in ("left", "right"))
-    return (below + up_to) / (2 * len(ordered))
+def jackknifed(rho: np.ndarray, left: np.ndarray, spent: int = 0) -> RankCorrelation:
+    """Compute the interval and p of correlations (m,) from those without each of b blocks of settings, left (b, m).
 
-
-def weighted_ranks(values: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """Midranks (..., n) in (0, 1) of values (n,) for weights (..., n): (weight below + half that of ties) / sum."""
-    order = np.argsort(values, kind="stable")
-    starts = np.flatnonzero(np.append(True, values[order][1:] != values[order][:-1]))
-    ends = np.append(starts[1:], len(values)) - 1
-    cumulative = np.cumsum(w[..., order], axis=-1)
-    below = np.where(starts > 0, cumulative[..., starts - 1], 0.0)
-    ranks = np.empty(cumulative.shape)
-    ranks[..., order] = np.repeat((below + cumulative[..., ends]) / 2, ends - starts + 1, axis=-1)
-    return ranks / cumulative[..., -1:]
-
-
-def spearman(x: np.ndarray, y: np.ndarray, w: np.ndarray | None = None) -> np.ndarray:
-    """Spearman's rank correlation along the last axis; NaN where x or y is constant.
-
-    With weights (..., n), the correlation of the weighted midranks of x and y (n,): a weight of 2 counts a sample
-    twice.
+    z = artanh(rho) +- t s with b - 1 - `spent` degrees of freedom, s^2 = (b - 1) / b sum_g (z_g - mean z)^2 (delete-one
+    jackknife). A correlation that is undefined without one block rests on that block alone and counts as 0 there. No p
+    is below 2 / b!, the smallest of an exact permutation test.
     """
-    if w is None:
-        share = np.full(np.shape(x)[-1], 1 / np.shape(x)[-1])
-        a, b = (stats.rankdata(v, axis=-1) / len(share) for v in (x, y))
-    else:
-        share = w / w.sum(-1, keepdims=True)
-        a, b = weighted_ranks(x, w), weighted_ranks(y, w)
-    a, b = (v - (share * v).sum(-1, keepdims=True) for v in (a, b))
-    scale = np.sqrt((share * a**2).sum(-1) * (share * b**2).sum(-1))
-    return np.divide((share * a * b).sum(-1), scale, out=np.full(scale.shape, np.nan), where=scale > 1e-12)
+    blocks = len(left)
+    z, without = (np.arctanh(np.clip(v, -1 + 1e-9, 1 - 1e-9)) for v in (rho, np.nan_to_num(left)))
+    error = np.sqrt((blocks - 1) * without.var(0))
+    freedom = max(1, blocks - 1 - spent)
+    half = error * stats.t.ppf(0.975, freedom)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        p = 2 * stats.t.sf(np.where(z == 0, 0.0, np.abs(z) / error), freedom)
+    return RankCorrelation(rho, np.tanh(z - half), np.tanh(z + half), np.maximum(p, 2 / special.factorial(blocks)))
 
 
-def rank_correlation(x: np.ndarray, y: np.ndarray, resamples: int, seed: int) -> RankCorrelation:
-    """Spearman's rho with its percentile bootstrap interval; resamples with a constant variable are left out."""
-    found: Any = stats.spearmanr(x, y)
-    rows = np.random.default_rng(seed).integers(len(x), size=(resamples, len(x)))
-    low, high = np.nanpercentile(spearman(x[rows], y[rows]), (2.5, 97.5))
-    return RankCorrelation(float(found.statistic), float(low), float(high), float(found.pvalue))
+def rank_correlation(
+    x: np.ndarray, y: np.ndarray, units: Units, resamples: int = MOST, seed: int = 0
+) -> RankCorrelation:
+    """Spearman's rho within strata, its interval and p by leaving out each unit, or each of `resamples` blocks."""
+    x, y = units.comparable(x), units.comparable(y)
+    block = units.blocks(resamples, seed)
+    kept = (block != np.arange(block.max() + 1)[:, None]).astype(float)
+    return RankCorrelation(*map(float, jackknifed(spearman(x, y), spearman(x, y, kept))))
 
 
 def correlate(
@@ -95,17 +81,23 @@ def correlate(
     Raises `TooFew` if no pair has eight trials with both, or if none of these varies in both.
     """
     rows, most = [], 0
+    units = Units.of(next(iter(measures.values())).table)
     for measure, trials in measures.items():
         for name, x in columns.items():
             both = ~np.isnan(x) & ~np.isnan(trials.values)
             count, most = int(both.sum()), max(most, int(both.sum()))
-            if count >= NEED and np.unique(x[both]).size > 1 and np.unique(trials.values[both]).size > 1:
-                found = rank_correlation(x[both], trials.values[both], resamples, seed)
-                rows.append((name, measure, *found, count, int(trials.lost[both].sum())))
+            if count >= NEED and varies(x[both], own := units.take(both)) and varies(trials.values[both], own):
+                found = rank_correlation(x[both], trials.values[both], own, resamples, seed)
+                rows.append((name, measure, *found, count, own.count.settings, int(trials.lost[both].sum())))
     require(most, NEED, "trials with a spectrum and a measure")
     require(len(rows), 1, "pairs of a statistic and a measure that both vary")
     rows.sort(key=lambda row: -abs(row[2]))
     statistics, names, *cells = zip(*rows, strict=True)
-    rho, low, high, p, n, lost = map(np.array, cells)
+    rho, low, high, p, n, settings, lost = map(np.array, cells)
     q = stats.false_discovery_control(p)
-    return CorrelationFinding(statistics, names, rho, low, high, p, q, n, lost, resamples, hunted)
+    return CorrelationFinding(statistics, names, rho, low, high, p, q, n, settings, lost, hunted)
+
+
+def varies(values: np.ndarray, units: Units) -> bool:
+    """Whether runs that are compared differ."""
+    return np.unique(units.comparable(values)).size > 1

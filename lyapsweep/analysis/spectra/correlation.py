@@ -4,25 +4,27 @@ import numpy as np
 import plotly.graph_objects as go
 
 from lyapsweep.analysis.shared import theme
-from lyapsweep.analysis.shared.rank_correlation import CorrelationFinding, correlate
+from lyapsweep.analysis.shared.rank_correlation import MOST, CorrelationFinding, correlate
 from lyapsweep.analysis.shared.selection import digits, ended_trials, label, numbers, refuse_hunt, require
 from lyapsweep.results.table import Table
 
 
 def find(
-    table: Table, measures: list[str] | None = None, *, hunted: bool = False, resamples: int = 1000, seed: int = 0
+    table: Table, measures: list[str] | None = None, *, hunted: bool = False, resamples: int = MOST, seed: int = 0
 ) -> CorrelationFinding:
     """Compute Spearman's rank correlation of every spectrum statistic with every measure.
 
     rho = corr(rank(statistic), rank(measure)), ties at their mean rank, over the trials that ended. A lost trial
     (diverged or failed) with a spectrum takes the worst rank of the measure. An exponent of -inf takes the lowest rank.
+    Intervals and p leave out whole settings with all their seeds; of several data sets, or of fewer than eight
+    settings, ranks are those within each (`units.Units`).
 
     Args:
         table: The trials of a sweep, with columns `spectra/<map>/<statistic>`.
         measures: Columns `measures/<name>`; all of them by default.
         hunted: Accept the trials of a hunt, which are biased toward success.
-        resamples: Bootstrap resamples of trials for the 95 % percentile interval.
-        seed: Of the resamples.
+        resamples: Settings are left out one by one, or in so many blocks if there are more.
+        seed: Of the blocks.
 
     Returns:
         A `CorrelationFinding` with one row per pair, strongest first.

@@ -11,12 +11,14 @@ from scipy import stats
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.axis import is_numeric
 from lyapsweep.analysis.shared.early_records import EarlyRecords, RowSummary, early_records
+from lyapsweep.analysis.shared.rank_correlation import MOST, RankCorrelation, jackknifed
 from lyapsweep.analysis.shared.selection import decimal_interval, decimals, label, refuse_hunt, require
 from lyapsweep.analysis.shared.spectrum_features import sorted_spectra
+from lyapsweep.analysis.shared.units import Units
 from lyapsweep.results.table import Table
 
-SPARE = 8  # fewest trials beyond the number of controls for an interval
-DIFFERENT = 5  # fewest trials that differ, so that resamples contain them
+SPARE = 8  # fewest units beyond the number of controls for an interval
+DIFFERENT = 5  # fewest trials that differ
 LEADING = 5  # exponents taken one by one
 GIVEN = ("nothing", "early scores", "settings", "both")
 LEVEL = 0.05  # of q
@@ -25,9 +27,9 @@ LEVEL = 0.05  # of q
 class PartialCorrelationFinding(NamedTuple):
     """Rows are statistics of the early spectrum, columns the controls: arrays (statistics, 4) unless stated otherwise.
 
-    `rho` is the rank-partial correlation with the final outcome, [low, high] its 95 % bootstrap interval over trials,
-    `p` its p value under independence, `q` that adjusted for all rows and columns (Benjamini and Hochberg 1995); NaN if
-    the controls leave too few trials, or nothing of a statistic. `controls` (4,) is the number of control columns.
+    `rho` is the rank-partial correlation with the final outcome, [low, high] its 95 % interval over settings, `p` the p
+    value of a rho of 0, `q` that adjusted for all rows and columns (Benjamini and Hochberg 1995); NaN if the controls
+    leave too few settings, or nothing of a statistic. `controls` (4,) is the number of control columns.
     """
 
     rows: RowSummary
@@ -39,7 +41,6 @@ class PartialCorrelationFinding(NamedTuple):
     high: np.ndarray
     p: np.ndarray
     q: np.ndarray
-    resamples: int
 
 
 def find(
@@ -50,14 +51,14 @@ def find(
     map: str | None = None,
     scores: Sequence[str] | None = None,
     hunted: bool = False,
-    resamples: int = 1000,
+    resamples: int = MOST,
     seed: int = 0,
 ) -> PartialCorrelationFinding:
     """Compute rank-partial correlations of statistics of the early spectrum with the final outcome.
 
     rho = corr(e_x, e_y), e the residuals of rank(statistic) and rank(outcome) after linear regression on the ranks of
-    the controls: nothing, the early scores, the settings (names as indicators), or both. p is from
-    t = rho sqrt(d / (1 - rho^2)) with d = n - 2 - controls degrees of freedom.
+    the controls: nothing, the early scores, the settings (names as indicators), or both. Intervals and p leave out
+    whole settings with all their seeds, as in `correlation.find`.
 
     Args:
         table: The trials of a sweep, with spectra at early records.
@@ -66,8 +67,8 @@ def find(
         map: The map of the spectra; the closed loop or the first one by default.
         scores: Columns of early scores; the outcome and the loss by default.
         hunted: Accept the trials of a hunt.
-        resamples: Bootstrap resamples of trials, with ranks and residuals of their own.
-        seed: Of the resamples.
+        resamples: Settings are left out one by one, or in so many blocks if there are more.
+        seed: Of the blocks.
 
     Returns:
         A `PartialCorrelationFinding`.
@@ -84,7 +85,7 @@ def find(
         >>> frame = pd.DataFrame({"run": np.repeat(np.arange(30), 2), "epoch": [0, 9] * 30, "lr": 0.1})
         >>> frame["loss"] = frame["l1"] = np.repeat(rng.uniform(size=30), 2)
         >>> names = {"settings": "lr", "outcomes": "loss", "exponents": "l1", "trial": "run", "step": "epoch"}
-        >>> found = find(from_frame(frame, **names), "measures/loss", resamples=20)
+        >>> found = find(from_frame(frame, **names), "measures/loss")
         >>> found.statistics[0], found.rho[0, 0].round(2)
         ('maximum', np.float64(1.0))
     """
@@ -94,9 +95,9 @@ def find(
     columns = statistics(rows)
     names = [name for name, values in columns.items() if varies(values)]
     require(len(names), 1, "statistics of the spectrum that vary")
+    units, controls = rows.units, control_columns(rows)
     x, y = np.column_stack([columns[name] for name in names]), rows.values
-    controls = control_columns(rows)
-    parts = [with_intervals(x, y, c, resamples, seed) for c in controls]
+    parts = [with_intervals(x, y, c, units, resamples, seed) for c in controls]
     rho, low, high, p = (np.column_stack(part) for part in zip(*parts, strict=True))
     known = ~np.isnan(p)
     q = np.full(p.shape, np.nan)
@@ -111,7 +112,6 @@ def find(
         high=high,
         p=p,
         q=q,
-        resamples=resamples,
     )
 
 
@@ -146,24 +146,19 @@ def as_numbers(frame: pd.DataFrame) -> np.ndarray:
     return np.column_stack(columns)
 
 
-def with_intervals(x: np.ndarray, y: np.ndarray, controls: np.ndarray, resamples: int, seed: int) -> tuple:
-    """(rho, low, high, p), each (statistics,), of every column of x (n, statistics) given `controls` (n, c)."""
-    n, c = controls.shape
-    if n < SPARE + c:
-        return (np.full(x.shape[1], np.nan),) * 4
+def with_intervals(
+    x: np.ndarray, y: np.ndarray, controls: np.ndarray, units: Units, resamples: int, seed: int
+) -> RankCorrelation:
+    """Correlations (statistics,) of every column of x (n, statistics) given `controls` (n, c), with interval and p."""
+    c = controls.shape[1]
+    if units.number < SPARE + c:
+        return RankCorrelation(*(np.full(x.shape[1], np.nan),) * 4)
+    x, controls = (np.array([units.comparable(column) for column in v.T]).reshape(v.T.shape).T for v in (x, controls))
+    y, block = units.comparable(y), units.blocks(resamples, seed)
     rho = partial_correlations(x, y, controls)
-    generator = np.random.default_rng(seed)
-    resampled = np.array(
-        [partial_correlations(x[i], y[i], controls[i]) for i in generator.integers(n, size=(resamples, n))]
-    )
-    low, high = np.full((2, x.shape[1]), np.nan)
-    some = ~np.isnan(rho) & ~np.isnan(resampled).all(0)
-    if some.any():
-        low[some], high[some] = np.nanpercentile(resampled[:, some], (2.5, 97.5), axis=0)
-    spare = n - 2 - c
-    with np.errstate(divide="ignore"):
-        p = 2 * stats.t.sf(np.abs(rho) * np.sqrt(spare / np.maximum(1 - rho**2, 0)), spare)
-    return rho, low, high, p
+    without = [block != b for b in range(block.max() + 1)]
+    left = np.array([partial_correlations(x[kept], y[kept], controls[kept]) for kept in without])
+    return jackknifed(rho, left, spent=c)
 
 
 def partial_correlations(x: np.ndarray, y: np.ndarray, controls: np.ndarray) -> np.ndarray:
@@ -190,10 +185,11 @@ def sentence(finding: PartialCorrelationFinding) -> str:
         f"{label(rows.outcome)} (q < {LEVEL})"
     )
     if np.isnan(finding.rho[:, last]).all():
-        return f"{alone}; there are too few trials (n = {rows.n}) to control for settings and early scores."
+        return f"{alone}; there are too few trials (n = {rows.count}) to control for settings and early scores."
     i = int(np.nanargmax(np.abs(finding.rho[:, last])))
     strongest = f"{finding.statistics[i]}, ρ = {decimals(finding.rho[i, last])} ({span(finding, i, last)})"
-    return f"{alone}; given settings and early scores, {count[last]} do. The strongest then: {strongest}; n = {rows.n}."
+    n = f"n = {rows.count}"
+    return f"{alone}; given settings and early scores, {count[last]} do. The strongest then: {strongest}; {n}."
 
 
 def span(finding: PartialCorrelationFinding, i: int, j: int) -> str:

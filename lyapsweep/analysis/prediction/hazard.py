@@ -1,0 +1,82 @@
+"""Hazard ratios of covariates by Cox models, with intervals that know which runs are independent."""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from lifelines import CoxPHFitter
+from lifelines.exceptions import ConvergenceError, ConvergenceWarning
+from lifelines.statistics import proportional_hazard_test
+from scipy import stats
+
+from lyapsweep.analysis.prediction.time_to_event import EventTimes
+from lyapsweep.analysis.shared.rank_correlation import rank_correlation
+from lyapsweep.analysis.shared.units import Units
+
+EVENTS = 5  # fewest events for each covariate of a model
+
+
+class HazardRatios(NamedTuple):
+    """Hazard ratios of covariates (covariates,) with 95 % interval and p; NaN if there is no estimate.
+
+    `proportional` is the p value of proportional hazards (Schoenfeld residuals against the rank of time).
+    """
+
+    ratio: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    p: np.ndarray
+    proportional: np.ndarray
+
+
+def hazard_alone(times: EventTimes, x: np.ndarray, units: Units) -> HazardRatios:
+    """Hazard ratios of covariates (covariates, trials), each in a model of its own."""
+    return HazardRatios(*np.array([cox(times, row[None], units, test=True)[0] for row in x]).reshape(-1, 5).T)
+
+
+def hazard_joint(times: EventTimes, x: np.ndarray, units: Units) -> HazardRatios:
+    """Hazard ratios in one model of all covariates that vary."""
+    varying, rows = np.ptp(x, axis=1) > 0, np.full((5, len(x)), np.nan)
+    rows[:, varying] = np.array(cox(times, x[varying], units)).reshape(-1, 5).T
+    return HazardRatios(*rows)
+
+
+def cox(times: EventTimes, x: np.ndarray, units: Units, test: bool = False) -> list[tuple[float, ...]]:
+    """(ratio, low, high, p, p of proportionality if it is tested) of each covariate, NaN if there is no estimate.
+
+    Maximum partial likelihood with Efron's ties, a baseline for each stratum, and, where units have several runs, the
+    variance of sums over units (Lin and Wei 1989). It has no maximum if a covariate separates the trials with an event
+    from all others, or is a linear combination of others.
+    """
+    unknown = [(np.nan,) * 5] * len(x)
+    if not len(x) or times.reached.sum() < EVENTS * len(x) or (np.ptp(x, axis=1) == 0).any():
+        return unknown
+    frame = pd.DataFrame({f"x{i}": row for i, row in enumerate(x)} | {"time": times.time, "reached": times.reached})
+    frame = frame.assign(**{"stratum": units.stratum} if units.stratum.any() else {})
+    frame = frame.assign(**{"unit": units.index} if units.clustered else {})
+    given = {k: c for k, c in {"strata": "stratum", "cluster_col": "unit"}.items() if c in frame}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ConvergenceWarning)
+            model = CoxPHFitter().fit(frame, "time", "reached", **given)
+    except (ConvergenceError, ConvergenceWarning):
+        return unknown
+    coefficient, error = model.summary[["coef", "se(coef)"]].to_numpy().T
+    spread = stats.norm()
+    if units.clustered:
+        error, spread = error * np.sqrt(units.number / (units.number - 1)), stats.t(units.number - 1)
+    half = spread.ppf(0.975) * error
+    p = 2 * spread.sf(np.abs(coefficient) / error)
+    kept = proportionality(model, frame, times, units) if test else np.nan
+    rows = np.exp([coefficient, coefficient - half, coefficient + half])
+    return [(*row, kept) for row in np.vstack([rows, p]).T]
+
+
+def proportionality(model: CoxPHFitter, frame: pd.DataFrame, times: EventTimes, units: Units) -> float:
+    """The p value of a constant ratio of one covariate: its Schoenfeld residuals against the rank of time."""
+    if not units.clustered:
+        return float(np.ravel(proportional_hazard_test(model, frame, time_transform="rank").p_value)[0])
+    residuals = model.compute_residuals(frame, "schoenfeld")["x0"]
+    rows = residuals.index.to_numpy(int)
+    return rank_correlation(residuals.to_numpy(), times.time[rows], units.take(rows)).p
