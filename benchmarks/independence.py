@@ -22,7 +22,7 @@ import pandas as pd
 
 from benchmarks.timing import markdown, one_thread, progress
 from lyapsweep.analysis.prediction import aelle, autoencoder, band_importance, incremental, survival, transfer
-from lyapsweep.analysis.settings import importance
+from lyapsweep.analysis.settings import importance, optimum
 from lyapsweep.analysis.spectra import correlation, partial_correlation
 from lyapsweep.results.table import Table
 
@@ -155,7 +155,7 @@ def bands(runs: Drawn) -> dict[str, bool]:
     return {
         "band importance, p": bool(found.importance.p[THIRD // 2] < SHARE),
         "band importance, any q": bool(band_importance.significant(found).any()),
-        "band importance, score": excludes(found.score.low, found.score.high),
+        "band importance, score": excludes(float(found.score.low), float(found.score.high)),
         "band importance, correlation of a quantile": bool(found.rho.p[THIRD] < SHARE),
     }
 

@@ -134,13 +134,14 @@ def test_runs_that_are_units_trade_places_within_their_setting():
 
 
 def test_a_jackknife_of_a_mean_is_the_textbooks():
-    """Of z = artanh(rho) that is a mean of values, the jackknife's variance is s^2 / n."""
+    """Of z = artanh(rho) that is a mean of n values, the jackknife's variance is (n - 3) / (n - 1) s^2 / n."""
     z = np.random.default_rng(0).normal(size=12) / 5
     left = (z.sum() - z) / 11
     found = jackknifed(np.tanh(z.mean()), np.tanh(left))
-    low, high = np.tanh(stats.t.interval(0.95, 11, z.mean(), stats.sem(z)))
+    error = stats.sem(z) * np.sqrt(9 / 11)
+    low, high = np.tanh(stats.t.interval(0.95, 11, z.mean(), error))
     np.testing.assert_allclose([found.low, found.high], [low, high])
-    assert found.p == pytest.approx(stats.ttest_1samp(z, 0).pvalue)
+    assert found.p == pytest.approx(2 * stats.t.sf(abs(z.mean()) / error, 11))
 
 
 def test_a_correlation_that_rests_on_one_setting_is_none():

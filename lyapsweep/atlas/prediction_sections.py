@@ -3,16 +3,18 @@
 from functools import wraps
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from lyapsweep.analysis.prediction import aelle, band_importance, incremental, survival, transfer
 from lyapsweep.analysis.settings import importance
+from lyapsweep.analysis.shared.units import Units
 from lyapsweep.analysis.spectra import partial_correlation
 from lyapsweep.atlas.rendering import render
 from lyapsweep.atlas.sections import Content
 from lyapsweep.atlas.view import MAIN_GROUP, AtlasView
 
-MAX_TRIALS = 1000  # of more, so many are drawn evenly by their keys, which are hashes
+MAX_TRIALS = 1000  # of more, so many are drawn evenly, setting by setting, by their keys, which are hashes
 EARLY = (0.0, 0.05, 0.1)  # of training
 AT = EARLY[-1]
 THRESHOLD = "measures/time_to_threshold"
@@ -24,11 +26,13 @@ def sampled(content: Content) -> Content:
 
     @wraps(content)
     def section(view: AtlasView) -> str:
-        keys = sorted(view.finals.frame["trial"].astype(str))
+        keys = view.finals.frame["trial"].astype(str)
         if len(keys) <= MAX_TRIALS:
             return content(view)
-        chosen = view.table.frame["trial"].astype(str).isin(keys[:MAX_TRIALS]).to_numpy(bool)
-        note = render("note", text=f"Computed from {MAX_TRIALS} of {len(keys)} trials, sampled by their keys.")
+        first = keys.groupby(Units.of(view.finals).index).transform("min")
+        kept = keys.iloc[np.lexsort((keys, first))[:MAX_TRIALS]]
+        chosen = view.table.frame["trial"].astype(str).isin(kept).to_numpy(bool)
+        note = render("note", text=f"Computed from {MAX_TRIALS} of {len(keys)} trials, settings sampled by their keys.")
         return note + content(AtlasView(view.table.take(chosen), errors=view.errors))
 
     return section

@@ -55,6 +55,7 @@ def show_json(found: "FixedPointCensusFinding") -> None:
 def show_census(what: str, found: "FixedPointCensusFinding") -> None:
     from lyapsweep.analysis.networks.fixed_point_census import ranked
     from lyapsweep.analysis.networks.fixed_point_plot import KINDS
+    from lyapsweep.analysis.shared.units import UnitCount
 
     out, n = printing.console(), len(found.trials)
     out.print(f"{what}: {n} network{'s' * (n != 1)}, best {found.column} first", style="bold")
@@ -71,7 +72,8 @@ def show_census(what: str, found: "FixedPointCensusFinding") -> None:
     if found.relation is None:
         return
     out.print(f"\nSpearman's rho with {found.column}, 95 % interval", style="bold")
-    rows = zip(*(getattr(found.relation, k) for k in ("statistics", "rho", "low", "high", "n")))
+    rows = zip(*(getattr(found.relation, k) for k in ("statistics", "rho", "low", "high", "settings", "n")))
+    lines = [(name, rho, low, high, UnitCount(g, n)) for name, rho, low, high, g, n in rows]
     printing.write(
-        out, [(name, f"{rho:+.2f}  ({low:+.2f} to {high:+.2f}, n = {n})") for name, rho, low, high, n in rows]
+        out, [(name, f"{rho:+.2f}  ({low:+.2f} to {high:+.2f}, n = {n})") for name, rho, low, high, n in lines]
     )

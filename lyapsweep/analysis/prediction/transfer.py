@@ -20,6 +20,7 @@ from lyapsweep.analysis.prediction.held_out import (
 )
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.early_records import RowSummary, early_records
+from lyapsweep.analysis.shared.rank_correlation import rank_correlation
 from lyapsweep.analysis.shared.ranks import rank_share
 from lyapsweep.analysis.shared.selection import decimal_interval, decimals, label, named, refuse_hunt, require
 from lyapsweep.analysis.shared.units import UnitCount, Units
@@ -70,7 +71,7 @@ def find(
     """Fit the outcome's rank within each group by ridge regression, and test every fit on every group.
 
     Scales and the penalty are those of the fitted group. Off the diagonal the interval is that of one fit over the
-    tested settings (Bayesian bootstrap); on it that of ten-fold cross-validation, as in `incremental.find`.
+    tested settings, which are left out one by one; on it that of ten-fold cross-validation, as in `incremental.find`.
 
     Args:
         table: The trials of a sweep, with spectra at early records.
@@ -82,7 +83,7 @@ def find(
         map: The map of the spectra; the closed loop or the first one by default.
         scores: Columns of early scores; the outcome and the loss by default.
         repeats: Random splits into folds, on the diagonal.
-        resamples: Bayesian bootstrap draws for the intervals.
+        resamples: Bayesian bootstrap draws for the intervals on the diagonal.
         hunted: Accept the trials of a hunt.
         seed: Of folds and bootstrap.
 
@@ -148,17 +149,16 @@ def matrix(
 ) -> np.ndarray:
     """(rho, low, high) of every fit on every group (3, groups, groups); `members` are the rows of each group."""
     generator, of = np.random.default_rng(seed), units.index
-    w = [np.vstack([np.ones(len(i)), bootstrap_weights(of[i], resamples, generator)]) for i in members]
     cells = np.empty((3, len(members), len(members)))
     for a, train in enumerate(members):
+        predicted = fitted(blocks, y, train)
         for b, test in enumerate(members):
-            predicted = (
-                cross_validated(blocks, y, train, of[train], repeats, generator)
-                if a == b
-                else [fitted(blocks, y, train)[test]]
-            )
-            values = np.array([[scored(p, y[test], w[b], "rank correlation")] for p in predicted])
-            cells[:, a, b] = np.clip(np.concatenate(interval(values, len(set(of[test])), crossed=a == b)), -1, 1)
+            if a != b:
+                cells[:, a, b] = np.nan_to_num(rank_correlation(predicted[test], y[test], units.take(test))[:3])
+        w = np.vstack([np.ones(len(train)), bootstrap_weights(of[train], resamples, generator)])
+        within = cross_validated(blocks, y, train, of[train], repeats, generator)
+        values = np.array([[scored(p, y[train], w, "rank correlation")] for p in within])
+        cells[:, a, a] = np.clip(np.concatenate(interval(values, len(set(of[train])), crossed=True)), -1, 1)
     return cells
 
 

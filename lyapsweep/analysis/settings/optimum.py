@@ -114,7 +114,7 @@ def best_place(
     medians = np.full((DRAWS + 1, len(points)), np.inf)
     for i in used:
         medians[0, i] = np.median(values[i][0])
-        medians[1:, i] = resampled_medians(*values[i], generator)
+        medians[1:, i] = resampled_medians(values[i][0], values[i][1], generator)
     best = medians.argmin(axis=1)
     share = np.bincount(best[1:], minlength=len(points)) / DRAWS
     share[np.setdiff1d(np.arange(len(points)), used)] = np.nan

@@ -49,13 +49,14 @@ class CorrelationFinding(NamedTuple):
 def jackknifed(rho: np.ndarray, left: np.ndarray, spent: int = 0) -> RankCorrelation:
     """Compute the interval and p of correlations (m,) from those without each of b blocks of settings, left (b, m).
 
-    z = artanh(rho) +- t s with b - 1 - `spent` degrees of freedom, s^2 = (b - 1) / b sum_g (z_g - mean z)^2 (delete-one
-    jackknife). A correlation that is undefined without one block rests on that block alone and counts as 0 there. No p
-    is below 2 / b!, the smallest of an exact permutation test.
+    z = artanh(rho) +- t s with b - 1 - `spent` degrees of freedom, s^2 = (b - 3) / b sum_g (z_g - mean z)^2: the
+    delete-one jackknife, with the factor (b - 3) / (b - 1), without which it exceeds the variance 1 / (b - 3) of z of
+    independent pairs (Fisher 1921). A correlation that is undefined without one block rests on that block alone and
+    counts as 0 there. No p is below 2 / b!, the smallest of an exact permutation test.
     """
     blocks = len(left)
     z, without = (np.arctanh(np.clip(v, -1 + 1e-9, 1 - 1e-9)) for v in (rho, np.nan_to_num(left)))
-    error = np.sqrt((blocks - 1) * without.var(0))
+    error = np.sqrt(max(1, blocks - 3) * without.var(0))
     freedom = max(1, blocks - 1 - spent)
     half = error * stats.t.ppf(0.975, freedom)
     with np.errstate(divide="ignore", invalid="ignore"):
