@@ -14,12 +14,11 @@ from made_up_sweeps import TINY
 
 from lyapsweep.cli import main
 from lyapsweep.config import FAMILIES, PLAIN, Config, ConfigError, parse_value
-from lyapsweep.config.config import as_plain
 from lyapsweep.config.validation import complete_member, complete_plain
 from lyapsweep.config.yaml_text import LONGEST
 from lyapsweep.measures import MEASURES, listed
 from lyapsweep.problems import memory
-from lyapsweep.setting_types import Positive, check_setting, type_hints
+from lyapsweep.setting_types import Positive, as_plain, check_setting, type_of
 
 SERIES = {"dataset": {"kind": "simulated", "system": "lorenz63"}, "cell": {"kind": "vanilla"}}
 
@@ -34,13 +33,13 @@ def numeric_settings():
     """(section, member or None, setting, its type) of every setting that takes a number."""
     for section, family in FAMILIES.items():
         for kind in family:
-            hints = type_hints(family[kind].__init__ if isinstance(family[kind], type) else family[kind])
+            member = family[kind].__init__ if isinstance(family[kind], type) else family[kind]
             for key in family.knobs(kind):
-                for number in plain_types(hints[key]) & {int, float}:
+                for number in plain_types(type_of(member, key)) & {int, float}:
                     yield section, kind, key, number
     for section, plain in PLAIN.items():
         for each in dataclasses.fields(plain):
-            for number in plain_types(type_hints(plain)[each.name]) & {int, float}:
+            for number in plain_types(type_of(plain, each.name)) & {int, float}:
                 yield section, None, each.name, number
 
 
