@@ -149,7 +149,7 @@ def measure(request: SpectrumRequest) -> SpectrumTarget:
 def weight_choice(what: str, given: Mapping[str, Any]) -> "WeightChoice":
     """Which network of a file of weights is meant, by flags and `--set`."""
     from lyapsweep.cells.torch_files import WeightChoice
-    from lyapsweep.config.validation import check_type
+    from lyapsweep.setting_types import check_setting
 
     changes = given["changes"]
     for name, value in changes.items():
@@ -158,7 +158,7 @@ def weight_choice(what: str, given: Mapping[str, Any]) -> "WeightChoice":
                 "--set is for systems, configs and records (of weights only rectified and clipped, for PLRNNs), "
                 f"but {what} is weights and got '{name}'. Leave it out."
             )
-        check_type(f"--set {name}", value, int if name == "rectified" else bool)
+        check_setting(f"--set {name}", value, int if name == "rectified" else bool)
     flags = {name: given[name] for name in ("layers", "prefix", "nonlinearity")}
     return WeightChoice(kind=given["cell"], **flags, **changes)
 
