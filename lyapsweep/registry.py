@@ -65,7 +65,7 @@ def from_file(family: str, name: str) -> Any:
         contents = executed(str(file.resolve()), file.stat().st_mtime_ns)
     except (Exception, SystemExit) as error:
         place = "" if user_place(error) else f"{path}: "
-        raise BrokenMember(f"{family} '{name}': {place}{described(error)}. Mend the file.") from error
+        raise BrokenMember(f"{family} '{name}': {place}{described(error).rstrip('.')}. Mend the file.") from error
     if attribute not in contents:
         raise unknown(f"{family} in {path}", attribute, [n for n, v in contents.items() if inspect.isclass(v)])
     if not callable(contents[attribute]):

@@ -66,10 +66,18 @@ CountOrZero = Annotated[int, Range(least=0)]
 Seed = Annotated[int, Range(least=0, below=2**62)]  # two generators are seeded with 2 s and 2 s + 1
 
 
-@lru_cache(maxsize=256)
-def type_hints(member: Any) -> Mapping[str, Any]:
-    """Return the annotated types of a function's arguments or a class's fields; cached, as every record needs them."""
-    return typing.get_type_hints(member, include_extras=True)
+_type_hints = lru_cache(maxsize=256)(typing.get_type_hints)  # called for each config of each record that is read
+
+
+def type_of(member: Any, setting: str, default: Any = Any) -> Any:
+    """Return the annotated type of a function's argument or a class's field, with its range.
+
+    Example:
+        >>> from lyapsweep.flossing import Flossing
+        >>> type_of(Flossing, "steps") == CountOrZero, type_of(Flossing, "unknown", default=str)
+        (True, <class 'str'>)
+    """
+    return _type_hints(member, include_extras=True).get(setting, default)
 
 
 def check_fields(section: Any, name: str) -> None:
@@ -83,9 +91,8 @@ def check_fields(section: Any, name: str) -> None:
         >>> from lyapsweep.flossing import Flossing
         >>> check_fields(Flossing(), "flossing")
     """
-    hints = type_hints(type(section))
     for each in fields(section):
-        check_setting(f"{name}/{each.name}", getattr(section, each.name), hints[each.name])
+        check_setting(f"{name}/{each.name}", getattr(section, each.name), type_of(type(section), each.name))
 
 
 def check_setting(path: str, value: Any, hint: Any) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WEIGHT_SUFFIXES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".tar", ".safetensors")
 CONFIG_SUFFIXES = (".yaml", ".yml")
+UNTYPED = float | int | list  # of a parameter without an annotation
 INPUT_FORM = "--input series.npy, shape (time, features) or (batch, time, features)"
 
 
@@ -148,7 +149,7 @@ def measure(request: SpectrumRequest) -> SpectrumTarget:
 def weight_choice(what: str, given: Mapping[str, Any]) -> "WeightChoice":
     """Which network of a file of weights is meant, by flags and `--set`."""
     from lyapsweep.cells.torch_files import WeightChoice
-    from lyapsweep.config.validation import check_type
+    from lyapsweep.setting_types import check_setting
 
     changes = given["changes"]
     for name, value in changes.items():
@@ -157,7 +158,7 @@ def weight_choice(what: str, given: Mapping[str, Any]) -> "WeightChoice":
                 "--set is for systems, configs and records (of weights only rectified and clipped, for PLRNNs), "
                 f"but {what} is weights and got '{name}'. Leave it out."
             )
-        check_type(f"--set {name}", value, int if name == "rectified" else bool)
+        check_setting(f"--set {name}", value, int if name == "rectified" else bool)
     flags = {name: given[name] for name in ("layers", "prefix", "nonlinearity")}
     return WeightChoice(kind=given["cell"], **flags, **changes)
 
@@ -219,12 +220,12 @@ def of_system(request: SpectrumRequest) -> SpectrumTarget:
 
 def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
     """Refuse values that do not fit the annotations of the system; names are checked where it is built."""
-    from lyapsweep.setting_types import check_setting, type_hints
+    from lyapsweep.setting_types import check_setting, type_of
     from lyapsweep.systems import SYSTEMS
 
-    hints = type_hints(SYSTEMS[name].__init__) if name in SYSTEMS else {}
     for key, value in parameters.items():
-        check_setting(f"{name}: {key}", value, hints.get(key, Any if key in hints else float | int | list))
+        hint = type_of(SYSTEMS[name].__init__, key, UNTYPED) if name in SYSTEMS else UNTYPED
+        check_setting(f"{name}: {key}", value, hint)
 
 
 def of_config(request: SpectrumRequest) -> SpectrumTarget:

@@ -13,7 +13,7 @@ from lyapsweep.forcing import AUTO, FORCINGS
 from lyapsweep.measures import fitting, listed
 from lyapsweep.readouts import READOUTS
 from lyapsweep.registry import readable, unknown
-from lyapsweep.setting_types import Range, check_setting, type_hints
+from lyapsweep.setting_types import Range, check_setting, type_of
 from lyapsweep.trust import files_named, trusted
 
 SEED = Annotated[int, Range(least=-(2**62), below=2**62)]  # generators are seeded with 2 s and 2 s + 1
@@ -57,13 +57,13 @@ def complete_member(section: str, given: Any) -> dict[str, Any]:
     if not readable(kind):
         return dict(given)
     knobs = family.knobs(kind)
-    hints = type_hints(family[kind].__init__ if isinstance(family[kind], type) else family[kind])
+    member = family[kind].__init__ if isinstance(family[kind], type) else family[kind]
     for key, value in given.items():
         if key == "kind":
             continue
         if key not in knobs:
             raise unknown_setting(f"{section}/{key}", [f"{section}/{k}" for k in knobs], f" for {section} '{kind}'")
-        check_setting(f"{section}/{key}", value, hints.get(key, Any))
+        check_setting(f"{section}/{key}", value, type_of(member, key))
     for key, knob in knobs.items():
         if knob.default is knob.empty and key not in given:
             raise ConfigError(f"{section}/{key} is missing. {section} '{kind}' has no default for it.")

@@ -9,10 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
+from yaml.parser import ParserError
+from yaml.reader import ReaderError
+from yaml.scanner import ScannerError
 
-LONGEST = 1_000_000  # characters
-MOST_VALUES = 200_000  # with aliases written out
-NOT_YAML = (yaml.scanner.ScannerError, yaml.parser.ParserError, yaml.composer.ComposerError, yaml.reader.ReaderError)
+LONGEST = 300_000  # characters
+MOST_VALUES = 100_000  # with aliases written out
+NOT_YAML = (ScannerError, ParserError, ComposerError, ReaderError)
 SCHEMA = {
     "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
     "bool": (r"true|True|TRUE|false|False|FALSE", list("tTfF")),
@@ -63,7 +68,7 @@ Loader.add_constructor("tag:yaml.org,2002:int", Loader.construct_int)
 
 def problem(text: str, node: yaml.Node) -> yaml.MarkedYAMLError:
     """Return the error for a node."""
-    return yaml.constructor.ConstructorError(None, None, text, node.start_mark)
+    return ConstructorError(None, None, text, node.start_mark)
 
 
 def expanded_size(node: yaml.Node, known: dict[int, int]) -> int:

@@ -168,7 +168,7 @@ def load(path: Path | str) -> Sweep:
     try:
         spec.loader.exec_module(module)
     except SystemExit as error:
-        raise SweepError(f"{described(error)}. A sweep file must not exit; remove the call.") from error
+        raise SweepError(f"{described(error).rstrip('.')}. A sweep file must not exit; remove the call.") from error
     except Exception as error:
         raise SweepError(described(error) if user_place(error) else f"{path}: {described(error)}") from error
     sweep = getattr(module, "SWEEP", None)

@@ -96,7 +96,8 @@ def evaluate_space(sweep: Sweep, base: Config, trial: optuna.Trial) -> Point:
     except (SweepError, MissingValue):
         raise
     except (Exception, SystemExit) as error:
-        raise SweepError(f"{described(error)}. The space of sweep {sweep.name or ''} raised it.") from error
+        text, name = described(error).rstrip("."), sweep.name or "sweep"
+        raise SweepError(f"{text}. Mend the space of {name}.") from error
     if not isinstance(further, Mapping) or not all(isinstance(path, str) for path in further):
         raise SweepError(f"{sweep.name or 'sweep'}: space must return {{path: value}} or nothing, but got {further!r}.")
     config = apply_settings(sweep, base, {**trial.params, **further})
