@@ -52,11 +52,12 @@ def holds_weights(path: Path) -> bool:
     """Whether an .npz file holds weights by their names, and not a record."""
     from lyapsweep.cells.from_plrnn import is_plrnn
     from lyapsweep.cells.from_torch import RECURRENT
+    from lyapsweep.cells.torch_files import DAMAGED_ZIP
 
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
-    except (OSError, ValueError, zipfile.BadZipFile):
+    except (OSError, ValueError, *DAMAGED_ZIP):
         return False
     return "header" not in names and (is_plrnn(names) or any(map(RECURRENT.match, names)))
 
@@ -148,7 +149,7 @@ def measure(request: SpectrumRequest) -> SpectrumTarget:
 def weight_choice(what: str, given: Mapping[str, Any]) -> "WeightChoice":
     """Which network of a file of weights is meant, by flags and `--set`."""
     from lyapsweep.cells.torch_files import WeightChoice
-    from lyapsweep.config.validation import check_type
+    from lyapsweep.setting_types import check_setting
 
     changes = given["changes"]
     for name, value in changes.items():
@@ -157,7 +158,7 @@ def weight_choice(what: str, given: Mapping[str, Any]) -> "WeightChoice":
                 "--set is for systems, configs and records (of weights only rectified and clipped, for PLRNNs), "
                 f"but {what} is weights and got '{name}'. Leave it out."
             )
-        check_type(f"--set {name}", value, int if name == "rectified" else bool)
+        check_setting(f"--set {name}", value, int if name == "rectified" else bool)
     flags = {name: given[name] for name in ("layers", "prefix", "nonlinearity")}
     return WeightChoice(kind=given["cell"], **flags, **changes)
 
