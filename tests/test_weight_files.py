@@ -158,7 +158,18 @@ def truncated(name, share):
     Path(name).write_bytes(content[: int(len(content) * share)])
 
 
+def damaged(name, first, value):
+    """Bytes of a compressed archive replaced, from its start or, if negative, in its directory."""
+    np.savez_compressed(name, weight_hh_l0=np.arange(400.0).reshape(20, 20))
+    content = bytearray(Path(name).read_bytes())
+    first = first if first > 0 else content.index(b"PK\x01\x02") - first
+    content[first : first + len(value)] = value
+    Path(name).write_bytes(content)
+
+
 BAD = {
+    "damaged data.npz": (lambda f: damaged(f, 70, b"\xff" * 20), "holds no arrays of numbers"),
+    "unknown compression.npz": (lambda f: damaged(f, -10, b"\x63"), "holds no arrays of numbers"),
     "empty": (lambda f: Path(f).touch(), r"is no file of torch.save: it is empty"),
     "cut": (lambda f: truncated(f, 0.5), r"is no file of torch.save \("),
     "cut to bytes": (lambda f: truncated(f, 0.004), r"is no file of torch.save \("),

@@ -5,6 +5,7 @@ import collections
 import re
 import warnings
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from lyapsweep.cells.stack import Stack
 from lyapsweep.cells.vanilla import Vanilla
 
 DEEPEST = 16  # levels of dictionaries and lists in a checkpoint
+DAMAGED_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError)
 HARMLESS = [  # what checkpoints hold beside tensors; none of it runs code when it is read
     argparse.Namespace,
     collections.Counter,
@@ -144,7 +146,7 @@ def from_numpy(path: Path) -> Mapping[str, Tensor]:
         with np.load(path, allow_pickle=False) as content:
             arrays = {name: content[name] for name in content.files}
         return {name: torch.from_numpy(a.astype(a.dtype.newbyteorder("="))) for name, a in arrays.items()}
-    except (OSError, ValueError, EOFError, TypeError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, TypeError, KeyError, *DAMAGED_ZIP) as error:
         raise BadWeights(f"{path} holds no arrays of numbers ({error}). Write them with numpy.savez.") from error
 
 
@@ -175,7 +177,7 @@ def is_script(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.partition("/")[2] == "constants.pkl" for name in archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+    except (OSError, ValueError, *DAMAGED_ZIP):
         return False
 
 

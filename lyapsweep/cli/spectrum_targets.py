@@ -53,11 +53,12 @@ def holds_weights(path: Path) -> bool:
     """Whether an .npz file holds weights by their names, and not a record."""
     from lyapsweep.cells.from_plrnn import is_plrnn
     from lyapsweep.cells.from_torch import RECURRENT
+    from lyapsweep.cells.torch_files import DAMAGED_ZIP
 
     try:
         with zipfile.ZipFile(path) as archive:
             names = [name.removesuffix(".npy") for name in archive.namelist()]
-    except (OSError, ValueError, zipfile.BadZipFile):
+    except (OSError, ValueError, *DAMAGED_ZIP):
         return False
     return "header" not in names and (is_plrnn(names) or any(map(RECURRENT.match, names)))
 
