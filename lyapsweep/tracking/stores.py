@@ -99,7 +99,18 @@ def connect(uri: str) -> MlflowClient:
 
 
 def without_credentials(uri: str) -> str:
-    """The address of a server without `user:password@`, which goes into the variables that MLflow's client reads."""
+    """Return a server's address without `user:password@`, which goes into the variables that MLflow's client reads.
+
+    Args:
+        uri: The address of a tracking server.
+
+    Returns:
+        The address; MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD are set if it had a user.
+
+    Example:
+        >>> without_credentials("http://mlflow:5000/")
+        'http://mlflow:5000/'
+    """
     parts = urlsplit(uri)
     user, at, host = parts.netloc.rpartition("@")
     if at:
