@@ -9,7 +9,18 @@ import pytest
 import torch
 from test_fixed_points import Custom
 
-from lyapsweep.dynamics import Points, Search, Spectrum, fixed_points, frames, lu, lyapunov, newton, pivoting, spectrum
+from lyapsweep.dynamics import (
+    Points,
+    Search,
+    Spectrum,
+    failed_checks,
+    fixed_points,
+    frames,
+    lu,
+    lyapunov,
+    newton,
+    pivoting,
+)
 from lyapsweep.dynamics.checks import SAMPLED_STEPS, agreement, gap, largest_difference, sampled_sum_rule, sum_rule
 from lyapsweep.dynamics.fixed_points import classify, distinct, draw_candidates, extent, mask_escaped
 from lyapsweep.dynamics.frames import Accumulator, FrameResult, adaptive, cancellation, householder
@@ -61,7 +72,7 @@ def test_constants_are_the_documented_ones():
     assert (newton.DAMPING, newton.DAMPING_DECREASE, newton.DAMPING_INCREASE) == (1e-3, 0.1, 10.0)
     assert (newton.MAX_DAMPING, newton.MIN_DECREASE, newton.ROUNDING) == (1e3, 1e-4, 16)
     assert (newton.MAX_ENTRIES, fixed_points.ESCAPED, MARGIN) == (8388608, 1e3, 1e-6)
-    assert (spectrum.TOLERANCE, spectrum.AGREEMENT) == (1e-3, 1e-6)
+    assert (failed_checks.TOLERANCE, failed_checks.AGREEMENT) == (1e-3, 1e-6)
     search = [p.default for p in inspect.signature(Search).parameters.values()]
     assert search == [256, 0.0, 1e-20, 1e-8, 0.01, 1e-4, 10.0, 300, 0.05, 1.0, 100, 0]
     defaults = {n: p.default for n, p in inspect.signature(lyapunov_spectra).parameters.items()}
@@ -156,7 +167,8 @@ def test_intervals_follow_the_degrees_of_freedom():
 def test_what_a_spectrum_writes():
     s = made([0.5, -1.0], [0.1, 0.2], dt=0.5, halves=0.25)
     assert s.summary() == {
-        "maximum": 0.5, "sum": -0.5, "mean": -0.25, "kaplan_yorke": 1.5, "entropy_rate": 0.5, "positive": 1.0
+        "maximum": 0.5, "sum": -0.5, "mean": -0.25, "kaplan_yorke": 1.5, "entropy_rate": 0.5, "positive": 1.0,
+        "attractors": 1.0,
     }  # fmt: skip
     assert s.to_dict() == {
         "map": "system",
@@ -179,6 +191,7 @@ def test_what_a_spectrum_writes():
         "sum_per_step": -0.5,
         "leading_sum_per_step": -0.5,
         "predictability_time_steps": math.log(2) / 0.5,
+        "attractors": [],
         "settings": {},
         "checks": {"halves": 0.25},
         "warnings": [],

@@ -115,7 +115,7 @@ def test_unknown_values_leave_their_cells_empty():
 
 
 @pytest.mark.parametrize(
-    ("exponent", "stderr", "chaotic"), [(0.0097, 0.005, "no"), (0.0099, 0.005, "yes"), (0.1, math.nan, "unknown")]
+    ("exponent", "stderr", "chaotic"), [(0.0099, 0.005, "no"), (0.0101, 0.005, "yes"), (0.1, math.nan, "unknown")]
 )
 def test_chaos_in_a_row_is_a_95_percent_interval_above_zero(exponent, stderr, chaotic):
     made = table([record(config(), 0.2, exponent=exponent, stderr=stderr)])

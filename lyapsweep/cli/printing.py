@@ -171,7 +171,7 @@ def prediction_text(spectrum: "Spectrum") -> str:
     if math.isnan(spectrum.stderr[0]):
         return "unknown: the largest exponent has no standard error"
     if not spectrum.chaotic:
-        return "none: the 95 % interval of the largest exponent is not above zero"
+        return "none: the largest exponent is not above zero with all of its 95 % interval"
     time = f" = {number(spectrum.predictability_time * spectrum.dt)} units of time" if spectrum.dt else ""
     return f"{number(spectrum.predictability_time)} steps{time} (ln 2 / lambda_1)"
 

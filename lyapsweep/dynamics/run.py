@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lyapsweep.dynamics.attractors import Attractor, groups_of_orbits
 from lyapsweep.dynamics.checks import agreement
 from lyapsweep.dynamics.errors import standard_errors
 from lyapsweep.dynamics.spectrum import Spectrum
@@ -36,38 +37,54 @@ def filled(
 
 
 def to_spectrum(run: Run, p: int, map: AbstractMap, kind: str, orbits: int, settings: dict[str, Any]) -> Spectrum:
-    """Mean and standard error over blocks and orbits of member p, largest exponent first."""
+    """The spectrum of member p: of all its orbits, or if they end on several attractors of those on the largest."""
     rates, counts = run.rates[:, p], run.counts
-    _, batch, k = rates.shape
-    samples = rates.reshape(-1, k)
-    weights = np.repeat(counts / counts.sum() / batch, batch)
-    with np.errstate(invalid="ignore"):
-        mean = weights @ samples
-    errors = standard_errors(series_of_orbits(run, p, mean, orbits))
-    order = np.argsort(-mean, kind="stable")
-    flow = {"zero": float(np.abs(mean).min())} if kind == "system" and map.dt is not None else {}
+    batch = rates.shape[1]
+    steps = int(counts.sum()) * batch // orbits
+    labels = groups_of_orbits(series_of_orbits(run.parts[:, p], run.lengths, orbits), steps)
+    members = [np.tile(labels == label, batch // orbits) for label in range(labels.max() + 1)]
+    found = [attractor(run, p, chosen, int(chosen.sum()) * orbits // batch) for chosen in members]
+    first = found[0]
+    flow = {"zero": float(np.abs(first.exponents).min())} if kind == "system" and map.dt is not None else {}
     return Spectrum(
-        exponents=mean[order],
-        stderr=errors.stderr[order],
-        dof=errors.dof[order],
-        steps=int(counts.sum()) * batch // orbits,
+        exponents=first.exponents,
+        stderr=first.stderr,
+        dof=first.dof,
+        steps=steps,
         orbits=orbits,
         map=kind,
         state=map.state,
         dt=map.dt,
         rank_losses=int((rates == -np.inf).any(axis=0).sum()),
         settings=settings,
-        checks=run.checks[p] | agreement(rates) | flow,
+        checks=run.checks[p] | agreement(rates[:, members[0]]) | flow,
         escaped=int(run.escaped[p].reshape(-1, orbits).any(axis=0).sum()),
+        attractors=tuple(found) if len(found) > 1 else (),
     )
 
 
+def attractor(run: Run, p: int, chosen: Bool[np.ndarray, " batch"], orbits: int) -> Attractor:
+    """Mean and standard error over blocks and the chosen orbits of member p, largest exponent first."""
+    rates, counts = run.rates[:, p, chosen], run.counts
+    _, batch, k = rates.shape
+    weights = np.repeat(counts / counts.sum() / batch, batch)
+    with np.errstate(invalid="ignore"):
+        mean = weights @ rates.reshape(-1, k)
+    errors = standard_errors(series_of_orbits(run.parts[:, p, chosen], run.lengths, orbits))
+    order = np.argsort(-mean, kind="stable")
+    return Attractor(mean[order], errors.stderr[order], errors.dof[order], orbits)
+
+
 def series_of_orbits(
-    run: Run, p: int, mean: Float[np.ndarray, " k"], orbits: int
+    sums: Float[np.ndarray, "parts batch k"], lengths: np.ndarray, orbits: int
 ) -> Float[np.ndarray, "k orbits parts"]:
     """Rates of the parts of each orbit, its segments one after the other, as if all parts were equally long."""
-    sums, lengths = run.parts[:, p], run.lengths[:, None, None]
+    lengths = lengths[:, None, None]
     with np.errstate(invalid="ignore"):
+        mean = sums.sum(axis=(0, 1)) / sums.shape[1] / lengths.sum()
         rates = mean + (sums - lengths * mean) / lengths.mean()
-    k = len(mean)
-    return rates.reshape(len(rates), -1, orbits, k).transpose(3, 2, 1, 0).reshape(k, orbits, -1)
+    return (
+        rates.reshape(len(rates), -1, orbits, rates.shape[2])
+        .transpose(3, 2, 1, 0)
+        .reshape(-1, orbits, rates.shape[1] // orbits * len(rates))
+    )

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
+from lyapsweep.dynamics.attractors import Attractor
 from lyapsweep.dynamics.dimension import dimension_interval, kaplan_yorke, zeros
+from lyapsweep.dynamics.failed_checks import warnings_of
 
-TOLERANCE = 1e-3  # nats per step, or relative error of one factor
-AGREEMENT = 1e-6  # nats per step that halves may differ by beyond ten standard errors
+ATTRACTOR_ARRAYS = ("exponents_per_step", "stderr_per_step", "degrees_of_freedom")
 ZERO = 0.01  # of lambda_1: how far the exponent of a flow nearest to zero may be from it beyond its interval
 
 
@@ -38,6 +39,8 @@ class Spectrum:
             difference between the exponents of two halves of the steps, or of the orbits. "zero": of a flow, the
             exponent nearest to zero, which should be zero unless the flow is at rest.
         escaped: Number of orbits that escape to infinity, 0 by default.
+        attractors: If orbits end on several attractors, each of them, that of the most orbits first: its exponents are
+            `exponents`. Empty (the default) if the orbits are told to be of one.
 
     Example:
         >>> lorenz = Spectrum(np.array([0.906, 0.0, -14.572]), np.zeros(3), 1000, 1, "system", 3)
@@ -57,6 +60,7 @@ class Spectrum:
     checks: dict[str, float] = field(default_factory=dict)
     escaped: int = 0
     dof: np.ndarray | None = None
+    attractors: tuple[Attractor, ...] = ()
 
     @property
     def finite(self) -> bool:
@@ -209,42 +213,7 @@ class Spectrum:
     @property
     def warnings(self) -> list[str]:
         """One message per check that these exponents fail."""
-        checks, noise = self.checks, 10 * float(np.nanmax(self.stderr, initial=0.0)) + AGREEMENT
-        noise = math.inf if self.without_error else noise
-        messages = []
-        if self.escaped:
-            messages.append(
-                f"{self.escaped} of {self.orbits} orbits escape to infinity. Growth rates of such orbits are no "
-                "exponents of an attractor. Change the parameters, or start elsewhere."
-            )
-        if unknown := self.without_error:
-            messages.append(
-                f"{unknown} of {len(self.exponents)} exponents have no standard error: {self.orbits} orbits of "
-                f"{self.steps} steps hold too few independent blocks. Use more steps or orbits."
-            )
-        if checks.get("resolution", 0.0) > TOLERANCE:
-            messages.append(
-                f"Rounding may dominate the lowest exponents (relative error {checks['resolution']:.1g} in one "
-                "step). Factorise more often, or use double precision."
-            )
-        if checks.get("sum_rule", 0.0) > TOLERANCE:
-            messages.append(
-                f"The exponents miss the mean log |det Df| by {checks['sum_rule']:.2g} nats per step. Some are wrong."
-            )
-        if checks.get("halves", 0.0) > noise:
-            messages.append(
-                f"The two halves of the run differ by {checks['halves']:.2g} nats per step. Use more warmup or steps."
-            )
-        if checks.get("orbits", 0.0) > noise:
-            messages.append(
-                f"The orbits differ by {checks['orbits']:.2g} nats per step. There may be several attractors."
-            )
-        if "zero" in checks and not self.zero_found:
-            messages.append(
-                f"No exponent of this flow is zero (nearest {checks['zero']:.2g} per step). "
-                "Use more steps or a smaller dt."
-            )
-        return messages
+        return warnings_of(self)
 
     def summary(self) -> dict[str, float]:
         """Scalars for tables and trackers, by name; all NaN if unbounded."""
@@ -255,6 +224,7 @@ class Spectrum:
             "kaplan_yorke": self.kaplan_yorke,
             "entropy_rate": self.entropy_rate,
             "positive": float(self.positive),
+            "attractors": float(max(1, len(self.attractors))),
         }
         return dict.fromkeys(found, math.nan) if self.unbounded else found
 
@@ -281,6 +251,7 @@ class Spectrum:
             "sum_per_step": self.sum if self.complete else math.nan,
             "leading_sum_per_step": self.sum,
             "predictability_time_steps": self.predictability_time,
+            "attractors": [attractor.to_dict() for attractor in self.attractors],
             "settings": self.settings,
             "checks": self.checks,
             "warnings": self.warnings,
@@ -306,6 +277,9 @@ class Spectrum:
             rank_losses=d["rank_losses"],
             settings=d["settings"],
             dof=None if dof is None else loose(dof),
+            attractors=tuple(
+                Attractor(*(loose(a[name]) for name in ATTRACTOR_ARRAYS), a["orbits"]) for a in d.get("attractors", [])
+            ),
             checks={name: loose([value])[0].item() for name, value in d.get("checks", {}).items()},
             escaped=d.get("escaped", 0),
         )
