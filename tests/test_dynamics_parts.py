@@ -2,21 +2,34 @@
 
 import inspect
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from test_fixed_points import Custom
 
-from lyapsweep.dynamics import Points, Search, Spectrum, fixed_points, frames, lu, lyapunov, newton, pivoting, spectrum
+from lyapsweep.dynamics import (
+    Points,
+    Search,
+    Spectrum,
+    failed_checks,
+    fixed_points,
+    frames,
+    lu,
+    lyapunov,
+    newton,
+    pivoting,
+)
 from lyapsweep.dynamics.checks import SAMPLED_STEPS, agreement, gap, largest_difference, sampled_sum_rule, sum_rule
 from lyapsweep.dynamics.fixed_points import classify, distinct, draw_candidates, extent, mask_escaped
 from lyapsweep.dynamics.frames import Accumulator, FrameResult, adaptive, cancellation, householder
 from lyapsweep.dynamics.growth import tangent_growth
 from lyapsweep.dynamics.line_attractor import line_scores, orthonormal, principal
 from lyapsweep.dynamics.linearisation import MARGIN
-from lyapsweep.dynamics.lyapunov import Run, choose_method, lyapunov_spectra, mean_exponent, random_frame, to_spectrum
+from lyapsweep.dynamics.lyapunov import choose_method, lyapunov_spectra, mean_exponent, random_frame
 from lyapsweep.dynamics.newton import FirstSlow, descend, fixed_threshold, newton_step, refine, row_chunks
+from lyapsweep.dynamics.run import Run, to_spectrum
 from lyapsweep.dynamics.spectrum import strict
 from lyapsweep.maps import AbstractMap
 
@@ -59,7 +72,7 @@ def test_constants_are_the_documented_ones():
     assert (newton.DAMPING, newton.DAMPING_DECREASE, newton.DAMPING_INCREASE) == (1e-3, 0.1, 10.0)
     assert (newton.MAX_DAMPING, newton.MIN_DECREASE, newton.ROUNDING) == (1e3, 1e-4, 16)
     assert (newton.MAX_ENTRIES, fixed_points.ESCAPED, MARGIN) == (8388608, 1e3, 1e-6)
-    assert (spectrum.TOLERANCE, spectrum.AGREEMENT) == (1e-3, 1e-6)
+    assert (failed_checks.TOLERANCE, failed_checks.AGREEMENT) == (1e-3, 1e-6)
     search = [p.default for p in inspect.signature(Search).parameters.values()]
     assert search == [256, 0.0, 1e-20, 1e-8, 0.01, 1e-4, 10.0, 300, 0.05, 1.0, 100, 0]
     defaults = {n: p.default for n, p in inspect.signature(lyapunov_spectra).parameters.items()}
@@ -88,7 +101,7 @@ def test_numbers_at_their_edges():
     assert made([0.0, -1.0]).kaplan_yorke == 1.0
     assert made([0.3, 0.1, -0.8]).kaplan_yorke == pytest.approx(2 + 0.4 / 0.8)
     assert made([0.0]).predictability_time == math.inf
-    assert made([0.2, 0.5], [0.1, 0.1]).positive == 1  # more than two standard errors
+    assert made([0.19, 0.5], [0.1, 0.1]).positive == 1  # beyond the 95 % interval
     assert made([0.2], [math.nan]).positive == 1
     assert made([0.5, 0.25, -1.0]).entropy_rate == 0.75
     assert made([0.5, 0.25, -1.5]).mean == pytest.approx(-0.25)
@@ -111,32 +124,57 @@ def test_the_gap_lies_behind_the_last_exponent_of_the_attractor():
 
 def test_each_check_warns_beyond_its_threshold_alone():
     noise = 10 * 0.5 + 1e-6
-    edges = {"resolution": 1e-3, "sum_rule": 1e-3, "halves": noise, "orbits": noise, "zero": 0.02 * 0.3 + noise}
+    edges = {"resolution": 1e-3, "sum_rule": 1e-3, "halves": noise, "orbits": noise}
     words = {
         "resolution": "Rounding",
         "sum_rule": "log |det Df|",
         "halves": "halves",
         "orbits": "orbits",
-        "zero": "flow",
     }
     for name, edge in edges.items():
         assert made([0.3, -0.1], [0.5, 0.2], **{name: edge}).warnings == []
         (message,) = made([0.3, -0.1], [0.5, 0.2], **{name: edge * (1 + 1e-9)}).warnings
         assert words[name] in message
-    assert made([0.0, -0.1], [0.5, 0.2], zero=100.0).warnings == []  # at rest
-    assert made([0.3], [math.nan], halves=2e-6).warnings != []
     assert made([0.3], [0.1]).warnings == []
+    assert "1 of 2 exponents have no standard error" in made([0.3, -0.1], [math.nan, 0.2], halves=1.0).warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("exponents", "stderr", "found"),
+    [
+        ([0.3, 0.0029, -1.0], [0.0, 0.0, 0.0], True),  # within 1 % of the largest
+        ([0.3, 0.0031, -1.0], [0.0, 0.0, 0.0], False),
+        ([0.3, -0.09, -1.0], [0.01, 0.05, 0.05], True),  # within its interval
+        ([0.3, -0.09, -1.0], [0.05, 0.04, 0.05], False),
+        ([0.0, -0.1], [0.5, 0.2], True),  # at rest
+        ([0.3, -0.09], [0.05, math.nan], True),  # cannot be told
+    ],
+)
+def test_the_zero_exponent_of_a_flow_is_within_its_own_interval(exponents, stderr, found):
+    spectrum = made(exponents, stderr, zero=min(np.abs(exponents)))
+    assert spectrum.zero_found == found
+    assert any("No exponent of this flow is zero" in sentence for sentence in spectrum.warnings) == (not found)
+
+
+def test_intervals_follow_the_degrees_of_freedom():
+    few = replace(made([0.5, 0.2], [0.1, math.nan]), dof=np.array([4.0, math.nan]))
+    np.testing.assert_allclose(few.interval(), [[0.5 - 0.27764, 0.5 + 0.27764], [math.nan] * 2], atol=1e-4)
+    assert (made([0.25], [0.1]).chaotic, replace(made([0.25], [0.1]), dof=np.array([4.0])).chaotic) == (True, False)
+    assert (made([0.25], [math.nan]).chaotic, made([0.25], [math.nan]).positive) == (False, 1)
+    assert Spectrum.from_dict(few.to_dict()).dof.tolist()[0] == 4.0
 
 
 def test_what_a_spectrum_writes():
     s = made([0.5, -1.0], [0.1, 0.2], dt=0.5, halves=0.25)
     assert s.summary() == {
-        "maximum": 0.5, "sum": -0.5, "mean": -0.25, "kaplan_yorke": 1.5, "entropy_rate": 0.5, "positive": 1.0
+        "maximum": 0.5, "sum": -0.5, "mean": -0.25, "kaplan_yorke": 1.5, "entropy_rate": 0.5, "positive": 1.0,
+        "attractors": 1.0,
     }  # fmt: skip
     assert s.to_dict() == {
         "map": "system",
         "exponents_per_step": [0.5, -1.0],
         "stderr_per_step": [0.1, 0.2],
+        "degrees_of_freedom": None,
         "exponents_per_time": [1.0, -2.0],
         "stderr_per_time": [0.2, 0.4],
         "dt": 0.5,
@@ -153,6 +191,7 @@ def test_what_a_spectrum_writes():
         "sum_per_step": -0.5,
         "leading_sum_per_step": -0.5,
         "predictability_time_steps": math.log(2) / 0.5,
+        "attractors": [],
         "settings": {},
         "checks": {"halves": 0.25},
         "warnings": [],
@@ -185,7 +224,7 @@ def test_agreement_compares_halves_and_drops_the_middle():
 
 def frame_result(growth, steps, state=2):
     z = torch.ones(steps, 1, len(growth), state)
-    return FrameResult(z[0], torch.empty(0), torch.tensor([growth]), z, torch.zeros(1))
+    return FrameResult(z[0], torch.empty(0), torch.tensor([growth]), z, torch.zeros(1), torch.empty(0), [])
 
 
 def test_the_sum_rule_is_the_distance_per_step():
@@ -216,13 +255,14 @@ def test_cancellation_is_the_rounding_of_the_worst_vector():
 
 
 def test_sums_along_an_orbit_are_in_double_precision():
-    sums = Accumulator(torch.zeros(2, 1, 1, 3, dtype=torch.float32))
+    sums = Accumulator(torch.zeros(2, 1, 1, 3, dtype=torch.float32), steps=4)
     sums.before.append(torch.zeros(2, 1, 3))
-    for error in (torch.tensor([0.1, 0.4]), None, torch.tensor([0.3, 0.2])):
-        sums.add(torch.full((2, 1, 1), 0.5), error)
+    for steps, error in ((1, torch.tensor([0.1, 0.4])), (2, None), (1, torch.tensor([0.3, 0.2]))):
+        sums.add(torch.full((2, 1, 1), 0.5), steps, error)
     result = sums.result(torch.zeros(2, 1, 3), torch.zeros(2, 1, 1, 3))
     assert (result.growth.dtype, result.error.dtype) == (torch.float64, torch.float64)
     assert result.growth.flatten().tolist() == [1.5, 1.5]
+    assert (result.lengths, result.parts[:, 0].flatten().tolist()) == ([1, 2, 0, 1], [0.5, 0.5, 0.0, 0.5])
     assert result.error.tolist() == pytest.approx([0.3, 0.4])
     assert result.before.shape == (1, 2, 1, 3)
 
@@ -298,17 +338,18 @@ def test_the_fastest_method_is_chosen(shape, state, k, method):
 
 def test_means_and_errors_are_weighted_by_the_length_of_blocks():
     rates = np.array([[[[1.0, 5.0]], [[2.0, 5.0]]], [[[4.0, -np.inf]], [[8.0, 5.0]]]]).transpose(0, 2, 1, 3)
-    run = Run(rates, np.array([3, 1]), [{"resolution": 0.5}], np.zeros((1, 2), bool))
+    run = Run(rates, np.array([3, 1]), rates[:1], np.array([1]), [{"resolution": 0.5}], np.zeros((1, 2), bool))
     map = Diagonal(1.0, 1.0, 1.0)
     map.dt = 0.1
     s = to_spectrum(run, 0, map, "system", 2, {"method": "qr"})
     assert s.exponents.tolist() == [(3 * 1.5 + 6) / 4, -np.inf]
-    assert s.stderr[0] == pytest.approx(np.std([1, 2, 4, 8], ddof=1) / 2)
+    assert np.isnan(s.stderr).all()  # of two orbits and one part
     assert (s.steps, s.orbits, s.state, s.dt, s.rank_losses) == (4, 2, 3, 0.1, 1)
     assert s.checks == {"resolution": 0.5, "halves": math.inf, "orbits": math.inf, "zero": 2.625}
     assert "zero" not in to_spectrum(run, 0, map, "driven", 2, {}).checks
     assert to_spectrum(run, 0, map, "system", 1, {}).steps == 8  # two segments of one orbit
-    ordered = Run(np.array([[[[1.0, 2.0]]]]), np.array([5]), [{}], np.zeros((1, 1), bool))
+    one = np.array([[[[1.0, 2.0]]]])
+    ordered = Run(one, np.array([5]), one, np.array([5]), [{}], np.zeros((1, 1), bool))
     alone = to_spectrum(ordered, 0, map, "system", 1, {})
     assert alone.exponents.tolist() == [2.0, 1.0]
     assert np.isnan(alone.stderr).all()

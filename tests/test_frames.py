@@ -71,7 +71,6 @@ def test_fast_frames_are_qr_at_every_step(method, kind, units, gain):
     z = settled(map)
     slow, quick = (lyapunov_spectra(map, z, steps=150, warmup=20, method=m)[0] for m in ("qr", method))
     np.testing.assert_allclose(quick.exponents, slow.exponents, atol=1e-8, rtol=0)
-    np.testing.assert_allclose(quick.stderr, slow.stderr, atol=1e-8, rtol=0)
     assert quick.settings["method"] == method
     assert not quick.warnings
 

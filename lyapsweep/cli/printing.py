@@ -125,11 +125,20 @@ def attractor_lines(spectrum: "Spectrum", per: float, unit_text: str) -> list[tu
     entropy = f"{number(spectrum.entropy_bound * per)} {unit_text}"
     more = spectrum.partial_sums_only
     return [
-        ("positive", f"{spectrum.positive} of {kept} by more than two standard errors"),
+        ("positive", positive_text(spectrum)),
         ("Kaplan-Yorke dimension", dimension),
         ("entropy rate", f">= {entropy}{of_part}" if more else f"{entropy} (sum of the positive exponents)"),
         ("tau_pred", prediction_text(spectrum)),
     ]
+
+
+def positive_text(spectrum: "Spectrum") -> str:
+    """The number of positive exponents, and whether it takes errors into account."""
+    count = f"{spectrum.positive} of {len(spectrum.exponents)}"
+    if not spectrum.without_error:
+        return f"{count}, whose 95 % intervals are above zero"
+    missing = "none" if spectrum.without_error == len(spectrum.exponents) else "not all"
+    return f"{count}, but {missing} of the standard errors are known"
 
 
 def map_lines(spectrum: "Spectrum") -> list[tuple[str, str]]:
@@ -159,8 +168,10 @@ def unless_nan(value: float, otherwise: str = "unknown") -> str:
 def prediction_text(spectrum: "Spectrum") -> str:
     if spectrum.zeros[0]:
         return "none: the largest exponent counts as zero"
+    if math.isnan(spectrum.stderr[0]):
+        return "unknown: the largest exponent has no standard error"
     if not spectrum.chaotic:
-        return "none: the largest exponent is not above zero by two standard errors"
+        return "none: the largest exponent is not above zero with all of its 95 % interval"
     time = f" = {number(spectrum.predictability_time * spectrum.dt)} units of time" if spectrum.dt else ""
     return f"{number(spectrum.predictability_time)} steps{time} (ln 2 / lambda_1)"
 

@@ -17,6 +17,7 @@ from lyapsweep.maps import AbstractMap, Orbit, States, Tangents
 
 Driving = Float[Tensor, "time population batch inputs"] | None
 MAX_INTERVAL = 64  # steps between two orthonormalisations
+PARTS = 4  # of the steps of one call, whose growth is kept apart for standard errors
 SAFETY = 0.85  # share of the stretch that the tolerance allows, so that few attempts fail
 KEPT_DIGITS = 0.7  # share of the digits that every R_ii keeps: an error of 1e-11 in double precision
 
@@ -25,7 +26,8 @@ class FrameResult(NamedTuple):
     """A frame after some steps, the sum of log R_ii over these steps, and the states `before` each of them.
 
     A log R_ii of -inf belongs to a tangent vector that a singular Jacobian annihilated. `error` estimates the largest
-    relative error of an R_ii; 1 means that all digits were lost.
+    relative error of an R_ii; 1 means that all digits were lost. `parts` is `growth` by quarters of the steps, up to
+    the times of factorisations; `lengths` are their steps, 0 for a quarter without a factorisation.
     """
 
     z: States
@@ -33,6 +35,8 @@ class FrameResult(NamedTuple):
     growth: Float[Tensor, "population batch exponents"]
     before: Orbit
     error: Float[Tensor, " population"]
+    parts: Float[Tensor, "parts population batch exponents"]
+    lengths: list[int]
 
 
 @runtime_checkable
@@ -45,19 +49,34 @@ class FrameMethod(Protocol):
 class Accumulator:
     """Sums along an orbit, in double precision whatever the precision of the tangents."""
 
-    def __init__(self, V: Tangents):
+    def __init__(self, V: Tangents, steps: int):
         self.growth = V.new_zeros(V.shape[:3], dtype=torch.float64)
+        self.parts = V.new_zeros(PARTS, *V.shape[:3], dtype=torch.float64)
+        self.lengths, self.steps = [0] * PARTS, steps
         self.error = V.new_zeros(len(V), dtype=torch.float64)
         self.before: list[Tensor] = []
 
-    def add(self, stretch: Tensor, error: Tensor | None = None) -> None:
-        """Add log R_ii of one or more steps, and the relative error of the worst of them in each member."""
+    def add(self, stretch: Tensor, steps: int, error: Tensor | None = None) -> None:
+        """Add log R_ii of the next `steps` steps, and the relative error of the worst of them in each member."""
         self.growth += stretch
+        self.add_to_part(stretch, steps)
         if error is not None:
             self.error = torch.maximum(self.error, error.double())
 
+    def add_to_part(self, stretch: Tensor, steps: int) -> None:
+        """Add log R_ii of the next `steps` steps to the part in which they begin."""
+        part = min(PARTS - 1, sum(self.lengths) * PARTS // self.steps)
+        self.parts[part] += stretch
+        self.lengths[part] += steps
+
+    def add_each(self, logs: Float[Tensor, "steps population batch exponents"], total: Tensor) -> None:
+        """Add log R_ii of the next steps, one by one, and their `total`."""
+        self.growth += total
+        for stretch in logs:
+            self.add_to_part(stretch, 1)
+
     def result(self, z: States, V: Tangents) -> FrameResult:
-        return FrameResult(z, V, self.growth, torch.stack(self.before), self.error)
+        return FrameResult(z, V, self.growth, torch.stack(self.before), self.error, self.parts, self.lengths)
 
 
 def random_frame(z: States, k: int, seed: int) -> Tangents:
@@ -122,14 +141,14 @@ def householder(
     map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: int, *, interval: int = 1
 ) -> FrameResult:
     """QR every `interval` steps, whatever digits it loses (Benettin et al. 1980): the reference method."""
-    accumulated = Accumulator(V)
+    accumulated = Accumulator(V, steps)
     for t in range(steps):
         accumulated.before.append(z)
         z, V = map.push(z, None if inputs is None else inputs[t], V)
         if (t + 1) % interval == 0 or t + 1 == steps:
             W = V
             V, stretch = orthonormalise(W)
-            accumulated.add(stretch, cancellation(W, stretch))
+            accumulated.add(stretch, t % interval + 1, cancellation(W, stretch))
     return accumulated.result(z, V)
 
 
@@ -139,7 +158,7 @@ def adaptive(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: i
     A single step that loses too many digits is factorised with pivoting, which keeps the digits of a Jacobian whose
     rows differ by orders of magnitude and distinguishes an annihilated direction from a strongly contracted one.
     """
-    accumulated, t, interval = Accumulator(V), 0, 1
+    accumulated, t, interval = Accumulator(V, steps), 0, 1
     tolerance = torch.finfo(V.dtype).eps ** KEPT_DIGITS
     budget = math.log(tolerance / torch.finfo(V.dtype).eps)
     while t < steps:
@@ -159,7 +178,7 @@ def adaptive(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: i
             Y, logs, error = pivot(W)
             Q, rest = orthonormalise(Y)
             stretch = logs + rest
-        accumulated.add(stretch, torch.where(finite, error, 0))
+        accumulated.add(stretch, interval, torch.where(finite, error, 0))
         accumulated.before += path[:-1]
         z, V, t = path[-1], Q, t + interval
         rate = max(math.log(max(worst, 1e-300) / torch.finfo(V.dtype).eps), 1e-3) / interval

@@ -35,7 +35,7 @@ def blas_libraries() -> ThreadpoolController:
 def in_place(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: int) -> FrameResult:
     """Process a chunk of steps at a time, orbit by orbit, so that states, Jacobians and frames stay in the cache."""
     population, batch, state, _ = V.shape
-    accumulated = Accumulator(V)
+    accumulated = Accumulator(V, steps)
     after = map.orbit(z, inputs, steps)
     before = torch.cat((z.unsqueeze(0), after[:-1]))
     factors = [[Factors(state, V.numpy().dtype) for _ in range(batch)] for _ in range(population)]
@@ -51,13 +51,14 @@ def in_place(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: i
                 for s in range(t == 0, len(own)):
                     sizes[s, p, b] = frame.step(own[s])
         with np.errstate(divide="ignore"):
-            accumulated.add(torch.from_numpy(np.log(sizes).sum(axis=0)))
+            logs = np.log(sizes)
+        accumulated.add_each(torch.from_numpy(logs), torch.from_numpy(logs.sum(axis=0)))
     error = [max(frame.error() for frame in row) for row in factors]
     V, rest = torch.empty_like(V, memory_format=torch.contiguous_format), torch.empty_like(accumulated.growth)
     for p in range(population):
         for b in range(batch):
             rest[p, b] = torch.from_numpy(factors[p][b].orthonormal(V[p, b].numpy()))
-    accumulated.add(rest, torch.tensor(error))
+    accumulated.add(rest, 0, torch.tensor(error))
     accumulated.before = list(before.unbind())
     return accumulated.result(after[-1], V)
 
@@ -69,12 +70,12 @@ def jacobians(map: AbstractMap, states: Tensor, inputs: Driving) -> np.ndarray:
 
 def batched_lu(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: int) -> FrameResult:
     """Pivoted LU of all frames at every step and one QR at the end, for GPUs, where LU is batched."""
-    accumulated = Accumulator(V)
+    accumulated = Accumulator(V, steps)
     for t in range(steps):
         accumulated.before.append(z)
         z, W = map.push(z, None if inputs is None else inputs[t], V)
         V, logs, error = pivot(W)
-        accumulated.add(logs, error if t + 1 == steps else None)
+        accumulated.add(logs, 1, error if t + 1 == steps else None)
     V, rest = orthonormalise(V)
-    accumulated.add(rest)
+    accumulated.add(rest, 0)
     return accumulated.result(z, V)

@@ -1,14 +1,13 @@
 """Lyapunov exponents of any map (Benettin et al. 1980; Shimada and Nagashima 1979), with checks of the result."""
 
 from functools import partial
-from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from lyapsweep.dynamics.checks import SAMPLED_STEPS, agreement, has_closed_form, log_dets, sampled_sum_rule, sum_rule
+from lyapsweep.dynamics.checks import SAMPLED_STEPS, has_closed_form, log_dets, sampled_sum_rule, sum_rule
 from lyapsweep.dynamics.escape import escaping
 from lyapsweep.dynamics.frames import (
     Driving,
@@ -20,11 +19,12 @@ from lyapsweep.dynamics.frames import (
     random_frame,
 )
 from lyapsweep.dynamics.lu import batched_lu, lu
+from lyapsweep.dynamics.run import Run, filled, to_spectrum
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.maps import AbstractMap, States, Tangents, check_time_step
 from lyapsweep.registry import unknown
 
-BLOCKS = 10
+BLOCKS = 10  # of the steps of an orbit
 METHODS = {"qr": householder, "adaptive": adaptive, "lu": lu, "batched_lu": batched_lu}
 LU_FROM, LU_FROM_ALONE = 48, 16  # states from which LU beats batched QR on a CPU: of several orbits, of one
 
@@ -50,7 +50,8 @@ def lyapunov_spectra(
     A frame of tangent vectors V is carried along, V <- V Df(z_t, x_t)^T, and orthonormalised at each step, V^T = Q R;
     lambda_i is the mean of log |R_ii| over steps and orbits, after `warmup` steps that align state and frame. The order
     of factors is Df(z_T) ... Df(z_1). Exponents are -inf for a tangent vector that a singular Jacobian annihilates, NaN
-    for a member whose orbit diverges. The standard error is over 10 blocks of steps of each orbit.
+    for a member whose orbit diverges. Standard errors know
+    the correlations of successive blocks of each orbit (`dynamics.errors`).
 
     Args:
         map: The map.
@@ -100,15 +101,6 @@ def lyapunov_spectra(
     return [to_spectrum(run, p, map, kind, orbits, settings) for p in range(len(z))]
 
 
-class Run(NamedTuple):
-    """Mean log R_ii per step of each block of steps, the lengths of the blocks, the checks of each member, escapes."""
-
-    rates: Float[np.ndarray, "blocks population batch k"]
-    counts: np.ndarray
-    checks: list[dict[str, float]]
-    escaped: Bool[np.ndarray, "population batch"]
-
-
 def measure(
     map: AbstractMap,
     z: States,
@@ -136,13 +128,14 @@ def measure(
         residual = sum_rule(map, blocks, counted)
     growth, counts = torch.stack([b.growth for b in blocks]), np.diff(edges)
     growth[:, ~z.isfinite().flatten(1).all(dim=1)] = torch.nan  # a diverged orbit has no exponents
+    parts, lengths = filled([block.parts for block in blocks], [block.lengths for block in blocks])
     error = torch.stack([b.error for b in blocks]).amax(dim=0)
     checks = [
         {"resolution": e} | ({} if residual is None else {"sum_rule": float(residual[p])})
         for p, e in enumerate(error.tolist())
     ]
     escaped = escaping(map, blocks, z, counted).cpu().numpy()
-    return Run(growth.cpu().numpy() / counts[:, None, None, None], counts, checks, escaped)
+    return Run(growth.cpu().numpy() / counts[:, None, None, None], counts, parts, lengths, checks, escaped)
 
 
 def check_arguments(
@@ -189,32 +182,6 @@ def split_into_segments(
         return starts, None
     windows = [inputs[i * each : i * each + warmup + each] for i in range(segments)]
     return starts, torch.cat(windows, dim=2)
-
-
-def to_spectrum(run: Run, p: int, map: AbstractMap, kind: str, orbits: int, settings: dict[str, Any]) -> Spectrum:
-    """Mean and standard error over blocks and orbits of member p, largest exponent first."""
-    rates, counts = run.rates[:, p], run.counts
-    _, batch, k = rates.shape
-    samples = rates.reshape(-1, k)
-    weights = np.repeat(counts / counts.sum() / batch, batch)
-    with np.errstate(invalid="ignore"):
-        mean = weights @ samples
-        spread = samples.std(axis=0, ddof=1) / np.sqrt(len(samples)) if len(samples) > 1 else np.full(k, np.nan)
-    order = np.argsort(-mean, kind="stable")
-    flow = {"zero": float(np.abs(mean).min())} if kind == "system" and map.dt is not None else {}
-    return Spectrum(
-        exponents=mean[order],
-        stderr=spread[order],
-        steps=int(counts.sum()) * batch // orbits,
-        orbits=orbits,
-        map=kind,
-        state=map.state,
-        dt=map.dt,
-        rank_losses=int((rates == -np.inf).any(axis=0).sum()),
-        settings=settings,
-        checks=run.checks[p] | agreement(rates) | flow,
-        escaped=int(run.escaped[p].reshape(-1, orbits).any(axis=0).sum()),
-    )
 
 
 @torch.no_grad()

@@ -6,11 +6,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.special import stdtrit
 
+from lyapsweep.dynamics.attractors import Attractor
 from lyapsweep.dynamics.dimension import dimension_interval, kaplan_yorke, zeros
+from lyapsweep.dynamics.failed_checks import warnings_of
 
-TOLERANCE = 1e-3  # nats per step, or relative error of one factor
-AGREEMENT = 1e-6  # nats per step that halves may differ by beyond ten standard errors
+ATTRACTOR_ARRAYS = ("exponents_per_step", "stderr_per_step", "degrees_of_freedom")
+ZERO = 0.01  # of lambda_1: how far the exponent of a flow nearest to zero may be from it beyond its interval
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Spectrum:
 
     Args:
         exponents: Exponents, shape (k,); -inf for annihilated directions, NaN for a diverged orbit.
-        stderr: Standard errors of the means over blocks of steps and orbits, shape (k,).
+        stderr: Standard errors, shape (k,); NaN where too few independent blocks determine none.
         steps: Number of counted steps per orbit.
         orbits: Number of orbits.
         map: Which map they belong to: "system" (a known map or flow), "closed loop" (a network that runs freely),
@@ -29,12 +32,15 @@ class Spectrum:
         dt: Time of one step; None (the default) if the map has no time unit.
         rank_losses: Number of tangent vectors, over all orbits, that a singular Jacobian annihilated; 0 by default.
         settings: The settings of the computation.
+        dof: Degrees of freedom of the standard errors, shape (k,); None (the default) if many.
         checks: Results of the checks, in nats per step unless noted. "resolution": estimated largest relative error of
             one
             stretching factor. "sum_rule": |sum of all exponents - mean log |det Df||. "halves", "orbits": largest
             difference between the exponents of two halves of the steps, or of the orbits. "zero": of a flow, the
             exponent nearest to zero, which should be zero unless the flow is at rest.
         escaped: Number of orbits that escape to infinity, 0 by default.
+        attractors: If orbits end on several attractors, each of them, that of the most orbits first: its exponents are
+            `exponents`. Empty (the default) if the orbits are told to be of one.
 
     Example:
         >>> lorenz = Spectrum(np.array([0.906, 0.0, -14.572]), np.zeros(3), 1000, 1, "system", 3)
@@ -53,6 +59,8 @@ class Spectrum:
     settings: dict[str, Any] = field(default_factory=dict)
     checks: dict[str, float] = field(default_factory=dict)
     escaped: int = 0
+    dof: np.ndarray | None = None
+    attractors: tuple[Attractor, ...] = ()
 
     @property
     def finite(self) -> bool:
@@ -71,7 +79,8 @@ class Spectrum:
     @property
     def half_width(self) -> np.ndarray:
         """Half-widths of the 95 % intervals of the exponents, 0 where the error is unknown, nats per step."""
-        return 2 * np.nan_to_num(self.stderr, posinf=0.0)
+        quantile = 2.0 if self.dof is None else stdtrit(np.maximum(self.dof, 1), 0.975)
+        return np.nan_to_num(quantile * self.stderr, posinf=0.0)
 
     @property
     def zeros(self) -> np.ndarray:
@@ -88,6 +97,31 @@ class Spectrum:
         return self.stderr / (self.dt or 1.0)
 
     @property
+    def without_error(self) -> int:
+        """Number of finite exponents without a standard error."""
+        return int((np.isfinite(self.exponents) & np.isnan(self.stderr)).sum())
+
+    @property
+    def zero_found(self) -> bool:
+        """Whether the exponent nearest to zero is within 1 % of lambda_1, or its 95 % interval reaches zero."""
+        nearest = int(np.abs(self.exponents).argmin())
+        tolerance = max(ZERO * self.maximum, np.inf if np.isnan(self.stderr[nearest]) else self.half_width[nearest])
+        return self.maximum <= 0 or self.partial_sums_only or abs(float(self.exponents[nearest])) <= tolerance
+
+    def interval(self) -> np.ndarray:
+        """Return the 95 % intervals of the exponents, shape (k, 2), nats per step; NaN without a standard error.
+
+        Returns:
+            Lower and upper ends.
+
+        Example:
+            >>> Spectrum(np.array([0.5]), np.array([0.1]), 100, 1, "system", 1, dof=np.array([4.0])).interval().round(3)
+            array([[0.222, 0.778]])
+        """
+        half = np.where(np.isnan(self.stderr), np.nan, self.half_width)
+        return np.stack((self.exponents - half, self.exponents + half), axis=1)
+
+    @property
     def maximum(self) -> float:
         """lambda_1, nats per step."""
         return float(self.exponents[0])
@@ -99,14 +133,14 @@ class Spectrum:
 
     @property
     def positive(self) -> int:
-        """Number of exponents above zero by more than two standard errors; 0 if unbounded."""
+        """Number of exponents whose 95 % interval, or without an error value, is above zero; 0 if unbounded."""
         above = (self.exponents > self.half_width) & ~self.zeros
         return 0 if self.unbounded else int(above.sum())
 
     @property
     def chaotic(self) -> bool:
-        """Whether the orbit is bounded and the largest exponent above zero by more than two standard errors."""
-        return self.positive > 0 and bool(self.exponents[0] > self.half_width[0])
+        """Whether the orbit is bounded and the 95 % interval of the largest exponent known and above zero."""
+        return self.positive > 0 and bool(self.interval()[0, 0] > 0)
 
     @property
     def partial_sums_only(self) -> bool:
@@ -179,35 +213,7 @@ class Spectrum:
     @property
     def warnings(self) -> list[str]:
         """One message per check that these exponents fail."""
-        checks, noise = self.checks, 10 * float(np.nanmax(self.stderr, initial=0.0)) + AGREEMENT
-        messages = []
-        if self.escaped:
-            messages.append(
-                f"{self.escaped} of {self.orbits} orbits escape to infinity. Growth rates of such orbits are no "
-                "exponents of an attractor. Change the parameters, or start elsewhere."
-            )
-        if checks.get("resolution", 0.0) > TOLERANCE:
-            messages.append(
-                f"Rounding may dominate the lowest exponents (relative error {checks['resolution']:.1g} in one "
-                "step). Factorise more often, or use double precision."
-            )
-        if checks.get("sum_rule", 0.0) > TOLERANCE:
-            messages.append(
-                f"The exponents miss the mean log |det Df| by {checks['sum_rule']:.2g} nats per step. Some are wrong."
-            )
-        if checks.get("halves", 0.0) > noise:
-            messages.append(
-                f"The two halves of the run differ by {checks['halves']:.2g} nats per step. Use more warmup or steps."
-            )
-        if checks.get("orbits", 0.0) > noise:
-            messages.append(
-                f"The orbits differ by {checks['orbits']:.2g} nats per step. There may be several attractors."
-            )
-        if self.maximum > 0 and not self.partial_sums_only and checks.get("zero", 0.0) > 0.02 * self.maximum + noise:
-            messages.append(
-                f"No exponent of this flow is zero (nearest {checks['zero']:.2g} per step). Use a smaller dt."
-            )
-        return messages
+        return warnings_of(self)
 
     def summary(self) -> dict[str, float]:
         """Scalars for tables and trackers, by name; all NaN if unbounded."""
@@ -218,6 +224,7 @@ class Spectrum:
             "kaplan_yorke": self.kaplan_yorke,
             "entropy_rate": self.entropy_rate,
             "positive": float(self.positive),
+            "attractors": float(max(1, len(self.attractors))),
         }
         return dict.fromkeys(found, math.nan) if self.unbounded else found
 
@@ -227,6 +234,7 @@ class Spectrum:
             "map": self.map,
             "exponents_per_step": self.exponents.tolist(),
             "stderr_per_step": self.stderr.tolist(),
+            "degrees_of_freedom": None if self.dof is None else self.dof.tolist(),
             "exponents_per_time": self.per_time.tolist(),
             "stderr_per_time": self.stderr_per_time.tolist(),
             "dt": self.dt,
@@ -243,6 +251,7 @@ class Spectrum:
             "sum_per_step": self.sum if self.complete else math.nan,
             "leading_sum_per_step": self.sum,
             "predictability_time_steps": self.predictability_time,
+            "attractors": [attractor.to_dict() for attractor in self.attractors],
             "settings": self.settings,
             "checks": self.checks,
             "warnings": self.warnings,
@@ -256,6 +265,7 @@ class Spectrum:
     def from_dict(cls, d: dict[str, Any]) -> "Spectrum":
         """Read what `to_dict` wrote."""
         loose = lambda values: np.array([math.nan if v is None else float(v) for v in values])  # noqa: E731
+        dof = d.get("degrees_of_freedom")
         return cls(
             exponents=loose(d["exponents_per_step"]),
             stderr=loose(d["stderr_per_step"]),
@@ -266,6 +276,10 @@ class Spectrum:
             dt=d["dt"],
             rank_losses=d["rank_losses"],
             settings=d["settings"],
+            dof=None if dof is None else loose(dof),
+            attractors=tuple(
+                Attractor(*(loose(a[name]) for name in ATTRACTOR_ARRAYS), a["orbits"]) for a in d.get("attractors", [])
+            ),
             checks={name: loose([value])[0].item() for name, value in d.get("checks", {}).items()},
             escaped=d.get("escaped", 0),
         )

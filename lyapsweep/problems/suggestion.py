@@ -133,8 +133,8 @@ def suggest_for_system(
     spectrum = system_spectrum(systems.build(name, dt, **(parameters or {})), steps=SYSTEM_STEPS, k=1, seed=seed)
     if not spectrum.finite:
         raise NoExponent(f"{name}: the orbit left the finite numbers, so it has no exponents. Change its parameters.")
-    error = 2 * float(spectrum.stderr[0])
-    against = () if spectrum.chaotic else ("the largest exponent is not above zero by two standard errors",)
+    error = float(spectrum.half_width[0])
+    against = () if spectrum.chaotic else ("the 95 % interval of the largest exponent is not above zero",)
     exponent = spectrum.maximum
     return SystemSuggestion(
         Suggestion(exponent, exponent - error, exponent + error, spectrum.dt or 1.0, against), spectrum

@@ -157,11 +157,13 @@ def description(record: Record) -> str:
 
 
 def chaos_verdict(spectrum: Spectrum | None) -> str:
-    """`yes` if the largest exponent is above zero by more than two standard errors, `no`, `unbounded` or `unknown`."""
+    """`yes` if the 95 % interval of the largest exponent is above zero, `no`, `unbounded` or `unknown`."""
     if spectrum is None:
         return "unknown"
     if spectrum.unbounded:
         return "unbounded"
+    if np.isnan(spectrum.stderr[0]):
+        return "unknown"
     return "yes" if spectrum.chaotic else "no"
 
 

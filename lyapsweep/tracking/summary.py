@@ -37,10 +37,10 @@ class VariedSetting:
 
 @dataclass(frozen=True)
 class Exponent:
-    """A largest exponent in nats per step, its standard error, and the time of a step."""
+    """A largest exponent in nats per step, the verdict yes, no or unknown on chaos, and the time of a step."""
 
     value: float = math.nan
-    stderr: float = 0.0
+    chaotic: str = "unknown"
     dt: float = 1.0
 
 
@@ -108,7 +108,7 @@ def best_row(finals: Table, i: int, varied: Sequence[str]) -> list[str]:
         run_name(finals.networks[i][0], varied),
         number(row[f"measures/{objective}"]),
         number(row.get(f"floors/{objective}")),
-        "yes" if exponent.value > 2 * exponent.stderr else "no",
+        exponent.chaotic,
         number(exponent.value / exponent.dt),
         number(row.get("data/lambda_max"), exponent.dt),
         number(row["seconds"]),
@@ -121,8 +121,11 @@ def leading_exponent(table: Table, i: int) -> Exponent:
     name = headline_map(name for name, values in table.spectra.items() if not np.isnan(values[i, 0]))
     if name is None:
         return Exponent()
-    stderr = float(np.nan_to_num(table.spectra_stderr[name][i, 0]))
-    return Exponent(float(table.spectra[name][i, 0]), stderr, 1.0 if dt is None or pd.isna(dt) else float(dt))
+    value = float(table.spectra[name][i, 0])
+    column = table.frame.get(f"spectra/{name}/positive")
+    known = column is not None and np.isfinite(table.spectra_stderr[name][i, 0])
+    chaotic = ("yes" if column.iloc[i] > 0 else "no") if known else "unknown"
+    return Exponent(value, chaotic, 1.0 if dt is None or pd.isna(dt) else float(dt))
 
 
 def data_exponent(table: Table) -> float | None:
