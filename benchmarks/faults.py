@@ -131,7 +131,7 @@ def kill_one(sweeping: Sweeping, driver: subprocess.Popen, words: str) -> None:
 def worker(sweeping: Sweeping) -> None:
     """kill -9 of a worker"""
     driver = sweeping.start()
-    kill_one(sweeping, driver, "ray::PackTrainable")
+    kill_one(sweeping, driver, "Trainable")
     sweeping.end(driver)
 
 
