@@ -133,3 +133,11 @@ def test_any_table_is_drawn():
 @pytest.mark.parametrize("seed", range(20, 220))
 def test_many_tables_are_drawn(seed):
     assert_drawn(made_up_tables.table(seed), seed)
+
+
+def test_a_gap_in_nullable_integers_is_a_gap():
+    frame = small_table().frame
+    frame["interval"] = frame["interval"].astype("Int64").mask(frame["trial"] == "03")
+    view = report.AtlasView(Table(frame))
+    assert 'data-v="">–</td>' in report.render_page(view)
+    assert not view.errors.found

@@ -205,9 +205,9 @@ def history(view: AtlasView) -> str:
 
 def orbits(view: AtlasView) -> str:
     """The true and the generated orbit of the best trial; "" for a task, whose network does not run freely."""
-    if view.best is None or view.best_trial is None:
+    if view.best is None or view.best_trial is None or not view.finals.traces:
         return ""
-    if view.map == "driven" and not (view.finals.traces and "generated" in view.finals.traces[view.best]):
+    if view.map == "driven" and "generated" not in view.finals.traces[view.best]:
         return ""
     found = orbit.find(view.table, view.best_trial)
     return render("sections/orbits", found=found, figures=[orbit.draw(found, which) for which in orbit.SERIES])
