@@ -44,6 +44,7 @@ class DataDescription:
         inputs: Columns that drive a series; None without any.
         baseline: Loss of an answer without memory; None for a series.
         baseline_is: What that answer is.
+        remarks: How a file was understood, where that is not obvious.
         notes: Further numbers, and keys of records of another version.
 
     Example:
@@ -63,6 +64,7 @@ class DataDescription:
     inputs: InputDescription | None = None
     baseline: float | None = None
     baseline_is: str = ""
+    remarks: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
