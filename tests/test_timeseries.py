@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from recordings import coloured, recorded
 
-from lyapsweep.timeseries import NoExponent
 from lyapsweep.timeseries.coordinates import circles
 from lyapsweep.timeseries.denoise import project
 from lyapsweep.timeseries.divergence import Curve

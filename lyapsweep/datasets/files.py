@@ -71,11 +71,7 @@ def read(path: str, decimal: str = "auto") -> CellTable:
         )
     if not Path(path).is_file():
         raise BadSeries(f"{path}: there is no such file (looked from {Path.cwd()}).")
-    if ending in COMPRESSED:
-        file: IO[bytes] = io.BytesIO(unpacked(path, ending))
-    else:
-        file = Path(path).open("rb")
-    with file:
+    with io.BytesIO(unpacked(path, ending)) if ending in COMPRESSED else Path(path).open("rb") as file:
         return BINARY[inner](path, file) if inner in BINARY else read_text(path, file.read(), decimal)
 
 

@@ -70,7 +70,7 @@ def treat(
             said += str(table.rows[skip + np.flatnonzero(each.cells)[0]])
             if missing == "refuse":
                 raise BadSeries(
-                    f"{table.path}: {said}. Set missing to interpolate to replace them, or to keep if they are measured."
+                    f"{table.path}: {said}. Set missing to interpolate to replace them, or to keep if they are real."
                 )
             remarks.append(said + (" and are kept" if missing == "keep" else ""))
         if missing == "interpolate":
@@ -142,8 +142,8 @@ def interpolated(table: CellTable, column: np.ndarray, bad: np.ndarray, name: st
     if longest[1] - longest[0] > LONGEST_RUN:
         raise BadSeries(
             f"{table.path}: {longest[1] - longest[0]} cells of column '{name}' are missing in a row, from row "
-            f"{table.rows[skip + longest[0]]} on, and at most {LONGEST_RUN} are interpolated. Cut the file there and list "
-            f"both parts."
+            f"{table.rows[skip + longest[0]]} on, and at most {LONGEST_RUN} are interpolated. Cut the file there and "
+            f"list both parts."
         )
     if bad[0] or bad[-1]:
         row = table.rows[skip + (0 if bad[0] else len(column) - 1)]

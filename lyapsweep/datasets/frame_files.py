@@ -8,8 +8,6 @@ from lyapsweep.datasets.cell_table import CellTable
 from lyapsweep.datasets.headings import find_heading
 from lyapsweep.datasets.series import BadSeries
 
-INDEX = "__index_level_"  # how pandas names an index without a name
-
 
 def read_parquet(path: str, file: IO[bytes]) -> CellTable:
     """A Parquet table; only the columns that are chosen need to be numbers."""
@@ -37,8 +35,7 @@ def of_arrow(path: str, table: Any) -> CellTable:
     cells = np.empty((table.num_rows, table.num_columns), dtype=object)
     for j, column in enumerate(table.columns):
         cells[:, j] = column.to_pylist()
-    names = (f"column {j}" if name.startswith(INDEX) else name for j, name in enumerate(table.column_names))
-    return CellTable(path, tuple(names), cells, np.arange(table.num_rows))
+    return CellTable(path, tuple(table.column_names), cells, np.arange(table.num_rows))
 
 
 def read_excel(path: str, file: IO[bytes]) -> CellTable:

@@ -66,8 +66,7 @@ def recorded(
     """
     paths = listed(path)
     source, whole = ", ".join(paths), len(paths) > 1 and test == 1
-    if not math.isfinite(lambda_max or 0.0):
-        raise BadSeries(f"dataset/lambda_max must be a finite number or null, but got {lambda_max}.")
+    check_exponent(lambda_max)
     if not (0 < test < 1 or whole) or dimension < 1 or delay < 1 or skip < 0:
         raise BadSeries(
             f"{source}: 0 < test < 1 (or 1: the last of several files), dimension >= 1, delay >= 1 and skip >= 0 must "
@@ -93,6 +92,11 @@ def recorded(
         lambda_source="" if lambda_max is None else "given by the user",
         remarks=tuple(remark for each in recordings for remark in each.remarks),
     )
+
+
+def check_exponent(lambda_max: float | None) -> None:
+    if not math.isfinite(lambda_max or 0.0):
+        raise BadSeries(f"dataset/lambda_max must be a finite number or null, but got {lambda_max}.")
 
 
 def listed(path: str | list) -> list[str]:

@@ -204,7 +204,8 @@ def split_columns(
         seen = [c for c in seen if c not in driving and c not in clocks]
     if not seen and not set(clocks) <= set(driving):
         raise BadSeries(
-            f"{source}: column '{names[clocks[0]]}' only rises, as time does, and no other is left to predict. Choose columns."
+            f"{source}: column '{names[clocks[0]]}' only rises, as time does, and no other is left to predict. "
+            "Choose columns."
         )
     if not seen:
         raise BadSeries(f"{source}: every column is an input; at least one must be left to predict.")

@@ -1,4 +1,4 @@
-"""Tables in text files: delimiters, decimal commas, comments, names and units, as spreadsheets and programs write them."""
+"""Tables in text files, as spreadsheets and programs write them: delimiters, decimal commas, comments, names, units."""
 
 import codecs
 import csv
@@ -59,23 +59,21 @@ def read_text(path: str, content: bytes, decimal: str = "auto") -> CellTable:
     data = [(n, line) for n, line in lines if not line.startswith(COMMENTS)]
     if not data:
         raise BadSeries(f"{path}: the file holds no rows.")
-    delimiter = delimiter or sniff([line for _, line in data[:SAMPLE]], decimal)
+    delimiter = delimiter or sniff(path, data[:SAMPLE], decimal)
     comment = next((line for n, line in lines if n == data[0][0] - 1), "")
     table, remarks = rectangle(path, [Line(n, cells_of(path, n, line, delimiter)) for n, line in data])
     if delimiter == "," and (joined := joined_decimals(path, table, decimal)):
         table, remarks = (
             joined,
-            (*remarks, "pairs of digits around a comma are read as one number with a decimal comma"),
+            (*remarks, "digits on both sides of a comma are read as one number with a decimal comma"),
         )
-    heading = find_heading(
-        [row.cells for row in table[: 2 * SAMPLE]], cells_of(path, 0, comment.lstrip("#%/ "), delimiter)
-    )
+    numbers = np.array([row.number for row in table])
+    cells = with_points(np.array([row.cells for row in table], dtype=object).reshape(len(table), -1), decimal)
+    heading = find_heading(cells[: 2 * SAMPLE].tolist(), cells_of(path, 0, comment.lstrip("#%/ "), delimiter))
     if heading.units:
-        units = ", ".join(str(row.number) for row in table[heading.rows - heading.units : heading.rows])
+        units = ", ".join(map(str, numbers[heading.rows - heading.units : heading.rows]))
         remarks = (*remarks, f"row {units} is taken for units")
-    rows = table[heading.rows :]
-    cells = np.array([row.cells for row in rows], dtype=object).reshape(len(rows), len(heading.names))
-    return CellTable(path, heading.names, with_points(cells, decimal), np.array([row.number for row in rows]), remarks)
+    return CellTable(path, heading.names, cells[heading.rows :], numbers[heading.rows :], remarks)
 
 
 def text_of(path: str, content: bytes) -> str:
@@ -92,11 +90,11 @@ def stated_delimiter(line: str) -> str:
     return stated[1].replace("\\t", "\t") if stated else ""
 
 
-def sniff(lines: list[str], decimal: str) -> str:
+def sniff(path: str, lines: list[tuple[int, str]], decimal: str) -> str:
     """The delimiter that cuts the most lines into equally many cells, more than one, and most of those numbers."""
 
     def fit(delimiter: str) -> tuple[int, float, int]:
-        rows = [cells_of("", 0, line, delimiter) for line in lines]
+        rows = [cells_of(path, n, line, delimiter) for n, line in lines]
         width, found = Counter(map(len, rows)).most_common(1)[0]
         cells = [cell for row in rows for cell in row]
         numbers = sum(is_number(cell) or bool(delimiter != "," and COMMA.fullmatch(cell.strip())) for cell in cells)
@@ -125,7 +123,7 @@ def rectangle(path: str, lines: list[Line]) -> tuple[list[Line], tuple[str, ...]
         before, rows = (
             (before[:-1], [before[-1], *rows]) if before and len(before[-1].cells) == width else (before, rows)
         )
-    elif before and len(before[-1].cells) == width - 1 and width > 1 and not any(map(is_number, before[-1].cells)):
+    elif before and len(before[-1].cells) == width - 1 > 0 and heads(before[-1].cells, rows[0].cells):
         rows, before = [Line(before[-1].number, ["", *before[-1].cells]), *rows], before[:-1]  # as R writes row names
     for n, cells in rows:
         if len(cells) != width:
@@ -139,6 +137,11 @@ def rectangle(path: str, lines: list[Line]) -> tuple[list[Line], tuple[str, ...]
     if before:
         remarks = (f"rows before row {rows[0].number} are no part of the table and are left out",)
     return rows, remarks
+
+
+def heads(names: list[str], row: list[str]) -> bool:
+    """Whether a shorter row holds the names of all columns but the first."""
+    return not any(map(is_number, names)) and any(map(is_number, row))
 
 
 def joined_decimals(path: str, lines: list[Line], decimal: str) -> list[Line]:

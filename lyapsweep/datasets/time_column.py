@@ -3,7 +3,7 @@
 import math
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,7 @@ AUTO = "auto"
 NAMES = {"t", "time", "times", "timestamp", "timestamps", "datetime", "date", "dates", "seconds", "epoch"}
 CALENDAR = {"year", "years", "month", "day", "days", "hour", "hours", "minute", "minutes", "doy"}
 UNITS = {"s", "ms", "us", "ns", "sec", "secs", "min", "h", "hr", "hrs", "d", "utc", "gmt", "local", "unix", "elapsed"}
+INDEX = "__index_level_"  # how pandas names an index without a name in a Parquet file
 DATE = re.compile(r"\s*(\d{4}[-/.]\d{1,2}([-/.]\d{1,2})?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})\b.*")
 TIME_OF_DAY = re.compile(r"\s*\d{1,2}:\d{2}(:\d{2}([.,]\d+)?)?\s*")
 DAY = 86400.0  # seconds
@@ -51,8 +52,8 @@ def find_clock(
 ) -> Clock:
     """Find the columns of a table that hold times or row numbers.
 
-    A column is a clock if it is called so (`t`, `time [s]`, `timestamp`, ...) and rises, or holds dates, or rises evenly:
-    states with it never recur. Names, and the first column of a table without names, set the time step.
+    A column is a clock if it is called so (`t`, `time [s]`, `timestamp`, ...) and rises, or holds dates, or rises
+    evenly: states with it never recur. Names, and the first column of a table without names, set the time step.
 
     Args:
         table: The table.
@@ -100,7 +101,8 @@ def found_clock(table: CellTable, dt: float | None, skip: int, resample: bool) -
         if times is None or not is_clock(table, j, times, skip):
             continue
         named, even = is_named(table.names[j]) or is_text_of_times(table, j, skip), step_of(times)
-        if named or (j == 0 and table.names[0] == "column 0" and even is not None and abs(even - 1) > EVEN):
+        unnamed = (j == 0 and table.names[0] == "column 0") or table.names[j].startswith(INDEX)
+        if named or (unnamed and even is not None and abs(even - 1) > EVEN):
             one = clock_of(table, (j,), times, dt if clock.dt is None else None, skip, resample)
         else:
             one = Clock((j,), remarks=((j, f"column '{table.names[j]}' rises evenly, as an index does"),))
@@ -125,15 +127,15 @@ def clock_of(
             f"{table.rows[skip + missing[0]]}. Fill them, or set time to null and choose the columns to predict."
         )
     step, unit = step_of(times), " s" if dated else ""
-    if step is None and dated and (months := calendar_step(times)):
+    if dated and (months := calendar_step(times)):
         step, unit = float(months), " months"
     if step is None:
         refuse_uneven(table, name, times, skip, resample)
         return Clock(columns, rounded(np.median(np.diff(times))), times, ((columns[0], uneven_remark(name, times)),))
     if dt is not None and abs(step - dt) > AGREE * dt and not dated:
         raise BadSeries(
-            f"{table.path}: column '{name}' rises by {step:.6g} a row, but dt is {dt:g}. Leave dt out, or set time to null "
-            f"and choose the columns to predict."
+            f"{table.path}: column '{name}' rises by {step:.6g} per row, but dt is {dt:g}. Leave dt out, or set time "
+            f"to null and choose the columns to predict."
         )
     text = f"column '{name}' is the clock, dt = {step:.6g}{unit}" + (f" ({dt:g} as given)" if dt and dated else "")
     return Clock(columns, step, remarks=((columns[0], text),))
@@ -146,7 +148,7 @@ def is_clock(table: CellTable, column: int, times: np.ndarray, skip: int) -> boo
         return True
     called = is_text_of_times(table, column, skip) or is_named(table.names[column]) == "name"
     moves = steps[steps != 0] if called else steps
-    return called and len(moves) > 0 and max(np.mean(moves > 0), np.mean(moves < 0)) >= RISES
+    return called and len(moves) > 0 and bool(max(np.mean(moves > 0), np.mean(moves < 0)) >= RISES)
 
 
 def is_named(name: str) -> str:
@@ -195,7 +197,8 @@ def refuse_uneven(table: CellTable, name: str, times: np.ndarray, skip: int, res
         raise BadSeries(f"{where} falls: the newest row comes first. Turn the order of the rows around, {keep}.")
     if resample and len(falls):
         raise BadSeries(
-            f"{where} does not rise at row {table.rows[skip + falls[0] + 1]}. Cut the file there and list both parts, {keep}."
+            f"{where} does not rise at row {table.rows[skip + falls[0] + 1]}. Cut the file there and list both "
+            f"parts, {keep}."
         )
     if resample and steps[worst] <= LONGEST_GAP * usual:
         return
@@ -209,8 +212,8 @@ def refuse_uneven(table: CellTable, name: str, times: np.ndarray, skip: int, res
 def uneven_remark(name: str, times: np.ndarray) -> str:
     steps = np.diff(times)
     return (
-        f"column '{name}' is the clock with steps from {steps.min():.6g} to {steps.max():.6g}, rows are interpolated at "
-        f"even times, dt = {rounded(np.median(steps)):.6g}"
+        f"column '{name}' is the clock with steps from {steps.min():.6g} to {steps.max():.6g}, rows are interpolated "
+        f"at even times, dt = {rounded(np.median(steps)):.6g}"
     )
 
 
@@ -242,11 +245,11 @@ def packed_dates(numbers: np.ndarray) -> np.ndarray:
     """20240131 as a date in seconds; other numbers as they are."""
     if not ((numbers >= 19000101) & (numbers <= 21001231) & (numbers % 1 == 0)).all():
         return numbers
-    found = parsed([f"{n:.0f}" for n in numbers], False, format="%Y%m%d")
+    found = parsed([f"{n:.0f}" for n in numbers], False, "%Y%m%d")
     return numbers if found is None else found
 
 
-def parsed(cells: Sequence[object], of_day: bool, **how: str) -> np.ndarray | None:
+def parsed(cells: Iterable[object], of_day: bool, form: str | None = None) -> np.ndarray | None:
     """Text or dates as seconds; days come first where months first does not fit, or is uneven."""
     import pandas
 
@@ -258,7 +261,9 @@ def parsed(cells: Sequence[object], of_day: bool, **how: str) -> np.ndarray | No
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for dayfirst in (False, True):
-            stamps = pandas.to_datetime(pandas.Series(list(cells)), errors="coerce", utc=True, dayfirst=dayfirst, **how)
+            stamps = pandas.to_datetime(
+                pandas.Series(list(cells)), errors="coerce", utc=True, dayfirst=dayfirst, format=form
+            )
             found.append((stamps - pandas.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy())
     fitting = [times for times in found if np.isfinite(times).all()]
     return next((times for times in fitting if step_of(times) is not None), fitting[0] if fitting else None)
