@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lyapsweep.arrays import real_array
 from lyapsweep.registry import unknown
 
 CONVENTIONS = ("column", "global", "none")  # of standardisation
@@ -73,6 +74,9 @@ class Series:
     remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for part in ("train", "test", "train_inputs", "test_inputs"):
+            if (values := getattr(self, part)) is not None:
+                object.__setattr__(self, part, real_array(values, f"{self.source}: {part}"))
         object.__setattr__(self, "pieces", self.pieces or (len(self.train),))
         if self.inputs and not self.input_names:
             object.__setattr__(self, "input_names", tuple(f"input {j}" for j in range(self.inputs)))
