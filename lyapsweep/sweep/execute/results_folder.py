@@ -11,10 +11,11 @@ results/<name>/records/*.npz    every record, written whole or not at all before
 import contextlib
 import fcntl
 import json
+import logging
 import secrets
 import shutil
 import zipfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
@@ -25,6 +26,8 @@ from lyapsweep.results.experiment import LOCK, PARTIAL_SUFFIX, RECORDS, Experime
 from lyapsweep.results.record import BadRecord, Record, files_by_trial, latest_files
 from lyapsweep.sweep.plan.definition import SweepError
 from lyapsweep.sweep.plan.resume import StoredPoint, complete
+
+log = logging.getLogger("lyapsweep")
 
 
 class ResultsFolder:
@@ -110,6 +113,20 @@ class ResultsFolder:
                 f"{self.path} already holds records ({len(ended)} trials have ended). "
                 "Continue with --resume, or start anew under another --name."
             )
+
+    def refuse_changed(self, changed: Mapping[str, str], remaining: int, intent: str, again: bool) -> None:
+        """Raise `SweepError`, or log a warning where nothing remains to train, if trials keep other data or code."""
+        if not changed or (again and intent == "map"):
+            return
+        files, n = ", ".join(sorted(set(changed.values()))), len(changed)
+        told = f"{self.path}: {files} changed since; {n} trial{'s keep' if n > 1 else ' keeps'} the old."
+        if intent == "hunt":
+            told += " Use another --name, or restore the file: a hunt's study keeps the old scores."
+        else:
+            told += " Use another --name, train them again with --again, or restore the file."
+        if remaining or again:
+            raise SweepError(told)
+        log.warning("%s", told)
 
     def stored_points(self) -> list[StoredPoint]:
         """The planned points of a space; none where they were never stored."""

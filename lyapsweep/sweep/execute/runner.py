@@ -11,6 +11,7 @@ from typing import Any
 
 from lyapsweep import tracking, trust
 from lyapsweep.config import Config
+from lyapsweep.results.record import remove_records
 from lyapsweep.sweep.execute.failures import Interrupted, stop_on_signals, writing
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.pack import PackSettings
@@ -41,6 +42,7 @@ def run(
     refine: bool | None = None,
     changes: Mapping[str, Any] | None = None,
     resume: bool = False,
+    again: bool = False,
     pack: int | None = None,
     jobs: int | None = None,
     gpus: float = 0.0,
@@ -65,6 +67,7 @@ def run(
         refine: Train finer points of a grid only where coarse ones disagree; None: as the folder's sweep was started.
         changes: {path: value} to set in the base config.
         resume: Continue in a folder that holds records; interrupted packs continue from their last report.
+        again: Train trials again whose data or code changed since; their records are replaced.
         pack: Largest number of trials trained side by side, instead of the sweep's own.
         jobs: Number of packs trained at a time; None for one per CPU.
         gpus: GPUs per pack; a fraction shares one, 0 trains on the CPU.
@@ -97,7 +100,7 @@ def run(
     try:
         with stop_on_signals() as stop:
             runner = SweepRunner(sweep, base, folder, seed, tracking_uri, storage, listen, models)
-            runner.plan(resume or bool(extend), extend, refine)
+            runner.plan(resume or again or bool(extend), extend, refine, again)
             runner.open_storage()
             execution = Execution(jobs, gpus, time_limit, address, node_timeout)
             return runner.finish(runner.execute(execution, stop))
@@ -128,9 +131,9 @@ class SweepRunner:
         self.callback: TuneCallback | None = None
         self.interrupted_trials = 0
 
-    def plan(self, resume: bool, extend: int = 0, refine: bool | None = None) -> None:
+    def plan(self, resume: bool, extend: int = 0, refine: bool | None = None, again: bool = False) -> None:
         """Determine which points there are and which have ended."""
-        settings = {"resume": resume, "extend": extend, "refine": refine, "storage": self.storage}
+        settings = {"resume": resume, "extend": extend, "refine": refine, "storage": self.storage, "again": again}
         self.planned = plan_sweep(self.sweep, self.base, self.folder, self.seed, **settings)
         self.refinement, self.sweep = self.planned.refinement, self.planned.sweep
         self.counter = ProgressCounter(self.planned.asked, self.sweep.direction)
@@ -141,6 +144,7 @@ class SweepRunner:
         sweep, name = self.sweep, self.folder.name
         trust.remember()
         self.folder.remove_partial_files()
+        remove_records(self.folder.records, self.planned.replaced)
         if sweep.space and sweep.intent == "map":
             self.folder.store_points(store_parts(self.planned.parts))
         uri, artifacts = self.tracking_uri, self.folder.paths.artifacts
