@@ -104,6 +104,7 @@ def test_one_column_of_decimal_commas(numbers):
 
 
 def test_rows_that_do_not_fit(numbers):
+    assert numbers('""\n3\n4\n')[0] == ("column 0",)  # found by random text
     with pytest.raises(BadSeries, match="row 4 has 3 cells where row 1 has 2"):
         numbers("x,y\n1,2\n1,2\n1,2,3\n1,2\n")
     with pytest.raises(BadSeries, match="row 3 has 2 cells where row 1 has 3"):

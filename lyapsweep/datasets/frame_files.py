@@ -16,7 +16,7 @@ def read_parquet(path: str, file: IO[bytes]) -> CellTable:
 
     try:
         return of_arrow(path, parquet.read_table(file))
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OSError) as error:
         raise BadSeries(f"{path}: not a Parquet table ({error}).") from error
 
 
@@ -27,7 +27,7 @@ def read_feather(path: str, file: IO[bytes]) -> CellTable:
 
     try:
         return of_arrow(path, feather.read_table(file))
-    except pyarrow.ArrowException as error:
+    except (pyarrow.ArrowException, OSError) as error:
         raise BadSeries(f"{path}: not a Feather file ({error}).") from error
 
 

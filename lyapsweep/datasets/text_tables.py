@@ -149,13 +149,13 @@ def joined_decimals(path: str, lines: list[Line], decimal: str) -> list[Line]:
 
     `8,0508` is one number, as no whole number begins with a zero. Without such a row both readings are possible.
     """
+    if decimal == "." or len(lines[0].cells) != 2:
+        return []
     named = len(lines) > 1 and not lines[0].cells[0].strip() and not is_number(lines[0].cells[1])
     head = lines[0].cells[-1:] if named else []  # a name above one column: the rows have one cell more
     body = lines[1:] if named else lines
     pairs = [line.cells for line in body]
-    if decimal == "." or not pairs or len(pairs[0]) != 2:
-        return []
-    if not all(re.fullmatch(r"\s*[+-]?\d+", a) and re.fullmatch(r"\d+\s*", b) for a, b in pairs):
+    if not all(re.fullmatch(r"\s*[+-]?\d{1,15}", a) and re.fullmatch(r"\d{1,15}\s*", b) for a, b in pairs):
         return []
     whole = [int(a) for a, _ in pairs]
     if len(whole) > 2 and len(set(np.diff(whole).tolist())) == 1 and whole[1] > whole[0]:
