@@ -117,7 +117,7 @@ def test_a_system_is_measured_from_its_equations():
             ["--set", "rho=1"],
             "No setting of a file is called 'rho'",
         ),
-        (np.random.default_rng(0).standard_normal((2000, 1)), ["--set", "skip=x"], "skip: must be int"),
+        (np.random.default_rng(0).standard_normal((2000, 1)), ["--set", "skip=x"], "skip must be int"),
     ],
 )
 def test_input_that_cannot_be_is_one_line(tmp_path, values, arguments, says):

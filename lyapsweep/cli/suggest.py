@@ -2,7 +2,6 @@
 
 import json
 import math
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,16 +97,16 @@ def of_file(
 
 def read_settings(what: str, changes: Mapping[str, Any]) -> tuple[int, "Reading"]:
     """The rows to skip and how columns are understood, checked as in a config."""
-    from lyapsweep.config.validation import check_type
     from lyapsweep.datasets import DATASETS
     from lyapsweep.datasets.recording import Reading
     from lyapsweep.registry import unknown
+    from lyapsweep.setting_types import check_setting, type_hints
 
-    hints = typing.get_type_hints(DATASETS["recorded"])
+    hints = type_hints(DATASETS["recorded"])
     for key, value in changes.items():
         if key not in SETTINGS:
             raise unknown("setting of a file", key, list(SETTINGS), what)
-        check_type(f"{what}: {key}", value, hints[key])
+        check_setting(f"{what}: {key}", value, hints[key])
     given = dict(changes)
     return given.pop("skip", 0), Reading(**given)
 
