@@ -39,7 +39,7 @@ def real_array(values: Any, what: str) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         raise BadArray(f"{what}: real numbers are needed, but it holds {array.dtype}. {remedy(array.dtype.kind)}.")
     if isinstance(array, np.ma.MaskedArray):
-        array = array.astype(np.float64).filled(np.nan)
+        array = np.ma.filled(array.astype(np.float64), np.nan)
     kind = array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.dtype(np.float64)
     return np.ascontiguousarray(array, kind).reshape(array.shape)
 
