@@ -100,13 +100,12 @@ def read_settings(what: str, changes: Mapping[str, Any]) -> tuple[int, "Reading"
     from lyapsweep.datasets import DATASETS
     from lyapsweep.datasets.recording import Reading
     from lyapsweep.registry import unknown
-    from lyapsweep.setting_types import check_setting, type_hints
+    from lyapsweep.setting_types import check_setting, type_of
 
-    hints = type_hints(DATASETS["recorded"])
     for key, value in changes.items():
         if key not in SETTINGS:
             raise unknown("setting of a file", key, list(SETTINGS), what)
-        check_setting(f"{what}: {key}", value, hints[key])
+        check_setting(f"{what}: {key}", value, type_of(DATASETS["recorded"], key))
     given = dict(changes)
     return given.pop("skip", 0), Reading(**given)
 

@@ -23,7 +23,7 @@ from typing import IO, Any
 
 from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.experiment import LOCK, PARTIAL_SUFFIX, RECORDS, ExperimentPaths, atomic_write
-from lyapsweep.results.record import BadRecord, Record, files_by_trial, latest_files
+from lyapsweep.results.record import BadRecord, Record, files_by_trial, latest_files, remove_records
 from lyapsweep.sweep.plan.definition import SweepError
 from lyapsweep.sweep.plan.resume import StoredPoint, complete
 
@@ -69,6 +69,10 @@ class ResultsFolder:
         for folder in (self.path, self.records, self.checkpoints):
             for part in folder.glob(f"*{PARTIAL_SUFFIX}"):
                 part.unlink(missing_ok=True)
+
+    def remove_records(self, trials: Collection[str]) -> None:
+        """Remove the records of trials that are trained anew."""
+        remove_records(self.records, trials)
 
     def remove_checkpoint(self, name: str) -> None:
         """Remove the checkpoint of a pack that ended; best-effort."""

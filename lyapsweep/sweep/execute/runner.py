@@ -11,7 +11,6 @@ from typing import Any
 
 from lyapsweep import tracking, trust
 from lyapsweep.config import Config
-from lyapsweep.results.record import remove_records
 from lyapsweep.sweep.execute.failures import Interrupted, stop_on_signals, writing
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.pack import PackSettings
@@ -102,8 +101,7 @@ def run(
             runner = SweepRunner(sweep, base, folder, seed, tracking_uri, storage, listen, models)
             runner.plan(resume or again or bool(extend), extend, refine, again)
             runner.open_storage()
-            execution = Execution(jobs, gpus, time_limit, address, node_timeout)
-            return runner.finish(runner.execute(execution, stop))
+            return runner.finish(runner.execute(Execution(jobs, gpus, time_limit, address, node_timeout), stop))
     finally:
         folder.release()
 
@@ -141,20 +139,19 @@ class SweepRunner:
 
     def open_storage(self) -> None:
         """Open MLflow, Optuna and sweep.json, and repair what a killed driver left."""
-        sweep, name = self.sweep, self.folder.name
+        sweep, name, uri = self.sweep, self.folder.name, self.tracking_uri
         trust.remember()
         self.folder.remove_partial_files()
-        remove_records(self.folder.records, self.planned.replaced)
         if sweep.space and sweep.intent == "map":
             self.folder.store_points(store_parts(self.planned.parts))
-        uri, artifacts = self.tracking_uri, self.folder.paths.artifacts
-        self.logger = NullLogger() if uri == NONE else tracking.prepare(name, uri, artifacts)
+        self.logger = NullLogger() if uri == NONE else tracking.prepare(name, uri, self.folder.paths.artifacts)
         self.logger.reconcile()
         self.logger.varied = self.planned.varied
         self.logger.labels = {"intent": sweep.intent, "objective": sweep.objective}
         place, owner = (self.storage, self.folder.id()) if self.storage else (self.folder.paths.optuna_journal, "")
         self.study = OptunaStudy(place, name, sweep.direction, sweep.intent, self.seed, owner)
         self.lost_params = self.study.reconcile(self.planned.results)
+        self.folder.remove_records(self.planned.replaced)
         self.describe()
 
     def describe(self) -> None:
@@ -297,8 +294,7 @@ class SweepRunner:
         self.listen(self.progress(message))
 
     def write_heartbeat(self, over: bool = False) -> None:
-        behind = self.async_logger.pending if self.async_logger else 0
-        self.heartbeat.write(self.progress().running, behind, over)
+        self.heartbeat.write(self.progress().running, self.async_logger.pending if self.async_logger else 0, over)
 
     def progress(self, message: str = "") -> SweepProgress:
         return self.counter.progress(lambda config: tracking.run_name(config, self.planned.varied), message)
