@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lyapsweep.arrays import BadArray, real_array
 from lyapsweep.cells import AbstractCell, Stack, from_torch
 from lyapsweep.cells.cell import refuse_without_weights
 from lyapsweep.dynamics import Spectrum, lyapunov_spectra
@@ -60,8 +61,8 @@ def lyapunov_spectrum(
         k: Number of leading exponents; None computes all.
         orbits: Number of orbits without inputs. Default: 4.
         segments: Number of pieces into which each orbit is cut; they run side by side.
-        start: First states, shape (state,) or (batch, state). Default: zero with inputs, as in torch; without inputs
-            random near zero, or near the attractor of a system.
+        start: First states, shape (state,) or (batch, state), or h0 or (h0, c0) as torch takes them. Default: zero with
+            inputs, as in torch; without inputs random near zero, or near the attractor of a system.
         dt: Time between two inputs, for exponents per unit time.
         dtype: Floating-point type of a network.
         seed: Seed of random starts and frames.
@@ -147,7 +148,10 @@ def driven_by(map: AbstractMap, inputs: Array, dtype: torch.dtype) -> Float[Tens
     """Inputs as the engine takes them, checked against the map."""
     if isinstance(map, AbstractSystem):
         raise BadInputs(f"{type(map).__name__} runs by itself: leave inputs out and give steps=... instead.")
-    values = torch.as_tensor(inputs)
+    try:
+        values = real_tensor(inputs, "inputs")
+    except BadArray as error:
+        raise BadInputs(str(error)) from error
     if values.dim() not in (2, 3):
         raise BadInputs(f"inputs must be (time, features) or (batch, time, features), but are {tuple(values.shape)}.")
     series = values.unsqueeze(0) if values.dim() == 2 else values
@@ -157,7 +161,8 @@ def driven_by(map: AbstractMap, inputs: Array, dtype: torch.dtype) -> Float[Tens
     if wanted is not None and series.shape[2] != wanted:
         raise BadInputs(
             f"The network takes {wanted} inputs a step, but the series has {series.shape[2]} features: "
-            f"{tuple(values.shape)} must end in {wanted}. A single column is written (time, 1)."
+            f"{tuple(values.shape)} must end in {wanted}. "
+            + ("Transpose it." if series.shape[1] == wanted else "A single column is written (time, 1).")
         )
     bad = (~series.isfinite()).nonzero()
     if len(bad):
@@ -184,7 +189,7 @@ def starts(
 ) -> States:
     """First states (1, batch, state): as given, a system's own, zero where driven, random where not."""
     device = device_of(map)
-    z = None if start is None else torch.as_tensor(start).to(device, dtype)
+    z = None if start is None else first_states(start).to(device, dtype)
     batch = (
         driving.shape[2] if driving is not None else orbits or (len(z) if z is not None and z.dim() == 2 else ORBITS)
     )
@@ -199,6 +204,24 @@ def starts(
     if driving is None:
         z = SPREAD * torch.randn(1, batch, map.state, generator=generator, dtype=torch.float64)
     return z.to(device, dtype)
+
+
+def real_tensor(values: Any, what: str) -> Tensor:
+    """Real numbers as a tensor; one that is such a tensor stays where it is."""
+    if not isinstance(values, Tensor):
+        return torch.as_tensor(real_array(values, what))
+    if values.is_complex():
+        raise BadArray(f"{what}: real numbers are needed, but it holds {values.dtype}. Pass two columns of real ones.")
+    return values
+
+
+def first_states(start: Any) -> Tensor:
+    """States (batch, state) of what torch takes too: h0 of shape (layers, batch, units), and (h0, c0) of an LSTM."""
+    if isinstance(start, tuple):
+        start = torch.cat([real_tensor(part, "start") for part in start], dim=-1)
+        start = start if start.dim() == 3 else start.unsqueeze(1)
+    z = real_tensor(start, "start")
+    return z.transpose(0, 1).flatten(1) if z.dim() == 3 else z
 
 
 def kind_of(map: AbstractMap, driving: Tensor | None) -> str:

@@ -9,7 +9,7 @@ from lyapsweep import tracking, trial, trust
 from lyapsweep.config import Config
 from lyapsweep.process import terminable
 from lyapsweep.results.experiment import ExperimentPaths
-from lyapsweep.results.record import Outcome, Record, files_by_trial, latest, reopened
+from lyapsweep.results.record import Outcome, Record, files_by_trial, latest, remove_records, reopened
 from lyapsweep.tracking import AsyncLogger, MLflowLogger, NullLogger, TrackingError
 from lyapsweep.training.checkpoint import Checkpoints
 from lyapsweep.user_code import described
@@ -84,8 +84,10 @@ class SingleTrial:
         return self.last
 
     def _start(self) -> None:
-        """Start the run; if training resumed, reset the interrupted record to RUNNING."""
+        """Start the run; if training resumed, reset the interrupted record to RUNNING, else remove the old records."""
         self.logger.start_run(self.config)
+        if self.resumed_from is None:
+            remove_records(self.paths.records, self.config.ids)
         before = latest(self.paths.records, self.config.id) if self.resumed_from is not None else None
         if before is not None and before.outcome.final:
             self._save(reopened(before))

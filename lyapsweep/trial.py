@@ -19,7 +19,7 @@ from lyapsweep.problems.network import build_network, load_weights
 from lyapsweep.problems.series import forcing_schedule
 from lyapsweep.regularisation import penalty
 from lyapsweep.results.headline import headline_map
-from lyapsweep.results.provenance import Provenance, commit, package_versions
+from lyapsweep.results.provenance import Provenance, code_digests, commit, package_versions
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.rollout import Network
 from lyapsweep.training import TrainingProgress, train
@@ -181,6 +181,7 @@ def make_provenance(config: Config, problem: Problem, device: str, checkpoint: C
         forcing=problem.forcing_interval(config),
         versions=package_versions(),
         commit=commit(),
+        code=code_digests(config.to_dict()),
     )
 
 

@@ -112,7 +112,7 @@ def test_columns_of_a_file_drive_and_are_answered(tmp_path):
     ("rows", "settings", "error", "text"),
     [
         (rows_of(100), {"targets": ["flwo"]}, UnknownName, "No column is called 'flwo'. Did you mean 'flow'"),
-        (rows_of(100), {"targets": ["rain"]}, BadSeries, "column 'rain' is an input and a target"),
+        (rows_of(100), {"targets": ["rain"]}, BadSeries, "input 'rain' is also a column to predict"),
         (rows_of(100), {"targets": ["place"]}, BadSeries, "row 2, column 'place' holds 'here'"),
         (rows_of(30), {}, BadSeries, "30 rows after skip=0 with test=0.25 leave 22 to train on and 8 held out"),
         ([*rows_of(99), ",1,here"], {}, BadSeries, "1 cells are missing or infinite, the first at row 101"),

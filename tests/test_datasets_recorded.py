@@ -101,7 +101,9 @@ def broken(table, row, cell, column=1):
 @pytest.mark.parametrize(
     ("cell", "message"),
     [
-        ("n/a", r"series.csv: row 40, column 'y' holds 'n/a', which is not a number. Choose other columns"),
+        ("4x", r"series.csv: row 40, column 'y' holds '4x', which is not a number. Choose other columns"),
+        ("1_0", r"series.csv: row 40, column 'y' holds '1_0', which is not a number"),
+        ("n/a", r"series.csv: 1 cells are missing or infinite, the first at row 40, column 'y' \(nan\)"),
         ("nan", r"series.csv: 1 cells are missing or infinite, the first at row 40, column 'y' \(nan\)"),
         ("", r"series.csv: 1 cells are missing or infinite, the first at row 40, column 'y' \(nan\)"),
         ("-inf", r"series.csv: 1 cells .* row 40, column 'y' \(-inf\)"),
@@ -163,7 +165,14 @@ def test_the_number_of_rows_asked_for_suffices(table, write):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("series.xlsx", b"x", r"series.xlsx: files end in \.csv.*'\.xlsx'"),
+        ("series.doc", b"x", r"series.doc: files end in \.csv.*'\.doc'. Convert it"),
+        ("series.pkl", b"x", r"series.pkl: files end in .*A pickle runs code when it is opened"),
+        ("series.xlsx", b"x", "series.xlsx: not a spreadsheet"),
+        ("series.npz", b"x", "series.npz: not arrays of numpy"),
+        ("series.mat", b"x" * 200, "series.mat: not a file of MATLAB"),
+        ("series.h5", b"x", "series.h5: not an HDF5 file"),
+        ("series.feather", b"x", "series.feather: not a Feather file"),
+        ("series.csv.gz", b"x", "series.csv.gz: cannot be unpacked"),
         ("series.npy", b"no array", "series.npy: not a numpy array"),
         ("series.parquet", b"no table", "series.parquet: not a Parquet table"),
         ("series.csv", b"", "series.csv: the file holds no rows"),

@@ -109,10 +109,15 @@ def test_a_system_is_measured_from_its_equations():
         (np.zeros((2000, 1)), [], "Column 'column 0' is constant (0). Leave it out."),
         (np.random.default_rng(0).standard_normal((100, 1)), [], "500 samples are needed"),
         (np.full((2000, 1), np.nan), [], "missing or infinite"),
-        (np.random.default_rng(0).standard_normal((2000, 1)), ["--dt", "-1"], "dt > 0 must hold, but got -1.0"),
+        (np.random.default_rng(0).standard_normal((2000, 1)), ["--dt", "-1"], "0 < dt < inf must hold, but got -1.0"),
         (np.random.default_rng(0).standard_normal((2000, 1)), ["--columns", "z"], "No column is called 'z'"),
         (np.random.default_rng(0).standard_normal((2000, 1)), ["--plot", "a.png"], "must end in .html"),
-        (np.random.default_rng(0).standard_normal((2000, 1)), ["--set", "rho=1"], "--set is for systems"),
+        (
+            np.random.default_rng(0).standard_normal((2000, 1)),
+            ["--set", "rho=1"],
+            "No setting of a file is called 'rho'",
+        ),
+        (np.random.default_rng(0).standard_normal((2000, 1)), ["--set", "skip=x"], "skip must be int"),
     ],
 )
 def test_input_that_cannot_be_is_one_line(tmp_path, values, arguments, says):

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from recordings import coloured, recorded
 
-from lyapsweep.timeseries import NoExponent
-from lyapsweep.timeseries.coordinates import circles, without_clock
+from lyapsweep.timeseries.coordinates import circles
 from lyapsweep.timeseries.denoise import project
 from lyapsweep.timeseries.divergence import Curve
 from lyapsweep.timeseries.embedding import autocorrelation_time, choose, delayed, mean_period, mutual_information
@@ -116,17 +115,6 @@ def test_delayed_values_stand_side_by_side():
     x = np.arange(10.0)[:, None] * [1, 10]
     np.testing.assert_array_equal(delayed(x, 2, 3)[0], [0, 0, 3, 30])
     assert delayed(x, 2, 3).shape == (7, 4)
-
-
-def test_a_clock_is_no_coordinate():
-    values = np.c_[0.01 * np.arange(100), np.random.default_rng(0).standard_normal(100)]
-    names, rest, dt = without_clock(("time", "x"), values, None)
-    assert (names, rest.shape, dt) == (("x",), (100, 1), pytest.approx(0.01))
-    with pytest.raises(NoExponent, match=r"Column 'time' rises by 0.01 a sample, but dt is 0.1. Give --dt 0.01"):
-        without_clock(("time", "x"), values, 0.1)
-    assert without_clock(("x", "phase"), values[:, ::-1], 0.5)[::2] == (("x",), 0.5)  # of a drive: not time
-    with pytest.raises(NoExponent, match="no column is left"):
-        without_clock(("time",), values[:, :1], None)
 
 
 def test_angles_become_circles():

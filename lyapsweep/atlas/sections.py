@@ -18,6 +18,7 @@ from lyapsweep.atlas import appendix, explorer, verdict
 from lyapsweep.atlas.rendering import render
 from lyapsweep.atlas.view import AtlasView, is_numeric
 from lyapsweep.registry import UnknownName
+from lyapsweep.results.mixed_inputs import mixed_inputs
 
 UNAVAILABLE = (TooFew, UnknownName, HuntTableError)  # what an analysis may raise in place of a finding
 Content = Callable[[AtlasView], str]
@@ -94,7 +95,13 @@ def header(view: AtlasView) -> Markup:
     description, ended = view.table.description, len(view.finals)
     name = (description.name or "Sweep").replace("_", " ")
     trials = f"{ended} trials" if description.trials in (None, ended) else f"{ended} of {description.trials} trials"
-    return render("header", name=name[:1].upper() + name[1:], trials=trials, description=description)
+    return render(
+        "header",
+        name=name[:1].upper() + name[1:],
+        trials=trials,
+        description=description,
+        mixed=mixed_inputs(view.table.frame),
+    )
 
 
 def best(view: AtlasView) -> Markup:

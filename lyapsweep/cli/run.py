@@ -56,12 +56,18 @@ def command(
     from lyapsweep import single_trial, tracking
     from lyapsweep.config import Config
     from lyapsweep.problems import check_config
+    from lyapsweep.problems.changed_inputs import changed_inputs
 
     small_networks()
     check_device(device)
     point = Config.load(config, changes)
     folder, out = results / (name or config.stem), printing.console()
     record, uri = None if again else single_trial.completed(folder, point), None
+    if record is not None and (changed := changed_inputs([record])):
+        raise CommandError(
+            f"{changed[record.trial]} changed since trial {point.id} was trained. Use --again to replace the trial, "
+            "--name to keep both, or restore the file."
+        )
     if record is None:
         check_config(point)  # bad data and settings are found before anything is written
         uri = None if no_tracking else tracking_uri or tracking.default_uri(results)

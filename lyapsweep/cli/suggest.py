@@ -13,10 +13,11 @@ from lyapsweep.cli import options, printing
 from lyapsweep.cli.errors import CommandError
 
 if TYPE_CHECKING:
+    from lyapsweep.datasets.recording import Reading
     from lyapsweep.problems.suggestion import SeriesSuggestion, Suggestion, SystemSuggestion
     from lyapsweep.timeseries import Estimate
 
-FILES = (".csv", ".txt", ".tsv", ".npy", ".parquet")
+SETTINGS = ("time", "resample", "missing", "decimal", "skip")  # of a file
 Lines = list[tuple[str, str]]
 
 
@@ -36,8 +37,8 @@ def page_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> 
 )
 @click.argument("what")
 @click.option("--dt", type=float, help="Time between samples.  [default: a time column's, else 1; a system's own]")
-@click.option("--columns", help="Columns of the file, by name or position from 0: x,z.  [default: all]")
-@options.changes("Change a parameter of a system (rho=38). Repeatable.")
+@click.option("--columns", help="Columns of the file, by name or position from 0: x,z.  [default: all but clocks]")
+@options.changes("Change a parameter of a system (rho=38), or how a file is read (time=null). Repeatable.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of surrogates, bootstraps and orbits.")
 @click.option("--plot", type=click.Path(path_type=Path), callback=page_file, help="Draw the divergence curves: .html.")
 @options.as_json
@@ -53,32 +54,38 @@ def command(
 ) -> None:
     """Estimate the largest Lyapunov exponent and the predictability time, and suggest forcing intervals to sweep.
 
-    WHAT is a recorded series (.csv, .txt, .tsv, .npy or .parquet, one row per time step, evenly spaced), whose columns
-    together make the state, or the name of a system, whose equations are used.
+    WHAT is a recorded series, one row per time step, evenly spaced, whose columns together make the state (.csv, .npy,
+    .parquet, .xlsx, .mat, .h5 and others, also as .gz), or the name of a system, whose equations are used. A column of
+    times sets the time step. Of a file, --set takes time, resample, missing, decimal and skip, as a config's dataset.
     """
-    if Path(what).suffix.lower() not in FILES:
-        if columns or plot:
-            raise CommandError(
-                f"--columns and --plot are for files ({', '.join(FILES)}), but {what} is a system. Leave them out."
-            )
-        report, lines = of_system(what, changes, dt, seed)
-    elif changes:
-        raise CommandError(f"--set is for systems, but {what} is a file. Leave it out.")
+    from lyapsweep.datasets.files import ENDINGS, is_file
+
+    if is_file(what):
+        report, lines = of_file(what, columns, changes, dt, seed, plot)
+    elif columns or plot:
+        raise CommandError(
+            f"--columns and --plot are for files ({', '.join(ENDINGS)}), but {what} is a system. Leave them out."
+        )
     else:
-        report, lines = of_file(what, columns, dt, seed, plot)
+        report, lines = of_system(what, changes, dt, seed)
     if as_json:
         click.echo(json.dumps(report, indent=1, allow_nan=False))
         return
     printing.write(printing.console(), lines)
 
 
-def of_file(what: str, columns: str | None, dt: float | None, seed: int, plot: Path | None) -> tuple[Any, Lines]:
+def of_file(
+    what: str, columns: str | None, changes: Mapping[str, Any], dt: float | None, seed: int, plot: Path | None
+) -> tuple[Any, Lines]:
     """The JSON report and the printed lines for a recorded series."""
     from lyapsweep.problems.suggestion import suggest_for_series
 
-    chosen = [int(c) if c.isdigit() else c for c in columns.split(",")] if columns else None
+    skip, reading = read_settings(what, changes)
     with Console(stderr=True).status(what) as status:
-        found = suggest_for_series(what, chosen, dt, seed, lambda stage: status.update(f"{what}: {stage}"))
+        chosen = chosen_columns(what, columns, reading.decimal)
+        found = suggest_for_series(
+            what, chosen, dt, seed, lambda stage: status.update(f"{what}: {stage}"), skip, reading
+        )
     lines = [("what", what), *result_lines(found.suggestion), *estimate_lines(found), *note_lines(found.suggestion)]
     if plot is not None:
         from lyapsweep.analysis.spectra import divergence_curves
@@ -86,6 +93,31 @@ def of_file(what: str, columns: str | None, dt: float | None, seed: int, plot: P
         divergence_curves.save(divergence_curves.find(found.estimate, Path(what).name, found.suggestion.dt), plot)
         lines.append(("plot", str(plot)))
     return series_report(what, found), lines
+
+
+def read_settings(what: str, changes: Mapping[str, Any]) -> tuple[int, "Reading"]:
+    """The rows to skip and how columns are understood, checked as in a config."""
+    from lyapsweep.datasets import DATASETS
+    from lyapsweep.datasets.recording import Reading
+    from lyapsweep.registry import unknown
+    from lyapsweep.setting_types import check_setting, type_of
+
+    for key, value in changes.items():
+        if key not in SETTINGS:
+            raise unknown("setting of a file", key, list(SETTINGS), what)
+        check_setting(f"{what}: {key}", value, type_of(DATASETS["recorded"], key))
+    given = dict(changes)
+    return given.pop("skip", 0), Reading(**given)
+
+
+def chosen_columns(what: str, columns: str | None, decimal: str) -> list[str | int] | None:
+    """Columns by name, or by position where none has such a name."""
+    if not columns:
+        return None
+    from lyapsweep.datasets.files import read
+
+    names = read(what, decimal).names
+    return [int(c) if c.isdigit() and c not in names else c for c in columns.split(",")]
 
 
 def of_system(what: str, changes: Mapping[str, Any], dt: float | None, seed: int) -> tuple[Any, Lines]:

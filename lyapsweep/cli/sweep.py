@@ -58,6 +58,7 @@ COUNT = click.IntRange(min=1)
     help="Resample a part of the grid with as many points, under a new name: init/gain=1.2..1.6. Repeatable.",
 )
 @click.option("--resume", is_flag=True, help="Resume a sweep that was interrupted.")
+@click.option("--again", is_flag=True, help="Train trials again whose data or code changed since.")
 @click.option("--pack", type=COUNT, help="Maximum number of trials per batch, trained in one process.")
 @click.option("--jobs", type=COUNT, help="Number of batches trained in parallel.  [default: the number of CPUs]")
 @click.option(
@@ -142,7 +143,7 @@ def preview(sweep: "Sweep", changes: Mapping[str, Any], settings: Mapping[str, A
     pack, trials = settings["pack"] or sweep.pack, settings["trials"] or sweep.trials
     sweep, seed = replace(sweep, pack=pack, trials=trials), settings["seed"]
     folder = ResultsFolder(settings["results"], sweep.name or "sweep")
-    chosen = {"refine": settings["refine"], "storage": settings["storage"]}
+    chosen = {"refine": settings["refine"], "storage": settings["storage"], "again": settings["again"]}
     planned = plan_sweep(sweep, sweep.config(changes), folder, seed, resume=True, **chosen)
     points = planned.points or draw(planned.sweep, None, seed, planned.base)
     device, jobs = "cuda" if settings["gpus"] else "cpu", settings["jobs"] or os.cpu_count() or 1

@@ -1,131 +1,102 @@
-"""Reading a table of numbers from CSV, NPY or Parquet so that every complaint can name a row and a column."""
+"""Reading a table of numbers from a file, so that every complaint can name a row and a column."""
 
-import csv
-from dataclasses import dataclass
+import bz2
+import gzip
+import io
+import lzma
+import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
-import numpy as np
-
+from lyapsweep.datasets.array_files import read_hdf5, read_mat, read_npy, read_npz
+from lyapsweep.datasets.cell_table import CellTable
+from lyapsweep.datasets.frame_files import read_excel, read_feather, read_parquet
 from lyapsweep.datasets.series import BadSeries
+from lyapsweep.datasets.text_tables import read_text
 
-DELIMITERS = "\t;|, "  # comma after semicolon: `1,5;2,5` has decimal commas
-
-
-@dataclass(frozen=True)
-class File:
-    """Rows of cells, (rows, columns), numbers or still text; `rows` holds the number that a person knows a row by."""
-
-    path: str
-    names: tuple[str, ...]
-    cells: np.ndarray
-    rows: np.ndarray
-
-    def numbers(self, columns: list[int], skip: int) -> np.ndarray:
-        """(rows - skip, columns) in double precision; `BadSeries` at the first cell that is no finite number."""
-        cells, rows = self.cells[skip:, columns], self.rows[skip:]
-        try:
-            values = cells.astype(np.float64)
-        except (ValueError, TypeError):
-            values = np.array(
-                [[self.number(cell, int(row), c) for c, cell in zip(columns, line)] for row, line in zip(rows, cells)]
-            )
-        bad = np.argwhere(~np.isfinite(values))
-        if len(bad):
-            i, j = bad[0]
-            raise BadSeries(
-                f"{self.path}: {len(bad)} cells are missing or infinite, the first at row {rows[i]}, "
-                f"column '{self.names[columns[j]]}' ({values[i, j]}). Fill them, choose other columns or skip rows."
-            )
-        return values
-
-    def number(self, cell: object, row: int, column: int) -> float:
-        """One cell; empty is missing (NaN)."""
-        try:
-            return float(cell) if str(cell).strip() else np.nan  # type: ignore[arg-type]
-        except (ValueError, TypeError):
-            raise BadSeries(
-                f"{self.path}: row {row}, column '{self.names[column]}' holds {cell!r}, which is not a number. "
-                f"Choose other columns, or write numbers with a decimal point."
-            ) from None
+TEXT = (".csv", ".txt", ".tsv", ".dat", ".asc", ".data", ".prn")
+BINARY: dict[str, Callable[[str, IO[bytes]], CellTable]] = {
+    ".npy": read_npy,
+    ".npz": read_npz,
+    ".parquet": read_parquet,
+    ".feather": read_feather,
+    ".mat": read_mat,
+    ".h5": read_hdf5,
+    ".hdf5": read_hdf5,
+    ".xlsx": read_excel,
+}
+COMPRESSED = {".gz": gzip.open, ".bz2": bz2.open, ".xz": lzma.open}
+ENDINGS = (*TEXT, *BINARY)
+LARGEST = 2**32  # bytes of a file after it is unpacked
+REMEDIES = {  # of endings that are not read
+    ".pkl": "A pickle runs code when it is opened: load it yourself and save it with numpy.save or to_parquet",
+    ".pickle": "A pickle runs code when it is opened: load it yourself and save it with numpy.save or to_parquet",
+    ".pt": "Save a tensor with numpy.save(path, tensor.numpy())",
+    ".safetensors": "Save a tensor with numpy.save(path, tensor.numpy())",
+    ".xls": "Save it as .xlsx or .csv",
+    ".ods": "Save it as .xlsx or .csv",
+    ".zip": "Unpack it first",
+    ".nc": "Write it with xarray.open_dataset(path).to_dataframe().to_parquet",
+    ".json": "Write it with pandas.read_json(path).to_csv",
+}
 
 
-def read(path: str) -> File:
-    """The table in a file, by its suffix. Relative paths start at the current directory."""
-    readers = {".csv": read_csv, ".txt": read_csv, ".tsv": read_csv, ".npy": read_npy, ".parquet": read_parquet}
-    suffix = Path(path).suffix.lower()
-    if suffix not in readers:
-        raise BadSeries(f"{path}: files end in {', '.join(readers)}, but this one in '{suffix}'.")
+def read(path: str, decimal: str = "auto") -> CellTable:
+    """Read the table in a file.
+
+    Args:
+        path: A file, relative to the current directory. Its ending is one of `ENDINGS`, maybe followed by .gz, .bz2 or
+            .xz.
+        decimal: Decimal separator of text, "." or ","; "auto" (the default) finds out.
+
+    Returns:
+        The cells with the names of their columns.
+
+    Raises:
+        BadSeries: If there is no such file, its ending is not known, or it holds something else than it says.
+
+    Example:
+        >>> _ = Path("two.csv").write_text("t,x\\n0,1.5\\n1,2.5\\n")
+        >>> read("two.csv").names
+        ('t', 'x')
+    """
+    if Path(path).is_dir():
+        raise BadSeries(f"{path}: is a folder. Name the file, or list the files in it.")
+    ending, inner = ending_of(path)
+    if inner not in ENDINGS:
+        raise BadSeries(
+            f"{path}: files end in {', '.join(ENDINGS)}, but this one in '{inner}'. "
+            f"{REMEDIES.get(inner, 'Convert it to one of them, or rename it if it is one of them')}."
+        )
     if not Path(path).is_file():
         raise BadSeries(f"{path}: there is no such file (looked from {Path.cwd()}).")
-    return readers[suffix](path)
+    with io.BytesIO(unpacked(path, ending)) if ending in COMPRESSED else Path(path).open("rb") as file:
+        return BINARY[inner](path, file) if inner in BINARY else read_text(path, file.read(), decimal)
 
 
-def read_csv(path: str) -> File:
-    """Text with one row a line; a first row without any number is the header; lines that begin with # are comments."""
-    lines = [(n, line.strip(" \r\n")) for n, line in enumerate(text_of(path).split("\n"), start=1)]
-    lines = [(n, line) for n, line in lines if line and not line.startswith("#")]
-    if not lines:
-        raise BadSeries(f"{path}: the file holds no rows.")
-    delimiter = sniff([line for _, line in lines[:20]])
-    cells = list(csv.reader((line for _, line in lines), delimiter=delimiter, skipinitialspace=True))
-    width = len(cells[0])
-    for (n, _), row in zip(lines, cells):
-        if len(row) != width:
-            raise BadSeries(f"{path}: row {n} has {len(row)} cells where row {lines[0][0]} has {width}.")
-    names = tuple(f"column {j}" for j in range(width))
-    rows = np.array([n for n, _ in lines])
-    if not any(is_number(cell) for cell in cells[0]):
-        names = tuple(cell.strip() or name for cell, name in zip(cells[0], names))
-        cells, rows = cells[1:], rows[1:]
-    return File(path, names, np.array(cells, dtype=object).reshape(-1, width), rows)
+def read_csv(path: str) -> CellTable:
+    """Read a text file, whatever its ending."""
+    return read_text(path, Path(path).read_bytes())
 
 
-def text_of(path: str) -> str:
+def ending_of(path: str) -> tuple[str, str]:
+    """The ending of a file, and of what is compressed in it."""
+    ending = Path(path).suffix.lower()
+    return ending, Path(path).with_suffix("").suffix.lower() if ending in COMPRESSED else ending
+
+
+def is_file(what: str) -> bool:
+    """Whether an argument names a file, be it there or not, and no member of a family."""
+    return ending_of(what)[1] in (*ENDINGS, *REMEDIES) or Path(what).exists() or "/" in what
+
+
+def unpacked(path: str, ending: str) -> bytes:
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise BadSeries(f"{path}: not text in UTF-8 ({error}). Save it as UTF-8.") from error
-
-
-def sniff(lines: list[str]) -> str:
-    """The delimiter that cuts every line into the same number of cells, more than one; a comma where none does."""
-    for delimiter in DELIMITERS:
-        widths = {len(row) for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True)}
-        if len(widths) == 1 and widths != {1}:
-            return delimiter
-    return max(DELIMITERS, key=lambda d: (sum(d in line for line in lines), d == ","))
-
-
-def is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def read_npy(path: str) -> File:
-    """A vector (one column) or a matrix (time, columns)."""
-    try:
-        values = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise BadSeries(f"{path}: not a numpy array of numbers. Write one with numpy.save(path, rows).") from error
-    if values.ndim not in (1, 2) or values.dtype.kind not in "fiub" or not values.size:
-        raise BadSeries(f"{path}: needs real numbers (time, columns), but holds {values.dtype} of {values.shape}.")
-    values = values.reshape(len(values), -1)
-    return File(path, tuple(f"column {j}" for j in range(values.shape[1])), values, np.arange(len(values)))
-
-
-def read_parquet(path: str) -> File:
-    """A Parquet table; only the columns that are chosen need to be numbers."""
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        table = parquet.read_table(path)
-    except pyarrow.ArrowException as error:
-        raise BadSeries(f"{path}: not a Parquet table ({error}).") from error
-    cells = np.empty((table.num_rows, table.num_columns), dtype=object)
-    for j, column in enumerate(table.columns):
-        cells[:, j] = column.to_pylist()
-    return File(path, tuple(table.column_names), cells, np.arange(table.num_rows))
+        with COMPRESSED[ending](path, "rb") as file:
+            content = file.read(LARGEST + 1)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
+        raise BadSeries(f"{path}: cannot be unpacked ({error}). Compress it again.") from error
+    if len(content) > LARGEST:
+        raise BadSeries(f"{path}: holds more than {LARGEST / 2**30:.0f} GiB. Unpack it and cut it into parts.")
+    return content

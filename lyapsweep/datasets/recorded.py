@@ -1,12 +1,13 @@
-"""A series from CSV, NPY or Parquet files, with every cell checked."""
+"""A series from files of numbers, with every cell checked."""
 
 import math
 
 import numpy as np
 
 from lyapsweep.datasets.assembly import assemble, lost
-from lyapsweep.datasets.files import read
-from lyapsweep.datasets.series import LEAST_TEST, LEAST_TRAIN, BadSeries, Series, split_columns
+from lyapsweep.datasets.recording import Reading, Recording, read_recording
+from lyapsweep.datasets.series import LEAST_TEST, LEAST_TRAIN, BadSeries, Series
+from lyapsweep.datasets.time_column import AGREE, AUTO
 from lyapsweep.setting_types import Count, CountOrZero, Positive, Share
 
 
@@ -22,6 +23,10 @@ def recorded(
     standardise: bool | str = "column",
     lambda_max: float | None = None,
     skip: CountOrZero = 0,
+    time: str | int | None = AUTO,
+    resample: bool = False,
+    missing: str = "refuse",
+    decimal: str = "auto",
 ) -> Series:
     """A recorded series from files: one row per time step, evenly spaced.
 
@@ -29,53 +34,54 @@ def recorded(
     the held-out part is the last share of the last one.
 
     Args:
-        path: A file, or a list of files.
-        columns: Columns to predict, by name or by position from 0; None (the default) is all but the inputs.
+        path: A file, or a list of files; their endings are those of `lyapsweep.datasets.files.ENDINGS`.
+        columns: Columns to predict, by name or by position from 0; None (the default) is all but the inputs and the
+            columns of times and row numbers.
         inputs: Columns that drive the system and are given: the input of a row drives the step to that row. None by
             default.
-        dt: Time between rows, 1.0 by default.
+        dt: Time between rows; 1.0 by default, which a time column replaces by its own.
         dimension: Number of delay coordinates per column, x(t), x(t - delay), ... (Takens 1981); 1 by default.
         delay: Delay in rows, 1 by default.
         test: Share of the rows that is held out, 0.25 by default; 1 holds out the last of several files.
         standardise: "column" (the default), "global" or "none", see `lyapsweep.datasets.series.scaled`.
         lambda_max: The largest exponent of the true dynamics in nats per unit time, if known; None by default.
         skip: Number of leading rows that are dropped, 0 by default.
+        time: The column of times, by name or position; "auto" (the default) finds it, None says that there is none.
+        resample: Whether rows at uneven times are interpolated at even ones; by default they are refused.
+        missing: What is done with missing cells, fill values such as -999 and lone spikes: "refuse" (the default),
+            "interpolate" gaps of up to 10 rows, or "keep" those that are numbers.
+        decimal: Decimal separator of text files, "." or ","; "auto" (the default) finds out.
 
     Returns:
-        A series.
+        A series; its `remarks` say how the files were understood.
 
     Raises:
-        BadSeries: If the data are not usable; the message names file, row and column. Rows of a CSV file are counted
-            from
-            1, as in an editor, rows of an array or table from 0.
+        BadSeries: If the data are not usable; the message names file, row and column. Rows of a text file are counted
+            from 1, as in an editor, rows of an array or table from 0.
 
     Example:
         >>> np.save("series.npy", np.sin(np.arange(100.0) / 5))
         >>> recorded(path="series.npy", test=0.2).train.shape
         (80, 1)
     """
-    paths = path if isinstance(path, list) else [path]
-    if not paths or not all(isinstance(p, str) for p in paths):
-        raise BadSeries(f"dataset/path must name a file, or list files, but got {path!r}.")
-    source = ", ".join(paths)
-    whole = len(paths) > 1 and test == 1
-    if len(set(paths)) < len(paths):
-        raise BadSeries(f"dataset/path lists a file twice: {source}. What is held out must not be trained on.")
-    if lambda_max is not None and not math.isfinite(lambda_max):
-        raise BadSeries(f"dataset/lambda_max must be a finite number or null, but got {lambda_max}.")
+    paths = listed(path)
+    source, whole = ", ".join(paths), len(paths) > 1 and test == 1
+    check_exponent(lambda_max)
     if not (0 < test < 1 or whole) or dimension < 1 or delay < 1 or skip < 0:
         raise BadSeries(
             f"{source}: 0 < test < 1 (or 1: the last of several files), dimension >= 1, delay >= 1 and skip >= 0 must "
             f"hold, but got test={test}, dimension={dimension}, delay={delay}, skip={skip}."
         )
-    names, parts = tables(paths, columns, skip, inputs)
+    reading = Reading(time, resample, missing, decimal)
+    recordings = read_recordings(paths, columns, inputs, None if dt == 1.0 else dt, skip, reading)
+    dt, parts = recordings[0].dt, [each.values for each in recordings]
     held_out = round(test * len(parts[-1]))
     pieces = [*parts[:-1], parts[-1][: len(parts[-1]) - held_out]]
     check_length(pieces, held_out, test, dimension, delay, source)
     return assemble(
         pieces[:-1] if whole else pieces,
         parts[-1][-held_out:],
-        names,
+        recordings[0].names,
         source=source,
         dt=dt,
         inputs=len(inputs or ()),
@@ -84,27 +90,46 @@ def recorded(
         standardise=standardise,
         lambda_max=None if lambda_max is None else lambda_max * dt,
         lambda_source="" if lambda_max is None else "given by the user",
+        remarks=tuple(remark for each in recordings for remark in each.remarks),
     )
 
 
-def tables(
-    paths: list[str], columns: list | None, skip: int, inputs: list | None = None
-) -> tuple[tuple[str, ...], list[np.ndarray]]:
-    """The names of the chosen columns, inputs last, and the numbers (rows, columns) of each file."""
-    found, parts = (), []
+def check_exponent(lambda_max: float | None) -> None:
+    if not math.isfinite(lambda_max or 0.0):
+        raise BadSeries(f"dataset/lambda_max must be a finite number or null, but got {lambda_max}.")
+
+
+def listed(path: str | list) -> list[str]:
+    """One or several files, each named once."""
+    paths = path if isinstance(path, list) else [path]
+    if not paths or not all(isinstance(p, str) for p in paths):
+        raise BadSeries(f"dataset/path must name a file, or list files, but got {path!r}.")
+    if len(set(paths)) < len(paths):
+        raise BadSeries(
+            f"dataset/path lists a file twice: {', '.join(paths)}. What is held out must not be trained on."
+        )
+    return paths
+
+
+def read_recordings(
+    paths: list[str], columns: list | None, inputs: list | None, dt: float | None, skip: int, reading: Reading
+) -> list[Recording]:
+    """The recordings of several files, which must have the same columns and time steps."""
+    found: list[Recording] = []
     for path in paths:
-        file = read(path)
-        seen, driving = split_columns(columns, inputs, file.names, path)
-        chosen = [*seen, *driving]
-        names = tuple(file.names[c] for c in chosen)
-        if parts and names != found:
+        one = read_recording(path, columns, inputs, dt, skip, reading)
+        first = found[0] if found else one
+        if one.names != first.names:
             raise BadSeries(
-                f"{path}: columns {', '.join(names)} are not those of {paths[0]}, {', '.join(found)}. "
+                f"{path}: columns {', '.join(one.names)} are not those of {paths[0]}, {', '.join(first.names)}. "
                 f"Recordings of one list must hold the same columns; choose them by `columns`."
             )
-        found = names
-        parts.append(file.numbers(chosen, skip))
-    return found, parts
+        if abs(one.dt - first.dt) > AGREE * first.dt:
+            raise BadSeries(
+                f"{path}: dt = {one.dt:.6g} is not that of {paths[0]}, {first.dt:.6g}. Sample all recordings alike."
+            )
+        found.append(one)
+    return found
 
 
 def check_length(pieces: list[np.ndarray], held_out: int, test: float, dimension: int, delay: int, source: str) -> None:

@@ -1,14 +1,27 @@
 """A recording as a task: some columns drive the network, others are its targets."""
 
-from lyapsweep.datasets.files import read
-from lyapsweep.datasets.series import LEAST_TEST, LEAST_TRAIN, BadSeries, column_positions
+import dataclasses
+
+from lyapsweep.datasets.recording import Reading, read_recording
+from lyapsweep.datasets.series import LEAST_TEST, LEAST_TRAIN, BadSeries
 from lyapsweep.datasets.stream import stream
 from lyapsweep.datasets.task import Task
+from lyapsweep.datasets.time_column import AUTO
 from lyapsweep.setting_types import CountOrZero, Positive, Share
 
 
 def recorded_task(
-    *, path: str, inputs: list, targets: list, dt: Positive = 1.0, test: Share = 0.25, skip: CountOrZero = 0
+    *,
+    path: str,
+    inputs: list,
+    targets: list,
+    dt: Positive = 1.0,
+    test: Share = 0.25,
+    skip: CountOrZero = 0,
+    time: str | int | None = AUTO,
+    resample: bool = False,
+    missing: str = "refuse",
+    decimal: str = "auto",
 ) -> Task:
     """Predict columns of a file from other columns at every step.
 
@@ -17,12 +30,16 @@ def recorded_task(
     quadratic in the row's own inputs (`memoryless`). Baseline: always answering the mean.
 
     Args:
-        path: A CSV, NPY or Parquet file.
+        path: A file, as of `recorded`.
         inputs: Columns that drive the network, by name or by position from 0.
         targets: Columns to predict.
-        dt: Time between rows, 1.0 by default.
+        dt: Time between rows; 1.0 by default, which a time column replaces by its own.
         test: Share of the rows that is held out, the last ones; 0.25 by default.
         skip: Number of leading rows that are dropped, 0 by default.
+        time: The column of times, "auto" by default, as of `recorded`.
+        resample: Whether rows at uneven times are interpolated, False by default.
+        missing: "refuse" (the default), "interpolate" or "keep", as of `recorded`.
+        decimal: Decimal separator of text files, "auto" by default.
 
     Returns:
         A task with head "step" and loss "mse".
@@ -39,17 +56,17 @@ def recorded_task(
         >>> recorded_task(path="table.npy", inputs=[0], targets=[1]).outputs
         1
     """
-    file = read(path)
-    driving, answers = column_positions(inputs, file.names, path), column_positions(targets, file.names, path)
-    both = [file.names[c] for c in answers if c in driving]
-    if both:
-        raise BadSeries(f"{path}: column '{both[0]}' is an input and a target. Leave it out of one.")
-    x, y = file.numbers(driving, skip), file.numbers(answers, skip)
+    if not inputs or not targets:
+        raise BadSeries(f"{path}: inputs={inputs} and targets={targets} must each name a column. Name one.")
+    reading = Reading(time, resample, missing, decimal)
+    recording = read_recording(path, targets, inputs, None if dt == 1.0 else dt, skip, reading)
+    y, x = recording.values[:, : len(targets)], recording.values[:, len(targets) :]
     held_out = round(test * len(x)) if 0 < test < 1 else 0
     if held_out < LEAST_TEST or len(x) - held_out < LEAST_TRAIN:
         raise BadSeries(
             f"{path}: {len(x)} rows after skip={skip} with test={test} leave {len(x) - held_out} to train on and "
             f"{held_out} held out, where {LEAST_TRAIN} and {LEAST_TEST} must be. Give more rows or another share."
         )
-    names = tuple(file.names[c] for c in driving), tuple(file.names[c] for c in answers)
-    return stream(x, y, *names, test, f"recorded_task: {path}", {}, dt)
+    names = recording.names[len(targets) :], recording.names[: len(targets)]
+    task = stream(x, y, *names, test, f"recorded_task: {path}", {}, recording.dt)
+    return dataclasses.replace(task, remarks=recording.remarks)

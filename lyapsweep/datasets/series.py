@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from lyapsweep.arrays import real_array
 from lyapsweep.registry import unknown
 
 CONVENTIONS = ("column", "global", "none")  # of standardisation
@@ -42,6 +43,7 @@ class Series:
         input_names: Names of the inputs.
         input_mean: Means of the inputs.
         input_std: Standard deviations of the inputs.
+        remarks: How the data were understood, where that is not obvious; empty by default.
 
     Raises:
         BadSeries: If shapes do not agree, a value is not finite, or `dt` is not positive.
@@ -69,8 +71,12 @@ class Series:
     input_names: tuple[str, ...] = ()
     input_mean: np.ndarray = field(default_factory=lambda: np.empty(0))
     input_std: np.ndarray = field(default_factory=lambda: np.empty(0))
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        for part in ("train", "test", "train_inputs", "test_inputs"):
+            if (values := getattr(self, part)) is not None:
+                object.__setattr__(self, part, real_array(values, f"{self.source}: {part}"))
         object.__setattr__(self, "pieces", self.pieces or (len(self.train),))
         if self.inputs and not self.input_names:
             object.__setattr__(self, "input_names", tuple(f"input {j}" for j in range(self.inputs)))
@@ -186,16 +192,25 @@ def column_positions(wanted: Sequence[str | int] | None, names: tuple[str, ...],
 
 
 def split_columns(
-    observed: Sequence[str | int] | None, inputs: Sequence[str | int] | None, names: tuple[str, ...], source: str
+    observed: Sequence[str | int] | None,
+    inputs: Sequence[str | int] | None,
+    names: tuple[str, ...],
+    source: str,
+    clocks: Sequence[int] = (),
 ) -> tuple[list[int], list[int]]:
-    """Positions of the columns to predict (all but the inputs if `observed` is None), and of the inputs.
+    """Positions of the columns to predict (all but the inputs and the clocks if `observed` is None), and of the inputs.
 
     Raises `BadSeries` for a column that is both or is repeated, `UnknownName` for an unknown column.
     """
     driving = column_positions(inputs, names, source) if inputs else []
     seen = column_positions(observed, names, source)
     if observed is None:
-        seen = [c for c in seen if c not in driving]
+        seen = [c for c in seen if c not in driving and c not in clocks]
+    if not seen and not set(clocks) <= set(driving):
+        raise BadSeries(
+            f"{source}: column '{names[clocks[0]]}' only rises, as time does, and no other is left to predict. "
+            "Choose columns."
+        )
     if not seen:
         raise BadSeries(f"{source}: every column is an input; at least one must be left to predict.")
     for c in set(seen) & set(driving):

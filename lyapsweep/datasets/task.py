@@ -41,6 +41,7 @@ class Task:
         dt: Time of one step; None (the default) if there is no time unit.
         source: Description of the data, used in messages.
         names: Names of the inputs.
+        remarks: How a file was understood, where that is not obvious; empty by default.
         notes: Further numbers about the data, such as the moments of standardised targets.
 
     Raises:
@@ -69,6 +70,7 @@ class Task:
     source: str = ""
     names: tuple[str, ...] = ()
     notes: dict[str, float] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for what, value, known in (("head", self.head, HEADS), ("loss", self.loss, LOSSES)):

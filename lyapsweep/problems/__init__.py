@@ -1,5 +1,7 @@
 """What networks learn: a series that they predict, or a task that they solve, behind one interface."""
 
+import logging
+
 from lyapsweep.config import Config
 from lyapsweep.datasets import is_task
 from lyapsweep.problems.memory import check_memory
@@ -7,6 +9,8 @@ from lyapsweep.problems.network import build_network
 from lyapsweep.problems.problem import NetworkSize, Problem
 from lyapsweep.problems.series import SeriesProblem
 from lyapsweep.problems.task import TaskProblem
+
+log = logging.getLogger("lyapsweep")
 
 __all__ = ["NetworkSize", "Problem", "SeriesProblem", "TaskProblem", "check_config", "problem_of"]
 
@@ -34,7 +38,7 @@ def problem_of(config: Config) -> Problem:
 
 
 def check_config(config: Config) -> None:
-    """Raise the error that would end a trial before its first update; log a warning for unused data.
+    """Raise the error that would end a trial before its first update; log how data were understood, or are unused.
 
     Args:
         config: A complete config.
@@ -50,3 +54,5 @@ def check_config(config: Config) -> None:
     problem = problem_of(config)
     build_network([config], *problem.size)
     problem.check(config)
+    for remark in problem.description.remarks:
+        log.warning("%s.", remark)

@@ -113,6 +113,7 @@ def describe(series: Series) -> DataDescription:
         mean=tuple(series.mean.tolist()),
         std=tuple(series.std.tolist()),
         inputs=inputs,
+        remarks=series.remarks,
     )
 
 

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lyapsweep import systems
-from lyapsweep.datasets.recorded import tables
+from lyapsweep.datasets.recording import Reading, read_recording
 from lyapsweep.dynamics import Spectrum
 from lyapsweep.exponents import system_spectrum
 from lyapsweep.timeseries import Estimate, NoExponent, estimate
-from lyapsweep.timeseries.coordinates import without_clock
 
 SYSTEM_STEPS = 8000  # per orbit: flows move little in one step
 RANGE = (0.25, 2.0)  # in units of tau_pred, worth sweeping
@@ -85,15 +84,19 @@ def suggest_for_series(
     dt: float | None = None,
     seed: int = 0,
     progress: Callable[[str], None] = lambda stage: None,
+    skip: int = 0,
+    reading: Reading | None = None,
 ) -> SeriesSuggestion:
     """Estimate the largest exponent of a recorded series and suggest forcing intervals.
 
     Args:
         path: A file with one row per time step, evenly spaced.
-        columns: Names or positions of the columns that make the state; None uses all.
+        columns: Names or positions of the columns that make the state; None uses all but clocks.
         dt: Time between samples; None reads it off a time column, else 1.
         seed: Seed of surrogates and bootstraps.
         progress: Called with the name of each stage.
+        skip: Number of leading rows that are dropped.
+        reading: How the columns of the file are understood.
 
     Returns:
         The suggestion and the estimate.
@@ -102,14 +105,14 @@ def suggest_for_series(
         BadSeries: If the file cannot be read.
         NoExponent: If the series allows no estimate; the message begins with the path.
     """
-    names, (values,) = tables([path], columns, 0)
+    recording = read_recording(path, columns, None, dt, skip, reading)
     try:
-        names, values, dt = without_clock(names, values, dt)
-        found = estimate(values, seed, progress, names)
+        found = estimate(recording.values, seed, progress, recording.names)
     except NoExponent as error:
         raise NoExponent(f"{path}: {error}") from error
-    suggestion = Suggestion(found.exponent, found.low, found.high, dt, found.against, found.notes)
-    return SeriesSuggestion(suggestion, found, names)
+    notes = (*recording.remarks, *found.notes)
+    suggestion = Suggestion(found.exponent, found.low, found.high, recording.dt, found.against, notes)
+    return SeriesSuggestion(suggestion, found, recording.names)
 
 
 def suggest_for_system(

@@ -88,6 +88,7 @@ def describe(task: Task) -> DataDescription:
         dt=task.dt,
         baseline=task.baseline,
         baseline_is=task.baseline_is,
+        remarks=task.remarks,
         notes=task.notes,
     )
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lyapsweep.datasets import files
+from lyapsweep.datasets.cell_table import MISSING
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.registry import unknown
 from lyapsweep.results.description import BadTable, SweepDescription
@@ -20,7 +21,6 @@ from lyapsweep.results.table import KEYS, MEASURED, Table
 
 UNITS = {"nats": 1.0, "bits": math.log(2)}  # a step, in nats
 UNSAID = {"cell/kind": "network"}
-MISSING = ("", "NA", "N/A", "nan", "NaN", "NAN", "null", "NULL", "None", "#N/A")  # cells without a value
 BOOLEANS = {"True": True, "False": False, "true": True, "false": False}
 OPTIONS = "foreign"  # key of sweep.json that holds the arguments of `from_frame`
 Patterns = str | Sequence[str]

@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lyapsweep import trust
+
 OF_SERIES = ("lambda_max", "predictability_time")  # written for a series even where unknown
 
 
@@ -44,6 +46,7 @@ class DataDescription:
         inputs: Columns that drive a series; None without any.
         baseline: Loss of an answer without memory; None for a series.
         baseline_is: What that answer is.
+        remarks: How a file was understood, where that is not obvious.
         notes: Further numbers, and keys of records of another version.
 
     Example:
@@ -63,6 +66,7 @@ class DataDescription:
     inputs: InputDescription | None = None
     baseline: float | None = None
     baseline_is: str = ""
+    remarks: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -127,6 +131,7 @@ class Provenance:
         traceback: Its traceback.
         interrupted: Whether a person or a dying process ended the trial: a resumed sweep continues it.
         stopped_by: Who else stopped it early, such as "scheduler".
+        code: Digests of the Python files that the config names, by path; empty in records of version 0.1.
         extra: Keys of records of another version.
 
     Example:
@@ -148,6 +153,7 @@ class Provenance:
     traceback: str | None = None
     interrupted: bool = False
     stopped_by: str | None = None
+    code: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
@@ -182,6 +188,11 @@ def split(cls: type, content: Mapping[str, Any], rest: str) -> tuple[dict[str, A
     names = {f.name for f in dataclasses.fields(cls)} - {rest}
     known = {k: tuple(v) if isinstance(v, list) else v for k, v in content.items() if k in names and v is not None}
     return known, {k: v for k, v in content.items() if k not in names}
+
+
+def code_digests(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the Python files that settings name as `path/to/file.py:Name`, by path; "" for a missing file."""
+    return {path: trust.digest_of(path)[:16] for path in trust.files_named(settings)}
 
 
 @cache

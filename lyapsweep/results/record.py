@@ -274,6 +274,13 @@ def latest(folder: Path, trial: str) -> Record | None:
     return Record.load(files[trial][-1]) if files else None
 
 
+def remove_records(folder: Path, trials: Iterable[str]) -> None:
+    """Remove all records of trials that are trained anew: a later step of the old training would count as their end."""
+    for trial in trials:
+        for file in files_by_trial(folder, trial).get(trial, ()):
+            file.unlink(missing_ok=True)
+
+
 def reopened(record: Record) -> Record:
     """The record as it was before the trial was ended from outside: training goes on after it."""
     provenance = replace(record.provenance, error=None, traceback=None, interrupted=False)

@@ -1,6 +1,7 @@
 """`Table`: the records of an experiment as one table, which every analysis reads."""
 
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,10 +15,13 @@ from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.registry import unknown
 from lyapsweep.results.description import BadTable, SweepDescription
 from lyapsweep.results.experiment import ExperimentPaths
+from lyapsweep.results.mixed_inputs import mixed_inputs
 from lyapsweep.results.record import Record, load_folder
 
 if TYPE_CHECKING:
     import xarray
+
+log = logging.getLogger("lyapsweep")
 
 KEYS = ("trial", "step", "outcome", "final", "seconds")
 MEASURED = ("measures/", "floors/", "saturations/", "spectra/", "data/", "provenance/")
@@ -80,6 +84,8 @@ class Table:
         frame = pd.DataFrame([record_row(r, final=r.step == last[r.trial]) for r in rows])
         if not len(frame):
             frame = pd.DataFrame({name: [] for name in KEYS})
+        for sentence in mixed_inputs(frame):
+            log.warning("%s", sentence)
         maps = list(dict.fromkeys(name for r in rows for name in r.spectra))
         return cls(
             frame=frame,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from lyapsweep.arrays import real_array
 from lyapsweep.timeseries import embedding
 from lyapsweep.timeseries.divergence import Curve, kantz, rosenstein
 from lyapsweep.timeseries.embedding import Columns, Embedding
@@ -93,8 +94,8 @@ def estimate(
     a minute for ten thousand samples.
 
     Args:
-        values: The series, one row per time step, evenly spaced, shape (time, columns); all columns together make the
-            states.
+        values: The series, one row per time step, evenly spaced, shape (time, columns) or (time,); all columns together
+            make the states. A frame of pandas gives their names.
         seed: Seed of surrogates, tangents and bootstraps; 0 by default.
         tell: Called with the name of each stage; by default nothing is reported.
         names: Names of the columns, for messages; by default their positions.
@@ -104,6 +105,7 @@ def estimate(
 
     Raises:
         NoExponent: If the series is too short, constant or not finite.
+        BadArray: If it holds no real numbers.
 
     Example:
         >>> estimate(np.zeros((10, 1)))
@@ -111,6 +113,9 @@ def estimate(
         lyapsweep.timeseries.coordinates.NoExponent: 500 samples are needed to see neighbours part, but there are 10.
             ...
     """
+    names = names or tuple(str(name) for name in getattr(values, "columns", ()))
+    values = real_array(values, "values")
+    values = values.reshape(len(values), -1) if values.ndim == 1 else values
     names = names or tuple(str(c) for c in range(values.shape[-1]))
     raw, notes = prepared(values, names)
     tell("embedding")

@@ -9,6 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from lyapsweep.config import Config, ConfigError
+from lyapsweep.problems.changed_inputs import changed_inputs
 from lyapsweep.results.description import BaseConfig, SweepDescription
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep.execute.dataset_check import check_datasets
@@ -37,6 +38,7 @@ class SweepPlan:
         records: The last record of every trial in the folder, without arrays.
         pack: Members per pack as requested now or before; None for the default.
         refinement: Of a map that is refined along borders.
+        replaced: Trials that are trained again because their data or code changed; their records are to be removed.
     """
 
     sweep: Sweep
@@ -48,6 +50,7 @@ class SweepPlan:
     records: Mapping[str, Record]
     pack: int | None
     refinement: Refinement | None
+    replaced: tuple[str, ...] = ()
 
     @cached_property
     def points(self) -> list[Point]:
@@ -98,6 +101,7 @@ def plan_sweep(
     extend: int = 0,
     refine: bool | None = None,
     storage: Path | str | None = None,
+    again: bool = False,
 ) -> SweepPlan:
     """Plan a run of a sweep in its folder; `SweepError` if the folder belongs to another sweep.
 
@@ -110,8 +114,11 @@ def plan_sweep(
         extend: Number of points to add.
         refine: Whether a map is refined along borders; None continues as the folder's sweep was started.
         storage: The Optuna study's place; None for the journal in the folder.
+        again: Whether trials whose data or code changed since are trained again.
     """
     description, records = folder.description(), folder.last_records()
+    changed = changed_inputs(record for record in records.values() if complete(record))
+    kept = {key: record for key, record in records.items() if not (again and key in changed)}
     counts = requested_counts(sweep, description.extended if description != SweepDescription() else None, extend)
     sweep = dataclasses.replace(sweep, trials=sum(counts) if sweep.space else None)
     parts: list[list[Point]] = []
@@ -130,10 +137,12 @@ def plan_sweep(
         parts=parts,
         extended=counts[1:],
         varied=varied_paths([point.config for point in sample]),
-        records=records,
+        records=kept,
         pack=sweep.pack or description.pack,
         refinement=Refinement(sweep, sample) if refine else None,
+        replaced=tuple(changed) if again else (),
     )
+    folder.refuse_changed(changed, planned.remaining, sweep.intent, again)
     folder.check(planned.ended, {p.key for p in planned.points} if sweep.intent == "map" else None, resume)
     return planned
 

@@ -11,10 +11,11 @@ results/<name>/records/*.npz    every record, written whole or not at all before
 import contextlib
 import fcntl
 import json
+import logging
 import secrets
 import shutil
 import zipfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
@@ -22,9 +23,11 @@ from typing import IO, Any
 
 from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.experiment import LOCK, PARTIAL_SUFFIX, RECORDS, ExperimentPaths, atomic_write
-from lyapsweep.results.record import BadRecord, Record, files_by_trial, latest_files
+from lyapsweep.results.record import BadRecord, Record, files_by_trial, latest_files, remove_records
 from lyapsweep.sweep.plan.definition import SweepError
 from lyapsweep.sweep.plan.resume import StoredPoint, complete
+
+log = logging.getLogger("lyapsweep")
 
 
 class ResultsFolder:
@@ -66,6 +69,10 @@ class ResultsFolder:
         for folder in (self.path, self.records, self.checkpoints):
             for part in folder.glob(f"*{PARTIAL_SUFFIX}"):
                 part.unlink(missing_ok=True)
+
+    def remove_records(self, trials: Collection[str]) -> None:
+        """Remove the records of trials that are trained anew."""
+        remove_records(self.records, trials)
 
     def remove_checkpoint(self, name: str) -> None:
         """Remove the checkpoint of a pack that ended; best-effort."""
@@ -110,6 +117,20 @@ class ResultsFolder:
                 f"{self.path} already holds records ({len(ended)} trials have ended). "
                 "Continue with --resume, or start anew under another --name."
             )
+
+    def refuse_changed(self, changed: Mapping[str, str], remaining: int, intent: str, again: bool) -> None:
+        """Raise `SweepError`, or log a warning where nothing remains to train, if trials keep other data or code."""
+        if not changed or (again and intent == "map"):
+            return
+        files, n = ", ".join(sorted(set(changed.values()))), len(changed)
+        told = f"{self.path}: {files} changed since; {n} trial{'s keep' if n > 1 else ' keeps'} the old."
+        if intent == "hunt":
+            told += " Use another --name, or restore the file: a hunt's study keeps the old scores."
+        else:
+            told += " Use another --name, train them again with --again, or restore the file."
+        if remaining or again:
+            raise SweepError(told)
+        log.warning("%s", told)
 
     def stored_points(self) -> list[StoredPoint]:
         """The planned points of a space; none where they were never stored."""

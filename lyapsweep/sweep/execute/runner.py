@@ -41,6 +41,7 @@ def run(
     refine: bool | None = None,
     changes: Mapping[str, Any] | None = None,
     resume: bool = False,
+    again: bool = False,
     pack: int | None = None,
     jobs: int | None = None,
     gpus: float = 0.0,
@@ -65,6 +66,7 @@ def run(
         refine: Train finer points of a grid only where coarse ones disagree; None: as the folder's sweep was started.
         changes: {path: value} to set in the base config.
         resume: Continue in a folder that holds records; interrupted packs continue from their last report.
+        again: Train trials again whose data or code changed since; their records are replaced.
         pack: Largest number of trials trained side by side, instead of the sweep's own.
         jobs: Number of packs trained at a time; None for one per CPU.
         gpus: GPUs per pack; a fraction shares one, 0 trains on the CPU.
@@ -97,10 +99,9 @@ def run(
     try:
         with stop_on_signals() as stop:
             runner = SweepRunner(sweep, base, folder, seed, tracking_uri, storage, listen, models)
-            runner.plan(resume or bool(extend), extend, refine)
+            runner.plan(resume or again or bool(extend), extend, refine, again)
             runner.open_storage()
-            execution = Execution(jobs, gpus, time_limit, address, node_timeout)
-            return runner.finish(runner.execute(execution, stop))
+            return runner.finish(runner.execute(Execution(jobs, gpus, time_limit, address, node_timeout), stop))
     finally:
         folder.release()
 
@@ -128,9 +129,9 @@ class SweepRunner:
         self.callback: TuneCallback | None = None
         self.interrupted_trials = 0
 
-    def plan(self, resume: bool, extend: int = 0, refine: bool | None = None) -> None:
+    def plan(self, resume: bool, extend: int = 0, refine: bool | None = None, again: bool = False) -> None:
         """Determine which points there are and which have ended."""
-        settings = {"resume": resume, "extend": extend, "refine": refine, "storage": self.storage}
+        settings = {"resume": resume, "extend": extend, "refine": refine, "storage": self.storage, "again": again}
         self.planned = plan_sweep(self.sweep, self.base, self.folder, self.seed, **settings)
         self.refinement, self.sweep = self.planned.refinement, self.planned.sweep
         self.counter = ProgressCounter(self.planned.asked, self.sweep.direction)
@@ -138,19 +139,19 @@ class SweepRunner:
 
     def open_storage(self) -> None:
         """Open MLflow, Optuna and sweep.json, and repair what a killed driver left."""
-        sweep, name = self.sweep, self.folder.name
+        sweep, name, uri = self.sweep, self.folder.name, self.tracking_uri
         trust.remember()
         self.folder.remove_partial_files()
         if sweep.space and sweep.intent == "map":
             self.folder.store_points(store_parts(self.planned.parts))
-        uri, artifacts = self.tracking_uri, self.folder.paths.artifacts
-        self.logger = NullLogger() if uri == NONE else tracking.prepare(name, uri, artifacts)
+        self.logger = NullLogger() if uri == NONE else tracking.prepare(name, uri, self.folder.paths.artifacts)
         self.logger.reconcile()
         self.logger.varied = self.planned.varied
         self.logger.labels = {"intent": sweep.intent, "objective": sweep.objective}
         place, owner = (self.storage, self.folder.id()) if self.storage else (self.folder.paths.optuna_journal, "")
         self.study = OptunaStudy(place, name, sweep.direction, sweep.intent, self.seed, owner)
         self.lost_params = self.study.reconcile(self.planned.results)
+        self.folder.remove_records(self.planned.replaced)
         self.describe()
 
     def describe(self) -> None:
@@ -293,8 +294,7 @@ class SweepRunner:
         self.listen(self.progress(message))
 
     def write_heartbeat(self, over: bool = False) -> None:
-        behind = self.async_logger.pending if self.async_logger else 0
-        self.heartbeat.write(self.progress().running, behind, over)
+        self.heartbeat.write(self.progress().running, self.async_logger.pending if self.async_logger else 0, over)
 
     def progress(self, message: str = "") -> SweepProgress:
         return self.counter.progress(lambda config: tracking.run_name(config, self.planned.varied), message)
