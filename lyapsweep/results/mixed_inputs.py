@@ -1,6 +1,7 @@
 """Tables whose trials saw different data or code, although their configs name the same files."""
 
 import json
+from typing import Any
 
 import pandas as pd
 
@@ -28,10 +29,12 @@ def mixed_data(frame: pd.DataFrame) -> list[str]:
     if DATA not in frame or "dataset/path" not in frame:
         return []
     settings = [column for column in frame.columns if str(column).startswith("dataset/")]
-    rows = frame[frame[DATA].notna() & frame["dataset/path"].notna()]
-    keys = rows[settings].astype(str).agg("\x1f".join, axis=1) if len(rows) else pd.Series(dtype=str)
+    rows: Any = frame[frame[DATA].notna() & frame["dataset/path"].notna()]
+    if not len(rows):
+        return []
+    keys = rows[settings].astype(str).agg("\x1f".join, axis=1)
     return [
-        sentence(str(group["dataset/path"].iloc[0]), group.groupby(DATA)["trial"].nunique())
+        sentence(str(group["dataset/path"].iloc[0]), group, DATA)
         for _, group in rows.groupby(keys)
         if len(set(group[DATA])) > 1
     ]
@@ -40,18 +43,17 @@ def mixed_data(frame: pd.DataFrame) -> list[str]:
 def mixed_code(frame: pd.DataFrame) -> list[str]:
     if CODE not in frame:
         return []
-    rows = frame[frame[CODE].notna()]
-    seen = pd.DataFrame(
-        [(trial, *file) for trial, text in zip(rows["trial"], rows[CODE]) for file in json.loads(text).items()],
-        columns=["trial", "path", "digest"],
+    rows: Any = frame[frame[CODE].notna()]
+    seen: Any = pd.DataFrame(
+        {"trial": trial, "path": path, "digest": digest}
+        for trial, text in zip(rows["trial"], rows[CODE])
+        for path, digest in json.loads(text).items()
     )
-    return [
-        sentence(str(path), group.groupby("digest")["trial"].nunique())
-        for path, group in seen.groupby("path")
-        if len(set(group["digest"])) > 1
-    ]
+    groups = seen.groupby("path") if len(seen) else ()
+    return [sentence(str(path), group, "digest") for path, group in groups if len(set(group["digest"])) > 1]
 
 
-def sentence(path: str, trials: pd.Series) -> str:
-    counts = " and ".join(map(str, sorted(trials.tolist(), reverse=True)))
+def sentence(path: str, rows: pd.DataFrame, column: str) -> str:
+    trials = sorted((len(set(part["trial"])) for _, part in rows.groupby(column)), reverse=True)
+    counts = " and ".join(map(str, trials))
     return f"{path} changed between trials: {len(trials)} versions were used, by {counts} trials. Compare within one."
