@@ -22,7 +22,7 @@ COUNTS = (40, 20, 10)  # blocks per orbit, the finest first
 ENOUGH_ORBITS = 20  # from which the spread between orbits alone gives the error
 FEWEST_ORBITS = 4  # for which it does where no model of the blocks fits
 FEWEST_BLOCKS = 32  # over all orbits, for a model of the blocks
-LAGS, LEVEL = 5, 0.01  # of the test of the residuals' correlations (Ljung and Box 1978)
+LAGS, LEVEL = 8, 0.02  # of the test of the residuals' correlations (Ljung and Box 1978)
 WHITE, BOUNDED = 0.4, 0.3  # prior weights of independent blocks, and of averages without diffusion (A = 0)
 RATIOS, RATES = np.geomspace(1e-3, 10, 14), np.geomspace(0.1, 10, 8)  # A / H; w in units of one over the block
 TAIL = 0.975
@@ -53,8 +53,8 @@ def standard_errors(blocks: Float[np.ndarray, "series orbits blocks"]) -> Errors
 
     From 20 orbits on, the spread between orbits gives the error with orbits - 1 degrees of freedom. Below, a
     covariance of the blocks is estimated, from 40 blocks per orbit if the model's residuals are white, else from 20 or
-    10, at least 32 in all; if none has white residuals, the spread between orbits is used if there are four, or the
-    coarsest blocks. NaN if there are too few of both.
+    10, at least 32 in all; if none has white residuals, the spread between orbits is used if there are four. NaN if
+    neither is possible.
 
     Args:
         blocks: Means over successive blocks of equal length.
@@ -75,8 +75,9 @@ def standard_errors(blocks: Float[np.ndarray, "series orbits blocks"]) -> Errors
         for n in sorted({min(n, count) for n in COUNTS}, reverse=True):
             if orbits * n >= FEWEST_BLOCKS and todo.any():
                 found, white = modelled(merged(blocks[todo], n))
-                stderr[todo], dof[todo] = found
-                todo[np.flatnonzero(todo)[white]] = False
+                chosen = np.flatnonzero(todo)[white]
+                stderr[chosen], dof[chosen] = found.stderr[white], found.dof[white]
+                todo[chosen] = False
     if orbits >= FEWEST_ORBITS and todo.any():
         stderr[todo] = blocks[todo].mean(axis=2).std(axis=1, ddof=1) / np.sqrt(orbits)
         dof[todo] = orbits - 1
