@@ -22,7 +22,7 @@ COUNTS = (40, 20, 10)  # blocks per orbit, the finest first
 ENOUGH_ORBITS = 20  # from which the spread between orbits alone gives the error
 FEWEST_ORBITS = 4  # for which it does where no model of the blocks fits
 FEWEST_BLOCKS = 32  # over all orbits, for a model of the blocks
-LAGS, LEVEL = 8, 0.02  # of the test of the residuals' correlations (Ljung and Box 1978)
+LAGS, LEVEL = 5, 0.01  # of the test of the residuals' correlations (Ljung and Box 1978)
 WHITE, BOUNDED = 0.4, 0.3  # prior weights of independent blocks, and of averages without diffusion (A = 0)
 RATIOS, RATES = np.geomspace(1e-3, 10, 14), np.geomspace(0.1, 10, 8)  # A / H; w in units of one over the block
 TAIL = 0.975
