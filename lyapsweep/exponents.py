@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+import math
 import warnings
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,8 @@ from lyapsweep.systems import AbstractSystem
 
 ORBITS, WARMUP = 4, 500  # defaults of a map without inputs
 SYSTEM_ORBITS, SYSTEM_STEPS, TRANSIENT = 128, 2000, 1000  # of a system; the transient leads to its attractor
+MOST_STEPS, GROWTH = 16_000, 4  # of a system per orbit if its error decides; most growth of one round
+RELATIVE, ABSOLUTE = 0.005, 0.002  # standard error of lambda_1 at which it is converged: of it, per unit time
 SPREAD = 0.1  # standard deviation of its first states by default
 Array = np.ndarray | Tensor
 
@@ -236,7 +239,7 @@ def kind_of(map: AbstractMap, driving: Tensor | None) -> str:
 def system_spectrum(
     system: AbstractSystem,
     *,
-    steps: int = SYSTEM_STEPS,
+    steps: int | None = None,
     warmup: int = WARMUP,
     orbits: int = SYSTEM_ORBITS,
     k: int | None = None,
@@ -247,7 +250,10 @@ def system_spectrum(
 
     Args:
         system: The system.
-        steps: Counted steps per orbit.
+        steps: Counted steps per orbit. None (the default) begins with 2000 and measures again with more until the
+            standard error of lambda_1 is at most 0.5 % of it, or 0.002 per unit time, and the exponent of a flow that
+            is nearest to zero within 1 % of lambda_1 or its interval; at most 16 000. `settings["converged"]` says if.
+            The same number of `steps` gives the same exponents.
         warmup: Steps per orbit that align the tangent vectors, not counted.
         orbits: Number of orbits; they start from the system's own initial states after a transient.
         k: Number of leading exponents; None computes all.
@@ -268,8 +274,24 @@ def system_spectrum(
         array([ 0.4, -1.6])
     """
     start = attractor_states(system, orbits, seed)[0]
-    spectrum = lyapunov_spectrum(system, steps=steps, warmup=warmup, k=k, start=start, seed=seed, compat=compat)
-    return spectrum if compat else replace(spectrum, settings={"transient": TRANSIENT} | spectrum.settings)
+    length = steps or SYSTEM_STEPS
+    while True:
+        spectrum = lyapunov_spectrum(system, steps=length, warmup=warmup, k=k, start=start, seed=seed, compat=compat)
+        if compat:
+            return spectrum
+        excess = excess_of_error(spectrum)
+        if steps is not None or spectrum.unbounded or excess <= 1 or length >= MOST_STEPS:
+            break
+        length = min(MOST_STEPS, length * math.ceil(min(GROWTH, excess**2)))
+    settings = {"transient": TRANSIENT} | ({"converged": bool(excess <= 1)} if steps is None else {})
+    return replace(spectrum, settings=settings | spectrum.settings)
+
+
+def excess_of_error(spectrum: Spectrum) -> float:
+    """By how many times the error of lambda_1 exceeds its bound; sqrt(2) or more if a flow lacks its zero."""
+    excess = float(spectrum.stderr[0]) / max(RELATIVE * abs(spectrum.maximum), ABSOLUTE * (spectrum.dt or 1.0))
+    excess = math.inf if math.isnan(excess) else excess
+    return max(excess, 1.0 if spectrum.zero_found or "zero" not in spectrum.checks else math.sqrt(2))
 
 
 @torch.no_grad()

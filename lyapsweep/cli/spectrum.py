@@ -29,7 +29,11 @@ POSITIVE = click.IntRange(min=1)
 )
 @click.argument("what")
 @options.changes("Change a parameter of a system (rho=38) or a setting of a config (cell/units=30). Repeatable.")
-@click.option("--steps", type=POSITIVE, help="Counted steps per orbit.  [default: 2000, or the config's]")
+@click.option(
+    "--steps",
+    type=POSITIVE,
+    help="Counted steps per orbit.  [default: until a system's error is small, 2000 to 16000; or the config's]",
+)
 @click.option("--warmup", type=click.IntRange(min=0), help="Steps before.  [default: 500, or the config's]")
 @click.option("--orbits", type=POSITIVE, help="Number of orbits.  [default: 128, or the config's]")
 @click.option("--exponents", type=POSITIVE, metavar="K", help="Only the leading K.  [default: all, or the config's]")

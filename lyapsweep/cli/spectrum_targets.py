@@ -213,10 +213,26 @@ def of_system(request: SpectrumRequest) -> SpectrumTarget:
         spectrum = system_spectrum(system, seed=request.seed or 0, compat=request.compat, **given)
     if request.compat:
         return SpectrumTarget(spectrum)
-    exact = system.total if spectrum.complete else None
+    exact, notes = system.total if spectrum.complete else None, convergence_note(spectrum)
     if system.known is None:
-        return SpectrumTarget(spectrum, exact_sum=exact)
-    return SpectrumTarget(spectrum, system.known.exponents, exact, (("literature", system.known.citation),))
+        return SpectrumTarget(spectrum, exact_sum=exact, notes=notes)
+    return SpectrumTarget(spectrum, system.known.exponents, exact, (*notes, ("literature", system.known.citation)))
+
+
+def convergence_note(spectrum: "Spectrum") -> tuple[tuple[str, str], ...]:
+    """Whether a spectrum that was prolonged converged, and the option that repeats it; none for given steps."""
+    from lyapsweep.exponents import ABSOLUTE, RELATIVE
+
+    if "converged" not in spectrum.settings:
+        return ()
+    unit = "per unit time" if spectrum.dt else "per step"
+    bound = f"{100 * RELATIVE:g} % of lambda_1 or {ABSOLUTE:g} {unit}"
+    verdict = (
+        f"standard error of lambda_1 within {bound}"
+        if spectrum.settings["converged"]
+        else (f"not converged at the cap of steps: standard error of lambda_1 above {bound}, or no exponent of zero")
+    )
+    return (("convergence", f"{verdict}; --steps {spectrum.steps} repeats it"),)
 
 
 def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:

@@ -53,8 +53,8 @@ def standard_errors(blocks: Float[np.ndarray, "series orbits blocks"]) -> Errors
 
     From 20 orbits on, the spread between orbits gives the error with orbits - 1 degrees of freedom. Below, a
     covariance of the blocks is estimated, from 40 blocks per orbit if the model's residuals are white, else from 20 or
-    10, at least 32 in all; if none has white residuals, the spread between orbits is used if there are four, or the
-    coarsest blocks. NaN if there are too few of both.
+    10, at least 32 in all; if none has white residuals, the spread between orbits is used if there are four. NaN if
+    neither is possible.
 
     Args:
         blocks: Means over successive blocks of equal length.
@@ -75,8 +75,9 @@ def standard_errors(blocks: Float[np.ndarray, "series orbits blocks"]) -> Errors
         for n in sorted({min(n, count) for n in COUNTS}, reverse=True):
             if orbits * n >= FEWEST_BLOCKS and todo.any():
                 found, white = modelled(merged(blocks[todo], n))
-                stderr[todo], dof[todo] = found
-                todo[np.flatnonzero(todo)[white]] = False
+                chosen = np.flatnonzero(todo)[white]
+                stderr[chosen], dof[chosen] = found.stderr[white], found.dof[white]
+                todo[chosen] = False
     if orbits >= FEWEST_ORBITS and todo.any():
         stderr[todo] = blocks[todo].mean(axis=2).std(axis=1, ddof=1) / np.sqrt(orbits)
         dof[todo] = orbits - 1
