@@ -12,7 +12,6 @@ from lyapsweep.dynamics.attractors import Attractor
 from lyapsweep.dynamics.dimension import dimension_interval, kaplan_yorke, zeros
 from lyapsweep.dynamics.failed_checks import warnings_of
 
-ATTRACTOR_ARRAYS = ("exponents_per_step", "stderr_per_step", "degrees_of_freedom")
 ZERO = 0.01  # of lambda_1: how far the exponent of a flow nearest to zero may be from it beyond its interval
 
 
@@ -278,7 +277,13 @@ class Spectrum:
             settings=d["settings"],
             dof=None if dof is None else loose(dof),
             attractors=tuple(
-                Attractor(*(loose(a[name]) for name in ATTRACTOR_ARRAYS), a["orbits"]) for a in d.get("attractors", [])
+                Attractor(
+                    loose(a["exponents_per_step"]),
+                    loose(a["stderr_per_step"]),
+                    loose(a["degrees_of_freedom"]),
+                    a["orbits"],
+                )
+                for a in d.get("attractors", [])
             ),
             checks={name: loose([value])[0].item() for name, value in d.get("checks", {}).items()},
             escaped=d.get("escaped", 0),
