@@ -38,8 +38,7 @@ class Spectrum:
             difference between the exponents of two halves of the steps, or of the orbits. "zero": of a flow, the
             exponent nearest to zero, which should be zero unless the flow is at rest.
         escaped: Number of orbits that escape to infinity, 0 by default.
-        attractors: If orbits end on several attractors, each of them, that of the most orbits first: its exponents are
-            `exponents`. Empty (the default) if the orbits are told to be of one.
+        attractors: Each attractor if orbits end on several, that of `exponents` and the most orbits first; else empty.
 
     Example:
         >>> lorenz = Spectrum(np.array([0.906, 0.0, -14.572]), np.zeros(3), 1000, 1, "system", 3)
@@ -117,8 +116,8 @@ class Spectrum:
             >>> Spectrum(np.array([0.5]), np.array([0.1]), 100, 1, "system", 1, dof=np.array([4.0])).interval().round(3)
             array([[0.222, 0.778]])
         """
-        half = np.where(np.isnan(self.stderr), np.nan, self.half_width)
-        return np.stack((self.exponents - half, self.exponents + half), axis=1)
+        half = np.where(np.isnan(self.stderr), np.nan, self.half_width)[:, None]
+        return self.exponents[:, None] + half * [-1, 1]
 
     @property
     def maximum(self) -> float:
