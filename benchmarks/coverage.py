@@ -46,9 +46,9 @@ def network(kind: str) -> Case:
     """A random tanh network with inputs of zero or of noise."""
     generator, layer = torch.Generator().manual_seed(0), nn.RNN(1, UNITS, bias=False).double()
     with torch.no_grad():
-        weights = torch.randn(UNITS, UNITS, generator=generator, dtype=torch.float64)
-        layer.weight_hh_l0.copy_(weights * GAIN[kind] / UNITS**0.5)
-        layer.weight_ih_l0.copy_(torch.randn(UNITS, 1, generator=generator))
+        weights = torch.randn(UNITS, UNITS, generator=generator).double()
+        layer.get_parameter("weight_hh_l0").copy_(weights * GAIN[kind] / UNITS**0.5)
+        layer.get_parameter("weight_ih_l0").copy_(torch.randn(UNITS, 1, generator=generator))
     start = lambda n, g: torch.randn(1, n, UNITS, generator=g, dtype=torch.float64)  # noqa: E731
     return Case(from_torch(layer), start, driven=kind == "driven")
 

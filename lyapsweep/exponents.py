@@ -23,8 +23,7 @@ from lyapsweep.systems import AbstractSystem
 
 ORBITS, WARMUP = 4, 500  # defaults of a map without inputs
 SYSTEM_ORBITS, SYSTEM_STEPS, TRANSIENT = 128, 2000, 1000  # of a system; the transient leads to its attractor
-MOST_STEPS, GROWTH = 16_000, 4  # of a system per orbit if its error decides; most growth of one round
-RELATIVE, ABSOLUTE = 0.005, 0.002  # standard error of lambda_1 at which it is converged: of it, per unit time
+MOST_STEPS, GROWTH, RELATIVE, ABSOLUTE = 16_000, 4, 0.005, 0.002  # steps and their growth; error of lambda_1, per time
 SPREAD = 0.1  # standard deviation of its first states by default
 Array = np.ndarray | Tensor
 
@@ -250,10 +249,8 @@ def system_spectrum(
 
     Args:
         system: The system.
-        steps: Counted steps per orbit. None (the default) begins with 2000 and measures again with more until the
-            standard error of lambda_1 is at most 0.5 % of it, or 0.002 per unit time, and the exponent of a flow that
-            is nearest to zero within 1 % of lambda_1 or its interval; at most 16 000. `settings["converged"]` says if.
-            The same number of `steps` gives the same exponents.
+        steps: Counted steps per orbit. None (the default) takes 2000 to 16 000, until the standard error of lambda_1 is
+            at most 0.5 % of it or 0.002 per unit time and a flow has its zero (`settings["converged"]`).
         warmup: Steps per orbit that align the tangent vectors, not counted.
         orbits: Number of orbits; they start from the system's own initial states after a transient.
         k: Number of leading exponents; None computes all.
@@ -283,14 +280,14 @@ def system_spectrum(
         if steps is not None or spectrum.unbounded or excess <= 1 or length >= MOST_STEPS:
             break
         length = min(MOST_STEPS, length * math.ceil(min(GROWTH, excess**2)))
-    settings = {"transient": TRANSIENT} | ({"converged": bool(excess <= 1)} if steps is None else {})
-    return replace(spectrum, settings=settings | spectrum.settings)
+    told = {"converged": bool(excess <= 1)} if steps is None else {}
+    return replace(spectrum, settings={"transient": TRANSIENT} | told | spectrum.settings)
 
 
 def excess_of_error(spectrum: Spectrum) -> float:
     """By how many times the error of lambda_1 exceeds its bound; sqrt(2) or more if a flow lacks its zero."""
-    excess = float(spectrum.stderr[0]) / max(RELATIVE * abs(spectrum.maximum), ABSOLUTE * (spectrum.dt or 1.0))
-    excess = math.inf if math.isnan(excess) else excess
+    error = float(np.nan_to_num(spectrum.stderr[0], nan=np.inf))
+    excess = error / max(RELATIVE * abs(spectrum.maximum), ABSOLUTE * (spectrum.dt or 1.0))
     return max(excess, 1.0 if spectrum.zero_found or "zero" not in spectrum.checks else math.sqrt(2))
 
 

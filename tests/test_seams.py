@@ -57,7 +57,7 @@ ALLOWED = {
     "systems/equations.py": "parameters of a system by name, from dysts' table",
     "problems/suggestion.py": "parameters of a system by name",
     "measures/__init__.py": "a measure with settings, as its user wrote it",
-    "dynamics/lyapunov.py:to_spectrum": "keyword arguments of Spectrum",
+    "dynamics/run.py:to_spectrum": "keyword arguments of Spectrum",
     "evaluation/evaluation.py:spectrum_settings": "keyword arguments of lyapunov_spectra",
     "results/provenance.py": "fields of a record's header on their way from or to JSON",
     "results/imported.py:from_frame": "constant settings by path, as the user gives them",

@@ -69,7 +69,7 @@ def groups_of_orbits(series: Float[np.ndarray, "k orbits blocks"], steps: int) -
     series = series[:COMPARED]
     if orbits == 1 or count < 2 or np.isnan(series).any():
         return np.zeros(orbits, int)
-    finite = np.isfinite(series).all(axis=2)
+    finite = np.asarray(np.isfinite(series).all(axis=2))
     blocks = merged(np.where(np.isfinite(series), series, 0.0), min(count, COUNTS[0]))
     errors, _ = modelled(blocks.reshape(-1, 1, blocks.shape[2]))
     stderr, dof = (values.reshape(finite.shape) for values in errors)

@@ -70,7 +70,7 @@ def standard_errors(blocks: Float[np.ndarray, "series orbits blocks"]) -> Errors
     """
     series, orbits, count = blocks.shape
     stderr, dof = np.full(series, np.nan), np.full(series, np.nan)
-    todo = np.isfinite(blocks).all(axis=(1, 2))
+    todo = np.asarray(np.isfinite(blocks).all(axis=(1, 2)))
     if orbits < ENOUGH_ORBITS:
         for n in sorted({min(n, count) for n in COUNTS}, reverse=True):
             if orbits * n >= FEWEST_BLOCKS and todo.any():

@@ -12,7 +12,6 @@ from lyapsweep.dynamics.attractors import Attractor
 from lyapsweep.dynamics.dimension import dimension_interval, kaplan_yorke, zeros
 from lyapsweep.dynamics.failed_checks import warnings_of
 
-ATTRACTOR_ARRAYS = ("exponents_per_step", "stderr_per_step", "degrees_of_freedom")
 ZERO = 0.01  # of lambda_1: how far the exponent of a flow nearest to zero may be from it beyond its interval
 
 
@@ -39,8 +38,7 @@ class Spectrum:
             difference between the exponents of two halves of the steps, or of the orbits. "zero": of a flow, the
             exponent nearest to zero, which should be zero unless the flow is at rest.
         escaped: Number of orbits that escape to infinity, 0 by default.
-        attractors: If orbits end on several attractors, each of them, that of the most orbits first: its exponents are
-            `exponents`. Empty (the default) if the orbits are told to be of one.
+        attractors: Each attractor if orbits end on several, that of `exponents` and the most orbits first; else empty.
 
     Example:
         >>> lorenz = Spectrum(np.array([0.906, 0.0, -14.572]), np.zeros(3), 1000, 1, "system", 3)
@@ -118,8 +116,8 @@ class Spectrum:
             >>> Spectrum(np.array([0.5]), np.array([0.1]), 100, 1, "system", 1, dof=np.array([4.0])).interval().round(3)
             array([[0.222, 0.778]])
         """
-        half = np.where(np.isnan(self.stderr), np.nan, self.half_width)
-        return np.stack((self.exponents - half, self.exponents + half), axis=1)
+        half = np.where(np.isnan(self.stderr), np.nan, self.half_width)[:, None]
+        return self.exponents[:, None] + half * [-1, 1]
 
     @property
     def maximum(self) -> float:
@@ -278,7 +276,13 @@ class Spectrum:
             settings=d["settings"],
             dof=None if dof is None else loose(dof),
             attractors=tuple(
-                Attractor(*(loose(a[name]) for name in ATTRACTOR_ARRAYS), a["orbits"]) for a in d.get("attractors", [])
+                Attractor(
+                    loose(a["exponents_per_step"]),
+                    loose(a["stderr_per_step"]),
+                    loose(a["degrees_of_freedom"]),
+                    a["orbits"],
+                )
+                for a in d.get("attractors", [])
             ),
             checks={name: loose([value])[0].item() for name, value in d.get("checks", {}).items()},
             escaped=d.get("escaped", 0),

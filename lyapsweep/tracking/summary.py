@@ -123,8 +123,9 @@ def leading_exponent(table: Table, i: int) -> Exponent:
         return Exponent()
     value = float(table.spectra[name][i, 0])
     column = table.frame.get(f"spectra/{name}/positive")
-    known = column is not None and np.isfinite(table.spectra_stderr[name][i, 0])
-    chaotic = ("yes" if column.iloc[i] > 0 else "no") if known else "unknown"
+    chaotic = "unknown"
+    if column is not None and np.isfinite(table.spectra_stderr[name][i, 0]):
+        chaotic = "yes" if column.iloc[i] > 0 else "no"
     return Exponent(value, chaotic, 1.0 if dt is None or pd.isna(dt) else float(dt))
 
 
