@@ -103,6 +103,7 @@ class Registry(Mapping[str, Member], Generic[Member]):
         members: Name to class or function.
         given: Parameters whose arguments the library passes (a cell's `inputs` and `population`, a generator, ...);
             all other parameters are settings of a config.
+        shared: Settings of every member that the library reads in its place; none by default.
 
     Raises:
         UnknownName: By `registry[name]`, if there is no such member.
@@ -114,8 +115,14 @@ class Registry(Mapping[str, Member], Generic[Member]):
         (['vanilla'], ['units'])
     """
 
-    def __init__(self, family: str, members: Mapping[str, Member], given: tuple[str, ...] = ()):
-        self.family, self.members, self.given = family, dict(members), given
+    def __init__(
+        self,
+        family: str,
+        members: Mapping[str, Member],
+        given: tuple[str, ...] = (),
+        shared: tuple[inspect.Parameter, ...] = (),
+    ):
+        self.family, self.members, self.given, self.shared = family, dict(members), given, shared
 
     def __getitem__(self, name: str) -> Member:
         if is_from_file(name):
@@ -134,10 +141,15 @@ class Registry(Mapping[str, Member], Generic[Member]):
         return len(self.members)
 
     def knobs(self, name: str) -> dict[str, inspect.Parameter]:
-        """Return the settings of a member: its parameters that are not in `given`; none of code that is not trusted."""
+        """Return the settings of a member: its parameters that are not in `given`, and those that all members share.
+
+        Of code that is not trusted, the shared ones alone.
+        """
+        shared = {p.name: p for p in self.shared}
         if not readable(name):
-            return {}
-        return {k: p for k, p in parameters(self[name]).items() if k not in self.given and p.kind is not p.VAR_KEYWORD}
+            return shared
+        own = {k: p for k, p in parameters(self[name]).items() if k not in self.given and p.kind is not p.VAR_KEYWORD}
+        return own | shared
 
     def check(self, name: str, settings: Mapping[str, Any], place: str = "") -> None:
         """Check the settings of a member.

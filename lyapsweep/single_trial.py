@@ -7,6 +7,7 @@ from typing import Any
 
 from lyapsweep import tracking, trial, trust
 from lyapsweep.config import Config
+from lyapsweep.datasets.validation import AUTO
 from lyapsweep.process import terminable
 from lyapsweep.results.experiment import ExperimentPaths
 from lyapsweep.results.record import Outcome, Record, files_by_trial, latest, remove_records, reopened
@@ -112,7 +113,10 @@ class SingleTrial:
 def completed(folder: Path, config: Config) -> Record | None:
     """The final record of a trial that an earlier run trained to an end of its own; None if there is none."""
     records = ExperimentPaths(folder).records
-    files = [file for trial in config.ids for file in files_by_trial(records, trial).get(trial, ())]
+    ids = config.ids
+    if config.dataset["validation"] == AUTO:  # trained by a version that had no validation part
+        ids += config.changed({"dataset/validation": None}).ids
+    files = [file for trial in ids for file in files_by_trial(records, trial).get(trial, ())]
     for file in sorted(files, reverse=True):
         record = Record.load(file)
         if record.outcome in (Outcome.FINISHED, Outcome.UNBOUNDED, Outcome.DIVERGED):

@@ -1,8 +1,9 @@
 """A trial is a stream of records: at the initialisation, at every report, at the end. It knows nothing of Ray."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from lyapsweep.dynamics import Spectrum
 from lyapsweep.evaluation.evaluation import Evaluation
 from lyapsweep.flossing import floss
 from lyapsweep.measures import chosen
+from lyapsweep.measures.bounds import Bounds
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.problems import Problem, problem_of
 from lyapsweep.problems.memory import check_memory
@@ -99,16 +101,17 @@ def run_trials(
     if not past.state:
         floss(network.cell, [c.flossing for c in configs])
     penalties = penalty(network, [c.regularisation for c in configs])
-    objective, finished, bounds = problem.objective(network, configs, device), past.ended, None
+    objective, finished = problem.objective(network, configs, device), past.ended
     for progress in train(network, objective, [c.training for c in configs], penalties, past.state):
         evaluations = problem.evaluate(network, progress, configs)
-        bounds = bounds or Bounds.of(configs[0], evaluations[0].evidence)
+        bounds = problem.bounds(configs[0])
         now, records = replace(past, seconds=past.seconds + time.perf_counter() - began), []
         for p in [p for p, over in enumerate(finished) if not over]:
             provenance = make_provenance(configs[p], problem, device, now)
             record = make_record(configs[p], progress, p, evaluations[p], bounds, network, provenance)
             finished[p] = record.outcome.final
-            records.append(replace(record, trial=members[p]))
+            test_floors = dict(problem.bounds(configs[0], test=True).floors) if record.test else {}
+            records.append(replace(record, trial=members[p], test_floors=test_floors))
         yield records
         if checkpoints and 0 < progress.step < configs[0].training.steps:
             seconds = past.seconds + time.perf_counter() - began
@@ -154,21 +157,6 @@ def restore_network(config: Config, weights: Mapping[str, np.ndarray] | None = N
     return network, problem
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """Floors and saturations of the measures; they follow from the data alone, so one network's hold for all."""
-
-    floors: dict[str, float]
-    saturations: dict[str, float]
-
-    @classmethod
-    def of(cls, config: Config, evidence: Evidence) -> "Bounds":
-        measures = chosen(config.measures)
-        floors = {name: measure.floor(evidence) for name, measure in measures.items()}
-        saturations = {name: measure.saturation(evidence) for name, measure in measures.items()}
-        return cls(*({k: v for k, v in bounds.items() if v is not None} for bounds in (floors, saturations)))
-
-
 def make_provenance(config: Config, problem: Problem, device: str, checkpoint: Checkpoint) -> Provenance:
     """How a record of this process came about; a sweep adds the node."""
     return Provenance(
@@ -211,12 +199,22 @@ def make_record(
         outcome,
         evaluation.spectra,
         measures,
-        bounds.floors,
+        dict(bounds.floors),
         traces,
         weights,
         provenance,
-        bounds.saturations,
+        dict(bounds.saturations),
+        dict(bounds.surrogates),
+        {} if outcome is Outcome.DIVERGED else scores_on_test_part(config, evaluation.test),
     )
+
+
+def scores_on_test_part(config: Config, evidence: Evidence | None) -> dict[str, float]:
+    """Scores on the test part, of the measures that depend on it."""
+    if evidence is None:
+        return {}
+    scores = {name: measure(evidence) for name, measure in chosen(config.measures).items()}
+    return {name: score for name, score in scores.items() if not math.isnan(score)}
 
 
 def outcome_of(progress: TrainingProgress, p: int, config: Config, spectra: Mapping[str, Spectrum]) -> Outcome:

@@ -95,10 +95,12 @@ def test_the_verdict_says_what_cannot_be_told():
     frame = table.frame.assign(**{"saturations/state_space": 0.031})
     frame["data/lambda_max"] = frame["data/predictability_time"] = np.nan
     said = said_of(AtlasView(replace(table, frame=frame)))
-    assert re.search(r"Dstsp \(nats\) says nothing on these data: .* scores 0.06.* and a dead network 0.031", said)
+    assert re.search(r"is blind on these data: it cannot tell a network at rest from another part .* scores 0.06", said)
     assert "The data's λmax is unknown" in said
     frame["saturations/state_space"] = 12.0
-    assert "says nothing" not in said_of(AtlasView(replace(table, frame=frame)))
+    assert "blind" not in said_of(AtlasView(replace(table, frame=frame)))
+    frame["surrogates/state_space/sine"] = 0.05
+    assert "cannot tell a sine from" in said_of(AtlasView(replace(table, frame=frame)))
     known = said_of(AtlasView(table))
     assert "unknown" not in known
     assert "predictability time" in known

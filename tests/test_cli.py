@@ -423,6 +423,8 @@ def test_how_a_sweep_ends(tmp_path, capsys, ending, status, message):
         interrupted=ending.get("interrupted", False),
         message=ending.get("message", ""),
         notes="1 pack came back unfinished.",
+        best_lines=(("setting", "validation 0.2, test 0.3"),),
+        cause="",
         progress=progress(asked=42, failed=ending.get("failed", 1)),
     )
     with contextlib.nullcontext() if status is None else pytest.raises(CommandError, match=message) as problem:
@@ -432,6 +434,7 @@ def test_how_a_sweep_ends(tmp_path, capsys, ending, status, message):
     assert ["MLflow", "http://server:5000"] in shown
     assert ["recovered", "1", "pack", "came", "back", "unfinished."] in shown
     assert ["loss", printing.number(best.measures["loss"])] in shown
+    assert ["setting", "validation", "0.2,", "test", "0.3"] in shown
     assert ["forcing/interval", str(best.config.forcing["interval"])] in shown
 
 
@@ -458,7 +461,7 @@ def test_a_sweep_from_start_to_atlas():
 @pytest.mark.parametrize(
     ("floor", "text"),
     [
-        (11.0, "(floor 11, saturation 10: it cannot separate good from bad on these data)"),
+        (11.0, "(floor 11, saturation 10: blind, it cannot tell a network at rest from the attractor on these data)"),
         (2.0, "(floor 2, saturation 10)"),
     ],
 )

@@ -24,11 +24,16 @@ TASK = {"dataset": {"kind": "adding"}, "cell": {"kind": "lstm"}}
 
 
 def ids() -> list[str]:
-    return [Config.of(entry["settings"]).id for entry in FROZEN]
+    return [Config.of(migrate(entry["settings"], entry.get("version", 1))).id for entry in FROZEN]
 
 
 def old_ids() -> list[tuple[str, ...]]:
-    return [Config.of(entry["given"]).legacy_ids for entry in OLD]
+    return [old_config(entry["given"]).legacy_ids for entry in OLD]
+
+
+def old_config(settings: dict) -> Config:
+    """The config that settings meant to version 0.1."""
+    return Config.of(migrate(settings, version=1))
 
 
 def test_ids_are_frozen():
@@ -52,11 +57,21 @@ def as_in_0_1(completed):
 
 @pytest.mark.parametrize("entry", OLD, ids=lambda entry: entry["what"])
 def test_ids_of_version_0_1_are_computed(entry):
-    config = Config.of(entry["given"])
+    config = old_config(entry["given"])
     assert config.legacy_ids == (entry["id"],)
     assert config.ids == (config.id, entry["id"])
     assert as_in_0_1(config.to_dict()) == entry["completed"]
-    assert Config.of(entry["completed"]) == config
+    assert old_config(entry["completed"]) == config
+
+
+@pytest.mark.parametrize("entry", OLD, ids=lambda entry: entry["what"])
+def test_settings_without_a_word_on_validation_are_no_trials_of_0_1(entry):
+    """They are judged on other rows, so that their scores differ; asked for as 0.1 judged, they are the same trials."""
+    config = Config.of(entry["given"])
+    assert config.dataset["validation"] == "auto"
+    assert config.legacy_ids == ()
+    assert config.id != old_config(entry["given"]).id
+    assert config.changed({"dataset/validation": None}) == old_config(entry["given"])
 
 
 @pytest.mark.parametrize(
@@ -173,9 +188,10 @@ def migrated(monkeypatch):
             super().__init__(inputs, population, units=units)
 
     entries = (
-        Renamed(since=2, old="training/lr_end", new="training/final_lr"),
-        DefaultChanged(since=2, path="training/lr", old=1e-3),
-        DefaultChanged(since=3, path="cell/units", old=30, of="lstm"),
+        *migrations.MIGRATIONS,
+        Renamed(since=3, old="training/lr_end", new="training/final_lr"),
+        DefaultChanged(since=3, path="training/lr", old=1e-3),
+        DefaultChanged(since=4, path="cell/units", old=30, of="lstm"),
     )
 
     def apply():
@@ -194,16 +210,16 @@ def test_old_settings_have_todays_names_and_the_defaults_of_their_time(migrated)
     then = {"cell": {"kind": "lstm", "units": 30}, "training": {"final_lr": 0.1, "lr": 1e-3}}
     assert migrate(old, version=1) == then
     assert old == {"cell": {"kind": "lstm"}, "training": {"lr_end": 0.1}}
-    assert migrate({"cell": {"kind": "lstm"}, "training": {}}, version=2) == {
+    assert migrate({"cell": {"kind": "lstm"}, "training": {}}, version=3) == {
         "cell": {"kind": "lstm", "units": 30},
         "training": {},
     }
-    assert migrate({"cell": {"kind": "gru"}}, version=3) == {"cell": {"kind": "gru"}}
-    assert migrations.current_version() == 3
+    assert migrate({"cell": {"kind": "gru"}}, version=4) == {"cell": {"kind": "gru"}}
+    assert migrations.current_version() == 4
 
 
 def test_migrations_leave_ids_as_they_are(migrated):
-    before = [Config.of(e["completed"]).id for e in OLD], [Config.of(e["completed"]).legacy_ids for e in OLD]
+    before = [old_config(e["completed"]).id for e in OLD], [old_config(e["completed"]).legacy_ids for e in OLD]
     migrated()
     after = [Config.of(migrate(e["completed"], 1)) for e in OLD]
     assert ([c.id for c in after], [c.legacy_ids for c in after]) == before

@@ -17,6 +17,7 @@ from lyapsweep.atlas import orbits
 from lyapsweep.atlas.page_data import DataProperties, MapChoice, MapColumn, MapData, MapSetting, MapSpectra, Number
 from lyapsweep.atlas.rendering import render
 from lyapsweep.atlas.view import MAIN_GROUP, AtlasView, is_numeric
+from lyapsweep.config import Config
 from lyapsweep.config.command import format_config, run_command
 from lyapsweep.results.table import moves
 
@@ -149,7 +150,8 @@ def commands(view: AtlasView) -> list[str | None]:
     configs = [config for config, _ in view.finals.networks] or [None] * len(view.finals)
     if base is None:
         return [None if c is None else format_config(c) for c in configs]
-    return [None if c is None else run_command(c, base.path, base.config) for c in configs]
+    sections = Config.of(base.config).to_dict()  # with settings that the version of the sweep did not have
+    return [None if c is None else run_command(c, base.path, sections) for c in configs]
 
 
 def first_choice(view: AtlasView, few: set[str]) -> MapChoice:

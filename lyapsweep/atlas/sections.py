@@ -19,6 +19,7 @@ from lyapsweep.atlas.rendering import render
 from lyapsweep.atlas.view import AtlasView, is_numeric
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.mixed_inputs import mixed_inputs
+from lyapsweep.results.winner import score_sentence, tie_sentence
 
 UNAVAILABLE = (TooFew, UnknownName, HuntTableError)  # what an analysis may raise in place of a finding
 Content = Callable[[AtlasView], str]
@@ -106,16 +107,18 @@ def header(view: AtlasView) -> Markup:
 
 def best(view: AtlasView) -> Markup:
     """The settings, scores and largest exponent of the best trial."""
-    if view.best is None:
+    if view.best is None or view.setting is None:
         return render("note", text="No trial finished with a finite objective.")
     row = view.finals.frame.iloc[view.best]
     settings = [(c, as_set(row[c])) for c in view.table.varied if row[c] == row[c] and row[c] is not None]
-    limits = ("measures/", "floors/", "saturations/")
+    limits = ("measures/", "test/", "floors/", "test_floors/", "saturations/")
     scores = [(label(c), *(row.get(c.replace("measures/", limit, 1)) for limit in limits)) for c in view.measures]
     return render(
         "sections/best",
         trial=row.trial,
         objective=label(view.objective),
+        sentences=[score_sentence(view.setting), tie_sentence(view.table, view.setting, view.objective)],
+        parts=row.get("data/parts"),
         settings=settings,
         scores=scores,
         map=view.map,

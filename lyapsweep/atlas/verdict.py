@@ -3,11 +3,13 @@
 import numpy as np
 from markupsafe import Markup
 
+from lyapsweep.analysis.settings import setting_curve
 from lyapsweep.analysis.settings.setting_curve import SettingCurveFinding
 from lyapsweep.analysis.shared.selection import TooFew, label, numbers
 from lyapsweep.atlas.rendering import render
 from lyapsweep.atlas.view import AtlasView
-from lyapsweep.measures.measure import blind
+from lyapsweep.measures.bounds import indistinct
+from lyapsweep.results.floors import reaches_floor
 
 
 def section(view: AtlasView) -> Markup:
@@ -26,15 +28,26 @@ def section(view: AtlasView) -> Markup:
         best=best,
         g=g,
         i=best[g],
+        test=on_test_part(view, found),
+        unvalidated="dataset/validation" in view.finals.frame,
         beside=beside(found, g, best[g]),
         overlaps=overlaps(found, g, best[g]),
-        dead_score=dead_score(view, found),
+        at_floor=places_at_floor(found, g, best[g]),
+        alike=alike_to_truth(view, found),
         unknown_time=found.axis == "forcing/interval" and lacks_time(view),
         lost={name: n for name, n in view.outcomes.items() if name in ("diverged", "failed")},
         unbounded=view.outcomes.get("unbounded", 0),
         trials=len(view.finals),
         hunt=view.table.description.intent == "hunt",
     )
+
+
+def on_test_part(view: AtlasView, found: SettingCurveFinding) -> SettingCurveFinding | None:
+    """The same curve of the scores on the test part; None where trials have none."""
+    column = found.column.replace("measures/", "test/", 1)
+    if column not in view.finals.frame or not np.isfinite(numbers(view.finals, column)).any():
+        return None
+    return setting_curve.find(view.table, found.axis, column, view.groups)
 
 
 def beside(found: SettingCurveFinding, g: int, i: int) -> tuple[list[int], list[int]]:
@@ -51,13 +64,26 @@ def overlaps(found: SettingCurveFinding, g: int, i: int) -> list[str]:
     return [found.labels[k] for k in np.flatnonzero(overlap) if k != i]
 
 
-def dead_score(view: AtlasView, found: SettingCurveFinding) -> float | None:
-    """Return the score of a dead network if the measure does not tell it from the truth, else None."""
-    column = found.column.replace("measures/", "saturations/", 1)
-    if column not in view.finals.frame or not np.isfinite(found.floor):
-        return None
-    saturation = float(np.nanmedian(numbers(view.finals, column)))
-    return saturation if blind(found.direction, found.floor, saturation) else None
+def places_at_floor(found: SettingCurveFinding, g: int, i: int) -> list[tuple[int, int]]:
+    """All groups and places at the floor, the best one first; none if that is not at the floor."""
+    at = [(k, j) for k, j in np.ndindex(*found.median.shape) if at_floor(found, k, j)]
+    return [(g, i), *(place for place in at if place != (g, i))] if (g, i) in at else []
+
+
+def at_floor(found: SettingCurveFinding, g: int, i: int) -> bool:
+    seeds = float(found.low[g, i]), float(found.high[g, i])
+    return reaches_floor(found.direction, seeds, found.floor_interval, float(found.median[g, i]))
+
+
+def alike_to_truth(view: AtlasView, found: SettingCurveFinding) -> list[str]:
+    """Return what the measure cannot tell from the truth on these data."""
+    name, frame = found.column.removeprefix("measures/"), view.finals.frame
+    if f"saturations/{name}" not in frame or not np.isfinite(found.floor):
+        return []
+    columns = [c for c in map(str, frame.columns) if c.startswith(f"surrogates/{name}/")]
+    scores = {c.rpartition("/")[2]: float(np.nanmedian(numbers(view.finals, c))) for c in columns}
+    saturation = float(np.nanmedian(numbers(view.finals, f"saturations/{name}")))
+    return indistinct(found.direction, found.floor, found.floor_interval[1], saturation, scores)
 
 
 def lacks_time(view: AtlasView) -> bool:

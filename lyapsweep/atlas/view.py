@@ -11,7 +11,7 @@ from lyapsweep.analysis.settings import setting_curve
 from lyapsweep.analysis.shared.selection import TooFew, named
 from lyapsweep.analysis.shared.units import SOURCES
 from lyapsweep.atlas.errors import SectionErrors
-from lyapsweep.results.best import direction, rank_trials
+from lyapsweep.results.best import BestSetting, best_setting, direction
 from lyapsweep.results.headline import headline_map
 from lyapsweep.results.table import Table, moves
 
@@ -108,8 +108,13 @@ class AtlasView:
 
     @cached_property
     def best(self) -> int | None:
-        """Row, among the finals, of the finished trial with the best objective; None where none has a value."""
-        return next(iter(rank_trials(self.table, self.objective)), None)
+        """Row, among the finals, of the best trial of the best setting; None where no trial has a value."""
+        return self.setting.rows[0] if self.setting else None
+
+    @cached_property
+    def setting(self) -> BestSetting | None:
+        """The best setting; None where no trial has a value."""
+        return best_setting(self.table, self.objective)
 
     @cached_property
     def best_trial(self) -> str | None:

@@ -185,19 +185,20 @@ def write(out: Console, lines: Iterable[tuple[str, str]]) -> None:
 
 
 def scores(record: "Record") -> list[tuple[str, str]]:
-    """The measures of a record, each beside its floor (the truth's score) and saturation (a dead network's)."""
+    """The measures of a record, each beside its test score, floors (the truth's) and saturation (a dead network's)."""
     from lyapsweep.measures import chosen
-    from lyapsweep.measures.measure import blind
+    from lyapsweep.measures.bounds import Bounds
 
-    lines = []
+    lines, known = [], Bounds(record.floors, record.saturations, record.surrogates)
     for name, measure in chosen(record.config.measures).items():
         if name not in record.measures:
             continue
-        floor, saturation = record.floors.get(name), record.saturations.get(name)
-        beside = [f"{k} {number(v)}" for k, v in (("floor", floor), ("saturation", saturation)) if v is not None]
-        if floor is not None and saturation is not None and blind(measure.direction, floor, saturation):
-            beside[-1] += ": it cannot separate good from bad on these data"
-        lines.append((name, number(record.measures[name]) + (f"  ({', '.join(beside)})" if beside else "")))
+        bounds = {"floor": record.floors, "test floor": record.test_floors, "saturation": record.saturations}
+        beside = [f"{word} {number(values[name])}" for word, values in bounds.items() if name in values]
+        if beside and (alike := known.alike(name, measure.direction)):
+            beside[-1] += f": blind, it cannot tell {' or '.join(alike)} from the attractor on these data"
+        test = f"  test {number(record.test[name])}" if name in record.test else ""
+        lines.append((name, number(record.measures[name]) + test + (f"  ({', '.join(beside)})" if beside else "")))
     return lines
 
 

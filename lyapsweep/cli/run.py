@@ -55,7 +55,7 @@ def command(
     """
     from lyapsweep import single_trial, tracking
     from lyapsweep.config import Config
-    from lyapsweep.problems import check_config
+    from lyapsweep.problems import blind_measures, check_config
     from lyapsweep.problems.changed_inputs import changed_inputs
 
     small_networks()
@@ -70,6 +70,8 @@ def command(
         )
     if record is None:
         check_config(point)  # bad data and settings are found before anything is written
+        for measure, sentence in blind_measures(point).items():
+            out.print(f"{measure} is {sentence}.", soft_wrap=True)
         uri = None if no_tracking else tracking_uri or tracking.default_uri(results)
         record = train(single_trial.SingleTrial(point, folder, uri, device, resume), out)
     else:
@@ -150,7 +152,9 @@ def summarise(record: "Record", folder: Path, uri: str | None, out: "Console") -
     if data and data.baseline is not None:
         text = f"the loss of an answer without memory is {printing.number(data.baseline)} ({data.baseline_is})"
         printing.write(out, [("data", text)])
-    out.print("\nMeasures", style="bold")
+    if data and data.parts:
+        printing.write(out, [("data", data.parts)])
+    out.print(f"\nMeasures{', validation part' if record.test else ''}", style="bold")
     printing.write(out, printing.scores(record))
     out.print(f"\n{record.outcome.capitalize()}. {record.outcome.sentence}", style="bold")
     places = [("record", str(file)), ("all exponents", f"lyapsweep spectrum {shlex.quote(str(file))}")]

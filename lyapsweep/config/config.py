@@ -112,6 +112,8 @@ class Config:
             if key == "kind" and section in FAMILIES and value != content[section].get("kind"):
                 knobs = FAMILIES[section].knobs(value)
                 content[section] = {k: v for k, v in content[section].items() if k in knobs}
+            if path == "dataset" and isinstance(value, Mapping):  # how data are divided is no setting of a member
+                value = {"validation": content[path]["validation"]} | dict(value)
             set_path(content, path, value)
         return Config._complete(content)
 

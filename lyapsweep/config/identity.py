@@ -109,8 +109,8 @@ def known_in_0_1(section: str, member: str) -> list[str] | None:
 def in_0_1(path: str, kinds: Mapping[str, str]) -> bool:
     """Whether version 0.1 had a setting; it knew all settings of a member that a file of the user defines."""
     section, _, rest = path.partition("/")
-    if path == "seed":
-        return True
+    if path in ("seed", "dataset/validation"):
+        return path == "seed"
     if section in PLAIN:
         return rest in settings_of_0_1()[section]
     member, _, key = rest.rpartition("/") if section == "measures" else (kinds[section], "", rest)

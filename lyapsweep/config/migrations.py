@@ -45,7 +45,9 @@ class DefaultChanged:
     of: str | None = None
 
 
-MIGRATIONS: tuple[Renamed | DefaultChanged, ...] = ()
+MIGRATIONS: tuple[Renamed | DefaultChanged, ...] = (
+    DefaultChanged(since=2, path="dataset/validation", old=None),  # before, networks were judged on the test part
+)
 
 
 def current_version() -> int:
@@ -79,7 +81,8 @@ def migrate(content: Mapping[str, Any], version: int) -> dict[str, Any]:
         if path.startswith("measures/"):
             nested["measures"] = [migrate_measure(measure, entry) for measure in nested.get("measures", [])]
         elif isinstance(entry, DefaultChanged):
-            if not has_path(nested, path):
+            section = path.partition("/")[0]
+            if not has_path(nested, path) and (section in nested or section not in FAMILIES):
                 set_path(nested, path, entry.old)
         elif has_path(nested, path):
             set_path(nested, entry.new, pop_path(nested, path))

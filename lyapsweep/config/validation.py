@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from lyapsweep.cells import CELLS
 from lyapsweep.config.parsing import ConfigError
 from lyapsweep.config.sections import FAMILIES, PLAIN, defaults_of
-from lyapsweep.datasets import DATASETS, is_task
+from lyapsweep.datasets import DATASETS, check_validation, is_task
 from lyapsweep.forcing import AUTO, FORCINGS
 from lyapsweep.measures import fitting, listed
 from lyapsweep.readouts import READOUTS
@@ -96,6 +96,7 @@ def check_sections(sections: Mapping[str, Any]) -> None:
     sections["flossing"].fit(CELLS[cell.pop("kind")](inputs=0, population=1, **cell).state)
     sections["regularisation"].fit(CELLS[sections["cell"]["kind"]], READOUTS[sections["readout"]["kind"]])
     task = is_task(sections["dataset"]["kind"])
+    check_validation(sections["dataset"]["validation"], sections["dataset"]["kind"] == "recorded")
     fitting(sections["measures"], "task" if task else "series", f"dataset '{sections['dataset']['kind']}'")
     (check_task if task else check_series)(sections)
 

@@ -1,5 +1,6 @@
 """DATASETS: sources of data. A member is a function of keyword settings that returns a `Series` or a `Task`."""
 
+import inspect
 import json
 import typing
 from functools import lru_cache
@@ -12,13 +13,14 @@ from lyapsweep.datasets.characters import characters
 from lyapsweep.datasets.copying import copying
 from lyapsweep.datasets.flip_flop import flip_flop
 from lyapsweep.datasets.image_rows import image_rows
-from lyapsweep.datasets.recorded import recorded
+from lyapsweep.datasets.recorded import further_rows, recorded
 from lyapsweep.datasets.recorded_task import recorded_task
 from lyapsweep.datasets.sentiment import sentiment
 from lyapsweep.datasets.series import BadSeries, Series
 from lyapsweep.datasets.simulated import simulated
 from lyapsweep.datasets.sines import sines
 from lyapsweep.datasets.task import BadTask, Task
+from lyapsweep.datasets.validation import AUTO, Split, check_validation, split
 from lyapsweep.registry import Registry, readable
 
 DATASETS: Registry = Registry(
@@ -36,9 +38,23 @@ DATASETS: Registry = Registry(
         "sentiment": sentiment,
         "recorded_task": recorded_task,
     },
+    shared=(
+        inspect.Parameter("validation", inspect.Parameter.KEYWORD_ONLY, default=AUTO, annotation=float | str | None),
+    ),
 )
 
-__all__ = ["DATASETS", "BadSeries", "BadTask", "Series", "Task", "build", "is_task"]
+__all__ = [
+    "DATASETS",
+    "BadSeries",
+    "BadTask",
+    "Series",
+    "Split",
+    "Task",
+    "build",
+    "build_split",
+    "check_validation",
+    "is_task",
+]
 
 
 def is_task(kind: str) -> bool:
@@ -65,10 +81,11 @@ def build(kind: str, **settings: Any) -> Any:
 
     Args:
         kind: A name of `DATASETS`, or `path/to/file.py:name`.
-        **settings: Settings of the member.
+        **settings: Settings of the member. `validation` divides the held-out part (`build_split`) and changes nothing
+            here.
 
     Returns:
-        A `Series` or a `Task`.
+        A `Series` or a `Task`, its held-out part undivided.
 
     Raises:
         UnknownName: If the member or a setting is unknown.
@@ -80,10 +97,38 @@ def build(kind: str, **settings: Any) -> Any:
         (4, 10, 2)
     """
     DATASETS.check(kind, settings)
+    settings = {name: value for name, value in settings.items() if name != "validation"}
     path = settings.get("path") or []
     files = [Path(p) for p in (path if isinstance(path, list) else [path]) if isinstance(p, str)]
     changed = tuple(file.stat().st_mtime_ns if file.is_file() else None for file in files)
     return cached(kind, json.dumps(settings, sort_keys=True), (str(Path.cwd()), *changed) if files else ())
+
+
+def build_split(kind: str, validation: float | str | None = AUTO, **settings: Any) -> Split:
+    """Make the data of a config's dataset section, and divide their held-out part.
+
+    Args:
+        kind: A name of `DATASETS`, or `path/to/file.py:name`.
+        validation: A share of the held-out part, "auto" (the default), None, or for `recorded` a file; see
+            `lyapsweep.datasets.validation.split`.
+        **settings: Settings of the member.
+
+    Returns:
+        A `Split`.
+
+    Raises:
+        UnknownName: If the member or a setting is unknown.
+        BadSeries: If a series, or its validation part, is not usable.
+        BadTask: If a task, or its validation part, is not usable.
+
+    Example:
+        >>> build_split("adding", length=10, train=4, test=40, validation=0.25).rows
+        (10, 30)
+    """
+    data = build(kind=kind, **settings)
+    if isinstance(validation, str) and validation != AUTO:
+        return Split(data, further_rows(validation, data, **settings), data, file=validation)
+    return split(data, validation)
 
 
 @lru_cache(maxsize=16)

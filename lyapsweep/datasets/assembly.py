@@ -46,6 +46,7 @@ def assemble(
         input_names=names[seen:],
         input_mean=drive_mean,
         input_std=drive_std,
+        reach=before,
         **known,
     )
 

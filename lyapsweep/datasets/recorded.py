@@ -1,10 +1,11 @@
 """A series from files of numbers, with every cell checked."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 
-from lyapsweep.datasets.assembly import assemble, lost
+from lyapsweep.datasets.assembly import assemble, embed, embedded_names, lost
 from lyapsweep.datasets.recording import Reading, Recording, read_recording
 from lyapsweep.datasets.series import LEAST_TEST, LEAST_TRAIN, BadSeries, Series
 from lyapsweep.datasets.time_column import AGREE, AUTO
@@ -97,6 +98,42 @@ def recorded(
 def check_exponent(lambda_max: float | None) -> None:
     if not math.isfinite(lambda_max or 0.0):
         raise BadSeries(f"dataset/lambda_max must be a finite number or null, but got {lambda_max}.")
+
+
+def further_rows(
+    file: str,
+    series: Series,
+    *,
+    columns: list | None = None,
+    inputs: list | None = None,
+    dt: float = 1.0,
+    dimension: int = 1,
+    delay: int = 1,
+    skip: int = 0,
+    time: str | int | None = AUTO,
+    resample: bool = False,
+    missing: str = "refuse",
+    decimal: str = "auto",
+    **_: object,
+) -> Series:
+    """A `recorded` series with the rows of a further file as its held-out part; `BadSeries` if they do not fit."""
+    reading = Reading(time, resample, missing, decimal)
+    found = read_recording(file, columns, inputs, None if dt == 1.0 else dt, skip, reading)
+    seen, before = len(found.names) - len(inputs or ()), lost(dimension, delay)
+    if embedded_names(found.names[:seen], dimension, delay) != series.names:
+        raise BadSeries(f"{file}: columns {', '.join(found.names)} are not those of {series.source}. Choose the same.")
+    if abs(found.dt - series.dt) > AGREE * series.dt:
+        raise BadSeries(
+            f"{file}: dt = {found.dt:.6g} is not that of {series.source}, {series.dt:.6g}. Sample all alike."
+        )
+    if len(found.values) - before < LEAST_TEST:
+        raise BadSeries(
+            f"{file}: dataset/validation needs {LEAST_TEST + before} rows, but the file has {len(found.values)} after "
+            f"skip={skip}. Give a longer recording."
+        )
+    rows = (embed(found.values[:, :seen], dimension, delay) - series.mean) / series.std
+    ahead = (found.values[before:, seen:] - series.input_mean) / series.input_std if inputs else None
+    return replace(series, test=rows, test_inputs=ahead)
 
 
 def listed(path: str | list) -> list[str]:

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,7 @@ from lyapsweep.registry import unknown
 
 CONVENTIONS = ("column", "global", "none")  # of standardisation
 LEAST_TRAIN, LEAST_TEST = 50, 10  # rows after embedding, below which no measure means anything
+LEAST_PART = 200  # rows of a validation or test part by default: runs and forecasts of fewer rows say little
 
 
 class BadSeries(ValueError):
@@ -44,6 +45,7 @@ class Series:
         input_mean: Means of the inputs.
         input_std: Standard deviations of the inputs.
         remarks: How the data were understood, where that is not obvious; empty by default.
+        reach: Rows before a row whose values it holds, as delay coordinates do; 0 by default.
 
     Raises:
         BadSeries: If shapes do not agree, a value is not finite, or `dt` is not positive.
@@ -72,6 +74,7 @@ class Series:
     input_mean: np.ndarray = field(default_factory=lambda: np.empty(0))
     input_std: np.ndarray = field(default_factory=lambda: np.empty(0))
     remarks: tuple[str, ...] = ()
+    reach: int = 0
 
     def __post_init__(self) -> None:
         for part in ("train", "test", "train_inputs", "test_inputs"):
@@ -116,6 +119,26 @@ class Series:
     def inputs(self) -> int:
         """Number of columns that drive the system."""
         return 0 if self.train_inputs is None else self.train_inputs.shape[1]
+
+    @property
+    def held_out(self) -> int:
+        """Number of held-out rows."""
+        return len(self.test)
+
+    @property
+    def unit(self) -> str:
+        """What `held_out` counts."""
+        return "rows"
+
+    @property
+    def least(self) -> tuple[int, int]:
+        """Fewest rows of a validation or test part: by default, and if asked for."""
+        return LEAST_PART, LEAST_TEST
+
+    def held_out_part(self, first: int, end: int) -> "Series":
+        """Return the series with the held-out rows `first` to `end` - 1 alone."""
+        inputs = None if self.test_inputs is None else self.test_inputs[first:end]
+        return replace(self, test=self.test[first:end], test_inputs=inputs)
 
     @cached_property
     def digest(self) -> str:

@@ -1,15 +1,16 @@
 """The result of a task dataset: input sequences and the targets of the readout."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from lyapsweep.datasets.series import digest
+from lyapsweep.datasets.series import LEAST_PART, digest
 from lyapsweep.registry import unknown
 
+LEAST_SEQUENCES = 10  # of a validation or test part by default
 HEADS, LOSSES = ("last", "step"), ("cross_entropy", "mse")
 Part = Literal["train", "test"]
 
@@ -43,6 +44,8 @@ class Task:
         names: Names of the inputs.
         remarks: How a file was understood, where that is not obvious; empty by default.
         notes: Further numbers about the data, such as the moments of standardised targets.
+        before: Targets of the step before the held-out inputs, shape (sequences, 1) or (sequences, 1, outputs), which
+            conditional windows begin with; None (the default) if these continue the training part.
 
     Raises:
         BadTask: If shapes do not agree, a value is not usable, or the baseline is not positive.
@@ -71,6 +74,7 @@ class Task:
     names: tuple[str, ...] = ()
     notes: dict[str, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    before: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         for what, value, known in (("head", self.head, HEADS), ("loss", self.loss, LOSSES)):
@@ -121,6 +125,39 @@ class Task:
     def part(self, part: Part) -> tuple[np.ndarray, np.ndarray]:
         """Inputs and targets of one part."""
         return (self.train_inputs, self.train_targets) if part == "train" else (self.test_inputs, self.test_targets)
+
+    @property
+    def in_time(self) -> bool:
+        """Whether the held-out part is one sequence with an answer per step, so that it can be divided in time."""
+        return len(self.test_inputs) == 1 and self.head == "step" and self.mask is None
+
+    @property
+    def held_out(self) -> int:
+        """Number of held-out sequences, or of the rows of a held-out stream."""
+        return self.test_inputs.shape[1] if self.in_time else len(self.test_inputs)
+
+    @property
+    def unit(self) -> str:
+        """What `held_out` counts."""
+        return "rows" if self.in_time else "sequences"
+
+    @property
+    def least(self) -> tuple[int, int]:
+        """Fewest rows or sequences of a validation or test part: by default, and if asked for."""
+        return LEAST_PART if self.in_time else LEAST_SEQUENCES, 1
+
+    @property
+    def reach(self) -> int:
+        """Rows before a row whose values it holds: none."""
+        return 0
+
+    def held_out_part(self, first: int, end: int) -> "Task":
+        """Return the task with the held-out rows or sequences `first` to `end` - 1 alone."""
+        inputs, targets = self.test_inputs, self.test_targets
+        if not self.in_time:
+            return replace(self, test_inputs=inputs[first:end], test_targets=targets[first:end])
+        before = targets[:, first - 1 : first] if first else self.before
+        return replace(self, test_inputs=inputs[:, first:end], test_targets=targets[:, first:end], before=before)
 
     @cached_property
     def digest(self) -> str:

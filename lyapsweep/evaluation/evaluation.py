@@ -18,10 +18,15 @@ NUMBERS = 10_000_000  # of states held in memory at a time
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Spectra of one network by their map ("closed loop", "driven", "forced", "segments"), and what measures read."""
+    """Spectra of one network by their map ("closed loop", "driven", "forced", "segments"), and what measures read.
+
+    `evidence` is of the part by which networks are judged; `test`, of the test part, is taken once, of a network that
+    was trained to its end, and is None where there is no validation part.
+    """
 
     spectra: dict[str, Spectrum]
     evidence: Evidence
+    test: Evidence | None = None
 
 
 def double_precision(network: Network, dt: float | None) -> Network:

@@ -5,7 +5,6 @@ longer than they are.
 """
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,12 @@ from torch import Tensor
 
 from lyapsweep.config import Config, Lyapunov
 from lyapsweep.datasets.series import Series
+from lyapsweep.datasets.validation import Split
 from lyapsweep.dynamics import Spectrum, lyapunov_spectra, tangent_growth
 from lyapsweep.evaluation.evaluation import LONGEST_LAG, Evaluation, double_precision, growth_lags, spectrum_settings
+from lyapsweep.evaluation.truth import ERROR_STEPS, ORBITS, forecast_starts, forecast_targets, horizon
+from lyapsweep.evaluation.truth import FORECASTS as FORECASTS
+from lyapsweep.evaluation.truth import HORIZON_LYAPUNOV_TIMES as HORIZON_LYAPUNOV_TIMES
 from lyapsweep.maps import Forced
 from lyapsweep.measures import chosen
 from lyapsweep.measures.evidence import Evidence
@@ -23,59 +26,67 @@ from lyapsweep.rollout import Network, Strengths, across_time, forced, free
 from lyapsweep.training import TrainingProgress
 from lyapsweep.windows import Windows, cut, driving
 
-ORBITS = 5  # free runs: of a network with two attractors a single run would score one
 BURN_IN = 0.25  # share of a run's length that is discarded first (Hess et al. 2023)
-FORECASTS = 100  # starts, evenly spaced over the test part
-HORIZON_LYAPUNOV_TIMES = 10
-HORIZON_UNKNOWN = 500  # samples, where lambda_max is unknown
-ERROR_STEPS = 50  # of the forecasts from every held-out observation
 ERROR_NUMBERS = 20_000_000  # numbers held in memory for them at a time
 
 
 @torch.no_grad()
-def evaluate(network: Network, progress: TrainingProgress, series: Series, config: Config) -> list[Evaluation]:
-    """Evaluate every member on the held-out part of a series.
+def evaluate(network: Network, progress: TrainingProgress, split: Split[Series], config: Config) -> list[Evaluation]:
+    """Evaluate every member: spectra along the held-out part, evidence on the part by which networks are judged.
 
     Args:
         network: The population, as it is in training.
-        progress: The training so far; a population that still trains gets the shorter spectra.
-        series: The data.
+        progress: The training so far; a population that still trains gets the shorter spectra and no test evidence.
+        split: The data and their parts.
         config: Any config of the pack.
 
     Returns:
         One `Evaluation` per member.
     """
-    network, test, inputs = prepare(network, series)
-    lyapunov = progress.lyapunov(config)
-    strengths, norms = progress.strengths, progress.gradient_norms
-    generated = generate(network, test, inputs)
-    forecasts, targets = predict(network, test, horizon(series, len(test)), inputs)
-    kind = spectrum_kind(series)
-    spectra = {kind: free_spectra(network, series, lyapunov)}
+    network, held_out, inputs = prepare(network, split.whole)
+    lyapunov, kind = progress.lyapunov(config), spectrum_kind(split.whole)
+    spectra = {kind: free_spectra(network, split.whole, lyapunov)}
     if lyapunov.forced:
-        spectra["forced"] = forced_spectra(network, strengths, test, lyapunov, inputs)
-    lags, growth = tangent_growth_by_lag(network, test, lyapunov, inputs)
-    losses = window_losses(network, strengths, test, config.windows, inputs)
-    further = on_demand(network, test, {n for m in chosen(config.measures).values() for n in m.needs}, inputs)
+        spectra["forced"] = forced_spectra(network, progress.strengths, held_out, lyapunov, inputs)
+    lags, growth = tangent_growth_by_lag(network, held_out, lyapunov, inputs)
+    judged, norms = held_out_evidence(network, progress, split.judged, config), progress.gradient_norms
+    tested: list[Evidence] | list[None] = [None] * len(judged)
+    if split.test is not None and progress.step == config.training.steps:
+        tested = held_out_evidence(network, progress, split.test, config)
     return [
         Evaluation(
             {name: members[p] for name, members in spectra.items()},
-            Evidence(
-                truth=series.test,
-                reference=series.train[: len(series.test)],
-                orbits=ORBITS,
-                generated=generated[p].cpu().numpy(),
-                forecasts=forecasts[p].cpu().numpy(),
-                targets=targets.cpu().numpy(),
-                losses=losses[p].cpu().numpy(),
+            dataclasses.replace(
+                judged[p],
                 gradient_norms=norms[:, p].cpu().numpy(),
                 lags=lags,
                 growth=growth[p],
                 exponent=spectra[kind][p].maximum,
-                lambda_max=series.lambda_max,
-                dt=series.dt,
-                **further[p],
             ),
+            tested[p],
+        )
+        for p in range(network.cell.population)
+    ]
+
+
+def held_out_evidence(network: Network, progress: TrainingProgress, series: Series, config: Config) -> list[Evidence]:
+    """What each member does with the test part of `series`: free runs, forecasts and losses."""
+    network, test, inputs = prepare(network, series)
+    generated = generate(network, test, inputs)
+    forecasts, targets = predict(network, test, horizon(series, len(test)), inputs)
+    losses = window_losses(network, progress.strengths, test, config.windows, inputs)
+    further = on_demand(network, test, {n for m in chosen(config.measures).values() for n in m.needs}, inputs)
+    return [
+        Evidence(
+            truth=series.test,
+            orbits=ORBITS,
+            generated=generated[p].cpu().numpy(),
+            forecasts=forecasts[p].cpu().numpy(),
+            targets=targets.cpu().numpy(),
+            losses=losses[p].cpu().numpy(),
+            lambda_max=series.lambda_max,
+            dt=series.dt,
+            **further[p],
         )
         for p in range(network.cell.population)
     ]
@@ -136,13 +147,6 @@ def shortened(lyapunov: Lyapunov, test: Tensor, inputs: Tensor | None) -> Lyapun
     return dataclasses.replace(lyapunov, **shorter)
 
 
-def horizon(series: Series, available: int) -> int:
-    """Steps forecast ahead: ten Lyapunov times of the data if known, at most half the test part."""
-    exponent = series.lambda_max or 0.0
-    wanted = HORIZON_LYAPUNOV_TIMES / exponent if exponent > 0 else HORIZON_UNKNOWN
-    return max(1, min(math.ceil(wanted), available // 2))
-
-
 def infer(network: Network, x: Tensor) -> Tensor:
     """States (population, rows, state) inferred from observations (rows, features) that all members share."""
     readout = network.readout
@@ -167,11 +171,10 @@ def generate(network: Network, test: Tensor, inputs: Tensor | None = None) -> Te
 
 def predict(network: Network, test: Tensor, steps: int, inputs: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Free forecasts (population, starts, steps, features) and their targets (starts, steps, features)."""
-    last = len(test) - steps - 1
-    first = torch.linspace(0, last, min(FORECASTS, last + 1), device=test.device).long()
+    first = forecast_starts(test, steps)
     ahead = driving(inputs, first[None], steps)
     run, _ = free(network.cell, network.readout, infer(network, test[first]), steps, ahead)
-    return run.permute(1, 2, 0, 3), cut(test, first, steps)[1:].transpose(0, 1)
+    return run.permute(1, 2, 0, 3), forecast_targets(test, steps)
 
 
 def on_demand(network: Network, test: Tensor, needs: set[str], inputs: Tensor | None = None) -> list[dict[str, Any]]:

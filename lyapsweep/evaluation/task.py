@@ -1,5 +1,6 @@
 """Evaluate networks of a task: answers on held-out windows and spectra under its inputs, in double precision."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from lyapsweep.config import Config, Lyapunov
 from lyapsweep.datasets.task import Task
+from lyapsweep.datasets.validation import Split
 from lyapsweep.dynamics import Spectrum, lyapunov_spectra, tangent_growth
 from lyapsweep.evaluation.evaluation import NUMBERS, Evaluation, double_precision, growth_lags, spectrum_settings
 from lyapsweep.evaluation.stateful import SegmentMap, stream_scores
@@ -21,40 +23,52 @@ from lyapsweep.windows import Windows
 
 
 @torch.no_grad()
-def evaluate(network: Network, progress: TrainingProgress, task: Task, config: Config) -> list[Evaluation]:
-    """Evaluate every member on the held-out part of a task, each window from the zero state.
+def evaluate(network: Network, progress: TrainingProgress, split: Split[Task], config: Config) -> list[Evaluation]:
+    """Evaluate every member: spectra along the held-out inputs, answers on the part by which networks are judged.
 
     Args:
         network: The population, as it is in training.
-        progress: The training so far; a population that still trains gets the shorter spectra.
-        task: The data.
+        progress: The training so far; a population that still trains gets the shorter spectra and no test evidence.
+        split: The data and their parts.
         config: Any config of the pack.
 
     Returns:
         One `Evaluation` per member.
     """
-    network, windows, lyapunov = double_precision(network, task.dt), config.windows, progress.lyapunov(config)
+    task, windows, lyapunov = split.whole, config.windows, progress.lyapunov(config)
+    network = double_precision(network, task.dt)
     spectra = {"driven": driven_spectra(network, task, lyapunov, windows.held)}
     if windows.held:
         spectra["segments"] = segment_spectra(network, task, windows.held)
-    scores = held_out_scores(network, task, windows)
+    judged = held_out_evidence(network, split.judged, windows)
+    tested: list[Evidence] | list[None] = [None] * len(judged)
+    if split.test is not None and progress.step == config.training.steps:
+        tested = held_out_evidence(network, split.test, windows)
     z, inputs = orbits(network, task, lyapunov, windows.held)
     lags = growth_lags(len(inputs))
     growth = tangent_growth(network.cell, z, lags.tolist(), inputs)
     return [
         Evaluation(
             {name: members[p] for name, members in spectra.items()},
-            Evidence(
-                **{name: values[p] for name, values in scores.items()},
-                baseline=task.baseline,
+            dataclasses.replace(
+                judged[p],
                 training_losses=progress.losses[:, p].cpu().numpy(),
                 gradient_norms=progress.gradient_norms[:, p].cpu().numpy(),
                 lags=lags,
                 growth=growth[p],
                 exponent=spectra["driven"][p].maximum,
-                dt=task.dt,
             ),
+            tested[p],
         )
+        for p in range(network.cell.population)
+    ]
+
+
+def held_out_evidence(network: Network, task: Task, windows: Windows) -> list[Evidence]:
+    """How well each member answers the test part of `task`."""
+    scores = held_out_scores(network, task, windows)
+    return [
+        Evidence(**{name: values[p] for name, values in scores.items()}, baseline=task.baseline, dt=task.dt)
         for p in range(network.cell.population)
     ]
 

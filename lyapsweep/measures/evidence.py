@@ -28,6 +28,7 @@ class Evidence:
         reference: Of a series: another part of the truth, (time, features), as long as `truth` if there is enough of
             it. A
             measure's floor is its score with `reference` in place of `generated`.
+        pool: Of a series: the training part, (time, features), from which the floor's interval is resampled.
         generated: Of a series: free runs on the network's attractor, `orbits` of equal length one after another,
             together
             as long as `truth`, (time, features); not finite from where a run diverged.
@@ -60,6 +61,7 @@ class Evidence:
     dt: float | None = None
     truth: np.ndarray = field(default_factory=NO_ROWS)
     reference: np.ndarray = field(default_factory=NO_ROWS)
+    pool: np.ndarray = field(default_factory=NO_ROWS)
     generated: np.ndarray = field(default_factory=NO_ROWS)
     forecasts: np.ndarray = field(default_factory=NO_FORECASTS)
     targets: np.ndarray = field(default_factory=NO_FORECASTS)

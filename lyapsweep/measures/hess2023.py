@@ -10,7 +10,7 @@ import numpy as np
 
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.measures.measure import Measure
-from lyapsweep.measures.mikhaeil2022 import UNDERFLOW, error_everywhere, single_orbit
+from lyapsweep.measures.mikhaeil2022 import error_everywhere, mixture_divergence, single_orbit
 from lyapsweep.measures.power_spectrum import SIGMA, spectral_distance
 from lyapsweep.measures.state_space import (
     BINS,
@@ -19,8 +19,6 @@ from lyapsweep.measures.state_space import (
     VARIANCE,
     bounds,
     divergence,
-    drawn,
-    log_density,
     occupied,
 )
 
@@ -55,7 +53,7 @@ def state_space_hess2023(evidence: Evidence, bins: int = BINS, variance: float =
     return (
         binned_in_range(truth, generated, bins)
         if truth.shape[1] <= LARGEST_BINNED
-        else mixture_without_underflow(truth[:POINTS], generated[:POINTS], variance)
+        else mixture_divergence(truth[:POINTS], generated[:POINTS], variance)
     )
 
 
@@ -64,14 +62,6 @@ def binned_in_range(truth: np.ndarray, generated: np.ndarray, bins: int) -> floa
     low, high = bounds(truth)
     true, ours = occupied(truth, low, high, bins), occupied(generated, low, high, bins)
     return divergence(true, ours, bins ** truth.shape[1], len(true), len(ours))
-
-
-def mixture_without_underflow(truth: np.ndarray, generated: np.ndarray, variance: float) -> float:
-    """KL of mixtures without the draws whose density underflows in double precision; infinite if no draw is left."""
-    draws = drawn(truth, variance)
-    true, ours = (log_density(draws, centres, variance) for centres in (truth, generated))
-    kept = (ours > UNDERFLOW) & (true > UNDERFLOW)
-    return float(np.mean(true[kept] - ours[kept])) if kept.any() else math.inf
 
 
 def power_spectrum_hess2023(evidence: Evidence, smoothing: float = SIGMA) -> float:

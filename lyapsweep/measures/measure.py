@@ -17,7 +17,6 @@ class Undefined(ValueError):
 
 
 RESTS = 10  # observations where dead networks rest; one more rests at the mean
-NEAR = 0.9  # of the saturation: a floor beyond leaves no room for scores
 
 
 @dataclass(frozen=True)
@@ -135,11 +134,6 @@ class Measure:
         with np.errstate(all="ignore"):
             further = self.further(evidence) if self.further else {}
         return {f"{self.name}/{name}": float(value) for name, value in further.items()}
-
-
-def blind(direction: str, floor: float, saturation: float) -> bool:
-    """Whether the truth scores about as badly as a dead network, so that scores on such data mean nothing."""
-    return direction == "minimise" and floor > NEAR * saturation
 
 
 def at_rest(evidence: Evidence, point: np.ndarray) -> Evidence:

@@ -76,13 +76,20 @@ def state_space_mixture_mikhaeil2022(evidence: Evidence, variance: float = 0.1) 
         >>> state_space_mixture_mikhaeil2022(Evidence(truth=x, orbit=x))
         0.0
     """
-    truth, generated = evidence.truth[:POINTS].astype(float), single_orbit(evidence)[:POINTS]
-    if not np.isfinite(generated).all():
+    return mixture_divergence(single_orbit(evidence)[:POINTS], evidence.truth[:POINTS].astype(float), variance)
+
+
+def mixture_divergence(p: np.ndarray, q: np.ndarray, variance: float) -> float:
+    """KL(p || q) of mixtures at these centres by draws from p; infinite if a centre is not finite or no draw is left.
+
+    Draws where a density underflows in double precision are dropped.
+    """
+    if not (np.isfinite(p).all() and np.isfinite(q).all()):
         return math.inf
-    draws = drawn(generated, variance)
-    ours, true = (log_density(draws, centres, variance) for centres in (generated, truth))
-    kept = (ours > UNDERFLOW) & (true > UNDERFLOW)
-    return float(np.mean(ours[kept] - true[kept])) if kept.any() else math.inf
+    draws = drawn(p, variance)
+    here, there = (log_density(draws, centres, variance) for centres in (p, q))
+    kept = (here > UNDERFLOW) & (there > UNDERFLOW)
+    return float(np.mean(here[kept] - there[kept])) if kept.any() else math.inf
 
 
 def power_spectrum_mikhaeil2022(

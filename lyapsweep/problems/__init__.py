@@ -1,9 +1,11 @@
 """What networks learn: a series that they predict, or a task that they solve, behind one interface."""
 
 import logging
+from collections.abc import Collection
 
 from lyapsweep.config import Config
 from lyapsweep.datasets import is_task
+from lyapsweep.measures import MEASURES, chosen
 from lyapsweep.problems.memory import check_memory
 from lyapsweep.problems.network import build_network
 from lyapsweep.problems.problem import NetworkSize, Problem
@@ -12,7 +14,7 @@ from lyapsweep.problems.task import TaskProblem
 
 log = logging.getLogger("lyapsweep")
 
-__all__ = ["NetworkSize", "Problem", "SeriesProblem", "TaskProblem", "check_config", "problem_of"]
+__all__ = ["NetworkSize", "Problem", "SeriesProblem", "TaskProblem", "blind_measures", "check_config", "problem_of"]
 
 
 def problem_of(config: Config) -> Problem:
@@ -35,6 +37,34 @@ def problem_of(config: Config) -> Problem:
         NetworkSize(outputs=1, inputs=2, steps=12)
     """
     return (TaskProblem if is_task(config.dataset["kind"]) else SeriesProblem)(config)
+
+
+def blind_measures(config: Config, names: Collection[str] = ()) -> dict[str, str]:
+    """Find the measures that cannot tell simple surrogates from the truth on the data of a config.
+
+    Args:
+        config: A complete config.
+        names: The measures to look at; all of the config by default.
+
+    Returns:
+        Measure to a sentence that says what it cannot tell from the truth; empty if there is none.
+
+    Raises:
+        ValueError: As `problem_of`.
+
+    Example:
+        >>> lorenz = {"kind": "simulated", "system": "lorenz63", "length": 800}
+        >>> measures = ["loss", "power_spectrum"]
+        >>> blind_measures(Config.of({"dataset": lorenz, "cell": {"kind": "gru"}, "measures": measures}))
+        {'power_spectrum': 'blind on simulated: lorenz63: it cannot tell a sine or a random walk from the attractor'}
+    """
+    problem, found = problem_of(config), {}
+    bounds = problem.bounds(config)
+    for name in names or chosen(config.measures):
+        if alike := bounds.alike(name, MEASURES[name].direction):
+            what, source = " or ".join(alike), problem.description.source
+            found[name] = f"blind on {source}: it cannot tell {what} from the attractor"
+    return found
 
 
 def check_config(config: Config) -> None:

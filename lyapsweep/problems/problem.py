@@ -1,7 +1,10 @@
 """The interface between a trial and its data: objective, evaluation, spectra, sizes, description."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -12,6 +15,9 @@ from lyapsweep.config import Config
 from lyapsweep.dynamics import Spectrum
 from lyapsweep.evaluation.evaluation import Evaluation
 from lyapsweep.maps import States
+from lyapsweep.measures import chosen
+from lyapsweep.measures.bounds import Bounds
+from lyapsweep.measures.evidence import Evidence
 from lyapsweep.results.provenance import DataDescription, ForcingInterval, commit, package_versions
 from lyapsweep.rollout import Network
 from lyapsweep.training import Objective, TrainingProgress
@@ -101,6 +107,19 @@ class Problem(ABC):
         """Return the interval that `forcing/interval: auto` stands for; None if the config holds a number."""
         return None
 
+    def truth_evidence(self, config: Config, test: bool) -> Evidence | None:
+        """Return evidence without a network: the truth in its place; None for data whose measures have no floor."""
+        return None
+
+    def bounds(self, config: Config, test: bool = False) -> Bounds:
+        """Return floors, saturations and scores of surrogates on the judged part, or on the test part.
+
+        They are computed once per process, data set and measures.
+        """
+        key = f"{self.description.digest} {self.description.parts} {test}"
+        evidence = self.truth_evidence(config, test)
+        return Bounds() if evidence is None else data_bounds(DataKey(key, json.dumps(config.measures), evidence))
+
     def conditions(self, network: Network) -> CheckpointConditions:
         """Return what must be equal for training to resume from a checkpoint."""
         weights = dict(network.named_parameters())
@@ -113,6 +132,21 @@ class Problem(ABC):
             data=self.description.digest,
             weights={name: list(weight.shape[1:]) for name, weight in weights.items()},
         )
+
+
+@dataclass(frozen=True)
+class DataKey:
+    """A part of some data, and the measures whose bounds are wanted on it."""
+
+    data: str
+    measures: str
+    evidence: Evidence = field(compare=False)
+
+
+@lru_cache(maxsize=8)
+def data_bounds(key: DataKey) -> Bounds:
+    """The bounds of the measures on these data."""
+    return Bounds.of(chosen(json.loads(key.measures)), key.evidence)
 
 
 def window_generators(configs: Sequence[Config]) -> list[torch.Generator]:

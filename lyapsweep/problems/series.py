@@ -11,10 +11,13 @@ from torch import Tensor
 from lyapsweep import datasets
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets.series import Series
+from lyapsweep.datasets.validation import Split
 from lyapsweep.dynamics import Spectrum
 from lyapsweep.evaluation import series as evaluation
 from lyapsweep.evaluation.evaluation import Evaluation, double_precision
+from lyapsweep.evaluation.truth import truth_evidence
 from lyapsweep.forcing import FORCINGS, Schedule
+from lyapsweep.measures.evidence import Evidence
 from lyapsweep.problems.interval import forcing_interval, is_automatic
 from lyapsweep.problems.problem import NetworkSize, Orbits, Problem, window_generators
 from lyapsweep.results.provenance import DataDescription, ForcingInterval, InputDescription
@@ -45,7 +48,8 @@ class SeriesProblem(Problem):
     """
 
     def __init__(self, config: Config) -> None:
-        self.series, self.windows = datasets.build(**config.dataset), config.windows
+        self.split, self.windows = datasets.build_split(**config.dataset), config.windows
+        self.series = self.split.whole
         if not isinstance(self.series, Series):
             raise ConfigError(
                 f"dataset/kind: '{config.dataset['kind']}' returns a {type(self.series).__name__} but is not annotated "
@@ -53,7 +57,7 @@ class SeriesProblem(Problem):
             )
         self.windows.check_series(max(self.series.pieces))
         self.size = NetworkSize(self.series.features, self.series.inputs, 0)
-        self.description = describe(self.series)
+        self.description = describe(self.split)
 
     def check(self, config: Config) -> None:
         forcing_schedule([config], series=self.series)
@@ -74,7 +78,10 @@ class SeriesProblem(Problem):
         return ForcedWindows(network, schedule, values, self.windows, generators, series.pieces, inputs)
 
     def evaluate(self, network: Network, progress: TrainingProgress, configs: Sequence[Config]) -> list[Evaluation]:
-        return evaluation.evaluate(network, progress, self.series, configs[0])
+        return evaluation.evaluate(network, progress, self.split, configs[0])
+
+    def truth_evidence(self, config: Config, test: bool) -> Evidence:
+        return truth_evidence(self.split.test if test and self.split.test else self.split.judged)
 
     def spectrum(self, network: Network, config: Config) -> Spectrum:
         return evaluation.free_spectra(network, self.series, config.lyapunov)[0]
@@ -96,15 +103,16 @@ class SeriesProblem(Problem):
         return forcing_interval(config, self.series) if is_automatic(config) else None
 
 
-def describe(series: Series) -> DataDescription:
+def describe(split: Split[Series]) -> DataDescription:
     """What records say about a series."""
-    inputs = None
+    series, inputs = split.whole, None
     if series.inputs:
         moments = (tuple(moment.tolist()) for moment in (series.input_mean, series.input_std))
         inputs = InputDescription(tuple(series.input_names), *moments)
     return DataDescription(
         source=series.source,
-        digest=series.digest,
+        digest=split.digest,
+        parts=split.sentence,
         dt=series.dt,
         lambda_max=series.lambda_max,
         predictability_time=series.predictability_time,

@@ -8,6 +8,7 @@ from torch import Tensor
 from lyapsweep import datasets
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets.task import Task
+from lyapsweep.datasets.validation import Split
 from lyapsweep.dynamics import Spectrum
 from lyapsweep.evaluation import task as evaluation
 from lyapsweep.evaluation.evaluation import Evaluation, double_precision
@@ -38,7 +39,8 @@ class TaskProblem(Problem):
     """
 
     def __init__(self, config: Config) -> None:
-        self.task, self.windows = datasets.build(**config.dataset), config.windows
+        self.split, self.windows = datasets.build_split(**config.dataset), config.windows
+        self.task = self.split.whole
         if not isinstance(self.task, Task):
             raise ConfigError(
                 f"dataset/kind: '{config.dataset['kind']}' returns a {type(self.task).__name__} but is annotated as a "
@@ -54,7 +56,7 @@ class TaskProblem(Problem):
             )
         held = self.task.outputs if self.windows.held else 0
         self.size = NetworkSize(self.task.outputs, self.task.inputs + held, self.task.length)
-        self.description = describe(self.task)
+        self.description = describe(self.split)
 
     def check(self, config: Config) -> None:
         """Nothing is left to check: all members share what the constructor has checked."""
@@ -64,7 +66,7 @@ class TaskProblem(Problem):
         return make(network, self.task, self.windows, window_generators(configs), device)
 
     def evaluate(self, network: Network, progress: TrainingProgress, configs: Sequence[Config]) -> list[Evaluation]:
-        return evaluation.evaluate(network, progress, self.task, configs[0])
+        return evaluation.evaluate(network, progress, self.split, configs[0])
 
     def spectrum(self, network: Network, config: Config) -> Spectrum:
         return evaluation.driven_spectra(network, self.task, config.lyapunov, self.windows.held)[0]
@@ -80,11 +82,13 @@ class TaskProblem(Problem):
         return z[:0]
 
 
-def describe(task: Task) -> DataDescription:
+def describe(split: Split[Task]) -> DataDescription:
     """What records say about a task."""
+    task = split.whole
     return DataDescription(
         source=task.source,
-        digest=task.digest,
+        digest=split.digest,
+        parts=split.sentence,
         dt=task.dt,
         baseline=task.baseline,
         baseline_is=task.baseline_is,

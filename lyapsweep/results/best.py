@@ -1,23 +1,76 @@
-"""The best trials: which trials can be the best, which way is better, and who wins, of a sweep and of each group."""
+"""The best settings and trials: who can win, which way is better, who wins and who is tied.
+
+A setting is everything but the seed. Settings are compared by the median over their seeds, on the part of the data by
+which networks are judged; scores on the test part decide nothing.
+"""
 
 import math
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from lyapsweep.measures import MEASURES
 from lyapsweep.registry import readable
+from lyapsweep.results.floors import Direction, floor_intervals, floor_of, reaches_floor, seed_interval
 from lyapsweep.results.record import Outcome
-from lyapsweep.results.table import Table
+from lyapsweep.results.table import Table, moves
 
-Direction = Literal["minimise", "maximise"]
+LOST = (Outcome.DIVERGED, Outcome.FAILED)
+
+
+@dataclass(frozen=True)
+class BestSetting:
+    """The best setting of a sweep.
+
+    Args:
+        rows: Positions of its trials among the rows of `table.finals`, the best first.
+        median: Median score over its seeds.
+        low: Lower end of the interval of its seeds' scores.
+        high: Upper end.
+        test: Median score on the test part; NaN without one.
+        test_low: Lower end of the interval of its seeds' scores on the test part.
+        test_high: Upper end.
+        at_floor: Whether it is as good as the measure can tell (`reaches_floor`).
+        ties: For each further setting that these trials do not tell from it, the positions of its trials.
+
+    Example:
+        >>> BestSetting((4, 2), median=0.2, low=0.1, high=0.3).seeds
+        2
+    """
+
+    rows: tuple[int, ...]
+    median: float
+    low: float
+    high: float
+    test: float = math.nan
+    test_low: float = math.nan
+    test_high: float = math.nan
+    at_floor: bool = False
+    ties: tuple[tuple[int, ...], ...] = ()
+
+    @property
+    def seeds(self) -> int:
+        return len(self.rows)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A setting: the positions of its trials that can win, best first, and of all that have scores, with interval."""
+
+    rows: tuple[int, ...]
+    scored: tuple[int, ...]
+    lost: int
+    median: float
+    low: float
+    high: float
+    floor: tuple[float, float]
 
 
 def direction(table: Table, column: str) -> Direction:
     """Which way a column is better: as the sweep says of its objective, as the measure says of itself, else down."""
-    name = column.removeprefix("measures/")
+    name = column.removeprefix("measures/").removeprefix("test/")
     if name == table.description.objective and table.description.direction:
         return table.description.direction
     return MEASURES[name].direction if name in MEASURES and readable(name) else "minimise"
@@ -38,8 +91,108 @@ def ranking_key(value: float, trial: str, direction: Direction) -> tuple[float, 
     return -value if direction == "maximise" else value, trial
 
 
+def tied(direction: Direction, one: Ranked, other: Ranked) -> bool:
+    """Whether two settings' intervals overlap, or both are at the floor; none of which half was lost is tied."""
+    if math.isfinite(other.median) and one.low <= other.high and other.low <= one.high:
+        return True
+    return all(reaches_floor(direction, (s.low, s.high), s.floor, s.median) for s in (one, other))
+
+
+def rank_settings(table: Table, column: str = "", among: np.ndarray | None = None) -> list[Ranked]:
+    """Rank the settings with a trial that can win by the median over their seeds, best first.
+
+    Trials that were lost count as the worst, unbounded ones have their scores but cannot win; settings of which half
+    were lost come last, by their best trial.
+
+    Args:
+        table: Records of a sweep.
+        column: See `rank_trials`.
+        among: See `rank_trials`.
+
+    Returns:
+        The settings; empty if the objective is unknown or was not measured.
+    """
+    if not column and table.description.objective_column not in table.frame:
+        return []
+    column = column or table.description.objective_column
+    finals, way = table.finals, direction(table, column)
+    worst = -math.inf if way == "maximise" else math.inf
+    frame, floors = finals.frame, floor_intervals(finals, column)
+    values, lost = finals.column(column).to_numpy(float), frame["outcome"].isin([str(o) for o in LOST]).to_numpy(bool)
+    wins = np.array([can_win(*pair) for pair in zip(frame["outcome"], values)], bool)
+    ended = lost | wins | (np.isfinite(values) & (frame["outcome"] == Outcome.UNBOUNDED).to_numpy(bool))
+    rows = np.flatnonzero(ended if among is None else ended & np.asarray(among, bool))
+    names, found = frame["trial"].astype(str).to_numpy(), []
+    for members in grouped(finals, rows):
+        alive, scored = [int(i) for i in members if wins[i]], tuple(int(i) for i in members if not lost[i])
+        if not alive:
+            continue
+        scores = np.where(lost[members], worst, values[members])
+        alive.sort(key=lambda i: ranking_key(values[i], names[i], way))
+        middle, interval = float(np.median(scores)), seed_interval(values[list(scored)])
+        missing = len(members) - len(scored)
+        found.append(Ranked(tuple(alive), scored, missing, middle, *interval, floor_of(floors[alive])))
+
+    def key(setting: Ranked) -> tuple[float, float, str]:
+        first = setting.rows[0]
+        return ranking_key(setting.median, "", way)[0], *ranking_key(values[first], names[first], way)
+
+    return sorted(found, key=key)
+
+
+def grouped(finals: Table, rows: np.ndarray) -> list[np.ndarray]:
+    """The rows of each setting: those that differ in nothing but the seed; each by itself in a table without seeds."""
+    columns = [c for c in finals.settings if c != "seed" and moves(finals.frame[c])]
+    if "seed" not in finals.frame:
+        return list(rows[:, None])
+    if not columns:
+        return [rows] if rows.size else []
+    of = finals.frame[columns].astype(str).iloc[rows].groupby(columns, sort=False).ngroup().to_numpy()
+    order = np.argsort(of, kind="stable")
+    return np.split(rows[order], np.flatnonzero(np.diff(of[order])) + 1)
+
+
+def best_setting(table: Table, column: str = "", among: np.ndarray | None = None) -> BestSetting | None:
+    """Find the best setting by the median over its seeds, and those that are tied with it.
+
+    Args:
+        table: Records of a sweep.
+        column: See `rank_trials`.
+        among: See `rank_trials`.
+
+    Returns:
+        The setting; None if no trial can win.
+
+    Example:
+        >>> frame = pd.DataFrame({"trial": [*"abcd"], "lr": [1, 1, 2, 2], "seed": [0, 1, 0, 1], "outcome": "finished"})
+        >>> frame = frame.assign(step=9, final=True, **{"measures/loss": [0.1, 0.5, 0.2, 0.2]})
+        >>> found = best_setting(Table(frame), "measures/loss")
+        >>> found.rows, found.median, found.ties
+        ((2, 3), 0.2, ((0, 1),))
+    """
+    ranked = rank_settings(table, column, among)
+    if not ranked:
+        return None
+    column = column or table.description.objective_column
+    first, way, finals = ranked[0], direction(table, column), table.finals
+    test = column.replace("measures/", "test/", 1)
+    scores = finals.frame[test].to_numpy(float)[list(first.scored)] if test in finals.frame else np.empty(0)
+    scores = scores[np.isfinite(scores)]
+    lost = np.full(first.lost, -math.inf if way == "maximise" else math.inf)
+    return BestSetting(
+        first.rows,
+        first.median,
+        first.low,
+        first.high,
+        float(np.median([*scores, *lost])) if scores.size else math.nan,
+        *seed_interval(scores),
+        at_floor=reaches_floor(way, (first.low, first.high), first.floor, first.median),
+        ties=tuple(other.rows for other in ranked[1:] if tied(way, first, other)),
+    )
+
+
 def rank_trials(table: Table, column: str = "", among: np.ndarray | None = None) -> list[int]:
-    """Rank the trials that finished with a finite value, best first.
+    """Rank the trials that finished with a finite value: those of the best setting first, the best of them first.
 
     Args:
         table: Records of a sweep.
@@ -58,19 +211,11 @@ def rank_trials(table: Table, column: str = "", among: np.ndarray | None = None)
         >>> rank_trials(Table(frame), "measures/loss")
         [1, 0]
     """
-    if not column and table.description.objective_column not in table.frame:
-        return []
-    column = column or table.description.objective_column
-    frame, way = table.finals.frame, direction(table, column)
-    values = table.finals.column(column).astype(float).tolist()
-    trials, outcomes = frame["trial"].astype(str).tolist(), frame["outcome"].tolist()
-    rows = np.arange(len(frame)) if among is None else np.flatnonzero(among)
-    winners = [int(i) for i in rows if can_win(outcomes[i], values[i])]
-    return sorted(winners, key=lambda i: ranking_key(values[i], trials[i], way))
+    return [row for setting in rank_settings(table, column, among) for row in setting.rows]
 
 
 def best_of_groups(table: Table, groups: Sequence[str], column: str = "", among: np.ndarray | None = None) -> list[int]:
-    """Find the best trial of each group.
+    """Find the best trial of the best setting of each group.
 
     Args:
         table: Records of a sweep.
@@ -84,7 +229,7 @@ def best_of_groups(table: Table, groups: Sequence[str], column: str = "", among:
 
     Example:
         >>> frame = pd.DataFrame({"trial": ["a", "b", "c"], "cell/kind": ["gru", "gru", "lstm"], "outcome": "finished"})
-        >>> frame = frame.assign(step=9, final=True, **{"measures/loss": [0.2, 0.1, 0.3]})
+        >>> frame = frame.assign(step=9, final=True, seed=[0, 1, 0], **{"measures/loss": [0.2, 0.1, 0.3]})
         >>> best_of_groups(Table(frame), ["cell/kind"], "measures/loss")
         [1, 2]
     """

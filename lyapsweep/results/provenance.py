@@ -36,6 +36,8 @@ class DataDescription:
     Args:
         source: Where the data come from, in words.
         digest: Hash of the numbers.
+        parts: Which part of the data networks are judged on, in words; "" in records of version 0.1, which judged them
+            on the test part.
         dt: Time between samples; None if steps are the only time.
         lambda_max: Largest Lyapunov exponent of the true dynamics, nats per sample; None if unknown or of a task.
         predictability_time: ln 2 / lambda_max in samples; None if unknown.
@@ -56,6 +58,7 @@ class DataDescription:
 
     source: str = ""
     digest: str = ""
+    parts: str = ""
     dt: float | None = None
     lambda_max: float | None = None
     predictability_time: float | None = None

@@ -21,6 +21,7 @@ from lyapsweep.trust import named_by_record
 
 SCHEMA = 2  # since 2 the header has the trial's id and the version of the settings
 READABLE = (1, 2)
+SCORES = ("measures", "floors", "saturations", "surrogates", "test", "test_floors")  # numbers by name
 NAME = re.compile(r"(?P<trial>.+)-\d{8}")
 
 
@@ -70,12 +71,15 @@ class Record:
         step: Number of updates made; in a diverged record, the update that failed.
         outcome: State of the trial.
         spectra: Lyapunov spectra by map: "closed loop", "driven", "forced".
-        measures: Scores by name.
-        floors: Score of an independent sample of the true system, by measure.
+        measures: Scores by name, on the part of the data by which networks are judged.
+        floors: Score of an independent sample of the true system, by measure, with its interval (`<measure>/low`, ...).
         traces: Arrays over updates or lags, by name.
         weights: The network's weights by name, in final records.
         provenance: Seed, versions, seconds, device and, of a failed trial, the error.
         saturations: Score of a network that rests at a fixed point, by measure.
+        surrogates: Scores of the mean, a sine, white noise and a random walk, by `<measure>/<surrogate>`.
+        test: Scores on the test part, of a network that was trained to its end; no choice is made by them.
+        test_floors: Floors on the test part.
         trial: The trial's id; by default `config.id`. A record that is read from a file keeps the id under which it
             was written, whatever version wrote it.
 
@@ -96,6 +100,9 @@ class Record:
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     provenance: Provenance = field(default_factory=Provenance)
     saturations: dict[str, float] = field(default_factory=dict)
+    surrogates: dict[str, float] = field(default_factory=dict)
+    test: dict[str, float] = field(default_factory=dict)
+    test_floors: dict[str, float] = field(default_factory=dict)
     trial: str = ""
 
     def __post_init__(self) -> None:
@@ -134,9 +141,7 @@ class Record:
             "step": self.step,
             "outcome": self.outcome.value,
             "spectra": {name: s.to_dict() for name, s in self.spectra.items()},
-            "measures": self.measures,
-            "floors": self.floors,
-            "saturations": self.saturations,
+            **{name: getattr(self, name) for name in SCORES},
             "provenance": self.provenance.to_json(),
         }
         arrays: dict[str, Any] = {"header": np.array(json.dumps(strict(header), allow_nan=False))}
@@ -173,9 +178,7 @@ class Record:
             step=header["step"],
             outcome=Outcome(header["outcome"]),
             spectra={name: Spectrum.from_dict(d) for name, d in header["spectra"].items()},
-            measures={k: number(v) for k, v in header["measures"].items()},
-            floors={k: number(v) for k, v in header["floors"].items()},
-            saturations={k: number(v) for k, v in header.get("saturations", {}).items()},
+            **{name: {k: number(v) for k, v in header.get(name, {}).items()} for name in SCORES},
             traces=without_prefix(found, "traces/"),
             weights=without_prefix(found, "weights/"),
             provenance=Provenance.from_json(header["provenance"]),

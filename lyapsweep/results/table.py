@@ -16,7 +16,7 @@ from lyapsweep.registry import unknown
 from lyapsweep.results.description import BadTable, SweepDescription
 from lyapsweep.results.experiment import ExperimentPaths
 from lyapsweep.results.mixed_inputs import mixed_inputs
-from lyapsweep.results.record import Record, load_folder
+from lyapsweep.results.record import SCORES, Record, load_folder
 
 if TYPE_CHECKING:
     import xarray
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("lyapsweep")
 
 KEYS = ("trial", "step", "outcome", "final", "seconds")
-MEASURED = ("measures/", "floors/", "saturations/", "spectra/", "data/", "provenance/")
+MEASURED = (*(f"{name}/" for name in SCORES), "spectra/", "data/", "provenance/")
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,9 @@ class Table:
         frame: The scalars. Columns: trial, step, outcome, final (whether the record is the one that its trial ended
             with, or the latest of a trial that is running), seconds; every path of the configuration
             (forcing/interval, cell/kind, ...; lists as JSON text); `measures/<name>`, `floors/<name>`,
-            `saturations/<name>`; `spectra/<map>/<statistic>` (maximum, sum, mean, kaplan_yorke, entropy_rate, positive;
-            nats per step); `data/<key>`; `provenance/<key>` (nested values as JSON text).
+            `saturations/<name>`, `surrogates/<name>/<surrogate>`, `test/<name>`, `test_floors/<name>`;
+            `spectra/<map>/<statistic>` (maximum, sum, mean, kaplan_yorke, entropy_rate, positive; nats per step);
+            `data/<key>`; `provenance/<key>` (nested values as JSON text).
         spectra: Exponents by map, shape (rows, k), nats per step, largest first; NaN where a row has no such exponent
             or its orbit is unbounded, -inf where a direction is annihilated.
         spectra_stderr: Their standard errors, of the same shape.
@@ -253,9 +254,8 @@ def record_row(record: Record, final: bool) -> dict[str, Any]:
         "seconds": np.nan if seconds is None else float(seconds),
     }
     cells |= {path: json.dumps(v) if isinstance(v, list | tuple) else v for path, v in record.config.flat.items()}
-    cells |= {f"measures/{name}": float(v) for name, v in record.measures.items()}
-    cells |= {f"floors/{name}": float(v) for name, v in record.floors.items()}
-    cells |= {f"saturations/{name}": float(v) for name, v in record.saturations.items()}
+    for scores in SCORES:
+        cells |= {f"{scores}/{name}": float(v) for name, v in getattr(record, scores).items()}
     for name, spectrum in record.spectra.items():
         cells |= {f"spectra/{name}/{statistic}": v for statistic, v in spectrum.summary().items()}
     cells |= {f"data/{k}": v for k, v in data.items() if not isinstance(v, list | dict)}

@@ -69,6 +69,11 @@ class ExperimentView:
         """The varied paths without the seed, which the names of runs hold."""
         return tuple(path for path in self.varied if path != "seed")
 
+    @property
+    def test_score(self) -> str:
+        """The metric of the same score on the test part."""
+        return self.score.replace("measures/", "test/", 1)
+
     def sections(self) -> tuple[Section, ...]:
         exponent, scale = f"lambda_max/{self.map}", self.data_exponent
         history = {"yMin": -3 * scale, "yMax": 3 * scale} if scale else {}
@@ -96,7 +101,7 @@ class ExperimentView:
         """The value of the tag `TAG`."""
         sections = self.sections()
         charts = [(chart, section_id(i)) for i, section in enumerate(sections) for chart in section.charts]
-        columns = [f"metrics.`{key}`" for key in (self.score, "lambda_max/ratio to the data")]
+        columns = [f"metrics.`{key}`" for key in (self.score, self.test_score, "lambda_max/ratio to the data")]
         columns += [f"params.`{path}`" for path in self.settings]
         columns += [f"tags.`{key}`" for key in ("best", "chaotic", "outcome")]
         return json.dumps(

@@ -55,11 +55,13 @@ def rounded(value: float) -> float:
 def scalars(record: Record) -> dict[str, float]:
     """One value per metric at the record's step: lambda_max/... in nats per unit time, spectra/... per step.
 
-    Floors and saturations do not change during training and are logged with the final record only.
+    Floors, saturations and scores on the test part are logged with the final record only.
     """
     values = {f"measures/{k}": v for k, v in record.measures.items()}
     if record.outcome.final:
-        values |= {f"floors/{k}": v for k, v in record.floors.items()}
+        values |= {f"test/{k}": v for k, v in record.test.items()}
+        for kind, bounds in (("floors", record.floors), ("test_floors", record.test_floors)):
+            values |= {f"{kind}/{k}": v for k, v in bounds.items() if "/" not in k}  # without the ends of intervals
         values |= {f"saturations/{k}": v for k, v in record.saturations.items()}
     for name, spectrum in record.spectra.items():
         values |= {f"spectra/{name}/{k}": v for k, v in spectrum.summary().items()}

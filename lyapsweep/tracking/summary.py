@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lyapsweep.results.best import best_of_groups, direction
+from lyapsweep.results.best import best_of_groups, best_setting, direction
 from lyapsweep.results.headline import headline_map
 from lyapsweep.results.table import Table
+from lyapsweep.results.winner import score_sentence, tie_sentence
 from lyapsweep.tracking.experiment_view import ExperimentView
 from lyapsweep.tracking.mlflow_names import param_text, run_name
 
@@ -94,12 +95,14 @@ def best_table(table: Table, best: Sequence[BestTrial]) -> list[str]:
     """The best trial in one line, and a Markdown table of the best trials, the best first."""
     objective, finals = table.description.objective, table.finals
     rows = {str(trial): i for i, trial in enumerate(finals.frame["trial"])}
-    columns = ("trial", objective, "floor", "chaotic", "lambda_max", "of the data", "seconds")
+    columns = ("trial", objective, "test", "floor", "chaotic", "lambda_max", "of the data", "seconds")
     cells = [best_row(finals, rows[b.trial], table.varied) for b in best]
     first = ", ".join(f"{column} {cell}" for column, cell in zip(columns[1:], cells[0][1:]) if cell)
     lines = ["| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *cells)]
-    heading = f"Best finished trials by `{objective}` ({direction(table, objective)}d):"
-    return [f"Best trial: **{cells[0][0]}**, {first}", heading, "\n".join(lines)]
+    heading = f"Best trials of the best settings by `{objective}` ({direction(table, objective)}d):"
+    setting = best_setting(table)
+    words = [f"Best setting: {score_sentence(setting)}. {tie_sentence(table, setting)}".strip()] if setting else []
+    return [f"Best trial: **{cells[0][0]}**, {first}", *words, heading, "\n".join(lines)]
 
 
 def best_row(finals: Table, i: int, varied: Sequence[str]) -> list[str]:
@@ -107,6 +110,7 @@ def best_row(finals: Table, i: int, varied: Sequence[str]) -> list[str]:
     return [
         run_name(finals.networks[i][0], varied),
         number(row[f"measures/{objective}"]),
+        number(row.get(f"test/{objective}")),
         number(row.get(f"floors/{objective}")),
         exponent.chaotic,
         number(exponent.value / exponent.dt),

@@ -41,7 +41,8 @@ class Examples:
         self.held = held
         self.first_window = int(held is not None and part == "train")  # no target lies before the first training step
         if held is not None:
-            known = torch.as_tensor(task.train_targets[:, -1:], device=device, dtype=dtype)
+            last = task.train_targets[:, -1:] if task.before is None or part == "train" else task.before
+            known = torch.as_tensor(last, device=device, dtype=dtype)
             self.before = torch.cat((known, self.targets[:, :-1]), dim=1)
 
     def __len__(self) -> int:

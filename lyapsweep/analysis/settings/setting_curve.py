@@ -22,6 +22,7 @@ from lyapsweep.analysis.shared.selection import (
     require,
 )
 from lyapsweep.analysis.shared.units import UnitCount, Units
+from lyapsweep.results.floors import FEWEST_FOR_QUARTILES, floor_intervals, floor_of, seed_interval
 from lyapsweep.results.table import Table
 
 
@@ -50,6 +51,7 @@ class SettingCurveFinding(NamedTuple):
     seed_value: np.ndarray
     spread: str
     floor: float  # median floor of the measure, NaN without one
+    floor_interval: tuple[float, float]  # within which independent samples of the truth score, NaN without a floor
     verticals: tuple[tuple[str, float], ...]  # known values on the axis, such as the predictability time
     horizontals: tuple[tuple[str, float], ...]
     numeric: bool
@@ -97,7 +99,7 @@ def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cel
     median, mean, low, high, count, settings, lost, quartiles = np.moveaxis(np.array(cells, float), -1, 0)
     shown = np.isfinite(trials.values) & (where.index >= 0)
     require(int(shown.sum()), 1, f"trials with a finite {column}")
-    floor = floor_of(table, column)
+    floor = median_floor(table, column)
     return SettingCurveFinding(
         axis=axis,
         column=column,
@@ -117,6 +119,7 @@ def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cel
         seed_value=trials.values[shown],
         spread="quartiles" if quartiles.any() else "range",
         floor=floor,
+        floor_interval=floor_of(floor_intervals(trials.table, column)) if np.isfinite(floor) else (np.nan, np.nan),
         verticals=axis_references(table, axis),
         horizontals=value_references(table, column),
         numeric=where.numeric,
@@ -134,14 +137,13 @@ def summarise(trials: EndedTrials, setting: np.ndarray, rows: np.ndarray) -> tup
     with np.errstate(invalid="ignore"):
         median = float(np.median(values)) if values.size else np.nan
     counts = int(rows.sum()), len(np.unique(setting[rows])), int(trials.lost[rows].sum())
-    quartiles = finite.size >= 8
+    quartiles = finite.size >= FEWEST_FOR_QUARTILES
     if not finite.size:
         return median, np.nan, np.nan, np.nan, *counts, False
-    low, high = np.percentile(finite, (25, 75) if quartiles else (0, 100))
-    return median, finite.mean(), low, high, *counts, quartiles
+    return median, finite.mean(), *seed_interval(finite), *counts, quartiles
 
 
-def floor_of(table: Table, column: str) -> float:
+def median_floor(table: Table, column: str) -> float:
     """Median floor of a measure, the score of an independent sample of the truth; NaN if data sets differ in it."""
     floors = column.replace("measures/", "floors/", 1)
     if not is_measure(column) or floors not in table.frame:

@@ -17,8 +17,8 @@ import numpy as np
 from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
 from lyapsweep.registry import readable, unknown
-from lyapsweep.results.best import Direction as Direction
 from lyapsweep.results.best import direction
+from lyapsweep.results.floors import Direction as Direction
 from lyapsweep.results.table import Table
 
 LOST = ("diverged", "failed")
@@ -93,7 +93,7 @@ def named(table: Table, group: str | Sequence[str]) -> np.ndarray:
 
 def is_measure(column: str) -> bool:
     """Whether some values of this column are better than others."""
-    return column.startswith("measures/")
+    return column.startswith(("measures/", "test/"))
 
 
 def final_row(table: Table, trial: str) -> int:
@@ -141,9 +141,9 @@ def refuse_hunt(table: Table, hunted: bool) -> None:
 def label(column: str) -> str:
     """The readable name of a column, with its unit if it has one."""
     kind, _, name = column.partition("/")
-    if kind == "measures" and name in MEASURES and readable(name):
-        measure = MEASURES[name]
-        return measure.title if measure.unit in ("", "1") else f"{measure.title} ({measure.unit})"
+    if kind in ("measures", "test") and name in MEASURES and readable(name):
+        measure, part = MEASURES[name], " on the test part" if kind == "test" else ""
+        return measure.title + part if measure.unit in ("", "1") else f"{measure.title}{part} ({measure.unit})"
     if kind == "spectra":
         which, _, statistic = name.rpartition("/")
         return f"{STATISTICS.get(statistic, statistic)}, {which}"

@@ -1,6 +1,7 @@
 """The plan of one run of a sweep: its points, and what its results folder already holds of them."""
 
 import dataclasses
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,10 +10,11 @@ from itertools import chain
 from pathlib import Path
 
 from lyapsweep.config import Config, ConfigError
+from lyapsweep.datasets.validation import AUTO
 from lyapsweep.problems.changed_inputs import changed_inputs
 from lyapsweep.results.description import BaseConfig, SweepDescription
 from lyapsweep.results.record import Outcome, Record
-from lyapsweep.sweep.execute.dataset_check import check_datasets
+from lyapsweep.sweep.execute.dataset_check import check_datasets, check_objective
 from lyapsweep.sweep.execute.optuna_study import recorded_params
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.plan.definition import Sweep
@@ -21,6 +23,7 @@ from lyapsweep.sweep.plan.refinement import Refinement
 from lyapsweep.sweep.plan.resume import StoredPoint, complete, plan_parts, requested_counts
 from lyapsweep.sweep.plan.sampling import draw
 
+log = logging.getLogger("lyapsweep")
 HUNT_SAMPLE = 20  # points of a hunt's space from which its varied settings are read
 
 
@@ -117,6 +120,7 @@ def plan_sweep(
         again: Whether trials whose data or code changed since are trained again.
     """
     description, records = folder.description(), folder.last_records()
+    base = as_begun(base, records)
     changed = changed_inputs(record for record in records.values() if complete(record))
     kept = {key: record for key, record in records.items() if not (again and key in changed)}
     counts = requested_counts(sweep, description.extended if description != SweepDescription() else None, extend)
@@ -129,6 +133,7 @@ def plan_sweep(
         parts = plan_parts(sweep, base, seed, stored, {*records, *(point.key for point in stored)})
     sample = list(chain.from_iterable(parts)) or draw(sweep, HUNT_SAMPLE, seed, base)
     check_datasets(point.config for point in sample)
+    check_objective((p.config for p in sample if p.key not in records), sweep.objective)
     refine = description.refined is not None if refine is None else refine
     planned = SweepPlan(
         sweep=sweep,
@@ -145,6 +150,15 @@ def plan_sweep(
     folder.refuse_changed(changed, planned.remaining, sweep.intent, again)
     folder.check(planned.ended, {p.key for p in planned.points} if sweep.intent == "map" else None, resume)
     return planned
+
+
+def as_begun(base: Config, records: Mapping[str, Record]) -> Config:
+    """The base config by which a sweep with these records was begun: version 0.1 had no validation part."""
+    before = bool(records) and all(record.config.dataset["validation"] is None for record in records.values())
+    if base.dataset["validation"] != AUTO or not before:
+        return base
+    log.warning("The trials recorded so far have no validation part, so the sweep continues without one.")
+    return base.changed({"dataset/validation": None})
 
 
 def base_config(path: Path | str) -> BaseConfig | None:

@@ -133,7 +133,7 @@ class SweepRunner:
         """Determine which points there are and which have ended."""
         settings = {"resume": resume, "extend": extend, "refine": refine, "storage": self.storage, "again": again}
         self.planned = plan_sweep(self.sweep, self.base, self.folder, self.seed, **settings)
-        self.refinement, self.sweep = self.planned.refinement, self.planned.sweep
+        self.refinement, self.sweep, self.base = self.planned.refinement, self.planned.sweep, self.planned.base
         self.counter = ProgressCounter(self.planned.asked, self.sweep.direction)
         self.counter.add_recorded(self.planned.ended, self.sweep.objective)
 
@@ -268,8 +268,7 @@ class SweepRunner:
             self.folder.remove_checkpoints()
             atlas = results.draw_atlas()
         results.log_summary(progress, self.sweep.objective, atlas, self.models, sync=self.mlflow_may_lag())
-        message = " ".join(results.notes)
-        self.notify(message)
+        self.notify(message := " ".join(results.notes))
         self.write_heartbeat(over=True)
         notes = [recoveries(self.callback, self.async_logger).text, self.refinement.summary if self.refinement else ""]
         return SweepSummary(
@@ -277,12 +276,13 @@ class SweepRunner:
             folder=self.folder.path,
             tracking_uri=self.tracking_uri,
             progress=self.progress(message),
-            best_trial=self.counter.best_key,
+            best_trial=results.best_trial or self.counter.best_key,
             atlas=atlas,
             interrupted=interrupted,
             cause=str(interruption or ""),
             message=message,
             notes=" ".join(filter(None, notes)),
+            best_lines=results.best_lines,
         )
 
     def mlflow_may_lag(self) -> bool:

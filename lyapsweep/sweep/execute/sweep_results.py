@@ -6,7 +6,9 @@ from pathlib import Path
 
 from lyapsweep.atlas import report
 from lyapsweep.redaction import redact
+from lyapsweep.results.best import BestSetting, best_setting
 from lyapsweep.results.table import Table
+from lyapsweep.results.winner import score_sentence, tie_sentence
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.execute.tune_callback import TuneCallback
 from lyapsweep.sweep.observe.progress import SweepProgress
@@ -32,6 +34,24 @@ class SweepResults:
         because = f" because {cause}" if cause else ""
         self.notes.append(f"Interrupted after {max(done, 0)} of {asked} trials{because}; continue with --resume.")
 
+    @cached_property
+    def best(self) -> BestSetting | None:
+        """The best setting; None where no trial can win, and of an interrupted sweep."""
+        return best_setting(self.table)
+
+    @property
+    def best_trial(self) -> str | None:
+        """Key of the best trial of the best setting."""
+        return str(self.table.finals.frame["trial"].iloc[self.best.rows[0]]) if self.best else None
+
+    @property
+    def best_lines(self) -> tuple[tuple[str, str], ...]:
+        """The scores of the best setting and its ties, in words."""
+        if self.best is None:
+            return ()
+        ties = tie_sentence(self.table, self.best)
+        return (("setting", score_sentence(self.best)), *([("ties", ties)] if ties else []))
+
     def draw_atlas(self) -> Path | None:
         try:
             page = report.write(self.logger.link_runs(self.table), self.folder.paths.atlas, self.folder.path)
@@ -55,7 +75,7 @@ class SweepResults:
             self.logger.reconcile()
             files = [file for file in (self.folder.paths.description, atlas) if file]
             table = dataclasses.replace(self.table, description=description)
-            self.logger.log_summary(table, files, summary_metrics(progress, objective), models)
+            self.logger.log_summary(table, files, summary_metrics(progress, objective, self.best), models)
         except Exception as error:
             command = f"`lyapsweep sync {self.folder.path}`"
             self.notes.append(f"MLflow lacks results ({redact(str(error))}): {command} logs them.")

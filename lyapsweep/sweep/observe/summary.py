@@ -1,6 +1,7 @@
 """How a sweep was started (for sweep.json), and how it ended."""
 
 import importlib.metadata
+import math
 import platform
 import shlex
 import sys
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lyapsweep.redaction import redact
+from lyapsweep.results.best import BestSetting
 from lyapsweep.sweep.observe.progress import SweepProgress
 
 ENDS = ("finished", "unbounded", "diverged", "stopped", "failed")
@@ -25,7 +27,10 @@ class SweepSummary:
         folder: Its results folder.
         tracking_uri: Where MLflow has its runs.
         progress: The final counts.
-        best_trial: Key of the best trial; None if none has finished.
+        best_trial: Key of the best trial of the best setting; None if none has finished. Of an interrupted sweep, of
+            the best trial so far.
+        best_lines: The scores of the best setting, and those that are tied with it, as (name, sentence); none of an
+            interrupted sweep.
         atlas: The report; None if it was not drawn.
         interrupted: Whether it ended early, to be resumed.
         cause: Why it ended early; empty for a signal.
@@ -43,6 +48,7 @@ class SweepSummary:
     message: str
     notes: str = ""
     cause: str = ""
+    best_lines: tuple[tuple[str, str], ...] = ()
 
 
 def command_line() -> str:
@@ -100,8 +106,14 @@ def outcome_counts(progress: SweepProgress) -> dict[str, int]:
     return {outcome: getattr(progress, outcome) for outcome in ENDS}
 
 
-def summary_metrics(progress: SweepProgress, objective: str) -> dict[str, float]:
-    """The metrics of MLflow's summary run."""
+def summary_metrics(progress: SweepProgress, objective: str, best: BestSetting | None = None) -> dict[str, float]:
+    """The metrics of MLflow's summary run; `best` is the best setting, None of an interrupted sweep."""
     metrics = {f"trials/{outcome}": float(n) for outcome, n in outcome_counts(progress).items()}
     metrics |= {"trials/asked": float(progress.asked), "seconds": progress.seconds}
+    if best is not None:
+        return metrics | {f"best/{objective}": best.median} | finite({f"best/test/{objective}": best.test})
     return metrics | ({f"best/{objective}": progress.best[0]} if progress.best else {})
+
+
+def finite(metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in metrics.items() if math.isfinite(value)}

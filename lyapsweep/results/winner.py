@@ -1,0 +1,76 @@
+"""The best setting in words: the same sentences in the terminal, the atlas and MLflow."""
+
+import math
+
+from lyapsweep.results.best import BestSetting
+from lyapsweep.results.floors import FEWEST_FOR_QUARTILES, floor_intervals, floor_of
+from lyapsweep.results.table import Table
+
+MOST_NAMED = 5  # tied settings
+
+
+def setting_name(table: Table, row: int) -> str:
+    """The varied settings of a final row without the seed, such as `vanilla interval=16`.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"trial": ["a", "b"], "final": True, "cell/kind": "gru", "init/gain": [1.0, 2.0]})
+        >>> setting_name(Table(frame), 1)
+        'gain=2'
+    """
+    columns = [c for c in table.varied if c.rpartition("/")[2] != "seed"]
+    leaves, words = [c.rpartition("/")[2] for c in columns], []
+    for column, leaf in zip(columns, leaves):
+        value = table.finals.frame[column].iloc[row]
+        if value is None or value != value:
+            continue
+        text = f"{value:.6g}" if isinstance(value, float) else str(value)
+        words.append(text if leaf == "kind" else f"{column if leaves.count(leaf) > 1 else leaf}={text}")
+    return " ".join(words) or "the only setting"
+
+
+def score_sentence(setting: BestSetting) -> str:
+    """The scores of a setting on the validation part and on the test part.
+
+    Example:
+        >>> score_sentence(BestSetting((0, 1), 0.35, 0.31, 0.42, 0.36, 0.3, 0.45))
+        'validation 0.35 (0.31 to 0.42), test 0.36 (0.3 to 0.45); median and range of 2 seeds'
+        >>> score_sentence(BestSetting((0,), 0.35, 0.35, 0.35))
+        'test 0.35, by which it was chosen, so that this score is optimistic'
+    """
+    seeds = f"; median and {'range' if setting.seeds < FEWEST_FOR_QUARTILES else 'quartiles'} of {setting.seeds} seeds"
+    seeds = seeds if setting.seeds > 1 else ""
+    judged = with_interval(setting.median, setting.low, setting.high, setting.seeds)
+    if math.isnan(setting.test):
+        return f"test {judged}, by which it was chosen, so that this score is optimistic{seeds}"
+    tested = with_interval(setting.test, setting.test_low, setting.test_high, setting.seeds)
+    return f"validation {judged}, test {tested}{seeds}"
+
+
+def with_interval(value: float, low: float, high: float, seeds: int) -> str:
+    return f"{value:.3g} ({low:.3g} to {high:.3g})" if seeds > 1 else f"{value:.3g}"
+
+
+def tie_sentence(table: Table, setting: BestSetting, column: str = "") -> str:
+    """Whether a setting is at the floor, and which others these trials do not tell from it; "" if neither holds.
+
+    Args:
+        table: Records of a sweep.
+        setting: Its best setting by `column`.
+        column: The column; the sweep's objective if empty.
+
+    Returns:
+        One or two sentences.
+    """
+    column = column or table.description.objective_column
+    low, high = floor_of(floor_intervals(table.finals, column)[list(setting.rows)])
+    floor = (
+        f"At the floor ({low:.3g} to {high:.3g}): as good as the measure can tell on these data."
+        if (setting.at_floor)
+        else ""
+    )
+    names = [setting_name(table, rows[0]) for rows in setting.ties]
+    if not names:
+        return floor
+    shown = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" * (len(names) > MOST_NAMED))
+    return f"{floor} Tied with {shown}: these trials do not tell them apart.".strip()
