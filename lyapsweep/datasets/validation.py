@@ -128,7 +128,18 @@ def split(data: Data, validation: float | str | None = AUTO) -> Split[Data]:
 
 
 def check_validation(validation: object, from_files: bool) -> None:
-    """Raise ValueError unless a value is possible for `dataset/validation`; only some data sets take a file."""
+    """Check a value of `dataset/validation`.
+
+    Args:
+        validation: The value.
+        from_files: Whether the data set takes a file.
+
+    Raises:
+        ValueError: Unless it is "auto", a share between 0 and 1, None or, where that is possible, a file.
+
+    Example:
+        >>> check_validation(0.25, from_files=False)
+    """
     if isinstance(validation, int | float) and not isinstance(validation, bool) and 0 < validation < 1:
         return
     if validation in (None, AUTO) or (isinstance(validation, str) and from_files):
