@@ -22,7 +22,7 @@ from lyapsweep.registry import unknown
 from lyapsweep.systems import AbstractSystem
 
 ORBITS, WARMUP = 4, 500  # defaults of a map without inputs
-SYSTEM_ORBITS, SYSTEM_STEPS, TRANSIENT = 128, 2000, 1000  # of a system; the transient leads to its attractor
+SYSTEM_ORBITS, SYSTEM_STEPS, TRANSIENT = 128, 2000, 5000  # of a system; the transient leads to its attractor
 MOST_STEPS, GROWTH, RELATIVE, ABSOLUTE = 16_000, 4, 0.005, 0.002  # steps and their growth; error of lambda_1, per time
 SPREAD = 0.1  # standard deviation of its first states by default
 Array = np.ndarray | Tensor

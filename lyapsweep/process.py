@@ -1,4 +1,4 @@
-"""Settings of a process that trains small networks."""
+"""Settings of a process that trains small networks: threads, memory, signals, the caller's torch state."""
 
 import contextlib
 import ctypes
@@ -6,11 +6,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import ParamSpec, TypeVar
 
 __all__ = ["small_networks"]
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = (-3, 32 * 1024**2), (-1, 1024**3)  # of glibc's mallopt: option, bytes
+P, T = ParamSpec("P"), TypeVar("T")
 
 
 def small_networks() -> None:
@@ -34,14 +37,63 @@ def small_networks() -> None:
             mallopt(*TRIM_THRESHOLD)
 
 
+def stop_signals() -> list[signal.Signals]:
+    """SIGTERM of a batch system, and SIGHUP of a terminal that closed, unless `nohup` had it ignored."""
+    hangup = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return [signal.SIGTERM, *([signal.SIGHUP] if hangup else [])]
+
+
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """Treat SIGTERM (a batch system, `docker stop`) as Ctrl-C in the main thread."""
+    """Treat SIGTERM and SIGHUP as Ctrl-C in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {number: signal.signal(number, signal.default_int_handler) for number in stop_signals()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def fresh_torch_state() -> Iterator[None]:
+    """Compute as in a fresh process: with gradients, without the caller's inference mode, autocast or default device.
+
+    Weights and exponents are those of a config and its seed. The default floating-point type stays the caller's:
+    weights are trained in it, and records note it.
+
+    Raises:
+        ValueError: If that type is neither torch.float32 nor torch.float64.
+    """
+    import torch
+
+    if (dtype := torch.get_default_dtype()) not in (torch.float32, torch.float64):
+        raise ValueError(f"torch's default type is {dtype}. Call torch.set_default_dtype(torch.float32) or float64.")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        yield
+
+
+def in_fresh_torch_state(generator: Callable[P, Iterator[T]]) -> Callable[P, Iterator[T]]:
+    """Decorate a generator: it runs in `fresh_torch_state`, its caller between two items does not."""
+
+    @wraps(generator)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+        items, end = iter(generator(*args, **kwargs)), object()
+        with contextlib.closing(items):  # pyright: ignore[reportArgumentType]  # a generator can be closed
+            while True:
+                with fresh_torch_state():
+                    item = next(items, end)
+                if item is end:
+                    return
+                yield item  # pyright: ignore[reportReturnType]
+
+    return wrapped

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lyapsweep import trust
-from lyapsweep.user_code import described, user_place
+from lyapsweep.user_code import described, in_this_folder, user_place
 
 Member = TypeVar("Member", bound=Callable[..., Any])
 
@@ -82,7 +82,8 @@ def executed(path: str, changed: int) -> dict[str, Any]:
     assert spec is not None, "a file that ends in .py"
     assert spec.loader is not None, "a file that ends in .py"
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with in_this_folder():
+        spec.loader.exec_module(module)
     return vars(module)
 
 

@@ -1,6 +1,9 @@
 """Train one trial outside of a sweep: records and checkpoints on disk, logging to MLflow, resuming."""
 
-from collections.abc import Callable
+import contextlib
+import errno
+import fcntl
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,11 +12,15 @@ from lyapsweep import tracking, trial, trust
 from lyapsweep.config import Config
 from lyapsweep.datasets.validation import AUTO
 from lyapsweep.process import terminable
-from lyapsweep.results.experiment import ExperimentPaths
+from lyapsweep.results.experiment import LOCK, ExperimentPaths
 from lyapsweep.results.record import Outcome, Record, files_by_trial, latest, remove_records, reopened
 from lyapsweep.tracking import AsyncLogger, MLflowLogger, NullLogger, TrackingError
 from lyapsweep.training.checkpoint import Checkpoints
 from lyapsweep.user_code import described
+
+
+class TrialRunning(RuntimeError):
+    """Another process trains the same trial in the same folder."""
 
 
 class SingleTrial:
@@ -33,16 +40,15 @@ class SingleTrial:
     def __init__(
         self, config: Config, folder: Path, tracking_uri: str | None = None, device: str = "cpu", resume: bool = False
     ):
+        folder = folder.absolute()  # the caller, or code of a user's own, may change the current folder
         self.config, self.paths, self.uri, self.device = config, ExperimentPaths(folder), tracking_uri, device
-        self.checkpoints = Checkpoints(self.paths.checkpoints)
+        self.resume, self.checkpoints = resume, Checkpoints(self.paths.checkpoints)
         self.last: Record | None = None
         self.tracker: MLflowLogger | NullLogger = NullLogger()
         if tracking_uri is not None:
             folder.mkdir(parents=True, exist_ok=True)
             self.tracker = tracking.prepare(folder.name, tracking_uri, self.paths.artifacts)
         self.logger = AsyncLogger(self.tracker)
-        if not resume:
-            self.checkpoints.remove([config.id])
 
     @property
     def resumed_from(self) -> int | None:
@@ -50,7 +56,7 @@ class SingleTrial:
         return self.checkpoints.taken
 
     def train(self, report: Callable[[Record], None] = lambda record: None) -> Record:
-        """Train to the end, or until Ctrl-C or SIGTERM, which end the trial with a record of outcome `stopped`.
+        """Train to the end, or until Ctrl-C, SIGTERM or SIGHUP, which end the trial with a record of outcome `stopped`.
 
         Args:
             report: Called with every record once it is saved.
@@ -59,9 +65,16 @@ class SingleTrial:
             The final record.
 
         Raises:
+            TrialRunning: If another process trains the same trial in the same folder.
             TrackingError: If MLflow lacks records in the end; all are on disk.
         """
+        with only_process(self.paths.folder, self.config.id):
+            return self._train(report)
+
+    def _train(self, report: Callable[[Record], None]) -> Record:
         trust.remember()
+        if not self.resume:
+            self.checkpoints.remove([self.config.id])
         try:
             with terminable():
                 for record in trial.run_trial(self.config, self.device, self.checkpoints):
@@ -108,6 +121,31 @@ class SingleTrial:
                     f"{self.uri}: MLflow lacks records of this trial ({error}). "
                     f"Log them with `lyapsweep sync {self.paths.folder}`."
                 ) from error
+
+
+@contextlib.contextmanager
+def only_process(folder: Path, trial: str) -> Iterator[None]:
+    """Hold the lock of a trial in a folder; without effect where the file system has no locks.
+
+    Raises:
+        TrialRunning: If another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f".{trial}{LOCK}"
+    with file.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise TrialRunning(
+                    f"{folder}: another process trains trial {trial} here. Wait for it, or give another --name."
+                ) from None
+        try:
+            yield
+        finally:
+            file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # which it raises unless nothing was written
+                folder.rmdir()
 
 
 def completed(folder: Path, config: Config) -> Record | None:

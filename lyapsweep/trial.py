@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
 from lyapsweep.config import Config
 from lyapsweep.dynamics import Spectrum
@@ -19,6 +20,7 @@ from lyapsweep.problems import Problem, problem_of
 from lyapsweep.problems.memory import check_memory
 from lyapsweep.problems.network import build_network, load_weights
 from lyapsweep.problems.series import forcing_schedule
+from lyapsweep.process import fresh_torch_state, in_fresh_torch_state
 from lyapsweep.regularisation import penalty
 from lyapsweep.results.headline import headline_map
 from lyapsweep.results.provenance import Provenance, code_digests, commit, package_versions
@@ -56,6 +58,7 @@ def run_trial(config: Config, device: str = "cpu", checkpoints: Checkpoints | No
         yield from records
 
 
+@in_fresh_torch_state
 def run_trials(
     configs: Sequence[Config],
     device: str = "cpu",
@@ -118,6 +121,7 @@ def run_trials(
             checkpoints.save(replace(past, state=progress.state(), seconds=seconds), conditions)
 
 
+@fresh_torch_state()
 def network_spectrum(config: Config, weights: Mapping[str, np.ndarray] | None = None) -> Spectrum:
     """Compute the Lyapunov spectrum of one network.
 
@@ -159,9 +163,11 @@ def restore_network(config: Config, weights: Mapping[str, np.ndarray] | None = N
 
 def make_provenance(config: Config, problem: Problem, device: str, checkpoint: Checkpoint) -> Provenance:
     """How a record of this process came about; a sweep adds the node."""
+    dtype = torch.get_default_dtype()
     return Provenance(
         seed=config.seed,
         device=device,
+        dtype=None if dtype == torch.float32 else str(dtype).removeprefix("torch."),
         pack=len(checkpoint.members),
         seconds=checkpoint.seconds,
         data=problem.description,

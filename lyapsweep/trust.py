@@ -83,7 +83,7 @@ def remember() -> None:
         store().parent.mkdir(parents=True, exist_ok=True)
         with store().open("a") as file:
             file.write("".join(f"{digest}  {Path(path).expanduser().resolve()}\n" for digest, path in new.items()))
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # RuntimeError: this user has no home
         log.debug("Trusted code is not remembered: %s", error)
 
 
@@ -91,7 +91,7 @@ def remembered() -> set[str]:
     """Digests of the files that this user has run before."""
     try:
         return {line.partition(" ")[0] for line in store().read_text().splitlines()}
-    except (OSError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError, RuntimeError):
         return set()
 
 

@@ -1,11 +1,24 @@
 """Errors in the code of users: spaces of sweeps, cells, measures and objectives in files of their own."""
 
+import contextlib
+import os
 import sysconfig
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 LIBRARY = str(Path(__file__).parent)
 INSTALLED = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+
+
+@contextlib.contextmanager
+def in_this_folder() -> Iterator[None]:
+    """Return to the current folder after a file of a user's own was executed: relative paths keep their meaning."""
+    here = os.getcwd()
+    try:
+        yield
+    finally:
+        os.chdir(here)
 
 
 def user_place(error: BaseException) -> str:

@@ -1,7 +1,12 @@
 """Errors of commands: one line on stderr and an exit status; --debug shows the traceback."""
 
+import errno
+import io
+import os
+import sys
 import traceback
 from enum import IntEnum
+from typing import Any
 
 import click
 
@@ -9,6 +14,7 @@ from lyapsweep.redaction import redact
 from lyapsweep.user_code import described, user_place
 
 DEBUG = "lyapsweep.debug"  # key in click's shared context
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Exit(IntEnum):
@@ -31,10 +37,14 @@ class CommandError(click.ClickException):
 class ErrorHandlingGroup(click.Group):
     """A group that turns every exception of a command into a line and an exit status."""
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        open_standard_streams()
+        return super().main(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except (click.ClickException, click.Abort, click.exceptions.Exit):
+        except (click.ClickException, click.Abort, click.exceptions.Exit, BrokenPipeError):  # `lyapsweep list | head`
             raise
         except KeyboardInterrupt as error:
             raise CommandError("Interrupted.", Exit.INTERRUPTED) from error
@@ -42,6 +52,23 @@ class ErrorHandlingGroup(click.Group):
             if ctx.meta.get(DEBUG):
                 click.echo(redact("".join(traceback.format_exception(error))), err=True)
             raise explained(error) from error
+
+
+def open_standard_streams() -> None:
+    """Prepare standard streams for any environment.
+
+    Those that the process was started without become the null device, or the next file would take their number.
+    Characters that the terminal's encoding lacks are replaced.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            try:
+                os.fstat(number)
+            except OSError:
+                os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
+            setattr(sys, name, open(os.devnull, "w" if number else "r"))  # noqa: SIM115
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # an ASCII terminal shows `?` for `±`
 
 
 def explained(error: Exception) -> CommandError:
@@ -52,6 +79,8 @@ def explained(error: Exception) -> CommandError:
     """
     if isinstance(error, OSError) and error.filename and error.strerror:
         return CommandError(f"{error.filename}: {error.strerror}.")
+    if isinstance(error, OSError) and error.errno in NO_SPACE:  # numpy and pipes name no file
+        return CommandError(f"A file or the output cannot be written: {error.strerror}. Free space there.", Exit.FAILED)
     own_class = type(error).__module__.startswith("lyapsweep.")
     if isinstance(error, ValueError) and (own_class or raised_here(error)):
         return CommandError(str(error))

@@ -1,13 +1,15 @@
 """Printing of numbers, spectra, scores and paths."""
 
+import contextlib
 import math
 import os
 import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 
@@ -41,10 +43,46 @@ Lines = list[tuple[str, str]]
 """Names and texts, see `write`."""
 
 
-def console() -> Console:
-    """A console that prints plain text: no markup, no highlighting."""
-    fixed = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Console(markup=False, highlight=False, emoji=False, width=WIDTH if fixed else None)
+def console(optional: bool = False) -> Console:
+    """A console that prints plain text: no markup, no highlighting.
+
+    Args:
+        optional: Whether the work goes on if the output cannot be written (`OptionalOutput`).
+    """
+    columns = os.environ.get("COLUMNS", "")
+    fixed = columns == "0" or (not sys.stdout.isatty() and not columns)  # 0: a terminal that knows no width
+    file: Any = OptionalOutput(sys.stdout) if optional else None
+    return Console(file=file, markup=False, highlight=False, emoji=False, width=WIDTH if fixed else None)
+
+
+class OptionalOutput:
+    """Standard output of work whose results are files: once a write fails, the rest is dropped and stderr says so.
+
+    A write fails if the pipe's reader has ended, the terminal was closed, or the disk of a log file is full.
+    """
+
+    def __init__(self, file: IO[str]):
+        self.file = file
+
+    def write(self, text: str) -> int:
+        self.attempt(lambda: self.file.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self.attempt(self.file.flush)
+
+    def attempt(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), self.file.fileno())  # what is buffered goes there, too
+            self.file = open(os.devnull, "w")  # noqa: SIM115  # until the process ends
+            with contextlib.suppress(OSError):
+                click.echo(f"The output cannot be written ({error.strerror}). The work continues without it.", err=True)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
 
 
 def number(value: float) -> str:
@@ -204,10 +242,11 @@ def scores(record: "Record") -> list[tuple[str, str]]:
 
 def viewer(uri: str, folder: Path) -> str:
     """How to see an experiment in MLflow: the server's address, or the command that shows a store."""
+    from lyapsweep.tracking import sqlite_file
+
     if uri == "none":
         return "nothing logged; `lyapsweep sync` logs the records"
     if uri.startswith(("http://", "https://")):
         return redact(uri)
-
-    here = uri == f"sqlite:///{ExperimentPaths(folder.resolve()).mlflow_database}"
+    here = sqlite_file(uri) == ExperimentPaths(folder.resolve()).mlflow_database
     return shlex.join(["lyapsweep", "open", str(folder), *([] if here else ["--tracking-uri", redact(uri)])])

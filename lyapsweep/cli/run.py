@@ -61,7 +61,9 @@ def command(
     small_networks()
     check_device(device)
     point = Config.load(config, changes)
-    folder, out = results / (name or config.stem), printing.console()
+    if not (name or config.stem.strip(".")):
+        raise CommandError(f"{config}: its name gives no name of a folder for the results. Give one with --name.")
+    folder, out = results / (name or config.stem), printing.console(optional=True)
     record, uri = None if again else single_trial.completed(folder, point), None
     if record is not None and (changed := changed_inputs([record])):
         raise CommandError(

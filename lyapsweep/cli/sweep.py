@@ -117,7 +117,7 @@ def command(
     from lyapsweep.sweep.plan.zoom import zoomed
 
     small_networks()
-    region, out = load(sweep), printing.console()
+    region, out = load(sweep), printing.console(optional=True)
     region = replace(zoomed(region, zoom) if zoom else region, where={**region.where, **where})
     region = replace(region, name=name or region.name)
     if dry_run:

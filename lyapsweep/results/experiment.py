@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -106,7 +106,17 @@ class ExperimentPaths:
 
     def has_records(self) -> bool:
         """Whether a record lies anywhere below the folder."""
-        return next(self.folder.rglob(f"*{RECORD_SUFFIX}"), None) is not None
+        return next(record_files(self.folder.rglob(f"*{RECORD_SUFFIX}")), None) is not None
+
+
+def record_files(files: Iterable[Path]) -> Iterator[Path]:
+    """Leave out hidden files: `._<name>.npz`, which macOS writes beside each file that it copies, is no record.
+
+    Example:
+        >>> [file.name for file in record_files([Path("a-00000001.npz"), Path("._a-00000001.npz")])]
+        ['a-00000001.npz']
+    """
+    return (file for file in files if not file.name.startswith("."))
 
 
 @contextlib.contextmanager

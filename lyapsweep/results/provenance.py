@@ -122,6 +122,7 @@ class Provenance:
     Args:
         seed: Seed of the network's weights, windows and random forcing.
         device: Device of training, such as "cpu".
+        dtype: Floating-point type of training, where it is not "float32".
         pack: Number of networks that trained in the same population.
         seconds: Time since the trial began, over all attempts.
         data: Description of the data.
@@ -144,6 +145,7 @@ class Provenance:
 
     seed: int | None = None
     device: str | None = None
+    dtype: str | None = None
     pack: int | None = None
     seconds: float | None = None
     data: DataDescription | None = None

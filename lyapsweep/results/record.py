@@ -14,7 +14,7 @@ import numpy as np
 from lyapsweep.config import Config, migrate
 from lyapsweep.config.migrations import current_version
 from lyapsweep.dynamics.spectrum import Spectrum, strict
-from lyapsweep.results.experiment import RECORD_SUFFIX, atomic_write
+from lyapsweep.results.experiment import RECORD_SUFFIX, atomic_write, record_files
 from lyapsweep.results.headline import headline_map
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.trust import named_by_record
@@ -261,7 +261,7 @@ def trial_of(file: Path) -> str:
 def files_by_trial(folder: Path, trial: str = "") -> dict[str, list[Path]]:
     """The record files in a folder by trial, those of a trial in order of step; of one trial if it is given."""
     files: dict[str, list[Path]] = {}
-    for file in sorted(folder.glob(f"{f'{trial}-' if trial else ''}*{RECORD_SUFFIX}")):
+    for file in sorted(record_files(folder.glob(f"{f'{trial}-' if trial else ''}*{RECORD_SUFFIX}"))):
         files.setdefault(trial_of(file), []).append(file)
     return files
 
@@ -295,6 +295,6 @@ def load_folder(folder: Path | str, trust: bool = False) -> Iterable[Record]:
 
     A half-written or foreign file is an error that names it.
     """
-    files = {path.name: path for path in sorted(Path(folder).rglob(f"*{RECORD_SUFFIX}"))}
+    files = {path.name: path for path in sorted(record_files(Path(folder).rglob(f"*{RECORD_SUFFIX}")))}
     for path in files.values():
         yield Record.load(path, trust=trust)

@@ -9,6 +9,7 @@ from lyapsweep.timeseries.embedding import Columns
 FEWEST, MOST = 500, 50_000  # samples that are asked for, and that are used
 REPEATED, DRIFT = 0.2, 0.2  # shares of the samples, and of a column's variance, from which on a reader is told
 WIDEST = 6  # columns; of more, the leading principal components
+LEVELS = 32  # different values of some column, below which rounding makes the exponent of a known map wrong by 25 %
 NOISE = 0.01  # standard deviations, above which a series is cleaned
 
 
@@ -23,10 +24,19 @@ def prepared(values: Columns, names: tuple[str, ...]) -> tuple[Columns, tuple[st
         raise NoExponent(f"Values must be finite, but sample {row} of column '{names[column]}' is not. Fill it.")
     notes = [f"the first {MOST} of {len(values)} samples are used"] if len(values) > MOST else []
     values = values[:MOST]
-    mean, std = values.mean(axis=0), values.std(axis=0)
+    with np.errstate(over="ignore"):
+        mean, std = values.mean(axis=0), values.std(axis=0)
+    if not np.isfinite(std).all():
+        largest = int(np.abs(values).max(axis=0).argmax())
+        raise NoExponent(f"Column '{names[largest]}' has values whose squares overflow. Scale it.")
     constant = np.flatnonzero(~(std > 1e-10 * np.maximum(np.abs(mean), 1e-290)))
     if len(constant):
         raise NoExponent(f"Column '{names[constant[0]]}' is constant ({values[0, constant[0]]:g}). Leave it out.")
+    if (levels := max(len(np.unique(x)) for x in values.T)) < LEVELS:
+        raise NoExponent(
+            f"The values are rounded to {levels} different ones, which hides how neighbours part. "
+            f"Record more digits, at least {LEVELS} different values."
+        )
     notes += [*repeats(values), *drifts(values, names)]
     values, angles = circles(values)
     notes += [f"{angles} columns are angles: their cosine and sine are used"] if angles else []

@@ -3,6 +3,7 @@
 import importlib
 import logging
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 # Set before MLflow is imported: telemetry reads its switch then, and the default settings retry a dead server for
@@ -11,6 +12,10 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+try:
+    Path.home()
+except RuntimeError:  # a container's user without an entry in /etc/passwd: MLflow cannot be imported without a home
+    os.environ["HOME"] = "/nonexistent"
 
 from lyapsweep.redaction import redact
 from lyapsweep.tracking.async_logger import AsyncLogger

@@ -7,6 +7,7 @@ meanwhile, would leave a file that no process can use.
 import contextlib
 import fcntl
 import os
+import re
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -19,7 +20,21 @@ from lyapsweep.results.experiment import PARTIAL_SUFFIX
 from lyapsweep.tracking.errors import TrackingError
 
 LOCK_SUFFIX = ".lock"
+ENCODED = re.compile("%(?=[0-9A-Fa-f]{2})")
 TIMEOUT = 60  # seconds to wait for another process that writes
+
+
+def address(file: Path) -> str:
+    """Return the tracking URI of an SQLite file.
+
+    Args:
+        file: The file; `%20` and `?` in its path are encoded, because MLflow decodes the URI.
+
+    Example:
+        >>> address(Path("/shared/my%20data/mlflow.db"))
+        'sqlite:////shared/my%2520data/mlflow.db'
+    """
+    return f"sqlite:///{ENCODED.sub('%25', str(file)).replace('?', '%3F')}"
 
 
 def ensure(file: Path) -> None:
@@ -83,7 +98,7 @@ def create(file: Path) -> None:
     part = file.with_name(f"{file.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
     copy = part.with_name(f"{part.name}2")
     try:
-        MlflowClient(tracking_uri=f"sqlite:///{part}").search_experiments(max_results=1)
+        MlflowClient(tracking_uri=address(part)).search_experiments(max_results=1)
         with (
             contextlib.closing(sqlite3.connect(part)) as made,
             contextlib.closing(sqlite3.connect(copy)) as whole,  # MLflow keeps `part` open

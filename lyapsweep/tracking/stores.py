@@ -34,7 +34,8 @@ def default_uri(results: Path | str) -> str:
         >>> default_uri("/shared/results")
         'sqlite:////shared/results/mlflow.db'
     """
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path(results).resolve() / MLFLOW_DATABASE}"
+    file = Path(results).resolve() / MLFLOW_DATABASE
+    return os.environ.get("MLFLOW_TRACKING_URI") or sqlite_store.address(file)
 
 
 def is_server(uri: str) -> bool:
@@ -55,7 +56,7 @@ def sqlite_file(uri: str) -> Path | None:
         >>> sqlite_file("sqlite:///results/mlflow.db"), sqlite_file("http://mlflow:5000")
         (PosixPath('results/mlflow.db'), None)
     """
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    return Path(unquote(uri.removeprefix("sqlite:///"))) if uri.startswith("sqlite:///") else None
 
 
 def connect(uri: str) -> MlflowClient:
@@ -93,6 +94,11 @@ def connect(uri: str) -> MlflowClient:
     try:
         return MlflowClient(tracking_uri=uri)
     except MlflowException as error:
+        if "database schema" in error.message:
+            raise TrackingError(
+                f"{uri}: another version of MLflow made this store. Copy it and run `mlflow db upgrade {uri}`, or move "
+                "it away: `lyapsweep sync` logs the records into a new one."
+            ) from error
         raise TrackingError(
             f"{uri}: not a tracking URI ({error.message}). Write sqlite:///PATH or http://HOST:PORT."
         ) from error

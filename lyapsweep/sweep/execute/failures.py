@@ -8,6 +8,7 @@ from enum import Enum
 
 from optuna.exceptions import StorageInternalError
 
+from lyapsweep.process import stop_signals
 from lyapsweep.redaction import redact
 
 MAX_MESSAGE = 300  # characters of Ray's description of a failure
@@ -61,7 +62,7 @@ def writing(place: object) -> Iterator[None]:
 
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; a second signal has its usual effect."""
+    """An event that SIGINT, SIGTERM and SIGHUP set; a second signal has its usual effect."""
     stop, handlers = threading.Event(), {}
 
     def handle(number: int, frame: object) -> None:
@@ -73,7 +74,7 @@ def stop_on_signals() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, *stop_signals()):
             handlers[number] = signal.signal(number, handle)
     try:
         yield stop

@@ -56,7 +56,7 @@ def run(
 ) -> SweepSummary:
     """Train every trial of a sweep that `results/<name>` does not hold yet, then write its atlas.
 
-    SIGINT and SIGTERM end the sweep within seconds, ready to be resumed.
+    SIGINT, SIGTERM and SIGHUP end the sweep within seconds, ready to be resumed.
 
     Args:
         sweep: What is varied, and by which measure trials are compared.

@@ -12,7 +12,7 @@ from lyapsweep.measures import MEASURES, chosen
 from lyapsweep.registry import unknown
 from lyapsweep.results.experiment import is_experiment_name
 from lyapsweep.setting_types import as_plain, is_finite
-from lyapsweep.user_code import described, user_place
+from lyapsweep.user_code import described, in_this_folder, user_place
 
 if TYPE_CHECKING:
     import optuna
@@ -166,7 +166,8 @@ def load(path: Path | str) -> Sweep:
         raise SweepError(f"{path}: this is not a Python file. Give a sweep file that ends in .py.")
     module = importlib.util.module_from_spec(spec)
     try:
-        spec.loader.exec_module(module)
+        with in_this_folder():
+            spec.loader.exec_module(module)
     except SystemExit as error:
         raise SweepError(f"{described(error).rstrip('.')}. A sweep file must not exit; remove the call.") from error
     except Exception as error:
