@@ -60,6 +60,13 @@ def test_a_full_disk_is_told_without_an_unexpected_error():
     )
 
 
+def test_a_link_to_a_missing_folder_is_named(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "missing")
+    with pytest.raises(FileExistsError) as raised:
+        ExperimentPaths(tmp_path / "link").folder.mkdir(exist_ok=True)
+    assert "a link to a missing one" in explained(raised.value).message
+
+
 def test_a_user_without_a_home_can_run(monkeypatch):
     def nobody():
         raise RuntimeError("Could not determine home directory.")

@@ -5,6 +5,7 @@ import urllib.error
 from types import SimpleNamespace
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from lyapsweep.registry import UnknownName
 from lyapsweep.tracking import TrackingError, redact, stores
@@ -63,6 +64,17 @@ def test_a_file_is_not_asked(monkeypatch, tmp_path):
     assert asked == []
     with pytest.raises(TrackingError, match=r"gopher://x: not a tracking URI .*Write sqlite"):
         stores.connect("gopher://x")
+
+
+def test_a_store_of_another_version_of_mlflow_names_the_remedy(monkeypatch):
+    def refuse(tracking_uri):
+        raise MlflowException("Detected out-of-date database schema (found version a, but expected b).")
+
+    monkeypatch.setattr(stores, "MlflowClient", refuse)
+    with pytest.raises(
+        TrackingError, match="another version of MLflow made this store.*db upgrade postgresql://host/a"
+    ):
+        stores.connect("postgresql://host/a")
 
 
 def test_an_experiment_is_found_or_the_nearest_named(monkeypatch):
