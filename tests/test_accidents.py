@@ -3,9 +3,12 @@
 import errno
 import importlib
 import io
+import json
 import os
 import shutil
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,7 @@ from lyapsweep.results.experiment import ExperimentPaths
 from lyapsweep.results.record import Outcome, Record, files_by_trial
 from lyapsweep.single_trial import SingleTrial, TrialRunning, only_process
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
+from lyapsweep.sweep.observe.heartbeat import read_heartbeat
 from lyapsweep.timeseries.coordinates import NoExponent
 from lyapsweep.timeseries.preprocessing import prepared
 from tests.test_process import SMALL
@@ -60,6 +64,13 @@ def test_a_full_disk_is_told_without_an_unexpected_error():
     )
 
 
+def test_a_link_to_a_missing_folder_is_named(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "missing")
+    with pytest.raises(FileExistsError) as raised:
+        ExperimentPaths(tmp_path / "link").folder.mkdir(exist_ok=True)
+    assert "a link to a missing one" in explained(raised.value).message
+
+
 def test_a_user_without_a_home_can_run(monkeypatch):
     def nobody():
         raise RuntimeError("Could not determine home directory.")
@@ -72,6 +83,31 @@ def test_a_user_without_a_home_can_run(monkeypatch):
     assert trust.remembered() == set()
     importlib.reload(tracking)
     assert os.environ["HOME"] == "/nonexistent"
+
+
+def test_no_proxy_stands_between_this_machine_and_its_own_servers(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    for before, after in (
+        (None, "localhost,127.0.0.1"),
+        ("own.example", "own.example,localhost,127.0.0.1"),
+        ("*", "*"),
+    ):
+        monkeypatch.delenv("no_proxy", raising=False)
+        if before:
+            monkeypatch.setenv("no_proxy", before)
+        importlib.reload(tracking)
+        assert os.environ["no_proxy"] == after
+        assert urllib.request.proxy_bypass("127.0.0.1")
+
+
+def test_a_clock_that_was_set_back_keeps_no_driver_alive(tmp_path):
+    heartbeat = ExperimentPaths(tmp_path).heartbeat
+    for ahead, alive in ((5, True), (86400, False)):
+        state = {"host": "a", "pid": 1, "time": time.time() + ahead, "over": False}
+        heartbeat.write_text(json.dumps(state))
+        found = read_heartbeat(tmp_path)
+        assert found is not None
+        assert found.alive is alive
 
 
 @pytest.mark.parametrize("name", ["plain", "a b#c", "my%20data", "100%", "why?", "ü中;&+'"])

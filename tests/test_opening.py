@@ -63,8 +63,8 @@ def test_one_that_is_not_is_made_with_its_artifacts_beside_a_local_store_only(mo
 def test_what_cannot_be_opened_is_an_error_with_the_remedy(monkeypatch):
     with pytest.raises(TrackingError, match=r"uri: MLflow cannot open experiment 'which' \(no\). Choose another"):
         prepared(monkeypatch, Client(error=MlflowException("no")), "uri")
-    deleted = Client(SimpleNamespace(experiment_id="3", lifecycle_stage="deleted"))
-    with pytest.raises(TrackingError, match=r"'which' was deleted there. Restore it or choose another name"):
+    deleted = Client(SimpleNamespace(name="which", experiment_id="3", lifecycle_stage="deleted"))
+    with pytest.raises(TrackingError, match=r"'which' was deleted there. Restore it .*or choose another name"):
         prepared(monkeypatch, deleted, "uri")
 
 

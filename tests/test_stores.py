@@ -5,6 +5,7 @@ import urllib.error
 from types import SimpleNamespace
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from lyapsweep.registry import UnknownName
 from lyapsweep.tracking import TrackingError, redact, stores
@@ -65,13 +66,29 @@ def test_a_file_is_not_asked(monkeypatch, tmp_path):
         stores.connect("gopher://x")
 
 
+def test_a_store_of_another_version_of_mlflow_names_the_remedy(monkeypatch):
+    def refuse(tracking_uri):
+        raise MlflowException("Detected out-of-date database schema (found version a, but expected b).")
+
+    monkeypatch.setattr(stores, "MlflowClient", refuse)
+    with pytest.raises(
+        TrackingError, match=r"another version of MLflow made this store.*db upgrade postgresql://host/a"
+    ):
+        stores.connect("postgresql://host/a")
+
+
 def test_an_experiment_is_found_or_the_nearest_named(monkeypatch):
-    known = {"one": SimpleNamespace(name="one"), "two": SimpleNamespace(name="two")}
+    stages = {"one": "active", "two": "active", "old": "deleted"}
+    known = {name: SimpleNamespace(name=name, experiment_id="7", lifecycle_stage=stages[name]) for name in stages}
     client = SimpleNamespace(get_experiment_by_name=known.get, search_experiments=lambda: known.values())
     monkeypatch.setattr(stores, "connect", lambda uri: client)
     assert stores.find_experiment("one", "uri") is known["one"]
-    with pytest.raises(UnknownName, match=r"uri: No experiment is called 'onee'. Did you mean 'one'\? Known: one, two"):
+    with pytest.raises(
+        UnknownName, match=r"uri: No experiment is called 'onee'. Did you mean 'one'\? Known: old, one, two"
+    ):
         stores.find_experiment("onee", "uri")
+    with pytest.raises(TrackingError, match=r"'old' was deleted there. Restore it .*--experiment-id 7`, or choose"):
+        stores.find_experiment("old", "uri")
 
 
 @pytest.mark.parametrize(

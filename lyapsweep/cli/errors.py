@@ -77,6 +77,8 @@ def explained(error: Exception) -> CommandError:
     Exceptions of the library's own classes and ValueErrors that it raises are shown as they are. ValueErrors and
     unreadable files are bad input; everything else is a failure.
     """
+    if isinstance(error, FileExistsError) and error.filename:
+        return CommandError(f"{error.filename}: this is no folder, or a link to a missing one. Choose another place.")
     if isinstance(error, OSError) and error.filename and error.strerror:
         return CommandError(f"{error.filename}: {error.strerror}.")
     if isinstance(error, OSError) and error.errno in NO_SPACE:  # numpy and pipes name no file

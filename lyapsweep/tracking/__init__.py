@@ -16,6 +16,8 @@ try:
     Path.home()
 except RuntimeError:  # a container's user without an entry in /etc/passwd: MLflow cannot be imported without a home
     os.environ["HOME"] = "/nonexistent"
+if (around := os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))) != "*":  # a proxy reaches no server here
+    os.environ["no_proxy"] = ",".join(dict.fromkeys(filter(None, [*around.split(","), "localhost", "127.0.0.1"])))
 
 from lyapsweep.redaction import redact
 from lyapsweep.tracking.async_logger import AsyncLogger

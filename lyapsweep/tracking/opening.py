@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from lyapsweep.results.table import Table
 from lyapsweep.tracking import sqlite_store
 from lyapsweep.tracking.mlflow_logger import MLflowLogger
-from lyapsweep.tracking.stores import TrackingError, connect, find_experiment, sqlite_file
+from lyapsweep.tracking.stores import TrackingError, check_active, connect, find_experiment, sqlite_file
 
 
 def prepare(experiment: str, uri: str, artifacts: Path | None = None) -> MLflowLogger:
@@ -43,8 +43,7 @@ def prepare(experiment: str, uri: str, artifacts: Path | None = None) -> MLflowL
     file = sqlite_file(uri)
     if file is not None and artifacts is not None and file.resolve().parent == artifacts.resolve().parent.parent:
         sqlite_store.relocate(file, found, artifacts)
-    if found.lifecycle_stage != "active":
-        raise TrackingError(f"{uri}: experiment '{experiment}' was deleted there. Restore it or choose another name.")
+    check_active(found, uri)
     return MLflowLogger(client, found.experiment_id, experiment)
 
 

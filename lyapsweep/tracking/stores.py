@@ -125,6 +125,15 @@ def without_credentials(uri: str) -> str:
     return urlunsplit(parts._replace(netloc=host))
 
 
+def check_active(experiment: Experiment, uri: str) -> None:
+    """Raise `TrackingError` if the experiment was deleted: MLflow keeps its name, and lists none of its runs."""
+    if experiment.lifecycle_stage != "active":
+        raise TrackingError(
+            f"{uri}: experiment '{experiment.name}' was deleted there. Restore it with `mlflow experiments restore "
+            f"--experiment-id {experiment.experiment_id}`, or choose another name."
+        )
+
+
 def find_experiment(name: str, uri: str) -> Experiment:
     """Find an experiment by its name.
 
@@ -137,7 +146,7 @@ def find_experiment(name: str, uri: str) -> Experiment:
 
     Raises:
         UnknownName: If the store has no such experiment; the message suggests the closest name.
-        TrackingError: If the store cannot be used.
+        TrackingError: If the store cannot be used, or the experiment was deleted.
 
     Example:
         >>> find_experiment("forcing_interval", "sqlite:///results/mlflow.db").experiment_id  # doctest: +SKIP
@@ -147,6 +156,7 @@ def find_experiment(name: str, uri: str) -> Experiment:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         raise unknown("experiment", name, sorted(e.name for e in client.search_experiments()), redact(uri))
+    check_active(experiment, uri)
     file = sqlite_file(uri)
     if file is not None and sqlite_store.relocate(file, experiment, ExperimentPaths(file.parent / name).artifacts):
         return client.get_experiment(experiment.experiment_id)

@@ -35,7 +35,7 @@ class Heartbeat:
 
     @property
     def alive(self) -> bool:
-        return not self.over and self.age < TIMEOUT
+        return not self.over and abs(self.age) < TIMEOUT  # negative where a clock was set back
 
 
 class HeartbeatWriter:
