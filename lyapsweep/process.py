@@ -6,14 +6,15 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, cast
 
 __all__ = ["small_networks"]
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = (-3, 32 * 1024**2), (-1, 1024**3)  # of glibc's mallopt: option, bytes
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 def small_networks() -> None:
@@ -87,13 +88,13 @@ def in_fresh_torch_state(generator: Callable[P, Iterator[T]]) -> Callable[P, Ite
 
     @wraps(generator)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-        items, end = iter(generator(*args, **kwargs)), object()
-        with contextlib.closing(items):  # pyright: ignore[reportArgumentType]  # a generator can be closed
+        with contextlib.closing(cast("Generator[T]", generator(*args, **kwargs))) as items:
             while True:
-                with fresh_torch_state():
-                    item = next(items, end)
-                if item is end:
+                try:
+                    with fresh_torch_state():
+                        item = next(items)
+                except StopIteration:
                     return
-                yield item  # pyright: ignore[reportReturnType]
+                yield item
 
     return wrapped

@@ -154,12 +154,12 @@ def test_a_trial_is_trained_by_one_process(tmp_path):
     assert not folder.exists()
 
 
-def test_the_checkpoint_of_a_process_that_trains_is_not_removed(tmp_path):
+def test_the_checkpoint_of_a_process_that_trains_is_not_removed(tmp_path, monkeypatch):
     config = Config.of(SMALL)
     with only_process(tmp_path, config.id):
         trial = SingleTrial(config, tmp_path)
         removed = []
-        trial.checkpoints.remove = removed.append
+        monkeypatch.setattr(trial.checkpoints, "remove", removed.append)
         with pytest.raises(TrialRunning):
             trial.train()
     assert not removed
