@@ -79,7 +79,7 @@ def measured(series: Series, noise: float) -> dict[str, Any]:
     row = (
         series.name,
         noise,
-        "chaotic" if found.chaotic else "no evidence of chaos",
+        found.verdict,
         *exponents,
         round(time.process_time() - began, 1),
         "; ".join(found.against),
