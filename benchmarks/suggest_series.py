@@ -2,8 +2,9 @@
 
 Half of them, `TUNING`, may be looked at while the estimator is changed; `SET_ASIDE` is run once, at the end. Chaotic
 series are recorded from systems of this package, flows of dysts and the two maps below, after 1000 discarded
-samples; `truth` is lambda_max per unit time with its standard error, from tangent vectors of the same equations at the
-same time step (`python -m benchmarks.suggest --truth`: 256 orbits of 20 000 steps, after 4000 that align the vectors).
+samples. `truth` is lambda_max per unit time with its standard error, from tangent vectors of the same equations at the
+same time step (`python -m benchmarks.suggest --truth`): 256 orbits of 20 000 steps of Lorenz, Roessler and
+Mackey-Glass, 512 of 4000 steps of the others, after 4000 and 2000 steps that align the vectors.
 """
 
 import math

@@ -176,7 +176,7 @@ def estimate(
         test=test,
         against=(*decisive, *open_questions),
         undecided=bool(open_questions) and not decisive,
-        notes=(*notes, *disagreements(curves, lines, exponent)),
+        notes=notes if decisive else (*notes, *disagreements(curves, lines, exponent)),
     )
 
 
