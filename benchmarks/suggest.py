@@ -2,6 +2,7 @@
 
     python -m benchmarks.suggest                           the tuning half, with 0, 2 and 5 % noise
     python -m benchmarks.suggest --half set-aside          the half that nothing was tuned on
+    python -m benchmarks.suggest --chaotic --noise 0.05    chaotic series with noise
     python -m benchmarks.suggest --half both --table       the table of what has been run, without running
     python -m benchmarks.suggest --only Lorenz --noise 0   series whose name contains a word
     python -m benchmarks.suggest --truth                   lambda_max of the equations, as stored in `suggest_series`
@@ -34,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--half", choices=tuple(HALVES), default="tuning")
     parser.add_argument("--only", default="", metavar="TEXT", help="series whose name contains TEXT")
+    parser.add_argument("--chaotic", action="store_true", help="chaotic series only")
     parser.add_argument("--noise", type=float, nargs="+", default=NOISE)
     parser.add_argument("--csv", type=Path, default=Path("results/suggest.csv"))
     parser.add_argument("--table", action="store_true", help="print results of the file, run nothing")
@@ -41,7 +43,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20_000, help="of --truth")
     args = parser.parse_args()
     one_thread()
-    chosen = [s for s in HALVES[args.half] if args.only in s.name]
+    chosen = [s for s in HALVES[args.half] if args.only in s.name and (s.truth or not args.chaotic)]
     if args.truth:
         print(markdown([truth(s, args.steps) for s in chosen if s.system]))
         return

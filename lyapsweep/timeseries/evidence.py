@@ -10,6 +10,7 @@ FEWEST_PERIODS = 20  # mean periods
 STRANGERS = 2.0  # nats below the ceiling: neighbours have parted
 ROOM = 1.0  # nats between neighbours and strangers, below which there is nothing to part
 PREDICTED = 0.9  # of the best surrogate's error, that chaos stays below
+GROWN = 40.0  # nats over the whole series, which an exponent that is uncertain but not small amounts to
 RESOLVED = 10.0  # nats that a tangent vector grows by along one orbit of a model
 DISAGREES = 0.25  # of the exponent, that the slope of a curve may differ
 
@@ -51,6 +52,14 @@ def no_growth(low: float, along: tuple[float, float, float], model: FreeRun | No
         return (f"distances grow by {model.free * model.counted:.1f} nats in {model.counted} samples of a free run",)
     alone = model is not None and model.fitted.error < ACCURATE
     return () if min(low, low if alone else along[1]) > 0 else ("the interval of lambda_max reaches down to zero",)
+
+
+def decisive(linear: tuple[str, ...], flat: tuple[str, ...], exponent: float, samples: int) -> bool:
+    """Whether the reasons speak against chaos: a linear process explains the series, or nothing grows.
+
+    An interval that reaches zero because it is wide decides nothing.
+    """
+    return bool(linear) or (bool(flat) and exponent * samples < GROWN)
 
 
 def no_scaling(curve: Curve, lines: Lines) -> tuple[str, ...]:

@@ -12,7 +12,15 @@ from lyapsweep.timeseries.along_series import growth
 from lyapsweep.timeseries.coordinates import NoExponent
 from lyapsweep.timeseries.divergence import Curve, kantz, rosenstein
 from lyapsweep.timeseries.embedding import AUTOMATIC, Choices, Columns, Embedding
-from lyapsweep.timeseries.evidence import disagreements, linear_explanation, no_growth, no_scaling, too_short, verdict
+from lyapsweep.timeseries.evidence import (
+    decisive,
+    disagreements,
+    linear_explanation,
+    no_growth,
+    no_scaling,
+    too_short,
+    verdict,
+)
 from lyapsweep.timeseries.free_run import FreeRun, interval, runs
 from lyapsweep.timeseries.neighbours import Points
 from lyapsweep.timeseries.noise_bias import Reported, noise_bias
@@ -157,8 +165,9 @@ def estimate(
     lines = (line(curves[0], seed), line(curves[1], seed))
     tell("surrogates")
     test = surrogate_test(raw, found, seed)
-    decisive = (*linear_explanation(test), *no_growth(low - bias, along, model))
-    open_questions = (*too_short(len(raw), found), *no_scaling(curves[0], lines))
+    linear, flat = linear_explanation(test), no_growth(low - bias, along, model)
+    decided = decisive(linear, flat, exponent, len(raw))
+    against = (*linear, *flat, *too_short(len(raw), found), *no_scaling(curves[0], lines))
     return Estimate(
         exponent=exponent,
         low=low - bias,
@@ -174,9 +183,9 @@ def estimate(
         curves=curves,
         lines=lines,
         test=test,
-        against=(*decisive, *open_questions),
-        undecided=bool(open_questions) and not decisive,
-        notes=notes if decisive else (*notes, *disagreements(curves, lines, exponent)),
+        against=against,
+        undecided=bool(against) and not decided,
+        notes=notes if decided else (*notes, *disagreements(curves, lines, exponent)),
     )
 
 
