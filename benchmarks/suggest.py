@@ -153,7 +153,7 @@ def append(path: Path, row: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     new = not path.exists()
     with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, FIELDS)
+        writer: csv.DictWriter[str] = csv.DictWriter(file, FIELDS)
         if new:
             writer.writeheader()
         writer.writerow(row)

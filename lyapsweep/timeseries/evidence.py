@@ -18,7 +18,19 @@ Lines = tuple[ScalingRegion | None, ScalingRegion | None]
 
 
 def verdict(against: tuple[str, ...], undecided: bool) -> str:
-    """`chaotic`, `no evidence of chaos`, or `cannot tell`."""
+    """Return `chaotic`, `no evidence of chaos`, or `cannot tell`.
+
+    Args:
+        against: Reasons not to call a series chaotic.
+        undecided: Whether they leave open if it is.
+
+    Returns:
+        The verdict.
+
+    Example:
+        >>> verdict((), False), verdict(("too short",), True)
+        ('chaotic', 'cannot tell')
+    """
     if not against:
         return "chaotic"
     return "cannot tell" if undecided else "no evidence of chaos"

@@ -34,7 +34,25 @@ SPANNED = 4  # of a series that a state and its Theiler window may span: a quart
 
 
 @dataclass(frozen=True)
-class Estimate:
+class Growth:
+    """The exponent part of an estimate, in nats per sample; the fields are those of `Estimate`."""
+
+    exponent: float
+    low: float
+    high: float
+    along: tuple[float, float, float]
+    models: tuple[FreeRun, ...]
+    bias: float
+    fit: TangentFit
+
+    @property
+    def model(self) -> FreeRun | None:
+        """The model whose exponent is reported; None if it is that of local maps."""
+        return next((m for m in self.models if not m.refused), None)
+
+
+@dataclass(frozen=True)
+class Estimate(Growth):
     """The largest exponent of a series and what it is based on; exponents in nats per sample.
 
     Args:
@@ -63,17 +81,10 @@ class Estimate:
         <class 'float'>
     """
 
-    exponent: float
-    low: float
-    high: float
-    along: tuple[float, float, float]
-    models: tuple[FreeRun, ...]
     samples: int
     columns: int
     noise: float
-    bias: float
     embedding: Embedding
-    fit: TangentFit
     curves: tuple[Curve, Curve]
     lines: tuple[ScalingRegion | None, ScalingRegion | None]
     test: SurrogateTest
@@ -89,11 +100,6 @@ class Estimate:
     @property
     def chaotic(self) -> bool:
         return not self.against
-
-    @property
-    def model(self) -> FreeRun | None:
-        """The model whose exponent is reported; None if it is that of local maps."""
-        return next((m for m in self.models if not m.refused), None)
 
     @property
     def predictability_time(self) -> float:
@@ -142,14 +148,54 @@ def estimate(
     tell("embedding")
     clean, noise = cleaned(raw, choices)
     found = embedding.choose(clean, choices)
-    if found.window + found.theiler >= len(raw) // SPANNED:
+    states = enough(found, clean)
+    grown = measured(raw, clean, noise, found, choices, seed, tell)
+    tell("divergence curves")
+    horizon = followed_steps(grown.along[0], found, states)
+    curves = (rosenstein(states, found.theiler, horizon, found.flow), kantz(states, found.theiler, horizon, found.flow))
+    lines = (line(curves[0], seed), line(curves[1], seed))
+    tell("surrogates")
+    test = surrogate_test(raw, found, seed)
+    linear, flat = linear_explanation(test), no_growth(grown.low, grown.along, grown.model)
+    decided = decisive(linear, flat, grown.exponent, len(raw))
+    against = (*linear, *flat, *too_short(len(raw), found), *no_scaling(curves[0], lines))
+    return Estimate(
+        **vars(grown),
+        samples=len(raw),
+        columns=raw.shape[1],
+        noise=noise,
+        embedding=found,
+        curves=curves,
+        lines=lines,
+        test=test,
+        against=against,
+        undecided=bool(against) and not decided,
+        notes=notes if decided else (*notes, *disagreements(curves, lines, grown.exponent)),
+    )
+
+
+def enough(found: Embedding, columns: Columns) -> Points:
+    """The states; raises `NoExponent` if too few are outside of each other's windows."""
+    if found.window + found.theiler >= len(columns) // SPANNED:
         raise NoExponent(
             f"delay and dimension span {found.window} samples and the Theiler window {found.theiler}, too much of "
-            f"{len(raw)} samples. Choose them smaller."
+            f"{len(columns)} samples. Choose them smaller."
         )
-    states = found.states(clean)
+    return found.states(columns)
+
+
+def measured(
+    raw: Columns,
+    clean: Columns,
+    noise: float,
+    found: Embedding,
+    choices: Choices,
+    seed: int,
+    tell: Callable[[str], None],
+) -> Growth:
+    """The exponent by local maps and by smooth models, and what noise does to it."""
     tell("tangent maps")
-    fit, noisy = choose_fit(states, found.delay, found.theiler), noise > NOISE
+    fit, noisy = choose_fit(found.states(clean), found.delay, found.theiler), noise > NOISE
     along = growth(clean, found, fit, noisy, seed)
     tell("smooth models")
     models = runs(clean, found, along[0], (along[2] - along[1]) / 2, seed) if along[0] > 0 else ()
@@ -159,34 +205,7 @@ def estimate(
     if noisy and exponent > 0:
         tell("bias by noise")
         bias = noise_bias(raw, noise, Reported(found, fit, along, model), choices, seed)
-    tell("divergence curves")
-    horizon = followed_steps(along[0], found, states)
-    curves = (rosenstein(states, found.theiler, horizon, found.flow), kantz(states, found.theiler, horizon, found.flow))
-    lines = (line(curves[0], seed), line(curves[1], seed))
-    tell("surrogates")
-    test = surrogate_test(raw, found, seed)
-    linear, flat = linear_explanation(test), no_growth(low - bias, along, model)
-    decided = decisive(linear, flat, exponent, len(raw))
-    against = (*linear, *flat, *too_short(len(raw), found), *no_scaling(curves[0], lines))
-    return Estimate(
-        exponent=exponent,
-        low=low - bias,
-        high=high + bias,
-        along=along,
-        models=models,
-        samples=len(raw),
-        columns=raw.shape[1],
-        noise=noise,
-        bias=bias,
-        embedding=found,
-        fit=fit,
-        curves=curves,
-        lines=lines,
-        test=test,
-        against=against,
-        undecided=bool(against) and not decided,
-        notes=notes if decided else (*notes, *disagreements(curves, lines, exponent)),
-    )
+    return Growth(exponent, low - bias, high + bias, along, models, bias, fit)
 
 
 def followed_steps(exponent: float, found: Embedding, states: Points) -> int:

@@ -94,7 +94,7 @@ def smoothed(columns: Columns, samples: int) -> Columns:
             f"smoothing: an odd number of samples above {DEGREE} is needed, but got {samples}. "
             f"Use {max(DEGREE + 2, samples + 1 - samples % 2)}, or 0 for none."
         )
-    return standardised(savgol_filter(columns, samples, DEGREE, axis=0))
+    return standardised(np.asarray(savgol_filter(columns, samples, DEGREE, axis=0)))
 
 
 def projected(columns: Columns, flow: bool, period: float, noise: float) -> Columns:
