@@ -132,6 +132,14 @@ def test_short_series_have_models_of_fewer_shapes():
     assert all(f.model.values * f.model.spacing <= 125 for f in candidates(x, slow, 0.01, 0))
 
 
+def test_steps_longer_than_the_series_has_are_not_tried():
+    """A random walk: its delay is a tenth of its length, over which nothing could be followed."""
+    x = np.random.default_rng(0).standard_normal((2000, 1)).cumsum(axis=0)
+    slow = Embedding(200, 2, 200, 400.0, True, (), "", "")
+    assert {f.model.spacing for f in candidates((x - x.mean()) / x.std(), slow, 0.01, 0)} <= {25, 50}
+    assert all("nan" not in r.refused for r in runs((x - x.mean()) / x.std(), slow, 0.01, 0.01, 0))
+
+
 def test_every_centre_is_new():
     x = np.repeat(np.arange(40.0), 30)[:, None]
     centres = kernel_model.spread_out(x, 30, np.random.default_rng(0))

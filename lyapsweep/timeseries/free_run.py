@@ -21,6 +21,7 @@ FORGETTING, COUNTED = 20.0, 60.0  # Lyapunov times of an orbit that are not and 
 FEWEST, MOST = 400, 4000  # steps that are counted
 PUSHED = 40  # steps along the series that are not counted
 BLOCKS = 12
+FEWEST_ALONG = PUSHED + 2 * BLOCKS
 REACH = 1.3  # of the largest value of the series: an orbit beyond has left the attractor
 TRUSTED = 0.35  # standard deviations, that held-out states may be missed by
 DOUBTED = 0.15  # the largest relative error of an exponent that this counts as
@@ -86,7 +87,7 @@ def candidates(columns: Columns, found: Embedding, local: float, seed: int) -> l
     spacings = {max(1, round(found.delay / part)) for part in (SPACINGS[:2] if complete else SPACINGS)}
     spacings |= set(SHORT) if complete else set()
     shapes = [(k, found.dimension + more) for k in sorted(spacings) for more in MORE]
-    shapes = [(k, E) for k, E in shapes if E * k <= len(columns) // PART]
+    shapes = [(k, E) for k, E in shapes if E * k <= len(columns) // PART and (E + FEWEST_ALONG) * k <= len(columns)]
     sketches = sorted((fit(columns, k, E, horizon, SKETCH, seed) for k, E in shapes), key=cost)
     models = [refit(columns, sketch, CENTRES, NARROWER, seed) for sketch in sketches[:KEPT]]
     best = min(models, key=lambda f: f.error, default=None)
