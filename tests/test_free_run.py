@@ -109,10 +109,11 @@ def test_orbits_that_leave_are_refused():
 
 def test_a_model_has_to_agree_with_local_maps_and_with_itself():
     assert fit_problem(fitted(1e-3), 0.5, 0.5, 0.0) == ""
-    assert "misses held-out states by 0.2" in fit_problem(fitted(0.2), 0.5, 0.5, 0.0)
+    assert "misses held-out states by 0.5" in fit_problem(fitted(0.5), 0.5, 0.5, 0.0)
     assert "misses" in fit_problem(fitted(math.inf), 0.5, 0.5, 0.0)
-    assert "along the series its exponent is 2.00" in fit_problem(fitted(1e-3), 1.0, 0.5, 0.2)
-    assert fit_problem(fitted(1e-3), 1.0, 0.5, 0.6) == ""  # local maps themselves are no surer
+    assert "along the series its exponent is 2.00" in fit_problem(fitted(0.05), 1.0, 0.5, 0.2)
+    assert fit_problem(fitted(0.05), 1.0, 0.5, 0.6) == ""  # local maps themselves are no surer
+    assert fit_problem(fitted(1e-3), 1.0, 0.5, 0.2) == ""  # an accurate model is surer than local maps
     even = np.full(200, 0.5)
     assert free_run_problem(even, even, 0.52, 0.01) == ""
     assert "running freely" in free_run_problem(even, even, 0.52, 0.001)
@@ -121,14 +122,22 @@ def test_a_model_has_to_agree_with_local_maps_and_with_itself():
 def test_the_interval_holds_what_the_model_may_be_wrong_by():
     value, low, high = interval(FreeRun(fitted(1e-3), 0.5, 0.003, 0.496, 0.5, 0.01, ""))
     assert value == 0.5
-    assert high - value == value - low == pytest.approx(2 * math.hypot(0.003, 0.004))
+    assert high - value == value - low == pytest.approx(2 * math.hypot(0.003, 0.004, 1e-3 * 0.5))
 
 
 def test_short_series_have_models_of_fewer_shapes():
     x = np.random.default_rng(0).standard_normal((500, 1)).cumsum(axis=0)
     x = (x - x.mean()) / x.std()
     slow = Embedding(60, 4, 100, 120.0, True, (), "", "")
-    assert all(f.model.values * f.model.spacing <= 125 for f in candidates(x, slow, 0))
+    assert all(f.model.values * f.model.spacing <= 125 for f in candidates(x, slow, 0.01, 0))
+
+
+def test_steps_longer_than_the_series_has_are_not_tried():
+    """A random walk: its delay is a tenth of its length, over which nothing could be followed."""
+    x = np.random.default_rng(0).standard_normal((2000, 1)).cumsum(axis=0)
+    slow = Embedding(200, 2, 200, 400.0, True, (), "", "")
+    assert {f.model.spacing for f in candidates((x - x.mean()) / x.std(), slow, 0.01, 0)} <= {25, 50}
+    assert all("nan" not in r.refused for r in runs((x - x.mean()) / x.std(), slow, 0.01, 0.01, 0))
 
 
 def test_every_centre_is_new():

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from recordings import NULLS, TRUTH, recorded, white
 
+from lyapsweep import systems
 from lyapsweep.cli import main
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.problems import interval
@@ -55,6 +57,7 @@ def test_the_command_in_words_and_with_a_picture(henon_csv, tmp_path):
     shown = run(henon_csv, "--columns", "x", "--plot", picture)
     assert shown.exit_code == 0, shown.output
     for word in (
+        "verdict             chaotic",
         "lambda_max",
         "tau_pred",
         "sweep intervals 1 to 3",
@@ -76,6 +79,7 @@ def test_the_command_in_json(henon_csv):
     assert fast["tau_pred"] == slow["tau_pred"] == pytest.approx(math.log(2) / slow["lambda_max"])  # samples
     assert fast["lambda_low"] < fast["lambda_max"] < fast["lambda_high"]
     assert fast["embedding"]["columns"] == ["x", "y"]
+    assert fast["verdict"] == "chaotic"
     assert fast["from"] == "model"
     assert fast["models"][0]["error"] < 0.01
     assert fast["along"]["value"] == pytest.approx(fast["lambda_max"], rel=0.1)
@@ -84,7 +88,7 @@ def test_the_command_in_json(henon_csv):
 def test_a_series_of_few_periods_is_too_short(tmp_path):
     np.savetxt(tmp_path / "series.csv", recorded("lorenz63", 0, 1500), delimiter=",")
     shown = run(tmp_path / "series.csv", "--dt", 0.01)
-    assert "no evidence of chaos: the series is too short: it holds" in shown.output
+    assert "cannot tell: the series is too short: it holds" in shown.output
     assert "tau_pred" not in shown.output
 
 
@@ -118,6 +122,12 @@ def test_a_system_is_measured_from_its_equations():
             "No setting of a file is called 'rho'",
         ),
         (np.random.default_rng(0).standard_normal((2000, 1)), ["--set", "skip=x"], "skip must be int"),
+        (np.random.default_rng(0).standard_normal((2000, 1)), ["--smoothing", "4"], "odd number of samples above 3"),
+        (
+            np.random.default_rng(0).standard_normal((2000, 1)),
+            ["--delay", "300", "--dimension", "4"],
+            "too much of 2000",
+        ),
     ],
 )
 def test_input_that_cannot_be_is_one_line(tmp_path, values, arguments, says):
@@ -126,6 +136,15 @@ def test_input_that_cannot_be_is_one_line(tmp_path, values, arguments, says):
     assert shown.exit_code == 2
     assert says in shown.output
     assert len(shown.output.strip().splitlines()) <= 3  # click says how to ask for help
+
+
+def test_a_published_embedding_is_used_as_it_is_given(henon_csv):
+    given = ("--delay", 2, "--dimension", 3, "--theiler", 7, "--smoothing", 0)
+    told = json.loads(run(henon_csv, "--columns", "x", *given, "--json").stdout)["embedding"]
+    assert (told["delay"], told["dimension"], told["theiler"]) == (2, 3, 7)
+    refused = run("henon", "--theiler", 7)
+    assert refused.exit_code == 2
+    assert "--theiler is for files" in refused.output
 
 
 def test_a_name_that_is_no_system():
@@ -169,7 +188,9 @@ def test_auto_of_a_recording_is_estimated_once(henon_csv, monkeypatch):
 
 def test_auto_without_chaos_names_the_remedy(tmp_path):
     np.savetxt(tmp_path / "noise.csv", white(np.random.default_rng(0), 1000, 0))
-    with pytest.raises(ConfigError, match=r"(?s)no evidence of chaos: .* Set forcing/interval to a number"):
+    with pytest.raises(
+        ConfigError, match=r"(?s)the verdict is no evidence of chaos: .* Set forcing/interval to a number"
+    ):
         next(run_trial(automatic(dataset={"kind": "recorded", "path": str(tmp_path / "noise.csv")})))
 
 
@@ -195,6 +216,27 @@ def test_largest_exponents_from_ten_thousand_samples(tmp_path: Path, name, noise
     told = json.loads(run(tmp_path / "series.csv", "--dt", dt or 1.0, "--json").stdout)
     assert told["chaotic"]
     assert told["lambda_max"] == pytest.approx(truth, rel=tolerance)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("system", "dt", "parameters", "truth", "tolerance"),
+    [
+        ("mackey_glass", 1.0, {"delay": 17.0}, 0.00518, 0.1),
+        ("mackey_glass", 1.0, {"delay": 30.0}, 0.00708, 0.15),
+        ("lorenz96", 0.05, {"sites": 5}, 0.4625, 0.15),
+    ],
+)
+def test_one_column_of_a_benchmark_of_the_field(tmp_path, system, dt, parameters, truth, tolerance):
+    """Dimension is no noise, and neighbours are compared with strangers brought abreast as they are."""
+    flow = systems.build(system, dt, **parameters)
+    states = flow.trajectory(flow.start(1, torch.Generator().manual_seed(1)), 11_000)[1000:, :1]
+    np.savetxt(tmp_path / "series.csv", states)
+    told = json.loads(run(tmp_path / "series.csv", "--dt", dt, "--json").stdout)
+    assert told["verdict"] == "chaotic"
+    assert told["noise"] < 1e-3
+    assert told["lambda_max"] == pytest.approx(truth, rel=tolerance)
+    assert told["lambda_low"] < truth < told["lambda_high"]
 
 
 @pytest.mark.slow

@@ -8,8 +8,9 @@ from recordings import coloured, recorded
 
 from lyapsweep.timeseries.coordinates import circles
 from lyapsweep.timeseries.denoise import project
-from lyapsweep.timeseries.divergence import Curve
+from lyapsweep.timeseries.divergence import Curve, ceiling, rosenstein
 from lyapsweep.timeseries.embedding import autocorrelation_time, choose, delayed, mean_period, mutual_information
+from lyapsweep.timeseries.evidence import decisive, no_growth, verdict
 from lyapsweep.timeseries.neighbours import nearest
 from lyapsweep.timeseries.preprocessing import drifts, repeats
 from lyapsweep.timeseries.scaling_region import line
@@ -85,6 +86,32 @@ def test_the_straight_stretch_is_found():
 def test_a_flat_curve_has_no_straight_stretch():
     rng = np.random.default_rng(0)
     assert line(Curve("flat", -3 + 0.01 * rng.standard_normal((40, 100)), np.ones(40), 0.0), 0) is None
+
+
+def test_strangers_are_brought_abreast_as_neighbours_are():
+    """On a limit cycle all states are abreast: strangers are no farther than rounding, at whatever phase."""
+    t = 2 * np.pi * np.arange(3000) / 49.7
+    cycle = np.stack([np.cos(t), np.sin(t)], axis=1)
+    assert ceiling(cycle, 50, True) < math.log(0.05)
+    other = np.stack([np.cos(t), np.sin(t), np.cos(0.6180 * t)], axis=1)  # a torus: other phases stay apart
+    assert ceiling(other, 80, True) > math.log(0.3)
+
+
+def test_an_interval_that_reaches_zero_because_it_is_wide_decides_nothing():
+    flat = no_growth(-0.01, (0.02, -0.01, 0.05), None)
+    assert "down to zero" in flat[0]
+    assert not decisive((), flat, 0.02, 10_000)
+    assert decisive((), flat, 1e-4, 10_000)
+    assert decisive(("linear",), (), 0.02, 10_000)
+    assert verdict(flat, True) == "cannot tell"
+    assert verdict(flat, False) == "no evidence of chaos"
+    assert verdict((), False) == "chaotic"
+
+
+def test_neighbours_of_lorenz_part_to_the_distance_of_strangers():
+    curve = rosenstein(recorded("lorenz63", 0, 4000) / 8, 70, 450, True)
+    assert curve.ceiling - curve.mean[0] > 3
+    assert abs(curve.mean[-50:].mean() - curve.ceiling) < 0.8
 
 
 def test_surrogates_keep_values_spectra_and_what_columns_share():

@@ -32,6 +32,7 @@ def page_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> 
     epilog=options.example(
         "lyapsweep suggest series.csv --dt 0.01",
         "lyapsweep suggest series.npy --columns 0,2 --plot divergence.html",
+        "lyapsweep suggest series.csv --delay 11 --dimension 4 --theiler 50 --smoothing 0",
         "lyapsweep suggest lorenz63 --json",
     ),
 )
@@ -41,6 +42,14 @@ def page_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> 
 @options.changes("Change a parameter of a system (rho=38), or how a file is read (time=null). Repeatable.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of surrogates, bootstraps and orbits.")
 @click.option("--plot", type=click.Path(path_type=Path), callback=page_file, help="Draw the divergence curves: .html.")
+@click.option("--delay", type=click.IntRange(1), help="Samples between the values of a state.  [default: found]")
+@click.option("--dimension", type=click.IntRange(1), help="Values of each column in a state.  [default: found]")
+@click.option("--theiler", type=click.IntRange(0), help="Samples that count as one orbit segment.  [default: found]")
+@click.option(
+    "--smoothing",
+    type=click.IntRange(0),
+    help="Samples of a cubic Savitzky-Golay filter; 0 leaves the data as they are.  [default: by their noise]",
+)
 @options.as_json
 @options.debug
 def command(
@@ -51,6 +60,7 @@ def command(
     seed: int,
     plot: Path | None,
     as_json: bool,
+    **choices: int | None,
 ) -> None:
     """Estimate the largest Lyapunov exponent and the predictability time, and suggest forcing intervals to sweep.
 
@@ -61,12 +71,13 @@ def command(
     from lyapsweep.datasets.files import ENDINGS, is_file
 
     if is_file(what):
-        report, lines = of_file(what, columns, changes, dt, seed, plot)
-    elif columns or plot:
-        raise CommandError(
-            f"--columns and --plot are for files ({', '.join(ENDINGS)}), but {what} is a system. Leave them out."
-        )
+        report, lines = of_file(what, columns, changes, dt, seed, plot, choices)
     else:
+        for option, given in {"columns": columns, "plot": plot, **choices}.items():
+            if given is not None:
+                raise CommandError(
+                    f"--{option} is for files ({', '.join(ENDINGS)}), but {what} is a system. Leave it out."
+                )
         report, lines = of_system(what, changes, dt, seed)
     if as_json:
         click.echo(json.dumps(report, indent=1, allow_nan=False))
@@ -75,17 +86,23 @@ def command(
 
 
 def of_file(
-    what: str, columns: str | None, changes: Mapping[str, Any], dt: float | None, seed: int, plot: Path | None
+    what: str,
+    columns: str | None,
+    changes: Mapping[str, Any],
+    dt: float | None,
+    seed: int,
+    plot: Path | None,
+    choices: Mapping[str, int | None],
 ) -> tuple[Any, Lines]:
     """The JSON report and the printed lines for a recorded series."""
     from lyapsweep.problems.suggestion import suggest_for_series
+    from lyapsweep.timeseries import Choices
 
     skip, reading = read_settings(what, changes)
     with Console(stderr=True).status(what) as status:
         chosen = chosen_columns(what, columns, reading.decimal)
-        found = suggest_for_series(
-            what, chosen, dt, seed, lambda stage: status.update(f"{what}: {stage}"), skip, reading
-        )
+        tell = lambda stage: status.update(f"{what}: {stage}")  # noqa: E731
+        found = suggest_for_series(what, chosen, dt, seed, tell, skip, reading, Choices(**choices))
     lines = [("what", what), *result_lines(found.suggestion), *estimate_lines(found), *note_lines(found.suggestion)]
     if plot is not None:
         from lyapsweep.analysis.spectra import divergence_curves
@@ -141,6 +158,7 @@ def report(what: str, source: str, found: "Suggestion") -> dict[str, Any]:
         "what": what,
         "source": source,
         "chaotic": found.chaotic,
+        "verdict": found.verdict,
         "lambda_max": found.exponent / found.dt,
         "lambda_low": found.low / found.dt,
         "lambda_high": found.high / found.dt,
@@ -168,6 +186,7 @@ def series_report(what: str, found: "SeriesSuggestion") -> dict[str, Any]:
         "curves": curves,
         "surrogates": {"error": test.error, "best": min(test.surrogates), "rank": test.rank, "p": test.p_value},
         "noise": estimate.noise,
+        "noise_bias": estimate.bias / dt,
         "samples": estimate.samples,
         "from": "model" if estimate.model else "series",
         "along": dict(zip(("value", "low", "high"), (e / dt for e in estimate.along))),
@@ -192,13 +211,14 @@ def model_reports(estimate: "Estimate", dt: float) -> list[dict[str, Any]]:
 
 
 def result_lines(found: "Suggestion") -> Lines:
-    """The exponent, the predictability time and the intervals; without evidence of chaos the reasons."""
+    """The exponent, the predictability time and the intervals; of a series that is not called chaotic the reasons."""
     per_step = f"{interval_text(found.exponent, found.low, found.high)} per step"
     if found.intervals is None:
-        verdict = f"no evidence of chaos: {'; '.join(found.against)}"
+        verdict = f"{found.verdict}: {'; '.join(found.against)}"
         return [("verdict", verdict), ("estimate", f"{per_step}: not reliable")]
     shortest, longest = found.intervals
     return [
+        ("verdict", found.verdict),
         ("lambda_max", per_time(found.exponent, found.low, found.high, found.dt)),
         ("", per_step),
         ("tau_pred", f"{found.predictability_time:.1f} samples = ln 2 / lambda_max"),
@@ -217,7 +237,7 @@ def estimate_lines(found: "SeriesSuggestion") -> Lines:
     order = {1: "first", 2: "second"}[fit.degree]
     lines = [
         ("series", f"{estimate.samples} samples of {', '.join(found.columns)}, dt = {dt:g}"),
-        ("noise", f"about {estimate.noise:.1%} of a standard deviation is off the local plane"),
+        ("noise", noise_text(estimate, dt)),
         ("delay", f"{embedding.delay}: {embedding.delay_reason}"),
         ("dimension", f"{embedding.dimension} per column: {embedding.dimension_reason}"),
         ("Theiler window", f"{embedding.theiler} samples (mean period {embedding.period:.1f})"),
@@ -232,6 +252,13 @@ def estimate_lines(found: "SeriesSuggestion") -> Lines:
         lines.append((f"{curve.name}'s curve", text))
     best = f"{test.error:.3g}, best of {len(test.surrogates)} surrogates {min(test.surrogates):.3g}"
     return [*lines, ("surrogates", f"prediction error {best}: rank {test.rank}, p = {test.p_value:.2g}")]
+
+
+def noise_text(estimate: "Estimate", dt: float) -> str:
+    text = f"at most {estimate.noise:.2g} standard deviations"
+    if not estimate.bias:
+        return text
+    return f"{text}; as much again changes lambda_max by {printing.number(estimate.bias / dt)}, part of its interval"
 
 
 def model_lines(estimate: "Estimate") -> Lines:

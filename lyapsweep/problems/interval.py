@@ -72,7 +72,7 @@ def estimated_exponent(series: Series) -> Exponent:
         raise ConfigError(f"forcing/interval: {AUTO} cannot be computed: {error} {REMEDY}.") from error
     if not found.chaotic:
         raise ConfigError(
-            f"forcing/interval: {AUTO} needs chaotic data, but there is no evidence of chaos: "
+            f"forcing/interval: {AUTO} needs chaotic data, but the verdict is {found.verdict}: "
             f"{'; '.join(found.against)}. {REMEDY}."
         )
     source = f"estimated from {found.samples} samples, see lyapsweep suggest"

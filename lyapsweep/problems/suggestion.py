@@ -9,7 +9,7 @@ from lyapsweep import systems
 from lyapsweep.datasets.recording import Reading, read_recording
 from lyapsweep.dynamics import Spectrum
 from lyapsweep.exponents import system_spectrum
-from lyapsweep.timeseries import Estimate, NoExponent, estimate
+from lyapsweep.timeseries import AUTOMATIC, Choices, Estimate, NoExponent, estimate, verdict
 
 SYSTEM_STEPS = 8000  # per orbit: flows move little in one step
 RANGE = (0.25, 2.0)  # in units of tau_pred, worth sweeping
@@ -28,6 +28,7 @@ class Suggestion:
         dt: Time between samples.
         against: Reasons not to call the data chaotic.
         notes: Further remarks.
+        undecided: Whether the reasons leave open if the data are chaotic.
 
     Example:
         >>> found = Suggestion(exponent=0.05, low=0.04, high=0.06, dt=1.0)
@@ -41,6 +42,12 @@ class Suggestion:
     dt: float
     against: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    undecided: bool = False
+
+    @property
+    def verdict(self) -> str:
+        """`chaotic`, `no evidence of chaos`, or `cannot tell`."""
+        return verdict(self.against, self.undecided)
 
     @property
     def chaotic(self) -> bool:
@@ -86,6 +93,7 @@ def suggest_for_series(
     progress: Callable[[str], None] = lambda stage: None,
     skip: int = 0,
     reading: Reading | None = None,
+    choices: Choices = AUTOMATIC,
 ) -> SeriesSuggestion:
     """Estimate the largest exponent of a recorded series and suggest forcing intervals.
 
@@ -97,6 +105,7 @@ def suggest_for_series(
         progress: Called with the name of each stage.
         skip: Number of leading rows that are dropped.
         reading: How the columns of the file are understood.
+        choices: Delay, dimension, Theiler window and smoothing that are given; by default all are found.
 
     Returns:
         The suggestion and the estimate.
@@ -107,11 +116,11 @@ def suggest_for_series(
     """
     recording = read_recording(path, columns, None, dt, skip, reading)
     try:
-        found = estimate(recording.values, seed, progress, recording.names)
+        found = estimate(recording.values, seed, progress, recording.names, choices)
     except NoExponent as error:
         raise NoExponent(f"{path}: {error}") from error
     notes = (*recording.remarks, *found.notes)
-    suggestion = Suggestion(found.exponent, found.low, found.high, recording.dt, found.against, notes)
+    suggestion = Suggestion(found.exponent, found.low, found.high, recording.dt, found.against, notes, found.undecided)
     return SeriesSuggestion(suggestion, found, recording.names)
 
 

@@ -9,7 +9,9 @@ from lyapsweep.timeseries.neighbours import chunks
 NEIGHBOURS = 50
 COORDINATES = 15  # of the windows that are projected, all columns together
 FEWEST = 7  # values of one column in a window of a map, which says less a sample
-ROUNDS = 3
+ROUNDS = 2
+SAMPLED = 400  # windows whose neighbourhoods show how many dimensions the data have
+OFF = 1.05  # of the noise: what may be left off the plane
 
 
 def project(columns: Columns, plane: int, delay: int = 1, length: int | None = None) -> Columns:
@@ -32,6 +34,17 @@ def project(columns: Columns, plane: int, delay: int = 1, length: int | None = N
         centre = 2 * means[part] - means[near[part]].mean(axis=1)
         moved[part] = centre + np.einsum("npq,nq->np", Q, np.einsum("npq,np->nq", Q, windows[part] - centre))
     return average(moved, columns.shape, length, delay)
+
+
+def plane_dimension(columns: Columns, noise: float, delay: int, length: int) -> int:
+    """The fewest directions of local planes beyond which what is left is no larger than the noise."""
+    windows = delayed(columns, length, delay)
+    of = np.unique(np.linspace(0, len(windows) - 1, SAMPLED).astype(int))
+    near = np.asarray(KDTree(windows).query(windows[of], min(NEIGHBOURS + 1, len(windows)))[1])
+    offsets = windows[near] - windows[near].mean(axis=1, keepdims=True)
+    variances = np.square(np.linalg.svd(offsets, compute_uv=False)).mean(axis=0)[::-1] / (near.shape[1] - 1)
+    left = np.sqrt(variances.cumsum() / np.arange(1, len(variances) + 1))[::-1]  # of q, q + 1, ... directions
+    return max(1, int(np.argmax(left <= OFF * noise)) if (left <= OFF * noise).any() else len(variances))
 
 
 def average(windows: np.ndarray, shape: tuple[int, ...], length: int, delay: int) -> Columns:

@@ -11,7 +11,8 @@ from lyapsweep.timeseries.neighbours import NONE, Points, nearest
 Pairs = Int[np.ndarray, "references neighbours"]
 
 NEIGHBOURS = 10  # of a reference point of Kantz's curve
-REFERENCES = 4000  # of Kantz's curve, at most
+REFERENCES = 1000  # of Kantz's curve, at most
+STRANGERS = 300  # unrelated pairs
 BLOCKS = 40  # of reference points in sequence, the units of the bootstrap
 SMALLEST = 1e-12  # standard deviations: closer than rounding
 
@@ -98,11 +99,16 @@ def floored(distance: np.ndarray) -> np.ndarray:
 
 
 def ceiling(states: Points, theiler: int, flow: bool) -> float:
-    """< log d > of unrelated states: pairs half the series apart, and a third."""
-    i = np.arange(len(states) // 3)
+    """< log d > of unrelated states: pairs half the series apart, and a third.
+
+    Strangers of a flow differ by a phase that neighbours do not. They are therefore followed, and brought abreast as
+    neighbours are, for one Theiler window before their distance counts for another.
+    """
+    i = np.unique(np.linspace(0, len(states) // 3, STRANGERS).astype(int))
     j = np.stack([i + len(states) // 2, i + len(states) // 3], axis=1)
-    (d,) = distances(states, i, inside(j, states), 0, flow, theiler)
-    return float(np.log(d).mean())
+    lags = 2 * theiler if flow else 0
+    logs = [np.log(d).mean() for d in distances(states, i, j, lags, flow, theiler)]
+    return float(np.mean(logs[lags // 2 :]))
 
 
 def curve(

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lyapsweep.timeseries.neighbours import NONE, Points, nearest
+from lyapsweep.timeseries.tangents import next_error
 
 Columns = Float[np.ndarray, "time columns"]
 
@@ -13,6 +14,8 @@ FALSE = 0.002  # the share of false neighbours below which a dimension is enough
 PLATEAU = 0.03  # of neighbours: below, a value more has to halve the share of false ones
 FALSE_RATIO, FALSE_SIZE = 10.0, 2.0  # Kennel's R_tol and A_tol
 MOST_COORDINATES = 12
+BETTER = 0.9  # of the error without delayed values, that the one with them stays below
+GIVEN = "given"
 SAMPLED_FLOW = 6.0  # samples a mean period, from which on neighbouring samples are neighbouring states of a flow
 
 
@@ -41,6 +44,30 @@ class Embedding:
 
     def states(self, columns: Columns) -> Points:
         return delayed(columns, self.dimension, self.delay)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a user fixes of an estimate, to redo a published curve; None leaves it to the data.
+
+    Args:
+        delay: Samples between the values of a state.
+        dimension: Values of each column in a state.
+        theiler: Samples within which two states count as one orbit segment.
+        smoothing: Samples of a cubic Savitzky-Golay filter that replaces noise reduction; 0 leaves the data alone.
+
+    Example:
+        >>> Choices(delay=3).dimension is None
+        True
+    """
+
+    delay: int | None = None
+    dimension: int | None = None
+    theiler: int | None = None
+    smoothing: int | None = None
+
+
+AUTOMATIC = Choices()
 
 
 def delayed(columns: Columns, dimension: int, delay: int) -> Points:
@@ -134,12 +161,28 @@ def choose_dimension(columns: Columns, delay: int, theiler: int) -> tuple[int, t
     return best, tuple(shares), f"fewest false neighbours ({min(shares):.0%}) of 1 to {most}"
 
 
-def choose(columns: Columns) -> Embedding:
+def improves(columns: Columns, dimension: int, delay: int, theiler: int) -> bool:
+    """Whether delayed values improve the prediction of the next sample: columns may be a complete state as they are."""
+    alone, embedded = (
+        next_error(delayed(columns, E, delay), columns.shape[1], max(theiler, (E - 1) * delay)) for E in (1, dimension)
+    )
+    return embedded < BETTER * alone
+
+
+def choose(columns: Columns, choices: Choices = AUTOMATIC) -> Embedding:
     """Delay, dimension and Theiler window of standardised columns."""
     period = mean_period(columns)
     flow = period >= SAMPLED_FLOW
     delay, why_delay = choose_delay(columns, flow, period)
-    theiler = int(np.clip(np.ceil(period), delay, len(columns) // 20))
-    dimension, shares, why_dimension = choose_dimension(columns, delay, theiler)
-    theiler = max(theiler, (dimension - 1) * delay)
+    if choices.delay is not None:
+        delay, why_delay = choices.delay, GIVEN
+    theiler = int(np.clip(np.ceil(period), delay, len(columns) // 20)) if choices.theiler is None else choices.theiler
+    if choices.dimension is None:
+        dimension, shares, why_dimension = choose_dimension(columns, delay, theiler)
+        if columns.shape[1] > 1 and dimension > 1 and not improves(columns, dimension, delay, theiler):
+            dimension, why_dimension = 1, f"{dimension} values of each column predict the next sample no better"
+    else:
+        dimension, shares, why_dimension = choices.dimension, (), GIVEN
+    if choices.theiler is None:
+        theiler = max(theiler, (dimension - 1) * delay)
     return Embedding(delay, dimension, theiler, period, flow, shares, why_delay, why_dimension)

@@ -9,7 +9,7 @@ from lyapsweep.timeseries.embedding import Columns, delayed
 from lyapsweep.timeseries.neighbours import Points
 
 CROWD = 4  # states a centre is chosen from
-WIDTHS = (0.25, 0.5, 1.0, 2.0)  # of the median distance between centres
+WIDTHS = (0.35, 0.8, 1.8)  # of the median distance between centres
 RIDGES = (1e-7, 1e-9, 1e-11, 1e-14)  # of the largest singular value
 PIECES, HELD_OUT = 10, (1, 4, 7)  # of a series, and those that no fit sees while width and ridge are chosen
 STARTS = 150  # held-out states from which a model is run ahead

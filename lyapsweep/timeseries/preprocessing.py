@@ -1,16 +1,19 @@
 """Preparation of recorded columns: unusable ones are refused, misleading ones are noted."""
 
 import numpy as np
+from scipy.signal import savgol_filter
 
 from lyapsweep.timeseries import denoise, embedding
 from lyapsweep.timeseries.coordinates import NoExponent, circles
-from lyapsweep.timeseries.embedding import Columns
+from lyapsweep.timeseries.embedding import AUTOMATIC, Choices, Columns
+from lyapsweep.timeseries.noise import noise_level
 
 FEWEST, MOST = 500, 50_000  # samples that are asked for, and that are used
 REPEATED, DRIFT = 0.2, 0.2  # shares of the samples, and of a column's variance, from which on a reader is told
-WIDEST = 6  # columns; of more, the leading principal components
+WIDEST = 10  # columns; of more, the leading principal components
 LEVELS = 32  # different values of some column, below which rounding makes the exponent of a known map wrong by 25 %
 NOISE = 0.01  # standard deviations, above which a series is cleaned
+DEGREE = 3  # of the polynomials of a smoothing filter
 
 
 def prepared(values: Columns, names: tuple[str, ...]) -> tuple[Columns, tuple[str, ...]]:
@@ -69,18 +72,40 @@ def drifts(values: Columns, names: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def cleaned(columns: Columns) -> tuple[Columns, float]:
-    """Columns after local projection, if it changes them by over 1 %, and the size of the change (root mean square)."""
+def cleaned(columns: Columns, choices: Choices = AUTOMATIC) -> tuple[Columns, float]:
+    """Columns without their noise, if there is more than NOISE of it, and the noise in standard deviations.
+
+    A smoothing that the user gives replaces the local projection.
+    """
     period = embedding.mean_period(columns)
     flow = period >= embedding.SAMPLED_FLOW
+    noise = noise_level(columns, flow, max(1, int(period)))
+    if choices.smoothing is not None:
+        return smoothed(columns, choices.smoothing), noise
+    return (columns if noise <= NOISE else projected(columns, flow, period, noise)), noise
+
+
+def smoothed(columns: Columns, samples: int) -> Columns:
+    """Columns after a cubic Savitzky-Golay filter; as they are for 0 samples."""
+    if samples == 0:
+        return columns
+    if samples % 2 == 0 or not DEGREE < samples <= len(columns):
+        raise NoExponent(
+            f"smoothing: an odd number of samples above {DEGREE} is needed, but got {samples}. "
+            f"Use {max(DEGREE + 2, samples + 1 - samples % 2)}, or 0 for none."
+        )
+    return standardised(np.asarray(savgol_filter(columns, samples, DEGREE, axis=0)))
+
+
+def projected(columns: Columns, flow: bool, period: float, noise: float) -> Columns:
+    """Columns after local projection onto planes of as many dimensions as the data have."""
     delay, _ = embedding.choose_delay(columns, flow, period)
-    plane, spacing = (3 if flow else 2), max(1, delay // denoise.COORDINATES)
-    length = denoise.window_length(columns.shape[1], flow)
-    moved = denoise.project(columns, plane, spacing, length)
-    noise = float(np.sqrt(np.square(moved - columns).mean()))
-    if noise <= NOISE:
-        return columns, noise
-    for _ in range(denoise.ROUNDS - 1):
-        moved = denoise.project(moved, plane, spacing, length)
-    noise = float(np.sqrt(np.square(moved - columns).mean()))
-    return (moved - moved.mean(axis=0)) / np.maximum(moved.std(axis=0), 1e-12), noise
+    spacing, length = max(1, delay // denoise.COORDINATES), denoise.window_length(columns.shape[1], flow)
+    plane = denoise.plane_dimension(columns, noise, spacing, length)
+    for _ in range(denoise.ROUNDS):
+        columns = denoise.project(columns, plane, spacing, length)
+    return standardised(columns)
+
+
+def standardised(columns: Columns) -> Columns:
+    return (columns - columns.mean(axis=0)) / np.maximum(columns.std(axis=0), 1e-12)

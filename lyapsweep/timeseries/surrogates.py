@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.fft import next_fast_len
 
 from lyapsweep.timeseries.embedding import Columns, Embedding
 from lyapsweep.timeseries.neighbours import NONE, nearest
 
 SURROGATES = 19  # all beaten: p = 1 / 20, one-sided
-ITERATIONS = 50
+ITERATIONS = 25
 NEIGHBOURS, REFERENCES = 10, 1000  # of a prediction, and predictions
 ENDS = 0.1  # of the series that may be cut so that its ends meet
 
@@ -44,14 +45,18 @@ def surrogate_test(columns: Columns, embedding: Embedding, seed: int) -> Surroga
 
 
 def closed(columns: Columns) -> Columns:
-    """The part, at least 80 % long, whose ends match best: a jump between them would add power."""
+    """The part, at least 80 % long, whose ends match best: a jump between them would add power.
+
+    Its length is a fast one of Fourier transforms, a few samples below the best.
+    """
     most = max(2, int(ENDS * len(columns)))
     ends = np.concatenate([columns, np.gradient(columns, axis=0)], axis=1) / columns.std(axis=0).mean()
     first, last = ends[:most][:, None], ends[-most:][None]
     step = max(1, most // 300)
     gap = np.linalg.norm(first[::step] - last[:, ::step], axis=2)
     a, b = np.unravel_index(gap.argmin(), gap.shape)
-    return columns[a * step : len(columns) - most + b * step]
+    part = columns[a * step : len(columns) - most + b * step]
+    return part[: next(n for n in range(len(part), 0, -1) if next_fast_len(n, real=True) == n)]
 
 
 def surrogate(columns: Columns, rng: np.random.Generator) -> Columns:
@@ -59,16 +64,15 @@ def surrogate(columns: Columns, rng: np.random.Generator) -> Columns:
 
     Columns keep their relative phases, so that only their common phase is drawn.
     """
-    ordered, transform = np.sort(columns, axis=0), np.fft.rfft(columns, axis=0)
-    amplitude, phase = np.abs(transform), np.exp(1j * np.angle(transform))
-    found = columns[rng.permutation(len(columns))]
+    ordered, transform = np.sort(columns.T), np.fft.rfft(columns.T)
+    phase = transform / np.maximum(np.abs(transform), 1e-300)
+    found = columns[rng.permutation(len(columns))].T
     for _ in range(ITERATIONS):
-        turned = np.fft.rfft(found, axis=0)
-        turn = (turned * phase.conj()).sum(axis=1, keepdims=True)
-        shared = turn / np.maximum(np.abs(turn), 1e-300)
-        spectral = np.fft.irfft(amplitude * phase * shared, len(columns), axis=0)
-        found = np.take_along_axis(ordered, np.argsort(np.argsort(spectral, axis=0), axis=0), axis=0)
-    return found
+        turn = (np.fft.rfft(found) * phase.conj()).sum(axis=0)
+        spectral = np.fft.irfft(transform * turn / np.maximum(np.abs(turn), 1e-300), len(columns))
+        found = np.empty_like(spectral)
+        np.put_along_axis(found, np.argsort(spectral), ordered, axis=1)
+    return found.T
 
 
 def prediction_error(columns: Columns, embedding: Embedding) -> float:

@@ -14,6 +14,7 @@ BEND = 0.7  # of the linear fit's error, below which the quadratic one is taken
 RIDGE = 1e-10
 ALIGNING = 10  # steps of a tangent vector that are not counted
 TRIED = 1000  # reference points on which linear and quadratic fits are compared
+NORMAL = 0.6745  # standard deviations: the median of a normal distribution's absolute value
 TINY = 1e-300
 
 Jacobians = Float[np.ndarray, "references dimensions dimensions"]
@@ -49,6 +50,18 @@ def jacobians(
         J[part], origin = local_fit(A, B, fit.degree)
         missed[part] = np.linalg.norm(origin, axis=1)
     return J, missed
+
+
+def next_error(states: Points, columns: int, theiler: int) -> float:
+    """Standard deviation of local linear predictions' errors a sample ahead; states end with their newest `columns`.
+
+    It is the median absolute error of each column, as of a normal distribution, and the root mean square of columns.
+    """
+    of = np.unique(np.linspace(0, len(states) - 2, TRIED).astype(int))
+    near = nearest(states, NEIGHBOURS, theiler, len(states) - 1, of)
+    near, newest = np.where(near == NONE, near[:, :1], near), states[:, -columns:]
+    missed = local_fit(states[near] - states[of, None], newest[near + 1] - newest[of + 1, None], 1)[1]
+    return float(np.sqrt(np.square(np.median(np.abs(missed), axis=0) / NORMAL).mean()))
 
 
 def local_fit(A: np.ndarray, B: np.ndarray, degree: int) -> tuple[Jacobians, np.ndarray]:

@@ -39,7 +39,7 @@ def find(estimate: Estimate, what: str, dt: float) -> DivergenceCurvesFinding:
         lines.append((line.first * dt, line.last * dt, *ends, name))
     text = f"λ_max = {digits(estimate.exponent / dt)} in [{digits(estimate.low / dt)}, {digits(estimate.high / dt)}]"
     return DivergenceCurvesFinding(
-        title=f"{what}: {text if estimate.chaotic else 'no evidence of chaos'}",
+        title=f"{what}: {text if estimate.chaotic else estimate.verdict}",
         times=np.arange(len(curves[0][1])) * dt,
         curves=curves,
         lines=tuple(lines),
