@@ -229,11 +229,12 @@ def test_sync_leaves_a_trial_alone_that_still_runs(logger, tmp_path):
 
 def test_a_run_of_an_earlier_version_is_continued_under_its_id(logger, tmp_path):
     """Records keep the id under which they were written; new ones of the same settings find the same run."""
-    (old,) = config().legacy_ids
-    logger.log_records(files(tmp_path, replace(record(0, Outcome.RUNNING), trial=old)))
+    then = config().changed({"dataset/validation": None})  # 0.1 had no validation part
+    (old,) = then.legacy_ids
+    logger.log_records(files(tmp_path, replace(record(0, Outcome.RUNNING, of=then), trial=old)))
     assert list(logger.runs) == [old]
-    logger.start_run(config())
-    logger.log_records(files(tmp_path, record()))
+    logger.start_run(then)
+    logger.log_records(files(tmp_path, record(of=then)))
     assert (list(logger.runs), len(logger.client.runs)) == ([old], 1)
     assert logger.client.runs["run0"].tags["trial_key"] == old
     assert logger.client.runs["run0"].status == "FINISHED"

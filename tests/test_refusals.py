@@ -31,7 +31,7 @@ def folder(tmp_path, monkeypatch):
     torch.set_default_dtype(torch.float32)
     monkeypatch.chdir(tmp_path)
     rows = np.sin(np.arange(300)[:, None] / np.array([7.0, 11.0, 13.0]))
-    wrong = {"ok": rows, "cube": rows[:, :, None], "none": rows[:0], "bare": rows[:, :0], "huge": rows * 1e300}
+    wrong = {"ok": rows, "cube": np.stack([rows, rows], axis=2), "none": rows[:0], "bare": rows[:, :0], "huge": rows * 1e300}
     wrong |= {"complex": rows + 1j, "still": rows * [1, 1, 0], "nan": np.where(rows == rows[17], np.nan, rows)}
     for name, values in (wrong | {"half": rows.astype(np.float16), "whole": (1000 * rows).astype(np.int16)}).items():
         np.save(f"{name}.npy", values)
@@ -73,7 +73,7 @@ FORCINGS = {
     ),
     "auto without chaos": (
         {"forcing/interval": "auto", "dataset/path": "sine.npy"},
-        "forcing/interval: auto needs chaotic data, but there is no evidence of chaos.*choose another forcing",
+        "forcing/interval: auto needs chaotic data, but the verdict is no evidence of chaos.*choose another forcing",
     ),
     "fewer units than features": (
         {"readout/kind": "identity", "cell/units": 2},
@@ -100,7 +100,7 @@ SETTINGS = {
 FILES = {
     "absent": ({"dataset/path": "gone.csv"}, "gone.csv: there is no such file"),
     "no name": ({"dataset/path": "[null]"}, r"dataset/path must name a file, or list files, but got \[None\]"),
-    "a cube": ({"dataset/path": "cube.npy"}, r"cube.npy: needs real numbers .*\(300, 3, 1\)"),
+    "a cube": ({"dataset/path": "cube.npy"}, r"cube.npy: needs real numbers .*\(300, 3, 2\)"),
     "complex": ({"dataset/path": "complex.npy"}, "complex.npy: needs real numbers"),
     "no rows": ({"dataset/path": "none.npy"}, r"none.npy: needs real numbers .*\(0, 3\)"),
     "no columns": ({"dataset/path": "bare.npy"}, r"bare.npy: needs real numbers .*\(300, 0\)"),

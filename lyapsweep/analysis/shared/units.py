@@ -36,6 +36,17 @@ class Units(NamedTuple):
     A unit is a setting (all settings that vary, except seeds and the data set) with all its runs. Of fewer than eight
     settings nothing can be said about settings: then each run is a unit, and runs are compared within their setting
     (`stratum`) only, as they are if nothing but the seed varies.
+
+    Args:
+        index: The unit of each run, shape (runs,).
+        stratum: The runs among which each run is compared, shape (runs,).
+        setting: The setting of each run, shape (runs,).
+        source: The data set of each run, shape (runs,).
+
+    Example:
+        >>> same = np.zeros(4, int)
+        >>> str(Units(np.array([0, 0, 1, 1]), same, np.array([0, 0, 1, 1]), same).count)
+        '2 settings, 4 runs'
     """
 
     index: np.ndarray
