@@ -3,17 +3,20 @@
 import contextlib
 import json
 import signal
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import torch
 from hypothesis import strategies as st
 
 from lyapsweep.cli.errors import explained
 
+LONGEST_MESSAGE = 5000  # characters
 LONGEST = 10  # seconds of processor time per input
 INTEGERS = (0, 1, -1, 2, 3, 5, 63, 2**31, 2**40, 2**62, 2**63, -(2**63), 10**30)
 FLOATS = (0.0, -0.0, 0.5, 1.0, 1.5, -0.1, 1e-320, 1e-30, 1e30, 1e308, -1e308, *map(float, ("nan", "inf", "-inf")))
@@ -22,7 +25,9 @@ WORDS += ("linear", "henon", "gone.csv", "gone.py:A", "[", "{0}", "%s", "1e400",
 EMPTY = (None, True, False, [], {}, [[]], [None], {"kind": "x"}, {"kind": None}, {"": 1}, {"a/b": {"c": [1]}})
 
 plain = st.sampled_from(INTEGERS) | st.sampled_from(FLOATS) | st.sampled_from(WORDS) | st.sampled_from(EMPTY)
-foreign = st.sampled_from((np.int64(3), np.float32("nan"), np.arange(3), np.array("x"), 1j, b"x", {1, 2}, {1: 2}, object))
+foreign = st.sampled_from(
+    (np.int64(3), np.float32("nan"), np.arange(3), np.array("x"), 1j, b"x", {1, 2}, {1: 2}, object)
+)
 nested = st.recursive(plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner))
 
 
@@ -48,9 +53,11 @@ def read_or_refused(folder: Path) -> Iterator[None]:
         refused = False
     except TooSlow:
         raise
+    except click.UsageError:
+        pass
     except Exception as error:
         message = explained(error).format_message()
-        if "--debug shows" in message or not message.strip() or len(message) > 5000:
+        if "--debug shows" in message or not in_our_words(error) or len(message) > LONGEST_MESSAGE:
             raise
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
@@ -59,6 +66,16 @@ def read_or_refused(folder: Path) -> Iterator[None]:
     assert not (left and refused), f"left {left}"
     for path in left:
         path.rmdir() if path.is_dir() else path.unlink()
+
+
+def in_our_words(error: BaseException) -> bool:
+    """Whether the message was written for it: an error of an own class, or one that a line of ours raises."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    raised = (place.line or "").lstrip().startswith("raise ")
+    if not type(error).__module__.startswith(("lyapsweep", "click")) and not raised and not isinstance(error, OSError):
+        return False
+    cause, text = error.__cause__, str(error)
+    return not str(error.__cause__ or "").strip() or not text.endswith(str(cause)) or in_our_words(cause)
 
 
 def paths(tree: Any, path: tuple = ()) -> Iterator[tuple]:
@@ -93,7 +110,9 @@ def damaged(draw: Callable, trees: list, values: st.SearchStrategy = nested, mos
         elif how == "remove":
             del parent[last]
         elif how == "wrap":
-            parent[last] = draw(st.sampled_from((lambda v: [v], lambda v: {"kind": v}, str, lambda v: [v, v])))(parent[last])
+            parent[last] = draw(st.sampled_from((lambda v: [v], lambda v: {"kind": v}, str, lambda v: [v, v])))(
+                parent[last]
+            )
         elif how == "move":
             other = draw(st.sampled_from(places))
             value = tree

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,7 +135,7 @@ def chosen_columns(what: str, columns: str | None, decimal: str) -> list[str | i
     from lyapsweep.datasets.files import read
 
     names = read(what, decimal).names
-    return [int(c) if c.isdigit() and c not in names else c for c in columns.split(",")]
+    return [int(c) if re.fullmatch("[0-9]{1,9}", c) and c not in names else c for c in columns.split(",")]
 
 
 def of_system(what: str, changes: Mapping[str, Any], dt: float | None, seed: int) -> tuple[Any, Lines]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lyapsweep.datasets.series import BadSeries
+from lyapsweep.setting_types import cut, shown
 
 MISSING = ("", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "<NA>", "null", "NULL", "None", "#N/A")  # cells without a value
-FORTRAN = re.compile(r"[+-]?\d*\.?\d+[dD][+-]?\d+")  # 1.5D+03
+FORTRAN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)[dD][+-]?\d+")  # 1.5D+03
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class CellTable:
             i, j = bad[0]
             raise BadSeries(
                 f"{self.path}: {len(bad)} cells are missing or infinite, the first at row {self.rows[skip + i]}, "
-                f"column '{names[j]}' ({values[i, j]}). Fill them, choose other columns or skip rows; a series with "
+                f"column '{cut(names[j])}' ({values[i, j]}). Fill them, choose other columns or skip rows; a series with "
                 f"`missing: interpolate` fills short gaps."
             )
 
@@ -67,7 +68,7 @@ class CellTable:
         number = to_number(cell)
         if number is None:
             raise BadSeries(
-                f"{self.path}: row {row}, column '{self.names[column]}' holds {cell!r}, which is not a number. "
+                f"{self.path}: row {row}, column '{cut(self.names[column])}' holds {shown(cell)}, which is not a number. "
                 f"Choose other columns, or write numbers with a decimal point."
             )
         return number
