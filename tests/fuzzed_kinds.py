@@ -550,16 +550,16 @@ class CheckpointFiles:
         self.conditions = CheckpointConditions({}, "", "cpu", "float64", "", {})
         self.checkpoints = Checkpoints(folder / "checkpoints")
         (folder / "checkpoints").mkdir()
-        state = {"step": torch.tensor(3), "weights": torch.ones(1, 3)}
+        state = {"step": torch.tensor(3), "died_at": torch.tensor([-1]), "weights": torch.ones(1, 3)}
         self.checkpoints.save(Checkpoint(["a"], state=state), self.conditions)
         (self.file,) = (folder / "checkpoints").iterdir()
         whole = self.file.read_bytes()
         with np.load(self.file) as file:
-            tree = {
+            self.tree = {
                 "header": json.loads(str(file["header"])),
                 "arrays": {k: file[k] for k in file.files if k != "header"},
             }
-        self.inputs = damaged([tree], nested | st.sampled_from(ARRAYS)) | damaged_bytes([whole])
+        self.inputs = damaged([self.tree], nested | st.sampled_from(ARRAYS)) | damaged_bytes([whole])
 
     write = Records.write
 

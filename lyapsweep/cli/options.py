@@ -11,6 +11,8 @@ from lyapsweep.cli.errors import DEBUG, CommandError
 from lyapsweep.redaction import redact
 from lyapsweep.trust import trust_everything
 
+SEED = click.IntRange(-(2**62), 2**62 - 1)  # of torch
+SAMPLER_SEED = click.IntRange(0, 2**32 - 1)  # of numpy
 PICTURES = (".html", ".png", ".svg")
 
 

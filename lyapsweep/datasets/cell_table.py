@@ -57,9 +57,10 @@ class CellTable:
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):
             i, j = bad[0]
+            where = f"row {self.rows[skip + i]}, column '{cut(names[j])}'"
             raise BadSeries(
-                f"{self.path}: {len(bad)} cells are missing or infinite, the first at row {self.rows[skip + i]}, "
-                f"column '{cut(names[j])}' ({values[i, j]}). Fill them, choose other columns or skip rows; a series with "
+                f"{self.path}: {len(bad)} cells are missing or infinite, the first at {where} "
+                f"({values[i, j]}). Fill them, choose other columns or skip rows; a series with "
                 f"`missing: interpolate` fills short gaps."
             )
 
@@ -68,8 +69,8 @@ class CellTable:
         number = to_number(cell)
         if number is None:
             raise BadSeries(
-                f"{self.path}: row {row}, column '{cut(self.names[column])}' holds {shown(cell)}, which is not a number. "
-                f"Choose other columns, or write numbers with a decimal point."
+                f"{self.path}: row {row}, column '{cut(self.names[column])}' holds {shown(cell)}, which is not a "
+                f"number. Choose other columns, or write numbers with a decimal point."
             )
         return number
 
