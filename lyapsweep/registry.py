@@ -13,7 +13,7 @@ from lyapsweep.setting_types import cut
 from lyapsweep.user_code import described, in_this_folder, user_place
 
 LONGEST_NAME = 200  # characters: comparing two texts takes time in proportion to the product of their lengths
-MOST_NAMES = 60  # in a message
+MOST_NAMES = 50  # in a message
 Member = TypeVar("Member", bound=Callable[..., Any])
 
 
