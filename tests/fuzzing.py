@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from lyapsweep.cli.errors import explained
 
-LONGEST_MESSAGE = 5000  # characters
+LONGEST_MESSAGE = 6100  # characters
 LONGEST = 10  # seconds of processor time per input
 INTEGERS = (0, 1, -1, 2, 3, 5, 63, 2**31, 2**40, 2**62, 2**63, -(2**63), 10**30)
 FLOATS = (0.0, -0.0, 0.5, 1.0, 1.5, -0.1, 1e-320, 1e-30, 1e30, 1e308, -1e308, *map(float, ("nan", "inf", "-inf")))
@@ -75,7 +75,7 @@ def in_our_words(error: BaseException) -> bool:
     if not type(error).__module__.startswith(("lyapsweep", "click")) and not raised and not isinstance(error, OSError):
         return False
     cause, text = error.__cause__, str(error)
-    return not str(error.__cause__ or "").strip() or not text.endswith(str(cause)) or in_our_words(cause)
+    return cause is None or not str(cause).strip() or not text.endswith(str(cause)) or in_our_words(cause)
 
 
 def paths(tree: Any, path: tuple = ()) -> Iterator[tuple]:

@@ -21,6 +21,7 @@ from lyapsweep import systems
 from lyapsweep.cells.errors import BadWeights
 from lyapsweep.cells.torch_files import load_network
 from lyapsweep.cli import main
+from lyapsweep.cli.errors import explained
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets import BadSeries
 from lyapsweep.datasets.cell_table import to_number
@@ -158,6 +159,7 @@ def test_cells_and_names_of_any_length_are_read_at_once(here):
         with read_or_refused(here):
             read()
     assert len(str(unknown("cell", "x" * 10_000, ["y" * 10_000] * 100))) < 5000
+    assert len(explained(BadSeries(f"a.csv: {'9' * 100_000}. Rename it.")).message) < 6100
     assert to_number("1.5D+03") == to_number("1500.") == to_number("1.5e3")
 
 

@@ -16,9 +16,7 @@ from lyapsweep.setting_types import LARGEST_INTEGER, shown
 
 SCHEMA = 2  # since 2 the header has the trial's id and the version of the settings
 READABLE = (1, 2)
-NEEDED = {"config": dict, "step": int, "outcome": str} | dict.fromkeys(
-    ("spectra", "provenance"), dict
-)
+NEEDED = {"config": dict, "step": int, "outcome": str} | dict.fromkeys(("spectra", "provenance"), dict)
 SCORES = ("measures", "floors", "saturations", "surrogates", "test", "test_floors")  # numbers by name
 OPTIONAL = {"id": str, "settings": int} | dict.fromkeys(SCORES, dict)
 
