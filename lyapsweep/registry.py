@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from lyapsweep import trust
+from lyapsweep.setting_types import cut
 from lyapsweep.user_code import described, in_this_folder, user_place
 
+LONGEST_NAME = 200  # characters: comparing two texts takes time in proportion to the product of their lengths
+MOST_NAMES = 50  # in a message
 Member = TypeVar("Member", bound=Callable[..., Any])
 
 
@@ -38,10 +41,22 @@ def unknown(what: str, name: object, known: list[str], place: str = "") -> Unkno
         >>> print(unknown("cell", "lsmt", ["gru", "lstm"], "cell/kind"))
         cell/kind: No cell is called 'lsmt'. Did you mean 'lstm'? Known: gru, lstm.
     """
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0.5)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
+    near = nearest(str(name), known)
+    hint = f" Did you mean '{near}'?" if near else ""
     where = f"{place}: " if place else ""
-    return UnknownName(f"{where}No {what} is called '{name}'.{hint} Known: {', '.join(known)}.")
+    return UnknownName(f"{where}No {what} is called '{cut(str(name))}'.{hint} Known: {listing(known)}.")
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """Return the known name that is most similar; "" without one, and for texts that are too long to be names."""
+    short = [each for each in known if len(each) <= LONGEST_NAME] if len(name) <= LONGEST_NAME else []
+    return next(iter(difflib.get_close_matches(name, short, n=1, cutoff=0.5)), "")
+
+
+def listing(known: list[str]) -> str:
+    """Return names as a message lists them: the first ones, long ones cut."""
+    more = len(known) - MOST_NAMES
+    return ", ".join(map(cut, known[:MOST_NAMES])) + (f" and {more} more" if more > 0 else "")
 
 
 def is_from_file(name: object) -> bool:

@@ -167,7 +167,11 @@ def type_name(option: Any) -> str:
 
 def shown(value: Any) -> str:
     """Return a value as a message shows it, long ones cut."""
-    text = repr(value)
+    return cut(repr(value))
+
+
+def cut(text: str) -> str:
+    """Return a text as a message shows it, long ones cut."""
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

@@ -8,7 +8,7 @@ the same file before (by its digest, kept in the state directory of the user), o
 import hashlib
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def files_named(content: Any) -> Iterator[str]:
     elif isinstance(content, Mapping):
         for value in content.values():
             yield from files_named(value)
-    elif isinstance(content, Iterable):
+    elif isinstance(content, list | tuple):
         for value in content:
             yield from files_named(value)
 

@@ -60,6 +60,8 @@ ALLOWED = {
     "dynamics/run.py:to_spectrum": "keyword arguments of Spectrum",
     "evaluation/evaluation.py:spectrum_settings": "keyword arguments of lyapunov_spectra",
     "results/provenance.py": "fields of a record's header on their way from or to JSON",
+    "results/header.py": "fields of a record's header on their way from JSON",
+    "results/imported.py:constants": "constant settings by path, as the user gives them",
     "results/imported.py:from_frame": "constant settings by path, as the user gives them",
     "tracking/forecast_models.py:predict": "MLflow's interface of models",
 }

@@ -10,7 +10,8 @@ import pytest
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.description import SweepDescription
-from lyapsweep.results.record import BadRecord, Outcome, Record
+from lyapsweep.results.header import BadRecord
+from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import BadTable, Table
 
 

@@ -13,6 +13,7 @@ import click
 from lyapsweep.redaction import redact
 from lyapsweep.user_code import described, user_place
 
+LONGEST = 6000  # characters of a message: names of columns may be of any length
 DEBUG = "lyapsweep.debug"  # key in click's shared context
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -30,7 +31,8 @@ class CommandError(click.ClickException):
     """An error message of one line with an exit status."""
 
     def __init__(self, message: str, status: Exit = Exit.BAD_INPUT):
-        super().__init__(redact(" ".join(message.split())))
+        text = redact(" ".join(message.split()))
+        super().__init__(text if len(text) <= LONGEST else f"{text[: LONGEST - 1000]} ... {text[-1000:]}")
         self.exit_code = int(status)  # pyright: ignore[reportAttributeAccessIssue]  # click defines it per class
 
 

@@ -43,7 +43,7 @@ SETTINGS = ("candidates", "noise", "slow", "tolerance", "seed")
 )
 @click.option("--tolerance", type=float, help="Largest q = |f(z) - z|^2 / 2 of a fixed point.  [default: 1e-20]")
 @click.option("--slow", type=float, help="Largest q of a slow point.  [default: 1e-8]")
-@click.option("--seed", type=int, help="Seed of the initial states.  [default: 0]")
+@click.option("--seed", type=options.SEED, help="Seed of the initial states.  [default: 0]")
 @options.weights
 @click.option(
     "--rest",

@@ -11,6 +11,8 @@ from lyapsweep.cli.errors import DEBUG, CommandError
 from lyapsweep.redaction import redact
 from lyapsweep.trust import trust_everything
 
+SEED = click.IntRange(-(2**62), 2**62 - 1)  # of torch
+SAMPLER_SEED = click.IntRange(0, 2**32 - 1)  # of numpy
 PICTURES = (".html", ".png", ".svg")
 
 
@@ -23,16 +25,17 @@ def read_changes(ctx: click.Context, param: click.Parameter, given: tuple[str, .
 
     from lyapsweep.config.parsing import parse_value
     from lyapsweep.config.yaml_text import reason
+    from lyapsweep.setting_types import cut
 
     changes = {}
     for text in given:
         path, equals, value = text.partition("=")
         if not path or not equals:
-            raise CommandError(f"{flag} {text}: write {flag} path=value, for example {flag} forcing/interval=8.")
+            raise CommandError(f"{flag} {cut(text)}: write {flag} path=value, for example {flag} forcing/interval=8.")
         try:
             changes[path.strip()] = parse_value(value)
         except yaml.YAMLError as error:
-            raise CommandError(f"{flag} {text}: {reason(error)}. Lists are written [1, 2].") from error
+            raise CommandError(f"{flag} {cut(text)}: {reason(error)}. Lists are written [1, 2].") from error
     return changes
 
 

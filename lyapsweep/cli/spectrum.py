@@ -37,7 +37,9 @@ POSITIVE = click.IntRange(min=1)
 @click.option("--warmup", type=click.IntRange(min=0), help="Steps before.  [default: 500, or the config's]")
 @click.option("--orbits", type=POSITIVE, help="Number of orbits.  [default: 128, or the config's]")
 @click.option("--exponents", type=POSITIVE, metavar="K", help="Only the leading K.  [default: all, or the config's]")
-@click.option("--seed", type=int, help="Seed of initial states and initial weights.  [default: 0, or the config's]")
+@click.option(
+    "--seed", type=options.SEED, help="Seed of initial states and initial weights.  [default: 0, or the config's]"
+)
 @click.option(
     "--dt",
     type=float,

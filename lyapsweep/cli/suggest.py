@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ def page_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> 
 @click.option("--dt", type=float, help="Time between samples.  [default: a time column's, else 1; a system's own]")
 @click.option("--columns", help="Columns of the file, by name or position from 0: x,z.  [default: all but clocks]")
 @options.changes("Change a parameter of a system (rho=38), or how a file is read (time=null). Repeatable.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of surrogates, bootstraps and orbits.")
+@click.option("--seed", type=options.SAMPLER_SEED, default=0, show_default=True, help="Seed of surrogates and orbits.")
 @click.option("--plot", type=click.Path(path_type=Path), callback=page_file, help="Draw the divergence curves: .html.")
 @click.option("--delay", type=click.IntRange(1), help="Samples between the values of a state.  [default: found]")
 @click.option("--dimension", type=click.IntRange(1), help="Values of each column in a state.  [default: found]")
@@ -134,7 +135,7 @@ def chosen_columns(what: str, columns: str | None, decimal: str) -> list[str | i
     from lyapsweep.datasets.files import read
 
     names = read(what, decimal).names
-    return [int(c) if c.isdigit() and c not in names else c for c in columns.split(",")]
+    return [int(c) if re.fullmatch("[0-9]{1,9}", c) and c not in names else c for c in columns.split(",")]
 
 
 def of_system(what: str, changes: Mapping[str, Any], dt: float | None, seed: int) -> tuple[Any, Lines]:

@@ -76,7 +76,7 @@ COUNT = click.IntRange(min=1)
     help="Time limit per batch; beyond it the batch is split in two, and a single trial fails.  [default: none]",
 )
 @click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the points drawn from a space."
+    "--seed", type=options.SAMPLER_SEED, default=0, show_default=True, help="Seed of the points drawn from a space."
 )
 @click.option(
     "--address",

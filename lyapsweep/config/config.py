@@ -81,13 +81,14 @@ class Config:
         Raises:
             ConfigError: If a setting is unknown or invalid.
         """
+        content = as_plain(content)
         (trust_of_code.named_by_user if trust else trust_of_code.named_by_record)(content)
         return cls._complete(content, place)
 
     @classmethod
     def _complete(cls, content: Mapping[str, Any], place: str = "") -> "Config":
         try:
-            return cls(complete(as_plain(content)))
+            return cls(complete(content))
         except (ValueError, TypeError) as error:
             text = described(error) if user_place(error) else str(error)
             raise ConfigError(text if not place or text.startswith(place) else f"{place}: {text}") from error
@@ -105,6 +106,7 @@ class Config:
         Raises:
             ConfigError: If a setting is unknown or invalid.
         """
+        changes = as_plain(changes)
         trust_of_code.named_by_user(changes)
         content = json.loads(json.dumps(self.to_dict()))
         for path, value in sorted(changes.items(), key=lambda item: not item[0].endswith("/kind")):

@@ -1,7 +1,6 @@
 """Completion and checks of a config: members and types, and constraints between sections."""
 
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -12,8 +11,8 @@ from lyapsweep.datasets import DATASETS, check_validation, is_task
 from lyapsweep.forcing import AUTO, FORCINGS
 from lyapsweep.measures import fitting, listed
 from lyapsweep.readouts import READOUTS
-from lyapsweep.registry import readable, unknown
-from lyapsweep.setting_types import Range, check_setting, type_of
+from lyapsweep.registry import listing, nearest, readable, unknown
+from lyapsweep.setting_types import Range, check_setting, cut, shown, type_of
 from lyapsweep.trust import files_named, trusted
 
 SEED = Annotated[int, Range(least=-(2**62), below=2**62)]  # generators are seeded with 2 s and 2 s + 1
@@ -73,7 +72,7 @@ def complete_member(section: str, given: Any) -> dict[str, Any]:
 def complete_plain(section: str, given: Any, defaults: Mapping[str, Any]) -> Any:
     """Return the dataclass of a section without a family."""
     if not isinstance(given, Mapping):
-        raise ConfigError(f"{section} must be a section of settings, but got {given!r}.")
+        raise ConfigError(f"{section} must be a section of settings, but got {shown(given)}.")
     plain = PLAIN[section]
     names = [f.name for f in dataclasses.fields(plain)]
     for key in given:
@@ -83,9 +82,9 @@ def complete_plain(section: str, given: Any, defaults: Mapping[str, Any]) -> Any
 
 
 def unknown_setting(path: str, known: list[str], context: str = "") -> ConfigError:
-    near = difflib.get_close_matches(path, known, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return ConfigError(f"{path} is not known{context}.{hint} Known: {', '.join(known) or 'no settings'}.")
+    near = nearest(path, known)
+    hint = f" Did you mean {near}?" if near else ""
+    return ConfigError(f"{cut(path)} is not known{context}.{hint} Known: {listing(known) or 'no settings'}.")
 
 
 def check_sections(sections: Mapping[str, Any]) -> None:

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from lyapsweep.datasets.series import BadSeries
+from lyapsweep.setting_types import cut, shown
 
 MISSING = ("", "NA", "N/A", "n/a", "nan", "NaN", "NAN", "<NA>", "null", "NULL", "None", "#N/A")  # cells without a value
-FORTRAN = re.compile(r"[+-]?\d*\.?\d+[dD][+-]?\d+")  # 1.5D+03
+FORTRAN = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)[dD][+-]?\d+")  # 1.5D+03
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,10 @@ class CellTable:
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):
             i, j = bad[0]
+            where = f"row {self.rows[skip + i]}, column '{cut(names[j])}'"
             raise BadSeries(
-                f"{self.path}: {len(bad)} cells are missing or infinite, the first at row {self.rows[skip + i]}, "
-                f"column '{names[j]}' ({values[i, j]}). Fill them, choose other columns or skip rows; a series with "
+                f"{self.path}: {len(bad)} cells are missing or infinite, the first at {where} "
+                f"({values[i, j]}). Fill them, choose other columns or skip rows; a series with "
                 f"`missing: interpolate` fills short gaps."
             )
 
@@ -67,8 +69,8 @@ class CellTable:
         number = to_number(cell)
         if number is None:
             raise BadSeries(
-                f"{self.path}: row {row}, column '{self.names[column]}' holds {cell!r}, which is not a number. "
-                f"Choose other columns, or write numbers with a decimal point."
+                f"{self.path}: row {row}, column '{cut(self.names[column])}' holds {shown(cell)}, which is not a "
+                f"number. Choose other columns, or write numbers with a decimal point."
             )
         return number
 

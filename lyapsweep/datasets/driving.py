@@ -28,10 +28,10 @@ def read_inputs(path: Path) -> np.ndarray:
         return table.numbers(list(range(len(table.names))), 0)
     try:
         content = np.load(path, allow_pickle=False)
-        values = content if suffix == ".npy" else content[array_name(path, content.files)]
-    except (EOFError, OSError, ValueError) as error:
-        if isinstance(error, BadSeries):
-            raise
+        values = np.asarray(content if suffix == ".npy" else content[array_name(path, content.files)])
+    except BadSeries:
+        raise
+    except Exception as error:  # headers are parsed as Python, shapes may exceed the memory
         raise BadSeries(f"{path}: no arrays of numpy ({error}). Write them with numpy.save.") from error
     if values.dtype.kind not in "fiub":
         raise BadSeries(f"{path}: real numbers are needed, but it holds {values.dtype}. Convert them first.")

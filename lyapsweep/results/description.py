@@ -7,13 +7,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lyapsweep.results.experiment import atomic_write
+from lyapsweep.results.json_types import check_types
 
 REMEDY = "Remove it; a sweep that is resumed writes it again."
-KINDS: dict[str, type | tuple[type, ...]] = {  # of the fields that code relies on
-    **dict.fromkeys(("name", "question", "objective", "command", "started", "mark"), str),
-    **dict.fromkeys(("trials", "seed", "pack"), (int, type(None))),
-    **dict.fromkeys(("outcomes", "versions"), dict),
-}
 SCHEMA = 1  # of the file; version 0.1 wrote the same keys without saying so
 
 
@@ -141,7 +137,7 @@ class SweepDescription:
             return cls()
         try:
             data = json.loads(path.read_text())
-        except ValueError as error:  # of JSON or of UTF-8
+        except (ValueError, RecursionError) as error:  # of JSON or of UTF-8
             raise BadTable(f"{path} is not JSON: {error}. {REMEDY}") from error
         if not isinstance(data, dict):
             raise BadTable(f'{path} must hold an object such as {{"name": ...}}, but holds {type(data).__name__}.')
@@ -149,12 +145,9 @@ class SweepDescription:
             raise BadTable(f"{path} has schema {data['schema']}, but this version reads {SCHEMA}. Update lyapsweep.")
         try:
             description = cls.from_dict(data)
+            check_types(description, "sweep")
         except (TypeError, ValueError) as error:
             raise BadTable(f"{path} does not describe a sweep: {error}. {REMEDY}") from error
-        for name, kinds in KINDS.items():
-            if not isinstance(getattr(description, name), kinds):
-                value = getattr(description, name)
-                raise BadTable(f"{path} does not describe a sweep: '{name}' is {value!r}. {REMEDY}")
         return description
 
     def save(self, path: Path) -> None:

@@ -18,6 +18,7 @@ from lyapsweep.results.description import BadTable, SweepDescription
 from lyapsweep.results.experiment import ExperimentPaths
 from lyapsweep.results.record import Outcome
 from lyapsweep.results.table import KEYS, MEASURED, Table
+from lyapsweep.setting_types import cut, shown
 
 UNITS = {"nats": 1.0, "bits": math.log(2)}  # a step, in nats
 UNSAID = {"cell/kind": "network"}
@@ -135,7 +136,7 @@ def from_frame(
         raise BadTable(f"{where}: no outcome is named; say which column a trial is judged by.")
     rows = ordered(frame, trial, step, where)
     settled(rows, named["s"], where)
-    same = {k: v for k, v in (UNSAID | dict(same or {})).items() if k not in named["s"]}
+    same = constants(UNSAID | dict(same or {}), named["s"], where)
     values = {f"measures/{c}": numbers(rows, c, where) for c in named["o"]}
     spectra = exponents_of(rows, named["e"], UNITS[unit], where)
     last = ~rows["trial"].duplicated(keep="last").to_numpy(bool)
@@ -156,6 +157,14 @@ def from_frame(
             trials=int(last.sum()) if description.trials is None else description.trials,
         ),
     )
+
+
+def constants(same: Mapping[str, Any], settings: list[str], where: str) -> dict[str, Any]:
+    """The settings that all rows share and that no column holds; `BadTable` for one that is no single value."""
+    for name, value in same.items():
+        if isinstance(value, list | tuple | Mapping):
+            raise BadTable(f"{where}: '{cut(name)}' must be one value for all rows, but is {shown(value)}. Give one.")
+    return {name: value for name, value in same.items() if name not in settings}
 
 
 def matched(frame: pd.DataFrame, patterns: Patterns, where: str) -> list[str]:
@@ -204,9 +213,8 @@ def numbers(rows: pd.DataFrame, name: str, where: str) -> np.ndarray:
     values = pd.Series(pd.to_numeric(rows[name], errors="coerce"), dtype=float)
     wrong = values.isna() & rows[name].notna()
     if wrong.any():
-        raise BadTable(
-            f"{where}: column '{name}' must hold numbers, but holds {rows[name].tolist()[int(wrong.argmax())]!r}."
-        )
+        cell = shown(rows[name].tolist()[int(wrong.argmax())])
+        raise BadTable(f"{where}: column '{name}' must hold numbers, but holds {cell}.")
     return values.to_numpy()
 
 

@@ -11,17 +11,24 @@ from typing import Any
 
 import numpy as np
 
-from lyapsweep.config import Config, migrate
+from lyapsweep.config import Config, ConfigError, migrate
 from lyapsweep.config.migrations import current_version
 from lyapsweep.dynamics.spectrum import Spectrum, strict
 from lyapsweep.results.experiment import RECORD_SUFFIX, atomic_write, record_files
+from lyapsweep.results.header import (
+    SCHEMA,
+    SCORES,
+    naming,
+    numbers,
+    provenance_of,
+    read_file,
+    spectra_of,
+    without_prefix,
+)
 from lyapsweep.results.headline import headline_map
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.trust import named_by_record
 
-SCHEMA = 2  # since 2 the header has the trial's id and the version of the settings
-READABLE = (1, 2)
-SCORES = ("measures", "floors", "saturations", "surrogates", "test", "test_floors")  # numbers by name
 NAME = re.compile(r"(?P<trial>.+)-\d{8}")
 
 
@@ -56,10 +63,6 @@ class Outcome(StrEnum):
     def final(self) -> bool:
         """Whether training has ended."""
         return self is not Outcome.RUNNING
-
-
-class BadRecord(ValueError):
-    """A file that is not a record, or has a schema that this version cannot read."""
 
 
 @dataclass(frozen=True)
@@ -172,18 +175,22 @@ class Record:
         """
         path = Path(path)
         header, found = read_file(path, arrays)
-        config = config_of(json.dumps(header["config"]), header.get("settings", 1), trust)
-        return cls(
-            config=config,
-            step=header["step"],
-            outcome=Outcome(header["outcome"]),
-            spectra={name: Spectrum.from_dict(d) for name, d in header["spectra"].items()},
-            **{name: {k: number(v) for k, v in header.get(name, {}).items()} for name in SCORES},
-            traces=without_prefix(found, "traces/"),
-            weights=without_prefix(found, "weights/"),
-            provenance=Provenance.from_json(header["provenance"]),
-            trial=header.get("id") or legacy_id(path, config),
-        )
+        try:
+            config = config_of(json.dumps(header["config"]), header.get("settings", 1), trust)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from error
+        with naming(path):
+            return cls(
+                config=config,
+                step=header["step"],
+                outcome=Outcome(header["outcome"]),
+                spectra=spectra_of(header["spectra"]),
+                **{name: numbers(header.get(name, {})) for name in SCORES},
+                traces=without_prefix(found, "traces/"),
+                weights=without_prefix(found, "weights/"),
+                provenance=provenance_of(header["provenance"]),
+                trial=header.get("id") or legacy_id(path, config),
+            )
 
 
 @dataclass(frozen=True)
@@ -208,25 +215,8 @@ class RecordHeader:
             BadRecord: If the file is not a record or has a later schema.
         """
         header, _ = read_file(path, arrays=False)
-        return cls(header["step"], Outcome(header["outcome"]), Provenance.from_json(header["provenance"]))
-
-
-def read_file(path: Path, arrays: bool) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The JSON header of a record's file, and its arrays by name."""
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            header = json.loads(str(file["header"]))
-            found = {k: file[k] for k in file.files if k != "header"} if arrays else {}
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        raise BadRecord(f"{path} is not a lyapsweep record ({error}).") from error
-    if header.get("schema") not in READABLE:
-        raise BadRecord(
-            f"{path} has record schema {header.get('schema')}, but this version reads {READABLE}. Use the version "
-            "that wrote it."
-        )
-    return header, found
+        with naming(path):
+            return cls(header["step"], Outcome(header["outcome"]), provenance_of(header["provenance"]))
 
 
 @lru_cache(maxsize=8)
@@ -242,15 +232,6 @@ def legacy_id(path: Path, config: Config) -> str:
     """Return the id of a record of schema 1 from its file's name, or as 0.1 computed it if the file was renamed."""
     name = NAME.fullmatch(path.stem)
     return name["trial"] if name else next(iter(config.legacy_ids), config.id)
-
-
-def without_prefix(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def number(value: float | str | None) -> float:
-    """Undo `strict`: null is NaN, "inf" and "-inf" are themselves."""
-    return float("nan") if value is None else float(value)
 
 
 def trial_of(file: Path) -> str:

@@ -1,10 +1,10 @@
 """SYSTEMS: maps and flows with known exponents, for tests of the exponents and as sources of data."""
 
-import difflib
 from numbers import Real
 from typing import Any
 
-from lyapsweep.registry import Registry, UnknownName
+from lyapsweep.registry import Registry, UnknownName, nearest
+from lyapsweep.setting_types import cut
 from lyapsweep.systems.cat import Cat
 from lyapsweep.systems.duffing import Duffing
 from lyapsweep.systems.dysts_flow import DystsFlow, UnusableFlow
@@ -87,7 +87,9 @@ def build(name: str, step: float | None = None, **parameters: Any) -> AbstractSy
         return SYSTEMS[name](**parameters)
     if name in table():
         return DystsFlow(name, **parameters)
-    near = difflib.get_close_matches(str(name), names(), n=1, cutoff=0.5)
-    hint = f" Did you mean '{near[0]}'?" if near else ""
+    near = nearest(str(name), names())
+    hint = f" Did you mean '{near}'?" if near else ""
     others = len(names()) - len(SYSTEMS)
-    raise UnknownName(f"No system is called '{name}'.{hint} Known: {', '.join(SYSTEMS)}, and {others} flows of dysts.")
+    raise UnknownName(
+        f"No system is called '{cut(str(name))}'.{hint} Known: {', '.join(SYSTEMS)}, and {others} flows of dysts."
+    )

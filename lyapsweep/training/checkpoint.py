@@ -17,10 +17,13 @@ import torch
 
 from lyapsweep.config.identity import digest
 from lyapsweep.results.experiment import atomic_write
+from lyapsweep.results.json_types import fits
+from lyapsweep.setting_types import shown
 from lyapsweep.training.trainer import State
 
 log = logging.getLogger("lyapsweep")
 FORMAT = 1
+FIELDS = {"members": list[str], "seconds": float, "continued": list[int]}  # of the header
 SUFFIX = ".checkpoint"  # not .npz: every .npz below a results folder is read as a record
 
 
@@ -105,7 +108,9 @@ class Checkpoint:
                 header = json.loads(str(file["header"]))
                 arrays = {name: file[name] for name in file.files if name != "header"}
             found = {"format": header["format"], **header["made"]}
-            fields = {name: header[name] for name in ("members", "seconds", "continued")}
+            fields = {name: header[name] for name in FIELDS}
+            if wrong := [name for name, kind in FIELDS.items() if not fits(fields[name], kind)]:
+                raise ValueError(f"'{wrong[0]}' is {shown(fields[wrong[0]])}")
             if shapes(arrays) != header["arrays"]:
                 raise ValueError("its arrays differ from its header")
         except FileNotFoundError:

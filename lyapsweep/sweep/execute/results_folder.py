@@ -23,7 +23,10 @@ from typing import IO, Any
 
 from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.experiment import LOCK, PARTIAL_SUFFIX, RECORDS, ExperimentPaths, atomic_write
-from lyapsweep.results.record import BadRecord, Record, files_by_trial, latest_files, remove_records
+from lyapsweep.results.header import BadRecord
+from lyapsweep.results.json_types import check_types
+from lyapsweep.results.record import Record, files_by_trial, latest_files, remove_records
+from lyapsweep.setting_types import cut
 from lyapsweep.sweep.plan.definition import SweepError
 from lyapsweep.sweep.plan.resume import StoredPoint, complete
 
@@ -137,10 +140,12 @@ class ResultsFolder:
         points, file = [], self.paths.points
         try:
             for line in file.read_text().splitlines() if file.exists() else []:
-                points.append(StoredPoint(**json.loads(line)))
-        except (ValueError, TypeError) as error:
+                point = StoredPoint(**json.loads(line))
+                check_types(point, "point")
+                points.append(point)
+        except (ValueError, TypeError, RecursionError) as error:
             raise SweepError(
-                f"{file}, line {len(points) + 1}: no stored point ({error}). Remove the file and resume: the "
+                f"{file}, line {len(points) + 1}: no stored point ({cut(str(error))}). Remove the file and resume: the "
                 "points are then those of the records, and of the sweep's own sequence."
             ) from error
         return points
