@@ -155,7 +155,7 @@ def as_json(tree: Any) -> str:
 
 def npz(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     with path.open("wb") as file:
-        np.savez(file, **{name or "unnamed": value for name, value in arrays.items()})
+        np.savez(file, **{name or "unnamed": value for name, value in arrays.items()})  # pyright: ignore[reportArgumentType]
 
 
 ARRAYS = (

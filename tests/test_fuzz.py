@@ -35,6 +35,7 @@ from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.observe.heartbeat import read_heartbeat
 from lyapsweep.sweep.plan.definition import SweepError
 
+SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 FAST = 50  # inputs per kind
 SHARES = {"mappings": 4000, "yaml": 3000, "texts": 2500, "arrays": 2000, "records": 3000, "sweep_files": 1500}
 SHARES |= {"state_dicts": 2000, "checkpoints": 500, "commands": 1500}
@@ -48,9 +49,7 @@ def here(tmp_path, monkeypatch):
 
 def explore(name, folder, examples, same=False):
     kind = KINDS[name](folder)
-    run = settings(
-        max_examples=examples, deadline=None, database=None, derandomize=same, suppress_health_check=list(HealthCheck)
-    )
+    run = settings(max_examples=examples, deadline=None, database=None, derandomize=same, suppress_health_check=SLOW)
     run(given(kind.inputs)(kind.check))()
 
 
@@ -202,7 +201,7 @@ def hang():
 
 
 def test_the_rule_finds_what_it_forbids(here, monkeypatch):
-    for call in (lambda: None + 1, lambda: int("x"), lambda: {}["x"]):
+    for call in (lambda: json.dumps(object()), lambda: int("x"), lambda: {}["x"]):
         with pytest.raises((TypeError, ValueError, KeyError)), read_or_refused(here):
             call()
     with pytest.raises(AssertionError, match="left"), read_or_refused(here):

@@ -57,7 +57,7 @@ class CellTable:
         bad = np.argwhere(~np.isfinite(values))
         if len(bad):
             i, j = bad[0]
-            where = f"row {self.rows[skip + i]}, column '{cut(names[j])}'"
+            where = f"row {self.rows[skip + i]}, column '{cut(names[int(j)])}'"
             raise BadSeries(
                 f"{self.path}: {len(bad)} cells are missing or infinite, the first at {where} "
                 f"({values[i, j]}). Fill them, choose other columns or skip rows; a series with "
