@@ -102,10 +102,11 @@ def test_the_notebook_page_runs(tmp_path, monkeypatch):
     for program in blocks("notebook.md", "python"):
         exec(program, seen)
     assert list(seen["best"].index) == ["plrnn", "vanilla"]
-    assert dict(seen["grid"].sizes) == {"cell/kind": 2, "forcing/interval": 2, "seed": 3, "exponent": 4}
+    assert dict(seen["grid"].sizes) == {"cell.kind": 2, "forcing.interval": 2, "seed": 3, "exponent": 4}
     place = seen["finals"].frame.iloc[seen["winner"]][["cell/kind", "forcing/interval", "seed"]].to_dict()
     lowest = seen["finals"].frame["measures/state_space"].min()
-    assert seen["grid"]["measures/state_space"].sel(place).item() == lowest
+    place = {name.replace("/", "."): value for name, value in place.items()}
+    assert seen["grid"]["measures.state_space"].sel(place).item() == lowest
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ def judged(step, z, growth=0.0, inputs=None):
     z, map = torch.as_tensor(z, dtype=Z).unsqueeze(0), Given(step, len(z[0]))
     orbit = torch.cat((z.unsqueeze(0), map.orbit(z, inputs, STEPS)))
     rates = torch.as_tensor(growth, dtype=Z).expand(1, z.shape[1]).unsqueeze(2) * STEPS / 10
-    blocks = [FrameResult(z, z, rates, part, z) for part in orbit[:-1].chunk(10)]
+    blocks = [FrameResult(z, z, rates, part, z, rates[None], [len(part)]) for part in orbit[:-1].chunk(10)]
     return escaping(map, blocks, orbit[-1], inputs)[0].tolist()
 
 

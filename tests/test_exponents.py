@@ -69,7 +69,7 @@ def test_every_way_of_carrying_tangents_agrees_on_torchs_layers(layers):
     by_qr, by_lu = (lyapunov_spectrum(module, x, warmup=100, method=m) for m in ("qr", "lu"))
     np.testing.assert_allclose(by_lu.exponents, by_qr.exponents, atol=1e-9)
     assert by_lu.checks["sum_rule"] < 1e-9
-    assert by_lu.warnings == []
+    assert [w for w in by_lu.warnings if "no standard error" not in w] == []
     cut = lyapunov_spectrum(module, x, warmup=100, segments=3)
     np.testing.assert_allclose(cut.exponents, by_qr.exponents, atol=2e-2)
     assert cut.sum == pytest.approx(by_qr.sum, abs=1e-6)

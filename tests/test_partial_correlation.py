@@ -98,4 +98,4 @@ def test_the_published_sweep_says_what_was_computed_of_it_by_other_means():
     low, high = (v[column(found, "maximum"), 0] for v in (found.low, found.high))
     assert low == pytest.approx(-0.607, abs=0.05)
     assert high == pytest.approx(-0.270, abs=0.05)
-    assert found.rows.n == 110
+    assert found.rows.count.runs == 110

@@ -31,7 +31,13 @@ def folder(tmp_path, monkeypatch):
     torch.set_default_dtype(torch.float32)
     monkeypatch.chdir(tmp_path)
     rows = np.sin(np.arange(300)[:, None] / np.array([7.0, 11.0, 13.0]))
-    wrong = {"ok": rows, "cube": np.stack([rows, rows], axis=2), "none": rows[:0], "bare": rows[:, :0], "huge": rows * 1e300}
+    wrong = {
+        "ok": rows,
+        "cube": np.stack([rows, rows], axis=2),
+        "none": rows[:0],
+        "bare": rows[:, :0],
+        "huge": rows * 1e300,
+    }
     wrong |= {"complex": rows + 1j, "still": rows * [1, 1, 0], "nan": np.where(rows == rows[17], np.nan, rows)}
     for name, values in (wrong | {"half": rows.astype(np.float16), "whole": (1000 * rows).astype(np.int16)}).items():
         np.save(f"{name}.npy", values)

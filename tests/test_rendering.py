@@ -59,7 +59,7 @@ def test_a_figure_comes_back_in_single_precision_unless_it_does_not_fit():
 
 def test_code_in_a_question_is_shown_as_code():
     text = "Ask `lyapsweep suggest`\nfirst.\n\n    lyapsweep sweep a/b.py --set x=<y>\n\nThen."
-    shown = render("header", name="", trials="", description=SweepDescription(question=text))
+    shown = render("header", name="", trials="", mixed=[], description=SweepDescription(question=text))
     assert re.findall("<(?:p|pre)>.*?</(?:p|pre)>", shown) == [
         "<p>Ask <code>lyapsweep suggest</code> first.</p>",
         "<pre>lyapsweep sweep a/b.py --set x=&lt;y&gt;</pre>",

@@ -152,7 +152,7 @@ def test_a_table_reads_no_record_twice_where_mlflow_keeps_copies(base, tmp_path,
         for place in (tmp_path / "artifacts" / config.id / "artifacts" / "records", tmp_path / "records"):
             Record(config, 4, Outcome.FINISHED, measures={"loss": 1.0}).save(place)
     loaded, load = [], Record.load
-    monkeypatch.setattr(Record, "load", lambda path: loaded.append(path.parent) or load(path))
+    monkeypatch.setattr(Record, "load", lambda path, **_: loaded.append(path.parent) or load(path))
     assert len(Table.read(tmp_path)) == 3
     assert loaded == [tmp_path / "records"] * 3
 

@@ -39,7 +39,7 @@ def test_an_error_ends_only_the_member_that_causes_it(base, monkeypatch):
     assert {seed: r.outcome.value for seed, r in finals.items()} == {
         0: "finished", 1: "finished", 2: "finished", 3: "failed", 4: "finished"
     }  # fmt: skip
-    assert finals[3].provenance.error == "FloatingPointError: seed 3 is not well"
+    assert finals[3].provenance.error.endswith("FloatingPointError: seed 3 is not well")
     assert "sick" in finals[3].provenance.traceback
     assert finals[3].step == 0
 
@@ -63,7 +63,7 @@ def test_the_last_record_of_a_trial_that_fails_is_kept_with_its_error(base, monk
     monkeypatch.setattr(trainable, "run_trials", broken)
     ((record,),) = PackTraining(latest=lambda key: last).run([config], ["old"])
     assert (record.trial, record.step, record.outcome, record.measures) == ("old", 2, Outcome.FAILED, {"loss": 0.5})
-    assert record.provenance.error == "FloatingPointError: no"
+    assert record.provenance.error.endswith("FloatingPointError: no")
     ((first,),) = PackTraining().run([config], ["old"])
     assert (first.trial, first.step, first.outcome) == ("old", 0, Outcome.FAILED)
     assert first.provenance.versions["torch"]

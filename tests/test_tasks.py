@@ -185,7 +185,7 @@ STEPS = {"head": "step", "outputs": 2, "train_targets": np.zeros((4, 5, 2)), "te
         ({"head": "lats"}, UnknownName, "No head of a task is called 'lats'. Did you mean 'last'"),
         ({"loss": "mae"}, UnknownName, "No loss of a task is called 'mae'"),
         ({"baseline": math.nan}, BadTask, "finite baseline > 0"),
-        ({"dt": 0.0}, BadTask, "dt > 0"),
+        ({"dt": 0.0}, ValueError, "0 < dt < inf"),
         ({"train_inputs": np.zeros((4, 5))}, BadTask, r"train_inputs must be \(sequences, time, inputs\)"),
         ({"test_inputs": np.full((2, 5, 3), np.inf)}, BadTask, r"test_inputs hold 30 values that are not finite"),
         ({"test_inputs": np.zeros((2, 5, 1))}, BadTask, "train and test differ in inputs: 3 and 1"),

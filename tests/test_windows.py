@@ -72,14 +72,14 @@ def test_lengths_and_defaults():
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
-        ({"length": 0}, "got 0, 16"),
-        ({"batch": 0}, "got 200, 0"),
+        ({"length": 0}, "windows/length must be .* got 0"),
+        ({"batch": 0}, "windows/batch must be .* got 0"),
         ({"state": "frehs"}, "Did you mean 'fresh'"),
         ({"policy": "statefull"}, "Did you mean 'stateful'"),
         ({"policy": "random", "state": "carried"}, "policy 'random' is 'fresh'"),
         ({"policy": "stateful", "state": "fresh"}, "policy 'stateful' is 'carried'"),
         ({"length": 5, "spin_up": 5}, "spin_up=5"),
-        ({"length": 5, "spin_up": -1}, "spin_up=-1"),
+        ({"length": 5, "spin_up": -1}, "windows/spin_up must be .* got -1"),
         ({"length": None, "spin_up": 1}, "spin_up=1"),
     ],
 )

@@ -89,6 +89,7 @@ def lyapunov_spectra(
     k = (map.state if V is None else V.shape[2]) if k is None else k
     check_arguments(map, inputs, steps, warmup, k, method, interval, segments)
     orbits, each = z.shape[1], steps // segments
+    alike = inputs is None or bool((inputs == inputs[:, :, :1]).all())
     if segments > 1:
         z, inputs = split_into_segments(map, z, inputs, warmup, each, segments)
     method = choose_method(map, z, k) if method == "auto" else method
@@ -98,7 +99,7 @@ def lyapunov_spectra(
     settings |= {} if V is None else {"frame": "given"}
     V = random_frame(z, k, seed) if V is None else V[:, :, :k].repeat(1, segments, 1, 1)
     run = measure(map, z, inputs, V, carry, warmup, each, interval)
-    return [to_spectrum(run, p, map, kind, orbits, settings) for p in range(len(z))]
+    return [to_spectrum(run, p, map, kind, orbits, settings, alike) for p in range(len(z))]
 
 
 def measure(

@@ -36,12 +36,18 @@ def filled(
     return sums[sizes > 0], sizes[sizes > 0]
 
 
-def to_spectrum(run: Run, p: int, map: AbstractMap, kind: str, orbits: int, settings: dict[str, Any]) -> Spectrum:
-    """The spectrum of member p: of all its orbits, or if they end on several attractors of those on the largest."""
+def to_spectrum(
+    run: Run, p: int, map: AbstractMap, kind: str, orbits: int, settings: dict[str, Any], alike: bool = True
+) -> Spectrum:
+    """The spectrum of member p: of all its orbits, or if they end on several attractors of those on the largest.
+
+    Orbits that are not driven `alike` have exponents of their own inputs, which are no sign of several attractors.
+    """
     rates, counts = run.rates[:, p], run.counts
     batch = rates.shape[1]
     steps = int(counts.sum()) * batch // orbits
-    labels = groups_of_orbits(series_of_orbits(run.parts[:, p], run.lengths, orbits), steps)
+    series = series_of_orbits(run.parts[:, p], run.lengths, orbits)
+    labels = groups_of_orbits(series, steps) if alike else np.zeros(orbits, int)
     members = [np.tile(labels == label, batch // orbits) for label in range(labels.max() + 1)]
     found = [attractor(run, p, chosen, int(chosen.sum()) * orbits // batch) for chosen in members]
     first = found[0]
