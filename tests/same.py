@@ -4,7 +4,7 @@ import numpy as np
 
 
 def same_to_the_bit(here, there) -> None:
-    """All but the provenance."""
+    """All but the provenance, and the last bit of standard errors."""
     assert (here.trial, here.step, here.outcome) == (there.trial, there.step, there.outcome)
     for what in ("measures", "floors", "saturations"):
         np.testing.assert_equal(getattr(there, what), getattr(here, what))
@@ -16,4 +16,5 @@ def same_to_the_bit(here, there) -> None:
     assert here.spectra.keys() == there.spectra.keys()
     for name, spectrum in here.spectra.items():
         np.testing.assert_array_equal(there.spectra[name].exponents, spectrum.exponents)
-        np.testing.assert_array_equal(there.spectra[name].stderr, spectrum.stderr)
+        # Errors are fitted by LAPACK, whose number of threads decides the last bit.
+        np.testing.assert_allclose(there.spectra[name].stderr, spectrum.stderr, rtol=1e-12)

@@ -59,7 +59,7 @@ def test_every_way_in_which_a_trial_can_break(tmp_path):
     assert {name for name, r in finals.items() if r.outcome is Outcome.FINISHED} == fine
     assert {name for name, r in finals.items() if r.outcome is Outcome.FAILED} == set(always) - fine
     errors = {name: finals[name].provenance.error for name in set(always) - fine}
-    assert errors["raises"] == "FloatingPointError: this one is not well"
+    assert errors["raises"].endswith("FloatingPointError: this one is not well")
     assert "longer than the time limit of 40 s" in errors["hangs"]
     assert "memory" in errors["wants_memory"]
     assert "memory" in errors["takes_memory"]

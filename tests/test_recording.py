@@ -149,7 +149,7 @@ def test_run_sweep_and_suggest_read_a_file_alike(tmp_path, caplog, monkeypatch):
     pd.DataFrame({"t": 0.2 * np.arange(len(x)), "x": x}).to_csv(path, index=False)
     series = build("recorded", path=path, lambda_max=1.0)
     assert (series.names, series.dt, series.lambda_max) == (("x",), 0.2, 0.2)
-    monkeypatch.setattr(suggestion, "estimate", lambda values, seed, progress, names: exit((values.shape, names)))
+    monkeypatch.setattr(suggestion, "estimate", lambda values, seed, progress, names, *_: exit((values.shape, names)))
     with pytest.raises(SystemExit, match=re.escape("((702, 1), ('x',))")):
         suggestion.suggest_for_series(path)
     content = {"dataset": {"kind": "recorded", "path": path}, "cell": {"kind": "vanilla"}, "windows": {"length": 20}}

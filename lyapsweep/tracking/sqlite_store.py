@@ -71,7 +71,7 @@ def state_of(file: Path) -> str:
         return "none"
     try:
         with contextlib.closing(
-            sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True, timeout=TIMEOUT)
+            sqlite3.connect(f"{file.resolve().as_uri()}?mode=rw", uri=True, timeout=TIMEOUT)
         ) as store:
             tables = {name for (name,) in store.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if "runs" in tables and store.execute("SELECT 1 FROM runs LIMIT 1").fetchone():
@@ -81,6 +81,8 @@ def state_of(file: Path) -> str:
             if complete(store, tables):
                 return "store"
             return "none" if "experiments" in tables or not tables else "other"
+    except sqlite3.OperationalError:  # locked, or not writable: MLflow says what it cannot do
+        return "store"
     except sqlite3.DatabaseError:
         return "other"
 

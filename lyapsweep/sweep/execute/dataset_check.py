@@ -28,5 +28,9 @@ def check_datasets(configs: Iterable[Config]) -> None:
 def check_objective(configs: Iterable[Config], objective: str) -> None:
     """Log a warning if the objective cannot tell networks from the truth on a data set, before anything is trained."""
     for config in list({json.dumps(c.dataset): c for c in configs}.values())[:MOST]:
-        for name, sentence in blind_measures(config, (objective,)).items():
+        try:
+            blind = blind_measures(config, (objective,))
+        except ValueError:  # of data that cannot be trained on; the trial's record says why
+            continue
+        for name, sentence in blind.items():
             log.warning("The objective %s is %s.", name, sentence)
