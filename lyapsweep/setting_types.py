@@ -33,12 +33,12 @@ class Range:
         (True, False, '> 0 and <= 1')
     """
 
-    least: float | None = None
-    above: float | None = None
-    most: float | None = None
-    below: float | None = None
+    least: int | float | None = None
+    above: int | float | None = None
+    most: int | float | None = None
+    below: int | float | None = None
 
-    def __contains__(self, number: float) -> bool:
+    def __contains__(self, number: int | float) -> bool:
         return (
             (self.least is None or number >= self.least)
             and (self.above is None or number > self.above)
@@ -51,7 +51,7 @@ class Range:
         return " and ".join(f"{sign} {power_of_two(end)}" for sign, end in ends if end is not None)
 
 
-def power_of_two(end: float) -> str:
+def power_of_two(end: int | float) -> str:
     """Return a number as text, a large power of two as 2^n."""
     exponent = int(abs(end)).bit_length() - 1
     return f"{'-' if end < 0 else ''}2^{exponent}" if exponent >= 32 and abs(end) == 2**exponent else f"{end:g}"

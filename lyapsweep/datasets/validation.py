@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, Protocol, Self, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 AUTO = "auto"
 SHARE = 0.5  # of the held-out part, by default
@@ -40,7 +40,7 @@ class HeldOut(Protocol):
     @cached_property
     def digest(self) -> str: ...
 
-    def held_out_part(self, first: int, end: int) -> Self: ...
+    def held_out_part(self, first: int, end: int) -> Any: ...
 
 
 Data = TypeVar("Data", bound=HeldOut)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.special import stdtr, stdtrit
 from scipy.stats import chi2
 
@@ -90,7 +90,7 @@ def merged(blocks: Float[np.ndarray, "series orbits blocks"], count: int) -> Flo
     return np.add.reduceat(blocks, edges[:-1], axis=2) / np.diff(edges)
 
 
-def modelled(blocks: Float[np.ndarray, "series orbits count"]) -> tuple[Errors, Float[np.ndarray, " series"]]:
+def modelled(blocks: Float[np.ndarray, "series orbits count"]) -> tuple[Errors, Bool[np.ndarray, " series"]]:
     """The errors by the covariance model, and whether the residuals of its best member are white."""
     _, orbits, count = blocks.shape
     family, members, freedom = covariances(count), len(covariances(count).variance), orbits * count - 1

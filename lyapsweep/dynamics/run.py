@@ -83,7 +83,7 @@ def attractor(run: Run, p: int, chosen: Bool[np.ndarray, " batch"], orbits: int)
 
 def series_of_orbits(
     sums: Float[np.ndarray, "parts batch k"], lengths: np.ndarray, orbits: int
-) -> Float[np.ndarray, "k orbits parts"]:
+) -> Float[np.ndarray, "k orbits all_parts"]:
     """Rates of the parts of each orbit, its segments one after the other, as if all parts were equally long."""
     lengths = lengths[:, None, None]
     with np.errstate(invalid="ignore"):

@@ -104,7 +104,7 @@ class Spectrum:
         """Whether the exponent nearest to zero is within 1 % of lambda_1, or its 95 % interval reaches zero."""
         nearest = int(np.abs(self.exponents).argmin())
         tolerance = max(ZERO * self.maximum, np.inf if np.isnan(self.stderr[nearest]) else self.half_width[nearest])
-        return self.maximum <= 0 or self.partial_sums_only or abs(float(self.exponents[nearest])) <= tolerance
+        return bool(self.maximum <= 0 or self.partial_sums_only or abs(self.exponents[nearest]) <= tolerance)
 
     def interval(self) -> np.ndarray:
         """Return the 95 % intervals of the exponents, shape (k, 2), nats per step; NaN without a standard error.
