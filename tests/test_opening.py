@@ -1,14 +1,13 @@
 """Opening an experiment for logging, reading one back, and experiments that version 0.1 wrote."""
 
-import gzip
 import shutil
-import sqlite3
 from pathlib import Path
 from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from mlflow.exceptions import MlflowException
+from test_sweep_resume import relocated
 
 import lyapsweep
 from lyapsweep import tracking
@@ -74,16 +73,7 @@ def test_what_cannot_be_opened_is_an_error_with_the_remedy(monkeypatch):
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """A copy of what 0.1 wrote, with an MLflow store that knows where it lies."""
-    to = tmp_path_factory.mktemp("v0_1") / "v0_1"
-    shutil.copytree(FIXTURES, to)
-    store = to / "results" / "mlflow.db"
-    store.write_bytes(gzip.decompress((to / "results" / "mlflow.db.gz").read_bytes()))
-    database = sqlite3.connect(store)
-    for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
-        database.execute(f"UPDATE {table} SET {column} = REPLACE({column}, '/v0_1/', ?)", (f"{to.resolve()}/",))
-    database.commit()
-    database.close()
-    return to / "results"
+    return relocated(tmp_path_factory.mktemp("v0_1") / "v0_1")
 
 
 @pytest.fixture(scope="module")

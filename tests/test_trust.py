@@ -1,6 +1,7 @@
 """Reading records never runs the code that they name, unless this user ran it before or passes --trust."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -9,6 +10,8 @@ import pytest
 from click.testing import CliRunner
 
 from lyapsweep import load, trust
+from lyapsweep.atlas import explorer
+from lyapsweep.atlas.view import AtlasView
 from lyapsweep.cli import main
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.results.record import Record
@@ -191,3 +194,14 @@ def test_a_network_of_untrusted_code_is_not_logged_as_a_model(forged, code):
     last = sorted((results / "forged/records").iterdir())[-1]
     assert not forecast_models.can_forecast(Record.load(last))
     assert forecast_models.can_forecast(Record.load(last, trust=True))
+
+
+def test_a_sweep_json_names_no_code_either(victim, code, tmp_path):
+    """The page's commands compare each trial with the base config that sweep.json holds."""
+    folder = tmp_path / "results/forged"
+    shutil.copytree(victim, folder)
+    base = {"path": "base.yaml", "config": SMALL | {"init": {"kind": f"{code}:X"}}}
+    (folder / "sweep.json").write_text(json.dumps({"name": "forged", "objective": "loss", "base": base}))
+    (command,) = explorer.commands(AtlasView(load("forged", results=tmp_path / "results")))
+    assert command.startswith("lyapsweep run base.yaml --set")
+    assert not (tmp_path / "EXECUTED").exists()

@@ -150,7 +150,7 @@ def commands(view: AtlasView) -> list[str | None]:
     configs = [config for config, _ in view.finals.networks] or [None] * len(view.finals)
     if base is None:
         return [None if c is None else format_config(c) for c in configs]
-    sections = Config.of(base.config).to_dict()  # with settings that the version of the sweep did not have
+    sections = Config.of(base.config, trust=False).to_dict()  # with settings that the version of the sweep did not have
     return [None if c is None else run_command(c, base.path, sections) for c in configs]
 
 
