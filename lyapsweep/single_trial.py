@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import fcntl
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -135,11 +136,14 @@ def only_process(folder: Path, trial: str) -> Iterator[None]:
     with file.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A process that just ended removed the file, so that a lock on it keeps nobody out.
+            taken = not file.exists() or file.stat().st_ino != os.fstat(lock.fileno()).st_ino
         except OSError as error:
-            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
-                raise TrialRunning(
-                    f"{folder}: another process trains trial {trial} here. Wait for it, or give another --name."
-                ) from None
+            taken = error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+        if taken:
+            raise TrialRunning(
+                f"{folder}: another process trains trial {trial} here. Wait for it, or give another --name."
+            )
         try:
             yield
         finally:

@@ -1,6 +1,7 @@
 """Strategies that damage valid inputs, and the rule that every input is read or refused in words."""
 
 import contextlib
+import io
 import json
 import signal
 import traceback
@@ -14,7 +15,8 @@ import numpy as np
 import torch
 from hypothesis import strategies as st
 
-from lyapsweep.cli.errors import explained
+from lyapsweep.cli import main
+from lyapsweep.cli.errors import CommandError, explained
 
 LONGEST_MESSAGE = 6100  # characters
 LONGEST = 10  # seconds of processor time per input
@@ -189,3 +191,18 @@ TENSORS = (
     torch.ones(2, 3, 4, 5),
     torch.quantize_per_tensor(torch.ones(3, 3, dtype=torch.float), 0.1, 0, torch.quint8),
 )
+
+
+def command(*args: str) -> None:
+    """Run a command up to its work; an unexpected exception is raised as it is."""
+    out = io.TextIOWrapper(io.BytesIO(), "utf-8")
+    err = io.TextIOWrapper(io.BytesIO(), "utf-8", errors="backslashreplace")
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            main.main(list(args), standalone_mode=False)
+        except CommandError as error:
+            if traceback.extract_tb(error.__traceback__)[-1].name == "invoke":  # by `explained`
+                raise error.__cause__ or error from None
+            raise
+        except click.exceptions.Exit:
+            pass

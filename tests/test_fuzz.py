@@ -13,7 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from fuzzed_kinds import KINDS, SERIES, CheckpointFiles, trained
+from fuzzed_kinds import KINDS
+from fuzzed_results import CheckpointFiles, trained
+from fuzzed_series import SERIES
 from fuzzing import TooSlow, npz, read_or_refused
 from hypothesis import HealthCheck, given, settings
 

@@ -66,7 +66,7 @@ def tie_sentence(table: Table, setting: BestSetting, column: str = "") -> str:
     low, high = floor_of(floor_intervals(table.finals, column)[list(setting.rows)])
     floor = (
         f"At the floor ({low:.3g} to {high:.3g}): as good as the measure can tell on these data."
-        if (setting.at_floor)
+        if setting.at_floor
         else ""
     )
     names = [setting_name(table, rows[0]) for rows in setting.ties]
