@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Generator, Tensor, nn
 
+from lyapsweep.compiled.elementwise import Elementwise
 from lyapsweep.maps import AbstractMap, Inputs, States, Tangents, autodiff_push
 
 Draw = Callable[[int, int, Generator], Tensor]
@@ -32,6 +33,8 @@ class AbstractCell(nn.Module, AbstractMap):
     Attributes:
         linear_part: Names of A, W and h of a cell z' = A z + W phi(z) + h, for regularisation; None by default.
         rates: Learning rates of single weights relative to the trial's; 1 for weights that are not named.
+        elementwise: What compiled loops are made of, stated by the class itself; None (the default) for a cell that
+            runs on torch alone. Not used for a subclass, which may change the equation.
 
     Raises:
         ValueError: If `units` is below 1.
@@ -53,6 +56,7 @@ class AbstractCell(nn.Module, AbstractMap):
 
     linear_part: tuple[str, str, str] | None = None
     rates: Mapping[str, float] = MappingProxyType({})
+    elementwise: Elementwise | None = None
 
     def __init__(self, inputs: int, units: int, population: int, state: int):
         super().__init__()

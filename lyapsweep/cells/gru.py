@@ -5,6 +5,8 @@ h' = (1 - z) n + z h, s the logistic function. b_n is inside the product with r,
 State: h (units). Jacobian: diag(z) + D_r W_r + D_z W_z + D_n W_n, the D of `slopes`.
 """
 
+from typing import Any
+
 import torch
 from torch import Generator, Tensor, nn
 
@@ -18,9 +20,28 @@ from lyapsweep.cells.unrolled import (
     reversed_steps,
     summed_products,
 )
+from lyapsweep.compiled.elementwise import Elementwise
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 from lyapsweep.setting_types import Count
+
+
+def unit(f: Any) -> tuple:
+    """h' = (1 - z) n + z h of one unit from (a_r, a_z, a_n, u_n + d), and its way back."""
+    tanh, logistic, tanh_slope, logistic_slope = f.tanh, f.logistic, f.tanh_slope, f.logistic_slope
+
+    def step(z, a, p):
+        r, keep, c = logistic(a[0]), logistic(a[1]), logistic(a[0]) * a[2] + a[3]
+        n = tanh(c)
+        outside = logistic(-a[1]) * tanh_slope(c, n)
+        by_r, by_z = outside * a[2] * logistic_slope(a[0], r), (z[0] - n) * logistic_slope(a[1], keep)
+        return (n + keep * (z[0] - n),), (by_r, by_z, outside * r, outside, keep)
+
+    def back(e, z, kept, p):
+        g = e[0]
+        return (g * kept[0], g * kept[1], g * kept[2], g * kept[3]), (g * kept[4],), ()
+
+    return step, back
 
 
 class Gru(AbstractUnrolledCell):
@@ -44,6 +65,7 @@ class Gru(AbstractUnrolledCell):
     b: nn.Parameter
     d: nn.Parameter
     entry = ("U", "b", "d")
+    elementwise = Elementwise(unit, kept=5, gates=3, rows=4, biases=("b", "d"), driven=(0, 1, 3))
 
     def __init__(self, inputs: int, population: int, *, units: Count = 30):
         super().__init__(inputs, units, population, state=units)

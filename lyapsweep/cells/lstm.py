@@ -4,6 +4,8 @@
 State: z = [h, c], 2 x units: the Jacobian and the spectrum are those of the pair, not of h with c held fixed.
 """
 
+from typing import Any
+
 import torch
 from torch import Generator, Tensor, nn
 
@@ -16,9 +18,30 @@ from lyapsweep.cells.unrolled import (
     reversed_steps,
     summed_products,
 )
+from lyapsweep.compiled.elementwise import Elementwise
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
 from lyapsweep.setting_types import Count
+
+
+def unit(f: Any) -> tuple:
+    """(h', c') of one unit from the activations of i, f, g and o, and its way back."""
+    tanh, logistic, tanh_slope, logistic_slope = f.tanh, f.logistic, f.tanh_slope, f.logistic_slope
+    zero = f.zero
+
+    def step(z, a, p):
+        i, forget, g, o = logistic(a[0]), logistic(a[1]), tanh(a[2]), logistic(a[3])
+        c = forget * z[1] + i * g
+        t = tanh(c)
+        by_i, by_f = g * logistic_slope(a[0], i), z[1] * logistic_slope(a[1], forget)
+        by_g, by_o = i * tanh_slope(a[2], g), t * logistic_slope(a[3], o)
+        return (o * t, c), (by_i, by_f, by_g, by_o, forget, o * tanh_slope(c, t))
+
+    def back(e, z, kept, p):
+        d = e[1] + e[0] * kept[5]
+        return (d * kept[0], d * kept[1], d * kept[2], e[0] * kept[3]), (zero, d * kept[4]), ()
+
+    return step, back
 
 
 class Lstm(AbstractFusedCell):
@@ -37,6 +60,7 @@ class Lstm(AbstractFusedCell):
         8
     """
 
+    elementwise = Elementwise(unit, kept=6, parts=2, gates=4, rows=4, driven=(0, 1, 2, 3))
     W: nn.Parameter
     U: nn.Parameter
     b: nn.Parameter

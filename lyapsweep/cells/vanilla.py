@@ -4,6 +4,7 @@ State: h (units). Jacobian: diag(phi') W, phi' = 1 - h'^2 of tanh, 1[h' > 0] of 
 """
 
 import math
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
@@ -18,12 +19,43 @@ from lyapsweep.cells.unrolled import (
     reversed_steps,
     summed_products,
 )
+from lyapsweep.compiled.elementwise import Elementwise
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
 from lyapsweep.registry import unknown
 from lyapsweep.setting_types import Count
 
 NONLINEARITIES = ("tanh", "relu")
+
+
+def tanh_unit(f: Any) -> tuple:
+    """h' = tanh(a) of one unit, and its way back."""
+    tanh, slope, zero = f.tanh, f.tanh_slope, f.zero
+
+    def step(z, a, p):
+        t = tanh(a[0])
+        return (t,), (slope(a[0], t),)
+
+    def back(e, z, kept, p):
+        return (e[0] * kept[0],), (zero,), ()
+
+    return step, back
+
+
+def relu_unit(f: Any) -> tuple:
+    """h' = relu(a) of one unit, and its way back, with slope 0 at the kink."""
+    zero, one = f.zero, f.one
+
+    def step(z, a, p):
+        return (max(a[0], zero),), (one if a[0] > zero else zero,)
+
+    def back(e, z, kept, p):
+        return (e[0] * kept[0],), (zero,), ()
+
+    return step, back
+
+
+TANH, RELU = Elementwise(tanh_unit, kept=1), Elementwise(relu_unit, kept=1)
 
 
 class Vanilla(AbstractUnrolledCell):
@@ -49,6 +81,7 @@ class Vanilla(AbstractUnrolledCell):
         torch.Size([1, 8, 4])
     """
 
+    elementwise = TANH
     W: nn.Parameter
     U: nn.Parameter
     b: nn.Parameter
@@ -58,6 +91,7 @@ class Vanilla(AbstractUnrolledCell):
             raise unknown("nonlinearity", nonlinearity, list(NONLINEARITIES))
         super().__init__(inputs, units, population, state=units)
         self.nonlinearity, self.rectified = nonlinearity, nonlinearity == "relu"
+        self.elementwise = RELU if self.rectified else TANH  # of the instance
 
     def draw(self, init: Draw, generator: Generator) -> dict[str, Tensor]:
         n, m = self.units, self.inputs
