@@ -88,7 +88,7 @@ def test_curve_statistics_are_those_of_the_seeds(table):
     scores = [r.measures["state_space"] for r in made_up.records() if r.config == made_up.config("lstm", 20, 0)]
     scores += [r.measures["state_space"] for r in made_up.records() if r.config == made_up.config("lstm", 20, 1)]
     assert found.median[g, i] == pytest.approx(np.median(scores))
-    assert (found.low[g, i], found.high[g, i]) == (min(scores), max(scores))
+    assert (found.low[g, i], found.high[g, i]) == (np.percentile(scores, 25), np.percentile(scores, 75))
     assert found.count[g, i] == 2
     mine = (found.seed_group == g) & (found.seed_point == 20)
     assert sorted(found.seed_value[mine]) == sorted(scores)
@@ -132,7 +132,6 @@ def test_many_values_are_binned_and_all_trials_kept():
     assert np.array_equal(np.unique(where.index), np.arange(len(where.centres)))
     found = setting_curve.find(Table(frame), AXIS, SCORE)
     assert found.count.sum() == len(frame) == len(found.seed_value)
-    assert found.spread == "quartiles"
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def beside(found: SettingCurveFinding, g: int, i: int) -> tuple[list[int], list[
 
 
 def overlaps(found: SettingCurveFinding, g: int, i: int) -> list[str]:
-    """Name the places whose spread overlaps that of the best: the optimum is then not resolved."""
+    """Name the places whose quartiles overlap those of the best: the optimum is then not resolved."""
     overlap = (found.low[g] <= found.high[g, i]) & (found.low[g, i] <= found.high[g])
     return [found.labels[k] for k in np.flatnonzero(overlap) if k != i]
 

@@ -27,11 +27,11 @@ class BestSetting:
     Args:
         rows: Positions of its trials among the rows of `table.finals`, the best first.
         median: Median score over its seeds.
-        low: Lower end of the interval of its seeds' scores.
-        high: Upper end.
+        low: Lower quartile of its seeds' scores.
+        high: Upper quartile.
         test: Median score on the test part; NaN without one.
-        test_low: Lower end of the interval of its seeds' scores on the test part.
-        test_high: Upper end.
+        test_low: Lower quartile on the test part.
+        test_high: Upper quartile.
         at_floor: Whether it is as good as the measure can tell (`reaches_floor`).
         ties: For each further setting that these trials do not tell from it, the positions of its trials.
 

@@ -8,27 +8,34 @@ import numpy as np
 from lyapsweep.results.table import Table
 
 Direction = Literal["minimise", "maximise"]
-FEWEST_FOR_QUARTILES = 8
 
 
 def seed_interval(values: np.ndarray) -> tuple[float, float]:
-    """The interval of the scores of a setting's seeds: quartiles of eight or more, else the range; NaN of none.
+    """Return the quartiles of the scores of a setting's seeds, interpolated linearly, whatever their number.
+
+    The range would grow with the number of seeds, and one seed of three would decide what is said of a setting.
+
+    Args:
+        values: Scores, one per seed; those that are not finite are left out.
+
+    Returns:
+        The lower and the upper quartile; NaN without a score.
 
     Example:
-        >>> seed_interval(np.array([0.3, 0.1, 0.2]))
-        (0.1, 0.3)
+        >>> seed_interval(np.array([0.5, 0.1, 0.3]))
+        (0.2, 0.4)
     """
     values = values[np.isfinite(values)]
     if not values.size:
         return math.nan, math.nan
-    low, high = np.percentile(values, (25, 75) if values.size >= FEWEST_FOR_QUARTILES else (0, 100))
+    low, high = np.percentile(values, (25, 75))
     return float(low), float(high)
 
 
 def reaches_floor(
     direction: Direction, interval: tuple[float, float], floor: tuple[float, float], median: float
 ) -> bool:
-    """Whether a setting is at the floor: the interval of its seeds' scores reaches that of the floor.
+    """Whether a setting is at the floor: the quartiles of its seeds' scores reach the floor's interval.
 
     Settings at the floor are tied, whatever their medians: the measure cannot tell networks from the truth there.
 

@@ -3,7 +3,7 @@
 import math
 
 from lyapsweep.results.best import BestSetting
-from lyapsweep.results.floors import FEWEST_FOR_QUARTILES, floor_intervals, floor_of
+from lyapsweep.results.floors import floor_intervals, floor_of
 from lyapsweep.results.table import Table
 
 MOST_NAMED = 5  # tied settings
@@ -34,12 +34,11 @@ def score_sentence(setting: BestSetting) -> str:
 
     Example:
         >>> score_sentence(BestSetting((0, 1), 0.35, 0.31, 0.42, 0.36, 0.3, 0.45))
-        'validation 0.35 (0.31 to 0.42), test 0.36 (0.3 to 0.45); median and range of 2 seeds'
+        'validation 0.35 (0.31 to 0.42), test 0.36 (0.3 to 0.45); median and quartiles of 2 seeds'
         >>> score_sentence(BestSetting((0,), 0.35, 0.35, 0.35))
         'test 0.35, by which it was chosen, so that this score is optimistic'
     """
-    seeds = f"; median and {'range' if setting.seeds < FEWEST_FOR_QUARTILES else 'quartiles'} of {setting.seeds} seeds"
-    seeds = seeds if setting.seeds > 1 else ""
+    seeds = f"; median and quartiles of {setting.seeds} seeds" if setting.seeds > 1 else ""
     judged = with_interval(setting.median, setting.low, setting.high, setting.seeds)
     if math.isnan(setting.test):
         return f"test {judged}, by which it was chosen, so that this score is optimistic{seeds}"

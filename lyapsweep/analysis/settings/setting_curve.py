@@ -22,15 +22,15 @@ from lyapsweep.analysis.shared.selection import (
     require,
 )
 from lyapsweep.analysis.shared.units import UnitCount, Units
-from lyapsweep.results.floors import FEWEST_FOR_QUARTILES, floor_intervals, floor_of, seed_interval
+from lyapsweep.results.floors import floor_intervals, floor_of, seed_interval
 from lyapsweep.results.table import Table
 
 
 class SettingCurveFinding(NamedTuple):
     """A value against a setting. Arrays (groups, points) unless stated otherwise; NaN where a group has no trial.
 
-    `median` counts lost trials as the worst, and is infinite if half of them were lost; `mean`, `low` and `high` are
-    over the finished trials, `spread` says whether low and high are their "range" or "quartiles".
+    `median` counts lost trials as the worst, and is infinite if half of them were lost; `mean`, `low` and `high`
+    (quartiles) are over the finished trials.
     """
 
     axis: str
@@ -49,7 +49,6 @@ class SettingCurveFinding(NamedTuple):
     seed_group: np.ndarray  # (finished trials,)
     seed_point: np.ndarray
     seed_value: np.ndarray
-    spread: str
     floor: float  # median floor of the measure, NaN without one
     floor_interval: tuple[float, float]  # within which independent samples of the truth score, NaN without a floor
     verticals: tuple[tuple[str, float], ...]  # known values on the axis, such as the predictability time
@@ -96,7 +95,7 @@ def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cel
     cells = [
         [summarise(trials, setting, (of == g) & (where.index == i)) for i in range(len(where.centres))] for g in groups
     ]
-    median, mean, low, high, count, settings, lost, quartiles = np.moveaxis(np.array(cells, float), -1, 0)
+    median, mean, low, high, count, settings, lost = np.moveaxis(np.array(cells, float), -1, 0)
     shown = np.isfinite(trials.values) & (where.index >= 0)
     require(int(shown.sum()), 1, f"trials with a finite {column}")
     floor = median_floor(table, column)
@@ -117,7 +116,6 @@ def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cel
         seed_group=np.array([groups.index(g) for g in of[shown]], int),
         seed_point=(numbers(trials.table, axis) if where.numeric else where.centres[where.index])[shown],
         seed_value=trials.values[shown],
-        spread="quartiles" if quartiles.any() else "range",
         floor=floor,
         floor_interval=floor_of(floor_intervals(trials.table, column)) if np.isfinite(floor) else (np.nan, np.nan),
         verticals=axis_references(table, axis),
@@ -130,17 +128,16 @@ def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cel
 
 
 def summarise(trials: EndedTrials, setting: np.ndarray, rows: np.ndarray) -> tuple[float, ...]:
-    """(median, mean, low, high, count, settings, lost, quartiles?) of trials; quartiles with eight finished ones."""
+    """(median, mean, lower and upper quartile, count, settings, lost) of trials."""
     values = trials.values[rows]
     values = values[~np.isnan(values)]
     finite = values[np.isfinite(values)]
     with np.errstate(invalid="ignore"):
         median = float(np.median(values)) if values.size else np.nan
     counts = int(rows.sum()), len(np.unique(setting[rows])), int(trials.lost[rows].sum())
-    quartiles = finite.size >= FEWEST_FOR_QUARTILES
     if not finite.size:
-        return median, np.nan, np.nan, np.nan, *counts, False
-    return median, finite.mean(), *seed_interval(finite), *counts, quartiles
+        return median, np.nan, np.nan, np.nan, *counts
+    return median, finite.mean(), *seed_interval(finite), *counts
 
 
 def median_floor(table: Table, column: str) -> float:
