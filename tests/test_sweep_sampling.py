@@ -254,7 +254,7 @@ def test_a_change_of_a_varied_setting_is_an_error(base, caplog):
         refuse({"training/lr": 1e-2}, grid=rates)
     with pytest.raises(SweepError, match="the sweep varies cell/units"):
         refuse({"cell/units": 8}, grid={"cell": [{"kind": "vanilla", "units": 3}, {"kind": "plrnn", "units": 3}]})
-    with pytest.raises(SweepError, match="the sweep varies seed .*Change its space"):
+    with pytest.raises(SweepError, match=r"the sweep varies seed .*Change its space"):
         refuse({"seed": 7}, space=three_seeds, trials=3)
     refuse({"training/clip": 2.0, "seed": 7}, grid=rates, seeds=2)
     assert not caplog.records

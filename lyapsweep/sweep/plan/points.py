@@ -75,10 +75,10 @@ def refuse_overridden(sweep: Sweep, base: Config, changes: Mapping[str, Any], po
         varied = [key for key in below if any(p.config.flat.get(key, base.flat[key]) != base.flat[key] for p in points)]
         if path in varied:
             found = list(dict.fromkeys(str(p.config.flat[path]) for p in points if path in p.config.flat))
+            values = ", ".join(found[:SHOWN_VALUES])
             raise SweepError(
-                f"{sweep.name or 'sweep'}: the sweep varies {path} ({', '.join(found[:SHOWN_VALUES])}), so that setting "
-                f"it to {value} has no effect. "
-                + ("Select values with --where." if sweep.grid else "Change its space.")
+                f"{sweep.name or 'sweep'}: the sweep varies {path} ({values}), so that setting it to {value} has no "
+                "effect. " + ("Select values with --where." if sweep.grid else "Change its space.")
             )
         if varied:
             log.warning("The sweep varies %s: what %s says of it has no effect.", ", ".join(varied), path)
