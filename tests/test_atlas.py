@@ -189,3 +189,12 @@ def test_a_page_is_replaced_whole(tmp_path):
     path = report.write(Table.of([]), tmp_path / "atlas.html").path
     report.write(made_up.table(), path)
     assert [p.name for p in tmp_path.iterdir()] == ["atlas.html"]
+
+
+def test_a_measure_of_a_file_in_a_folder_keeps_its_place():
+    table = made_up.table()
+    name = "measures/mine/scores/worst.py:worst"
+    frame = table.frame.assign(**{name: table.frame["measures/state_space"], f"{name}/at": 1.0})
+    found = AtlasView(replace(table, frame=frame)).measures
+    assert name in found
+    assert f"{name}/at" not in found

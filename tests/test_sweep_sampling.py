@@ -10,7 +10,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 
 from lyapsweep.sweep import Sweep, SweepError, spaces
 from lyapsweep.sweep.plan.grid import distribution
-from lyapsweep.sweep.plan.points import varied_paths
+from lyapsweep.sweep.plan.points import refuse_overridden, varied_paths
 from lyapsweep.sweep.plan.sampling import draw
 from lyapsweep.sweep.plan.space import SobolSampler, replay, value_at
 
@@ -240,3 +240,23 @@ def test_points_are_values_and_do_not_change(base):
     (point,) = draw(Sweep(base=base, objective="loss", grid={"seed": [7]}))
     with pytest.raises(FrozenInstanceError):
         point.recorded_as = "0123456789ab"
+
+
+def test_a_change_of_a_varied_setting_is_an_error(base, caplog):
+    def refuse(changes, **varied):
+        sweep = Sweep(base=base, objective="loss", name="named", **varied)
+        with_changes = sweep.config(changes)
+        refuse_overridden(sweep, with_changes, changes, draw(sweep, base=with_changes))
+
+    rates = {"training/lr": [1e-3, 1e-2]}
+    expected = r"named: the sweep varies training/lr \(0.001, 0.01\), so that setting it to 0.01 has no effect.*--where"
+    with pytest.raises(SweepError, match=expected):
+        refuse({"training/lr": 1e-2}, grid=rates)
+    with pytest.raises(SweepError, match="the sweep varies cell/units"):
+        refuse({"cell/units": 8}, grid={"cell": [{"kind": "vanilla", "units": 3}, {"kind": "plrnn", "units": 3}]})
+    with pytest.raises(SweepError, match=r"the sweep varies seed .*Change its space"):
+        refuse({"seed": 7}, space=three_seeds, trials=3)
+    refuse({"training/clip": 2.0, "seed": 7}, grid=rates, seeds=2)
+    assert not caplog.records
+    refuse({"training": {"steps": 3, "lr": 1e-2}}, grid=rates)
+    assert "varies training/lr: what training says of it has no effect" in caplog.text

@@ -44,7 +44,8 @@ class AtlasView:
     @cached_property
     def measures(self) -> list[str]:
         """Columns of measures, without their details such as measures/gradients/slope."""
-        return [c for c in map(str, self.table.frame.columns) if c.startswith("measures/") and c.count("/") == 1]
+        columns = [c for c in map(str, self.table.frame.columns) if c.startswith("measures/")]
+        return [c for c in columns if c.rpartition("/")[0] not in columns]  # the name of one in a file has slashes too
 
     @cached_property
     def objective(self) -> str:

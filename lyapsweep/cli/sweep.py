@@ -144,6 +144,7 @@ def preview(sweep: "Sweep", changes: Mapping[str, Any], settings: Mapping[str, A
     sweep, seed = replace(sweep, pack=pack, trials=trials), settings["seed"]
     folder = ResultsFolder(settings["results"], sweep.name or "sweep")
     chosen = {"refine": settings["refine"], "storage": settings["storage"], "again": settings["again"]}
+    chosen["changes"] = changes
     planned = plan_sweep(sweep, sweep.config(changes), folder, seed, resume=True, **chosen)
     points = planned.points or draw(planned.sweep, None, seed, planned.base)
     device, jobs = "cuda" if settings["gpus"] else "cpu", settings["jobs"] or os.cpu_count() or 1

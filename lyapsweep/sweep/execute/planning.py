@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets.validation import AUTO
@@ -18,7 +19,7 @@ from lyapsweep.sweep.execute.dataset_check import check_datasets, check_objectiv
 from lyapsweep.sweep.execute.optuna_study import recorded_params
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.plan.definition import Sweep
-from lyapsweep.sweep.plan.points import Point, varied_paths
+from lyapsweep.sweep.plan.points import Point, refuse_overridden, varied_paths
 from lyapsweep.sweep.plan.refinement import Refinement
 from lyapsweep.sweep.plan.resume import StoredPoint, complete, plan_parts, requested_counts
 from lyapsweep.sweep.plan.sampling import draw
@@ -105,6 +106,7 @@ def plan_sweep(
     refine: bool | None = None,
     storage: Path | str | None = None,
     again: bool = False,
+    changes: Mapping[str, Any] | None = None,
 ) -> SweepPlan:
     """Plan a run of a sweep in its folder; `SweepError` if the folder belongs to another sweep.
 
@@ -118,6 +120,7 @@ def plan_sweep(
         refine: Whether a map is refined along borders; None continues as the folder's sweep was started.
         storage: The Optuna study's place; None for the journal in the folder.
         again: Whether trials whose data or code changed since are trained again.
+        changes: Settings of `base` that were requested for this run; none of them may be varied by the sweep.
     """
     description, records = folder.description(), folder.last_records()
     base = as_begun(base, records)
@@ -132,6 +135,7 @@ def plan_sweep(
             stored = folder.stored_points() or recorded_points(sweep, records, storage or folder.paths.optuna_journal)
         parts = plan_parts(sweep, base, seed, stored, {*records, *(point.key for point in stored)})
     sample = list(chain.from_iterable(parts)) or draw(sweep, HUNT_SAMPLE, seed, base)
+    refuse_overridden(sweep, base, changes or {}, sample)
     check_datasets(point.config for point in sample)
     check_objective((p.config for p in sample if p.key not in records), sweep.objective)
     refine = description.refined is not None if refine is None else refine

@@ -99,7 +99,8 @@ def run(
     try:
         with stop_on_signals() as stop:
             runner = SweepRunner(sweep, base, folder, seed, tracking_uri, storage, listen, models)
-            runner.plan(resume or again or bool(extend), extend, refine, again)
+            on = resume or again or bool(extend)
+            runner.plan(resume=on, extend=extend, refine=refine, again=again, changes=changes)
             runner.open_storage()
             return runner.finish(runner.execute(Execution(jobs, gpus, time_limit, address, node_timeout), stop))
     finally:
@@ -129,10 +130,9 @@ class SweepRunner:
         self.callback: TuneCallback | None = None
         self.interrupted_trials = 0
 
-    def plan(self, resume: bool, extend: int = 0, refine: bool | None = None, again: bool = False) -> None:
-        """Determine which points there are and which have ended."""
-        settings = {"resume": resume, "extend": extend, "refine": refine, "storage": self.storage, "again": again}
-        self.planned = plan_sweep(self.sweep, self.base, self.folder, self.seed, **settings)
+    def plan(self, **settings: Any) -> None:
+        """Determine which points there are and which have ended; `settings` as in `plan_sweep`."""
+        self.planned = plan_sweep(self.sweep, self.base, self.folder, self.seed, storage=self.storage, **settings)
         self.refinement, self.sweep, self.base = self.planned.refinement, self.planned.sweep, self.planned.base
         self.counter = ProgressCounter(self.planned.asked, self.sweep.direction)
         self.counter.add_recorded(self.planned.ended, self.sweep.objective)

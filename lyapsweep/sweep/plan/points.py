@@ -1,6 +1,7 @@
 """Points of a sweep: a config, the Optuna parameters that lead to it, and the key of its trial."""
 
 import json
+import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,9 @@ from lyapsweep.sweep.plan.definition import Sweep, SweepError
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution  # workers import this module without Optuna
+
+log = logging.getLogger("lyapsweep")
+SHOWN_VALUES = 5  # of a setting that a sweep varies
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,33 @@ def match_recorded(points: Iterable[Point], recorded: Collection[str]) -> list[P
         old = next((i for i in point.config.legacy_ids if i in recorded), "")
         matched.append(replace(point, recorded_as=old) if old and point.config.id not in recorded else point)
     return matched
+
+
+def refuse_overridden(sweep: Sweep, base: Config, changes: Mapping[str, Any], points: Sequence[Point]) -> None:
+    """Raise SweepError for a change of the base config to a setting that the sweep varies: it would have no effect.
+
+    A change of a whole section is kept for what the sweep does not vary in it, and a warning names the rest.
+
+    Args:
+        sweep: What is varied.
+        base: Config with the changes.
+        changes: {path: value} as requested, such as by `--set`.
+        points: Some points of the sweep.
+    """
+    for path, value in changes.items():
+        if path == "seed" and sweep.seeds > 1:
+            continue  # the first of the sweep's seeds
+        below = [key for key in base.flat if key == path or key.startswith(f"{path}/")]
+        varied = [key for key in below if any(p.config.flat.get(key, base.flat[key]) != base.flat[key] for p in points)]
+        if path in varied:
+            found = list(dict.fromkeys(str(p.config.flat[path]) for p in points if path in p.config.flat))
+            values = ", ".join(found[:SHOWN_VALUES])
+            raise SweepError(
+                f"{sweep.name or 'sweep'}: the sweep varies {path} ({values}), so that setting it to {value} has no "
+                "effect. " + ("Select values with --where." if sweep.grid else "Change its space.")
+            )
+        if varied:
+            log.warning("The sweep varies %s: what %s says of it has no effect.", ", ".join(varied), path)
 
 
 def varied_paths(configs: Sequence[Config]) -> list[str]:
