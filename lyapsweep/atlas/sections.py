@@ -16,7 +16,7 @@ from lyapsweep.analysis.shared.selection import HuntTableError, TooFew, label
 from lyapsweep.analysis.spectra import correlation, spectra_by_outcome, spectrum_history
 from lyapsweep.atlas import appendix, explorer, verdict
 from lyapsweep.atlas.rendering import render
-from lyapsweep.atlas.view import AtlasView, is_numeric
+from lyapsweep.atlas.view import NOTHING_VARIES, AtlasView, is_numeric
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.mixed_inputs import mixed_inputs
 from lyapsweep.results.winner import score_sentence, tie_sentence
@@ -137,8 +137,10 @@ def as_set(value: object) -> str:
 @per_source
 def curves(view: AtlasView) -> Markup:
     """The objective against every numeric setting, the main one first."""
-    found = [view.main, *(setting_curve.find(view.table, axis, view.objective, view.groups) for axis in view.axes[1:4])]
-    return render("sections/curves", curves=[(f, setting_curve.draw(f)) for f in found])
+    if not view.axes:
+        raise TooFew(NOTHING_VARIES)
+    drawn = [(view.curve(axis, view.objective), view.along(axis)) for axis in view.axes[:4]]
+    return render("sections/curves", curves=[(found, part, setting_curve.draw(found)) for found, part in drawn])
 
 
 @per_source
@@ -146,7 +148,7 @@ def optima(view: AtlasView) -> str:
     """The best place of every group on the main axis, where that is numeric and has seeds."""
     if not view.axes or not is_numeric(view.finals.column(view.axes[0])):
         return ""
-    found = optimum.find(view.table, view.axes[0], view.objective, view.groups)
+    found = optimum.find(view.along(view.axes[0]).table, view.axes[0], view.objective, view.groups)
     sentences = [optimum.sentence(found, g) for g in range(len(found.groups))]
     return render("sections/optimum", optimum=optimum, sentences=sentences, fig=optimum.draw(found))
 
@@ -156,8 +158,8 @@ def exponents(view: AtlasView) -> str:
     """The largest exponent against the main axis."""
     if view.map is None or not view.axes:
         return ""
-    found = setting_curve.find(view.table, view.axes[0], f"spectra/{view.map}/maximum", view.groups)
-    return render("sections/curves", curves=[(found, setting_curve.draw(found))], map=view.map)
+    found, part = view.curve(view.axes[0], f"spectra/{view.map}/maximum"), view.along(view.axes[0])
+    return render("sections/curves", curves=[(found, part, setting_curve.draw(found))], map=view.map)
 
 
 @per_source
