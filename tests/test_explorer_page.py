@@ -49,7 +49,7 @@ def test_a_browser_that_cannot_unpack_says_so_and_shows_the_words(browser, tmp_p
     with opened(browser, path.as_uri(), script="delete window.DecompressionStream") as tab:
         said = tab.locator(".note", has_text="needs a newer browser")
         assert said.count() == 8  # seven figures and the map
-        assert "shallow_plrnn at forcing/interval 80" in tab.inner_text(".verdict")
+        assert "shallow_plrnn units=20 interval=80" in tab.inner_text(".verdict")
 
 
 def test_a_page_of_4096_trials_is_light_and_its_words_come_first(browser, tmp_path, monkeypatch):

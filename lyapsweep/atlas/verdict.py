@@ -11,7 +11,7 @@ from lyapsweep.analysis.shared.selection import TooFew, label, named, numbers
 from lyapsweep.atlas.rendering import render
 from lyapsweep.atlas.view import AtlasView
 from lyapsweep.measures.bounds import indistinct
-from lyapsweep.results.best import direction, rank_settings
+from lyapsweep.results.best import BestSetting, direction, rank_settings
 from lyapsweep.results.floors import floor_intervals, floor_of
 from lyapsweep.results.winner import score_sentence, setting_name, tie_sentence
 
@@ -50,7 +50,7 @@ def section(view: AtlasView) -> Markup:
         scores=score_sentence(setting),
         ties=tie_sentence(view.table, setting, view.objective),
         floor=floor,
-        ratio=setting.median / math.sqrt(floor[0] * floor[1]) if floor[0] > 0 and setting.median > 0 else math.nan,
+        ratio=times_floor(view, setting),
         alike=alike_to_truth(view, floor),
         neighbours=neighbours(view),
         others=best_of_other_groups(view),
@@ -60,6 +60,16 @@ def section(view: AtlasView) -> Markup:
         trials=len(view.finals),
         hunt=view.table.description.intent == "hunt",
     )
+
+
+def times_floor(view: AtlasView, setting: BestSetting) -> float:
+    """The score of a setting over the floor of its trials; NaN where one of them is unknown or not positive."""
+    name = view.objective.replace("measures/", "floors/", 1)
+    if name not in view.finals.frame:
+        return math.nan
+    floors = numbers(view.finals, name)[list(setting.rows)]
+    floor = float(np.median(floors[np.isfinite(floors)])) if np.isfinite(floors).any() else math.nan
+    return setting.median / floor if floor > 0 and setting.median > 0 else math.nan
 
 
 def neighbours(view: AtlasView) -> list[Neighbours]:
