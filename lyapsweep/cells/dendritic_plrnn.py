@@ -16,10 +16,11 @@ from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 from torch.nn.functional import pad
 
-from lyapsweep.cells.cell import Draw, affine, carry
+from lyapsweep.cells.cell import Draw, additive_factors, affine, carry
 from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, offsets, reversed_steps
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+from lyapsweep.jacobian_factors import JacobianFactors
+from lyapsweep.maps import Inputs, States, Tangents
 from lyapsweep.setting_types import Count
 
 Columns = Float[Tensor, "population units batch"]
@@ -146,11 +147,9 @@ class DendriticPlrnn(AbstractUnrolledCell):
         _, slope, _ = self.spline().at(z.mT)
         return self.step(z, x), carry(V * slope.mT.unsqueeze(2), self.W) + V * self.A[:, None, None]
 
-    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+    def jacobian_factors(self, z: States, x: Inputs | None = None) -> JacobianFactors:
         _, slope, _ = self.spline().at(z.mT)
-        J = self.W.mT.unsqueeze(1) * slope.mT.unsqueeze(-1)
-        J.diagonal(dim1=-2, dim2=-1).add_(self.A.unsqueeze(1))
-        return J.mT
+        return additive_factors(self.W, slope.mT, self.A)
 
 
 def rows(steps: Tensor) -> Tensor:
