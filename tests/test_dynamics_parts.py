@@ -273,7 +273,7 @@ def test_sums_along_an_orbit_are_in_double_precision():
 def factorised_at(monkeypatch, carry, map, steps, **settings):
     """The steps after which a frame was orthonormalised, and the result."""
     pushed, at = [0], []
-    original, push = frames.orthonormalise, map.push
+    original, push = frames.householder_qr, map.push
 
     def counted(z, x, V):
         pushed[0] += 1
@@ -284,7 +284,7 @@ def factorised_at(monkeypatch, carry, map, steps, **settings):
         return original(V)
 
     monkeypatch.setattr(map, "push", counted)
-    monkeypatch.setattr(frames, "orthonormalise", noted)
+    monkeypatch.setattr(frames, "householder_qr", noted)
     V = torch.eye(map.state)[None, None]
     return at, carry(map, torch.zeros(1, 1, map.state), None, V, steps, **settings)
 
