@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from lyapsweep.jacobian_factors import JacobianFactors
+
 __all__ = [
     "AbstractMap",
     "ClosedLoop",
@@ -70,11 +72,21 @@ class AbstractMap(ABC):
     def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
         """Return the Jacobian J_ij = d f_i / d z_j, shape (population, batch, state, state).
 
-        The default pushes the unit vectors. Overrides should lay out the transpose contiguously, because LU frames read
-        the Jacobian column by column.
+        The default multiplies the `jacobian_factors`, or pushes the unit vectors. Overrides should lay out the
+        transpose contiguously, because LU frames read the Jacobian column by column.
         """
+        factors = self.jacobian_factors(z, x) if has_factors(self) else None
+        if factors is not None:
+            return factors.matrix()
         unit = torch.eye(self.state, dtype=z.dtype, device=z.device).expand(*z.shape[:2], -1, -1)
         return self.push(z, x, unit)[1].mT
+
+    def jacobian_factors(self, z: States, x: Inputs | None = None) -> JacobianFactors | None:
+        """Return the Jacobian as a constant matrix between changing factors, or None (the default) if it has none.
+
+        Where it has, `jacobian` needs no override, and compiled exponents form only the columns that they need.
+        """
+        return None
 
     def log_det(self, z: States, x: Inputs | None = None) -> Float[Tensor, "population batch"]:
         """Return log |det Df(z, x)|, the sum of all exponents of one step; -inf for a singular Jacobian."""
@@ -91,6 +103,16 @@ class AbstractMap(ABC):
             z = self.step(z, None if inputs is None else inputs[t])
             states.append(z)
         return torch.stack(states)
+
+
+def has_factors(map: AbstractMap) -> bool:
+    """Whether `jacobian_factors` belongs to this step: no subclass of its author has another step, push or Jacobian."""
+    for cls in type(map).__mro__:
+        if "jacobian_factors" in vars(cls):
+            return cls is not AbstractMap
+        if vars(cls).keys() & {"step", "push", "jacobian"}:
+            return False
+    return False
 
 
 def check_time_step(dt: float | None) -> None:
@@ -197,6 +219,11 @@ class Forced(AbstractMap):
     def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
         pulled, inner_input, left = self.split(z, x)
         return self.inner.jacobian(pulled, inner_input) * left.unsqueeze(2)
+
+    def jacobian_factors(self, z: States, x: Inputs | None = None) -> JacobianFactors | None:
+        pulled, inner_input, left = self.split(z, x)
+        factors = self.inner.jacobian_factors(pulled, inner_input) if has_factors(self.inner) else None
+        return None if factors is None else factors.scaled(left)
 
 
 class ClosedLoop(AbstractMap):

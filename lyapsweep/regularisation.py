@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lyapsweep.batched_linalg import condition_numbers
 from lyapsweep.cells import AbstractCell
 from lyapsweep.readouts import AbstractReadout
 from lyapsweep.rollout import Network
@@ -65,33 +66,34 @@ def penalty(network: Network, plans: Sequence[Regularisation]) -> Penalty | None
     for name, pull in (("attractor", manifold), ("latent", latent), ("observation", conditioning)):
         chosen = [p for p, plan in enumerate(plans) if getattr(plan, name)]
         if chosen:
-            weight = torch.tensor([getattr(plans[p], name) for p in chosen], dtype=torch.float64)
-            terms.append((pull, chosen, weight, [plans[p] for p in chosen]))
+            first = next(network.cell.parameters())
+            rows = torch.tensor(chosen, device=first.device)
+            weight = torch.tensor([getattr(plans[p], name) for p in chosen], dtype=torch.float64).to(first)
+            held = torch.tensor([int(plans[p].attractor_ratio * network.cell.units) for p in chosen]).to(first)
+            terms.append((pull, rows, weight, held))
     if not terms:
         return None
 
     def added() -> Float[Tensor, " population"]:
         first = next(network.cell.parameters())
         total = first.new_zeros(len(plans))
-        for pull, members, weight, theirs in terms:
-            rows = torch.tensor(members, device=first.device)
-            total = total.index_add(0, rows, weight.to(first) * pull(network, rows, theirs))
+        for pull, rows, weight, held in terms:
+            total = total.index_add(0, rows, weight * pull(network, rows, held))
         return total
 
     return added
 
 
-def manifold(network: Network, members: Tensor, plans: Sequence[Regularisation]) -> Tensor:
+def manifold(network: Network, members: Tensor, held: Tensor) -> Tensor:
     """sum_i [(A_i - 1)^2 + sum_j W_ij^2 + h_i^2] over the first units: a memory line each (Schmidt et al. 2021)."""
     cell = network.cell
     assert cell.linear_part is not None, "a config that asks for it has been refused"
     A, W, h = (cell.get_parameter(name)[members] for name in cell.linear_part)
-    held = A.new_tensor([int(plan.attractor_ratio * cell.units) for plan in plans])
     units = torch.arange(cell.units, device=A.device) < held[:, None]
     return (((A - 1).square() + W.square().sum(-1) + h.square()) * units).sum(-1)
 
 
-def latent(network: Network, members: Tensor, plans: Sequence[Regularisation]) -> Tensor:
+def latent(network: Network, members: Tensor, held: Tensor) -> Tensor:
     """Sum of squares of (A - 1) and of all other weights of the cell (Hess et al. 2023)."""
     cell = network.cell
     diagonal = cell.linear_part[0] if cell.linear_part else None
@@ -99,8 +101,11 @@ def latent(network: Network, members: Tensor, plans: Sequence[Regularisation]) -
     return torch.stack([w.square().flatten(1).sum(-1) for w in weights]).sum(0)
 
 
-def conditioning(network: Network, members: Tensor, plans: Sequence[Regularisation]) -> Tensor:
+def conditioning(network: Network, members: Tensor, held: Tensor) -> Tensor:
     """(1 - sigma_max(B) / sigma_min(B))^2: an observation tells every direction it reads (Hess et al. 2023)."""
     assert network.readout.matrix is not None, "a config that asks for it has been refused"
-    sizes = torch.linalg.svdvals(network.readout.get_parameter(network.readout.matrix)[members])
+    B = network.readout.get_parameter(network.readout.matrix)[members]
+    if B.is_cuda:
+        return (1 - condition_numbers(B)).square()
+    sizes = torch.linalg.svdvals(B)
     return (1 - sizes[:, 0] / sizes[:, -1]).square()

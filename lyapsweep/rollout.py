@@ -58,13 +58,16 @@ def stepwise(
 ) -> Predictions:
     """The definition: z = a_0 back(x_0), then z <- f(z), x_hat = g(z), z <- z + a_t P (back(x_t) - z) for each t.
 
-    Steps without forcing or truncation of any member are unrolled together.
+    Steps without forcing or truncation of any member are unrolled together. Strengths and truncations that lie on the
+    CPU spare a GPU's host the wait for them.
     """
-    steps, pull = len(x) - 1, a[..., None, None] * readout.mask
-    ends = torch.zeros_like(a, dtype=torch.bool) if truncations is None else truncations[: len(a)]
-    stops = [0, *(t for t in ((a != 0) | ends).any(dim=1).nonzero().flatten().tolist() if t)]
-    targets, whole = across_time(readout.back, x[stops]).unbind(), pull == 1
-    replaces, truncates = whole.flatten(1).any(1).tolist(), ends.any(dim=1).tolist()
+    steps, here, on_device = len(x) - 1, a.cpu(), {"device": x.device, "non_blocking": True}
+    ends = torch.zeros_like(here, dtype=torch.bool) if truncations is None else truncations[: len(a)].cpu()
+    stops = [0, *(t for t in ((here != 0) | ends).any(dim=1).nonzero().flatten().tolist() if t)]
+    replaces, truncates = (here == 1).any(dim=1).tolist(), ends.any(dim=1).tolist()
+    a, ends = here.to(**on_device), ends.to(**on_device)
+    pull = a[..., None, None] * readout.mask
+    targets, whole = across_time(readout.back, x[torch.tensor(stops).to(**on_device)]).unbind(), pull == 1
     z, states = a[0, :, None, None] * targets[0], []
     for t, end, target in zip(stops, [*stops[1:], steps], targets):
         if t and truncates[t]:
@@ -151,7 +154,7 @@ def driven(
 
 def shared_cuts(readout: AbstractReadout, a: Strengths) -> list[int] | None:
     """The steps at which the whole state of every member is replaced; None under any other forcing."""
-    if not bool(readout.mask.all()) or not torch.equal(a, a[:, :1].expand_as(a)):
+    if not readout.replaces_all or not torch.equal(a, a[:, :1].expand_as(a)):
         return None
     strengths = a[:, 0].tolist()
     if strengths[0] != 1 or not set(strengths) <= {0.0, 1.0}:

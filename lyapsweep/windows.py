@@ -130,8 +130,8 @@ class Segments(NamedTuple):
         lengths = torch.tensor([*cuts[1:], windows.steps]) - torch.tensor(cuts)
         longest = int(lengths.max())
         counted = (torch.arange(longest)[:, None] < lengths).flatten().repeat_interleave(windows.batch)
-        every = bool(counted.all())
-        return cls(torch.tensor(cuts, device=device)[:, None], longest, None if every else counted.to(device))
+        steps = torch.tensor(cuts)[:, None].to(device, non_blocking=True)
+        return cls(steps, longest, None if counted.all() else counted.to(device, non_blocking=True))
 
     def first(self, first: Int[Tensor, "population batch"]) -> Int[Tensor, "population segments_batch"]:
         """The first steps of all segments of the windows that begin at `first`."""

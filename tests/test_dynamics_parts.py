@@ -16,7 +16,9 @@ from lyapsweep.dynamics import (
     failed_checks,
     fixed_points,
     frames,
+    jacobians,
     lu,
+    lu_frames,
     lyapunov,
     newton,
     pivoting,
@@ -67,7 +69,8 @@ def test_constants_are_the_documented_ones():
     """Exponents and points depend on them; changing one changes published numbers."""
     assert (frames.MAX_INTERVAL, frames.SAFETY, frames.KEPT_DIGITS, SAMPLED_STEPS) == (64, 0.85, 0.7, 4)
     assert (lyapunov.BLOCKS, lyapunov.LU_FROM, lyapunov.LU_FROM_ALONE) == (10, 48, 16)
-    assert (lu.CHUNK_ENTRIES, lu.MIN_JACOBIANS, pivoting.STRIP, pivoting.SUSPICIOUS) == (131072, 4, 64, 1e-10)
+    assert (jacobians.CHUNK_ENTRIES, jacobians.MIN_JACOBIANS, jacobians.FACTORS) == (131072, 4, 6)
+    assert (lu_frames.STRIP, lu_frames.SUSPICIOUS) == (64, 1e-10)
     assert (newton.BETA1, newton.BETA2, newton.EPSILON, newton.FINAL_RATE) == (0.9, 0.999, 1e-12, 1e-4)
     assert (newton.DAMPING, newton.DAMPING_DECREASE, newton.DAMPING_INCREASE) == (1e-3, 0.1, 10.0)
     assert (newton.MAX_DAMPING, newton.MIN_DECREASE, newton.ROUNDING) == (1e3, 1e-4, 16)
@@ -270,7 +273,7 @@ def test_sums_along_an_orbit_are_in_double_precision():
 def factorised_at(monkeypatch, carry, map, steps, **settings):
     """The steps after which a frame was orthonormalised, and the result."""
     pushed, at = [0], []
-    original, push = frames.orthonormalise, map.push
+    original, push = frames.householder_qr, map.push
 
     def counted(z, x, V):
         pushed[0] += 1
@@ -281,7 +284,7 @@ def factorised_at(monkeypatch, carry, map, steps, **settings):
         return original(V)
 
     monkeypatch.setattr(map, "push", counted)
-    monkeypatch.setattr(frames, "orthonormalise", noted)
+    monkeypatch.setattr(frames, "householder_qr", noted)
     V = torch.eye(map.state)[None, None]
     return at, carry(map, torch.zeros(1, 1, map.state), None, V, steps, **settings)
 
@@ -409,8 +412,8 @@ def test_lu_forms_jacobians_in_chunks(monkeypatch):
     """Two orbits of 3 x 3: 18 entries a step."""
     z, V = torch.ones(1, 2, 3), torch.eye(3).expand(1, 2, 3, 3).contiguous()
     for entries, minimum, batches in ((72, 0, [8, 6]), (0, 4, [4, 4, 4, 2]), (10**6, 0, [14]), (0, 0, [2] * 7)):
-        monkeypatch.setattr(lu, "CHUNK_ENTRIES", entries)
-        monkeypatch.setattr(lu, "MIN_JACOBIANS", minimum)
+        monkeypatch.setattr(jacobians, "CHUNK_ENTRIES", entries)
+        monkeypatch.setattr(jacobians, "MIN_JACOBIANS", minimum)
         map = Diagonal(2.0, 3.0, 0.5)
         result = lu.lu(map, z, None, V, 7)
         assert map.batches == batches
@@ -421,8 +424,8 @@ def test_lu_forms_jacobians_in_chunks(monkeypatch):
 
 def test_factors_estimate_their_rounding_as_pivot_does():
     W = torch.randn(1, 1, 130, 130, generator=torch.Generator().manual_seed(0))
-    factors = pivoting.Factors(130, np.dtype(np.float64))
-    size = factors.begin(W[0, 0].numpy(), np.eye(130))
+    factors = lu_frames.ScipyFrame(W[0, 0].numpy(), 0, 0, 1)
+    size = factors.begin(np.eye(130))
     Y, logs, error = pivoting.pivot(W)
     np.testing.assert_allclose(size, logs[0, 0].exp().numpy(), rtol=1e-12)
     assert factors.error() == pytest.approx(error.item(), rel=1e-6)
@@ -438,8 +441,8 @@ def test_a_pivot_that_is_rounding_is_zero():
     _, logs, error = pivoting.pivot(singular)
     assert logs[0, 0, 2] == -math.inf
     assert 0 < error.item() < 1e-14
-    factors = pivoting.Factors(3, np.dtype(np.float64))
-    size = factors.begin(singular[0, 0].numpy(), np.eye(3))
+    factors = lu_frames.ScipyFrame(singular[0, 0].numpy().astype(float), 0, 0, 1)
+    size = factors.begin(np.eye(3))
     assert size[2] == 0.0
     assert size[:2] == pytest.approx(logs[0, 0, :2].exp().numpy())
     diagonal = torch.tensor([[[[2.0, 0.0], [0.0, 1e-200]]]])

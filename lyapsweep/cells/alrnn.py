@@ -8,7 +8,7 @@ Jacobian: diag(A) + W diag(1 on the linear units, 1[z > 0] on the rectified).
 import torch
 from torch import Generator, Tensor, nn
 
-from lyapsweep.cells.cell import Draw, affine, carry
+from lyapsweep.cells.cell import Draw, additive_factors, affine, carry
 from lyapsweep.cells.unrolled import (
     AbstractUnrolledCell,
     Gradients,
@@ -18,7 +18,8 @@ from lyapsweep.cells.unrolled import (
     summed_products,
 )
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+from lyapsweep.jacobian_factors import JacobianFactors
+from lyapsweep.maps import Inputs, States, Tangents
 from lyapsweep.setting_types import Count, CountOrZero
 
 
@@ -101,7 +102,5 @@ class Alrnn(AbstractUnrolledCell):
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
         return self.step(z, x), carry(V * self.slope(z).unsqueeze(2), self.W) + V * self.A[:, None, None]
 
-    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
-        J = self.W.mT.unsqueeze(1) * self.slope(z).unsqueeze(-1)
-        J.diagonal(dim1=-2, dim2=-1).add_(self.A.unsqueeze(1))
-        return J.mT
+    def jacobian_factors(self, z: States, x: Inputs | None = None) -> JacobianFactors:
+        return additive_factors(self.W, self.slope(z), self.A)

@@ -17,7 +17,8 @@ from lyapsweep.cells.unrolled import (
     summed_products,
 )
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+from lyapsweep.jacobian_factors import JacobianFactors
+from lyapsweep.maps import Inputs, States, Tangents
 from lyapsweep.setting_types import Count
 
 
@@ -90,9 +91,7 @@ class Antisymmetric(AbstractUnrolledCell):
         bent = carry(V, A) * tanh_slope(a).unsqueeze(2)
         return torch.add(z, tanh(a), alpha=self.epsilon), torch.add(V, bent, alpha=self.epsilon)
 
-    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+    def jacobian_factors(self, z: States, x: Inputs | None = None) -> JacobianFactors:
         A = self.coupling()
         slopes = self.epsilon * tanh_slope(self.activation(z, x, A))
-        J = A.mT.contiguous().unsqueeze(1) * slopes.unsqueeze(2)
-        J.diagonal(dim1=-2, dim2=-1).add_(1)
-        return J.mT
+        return JacobianFactors(A, slopes[:, :, None, None], direct=torch.ones_like(z)[:, :, None, None])

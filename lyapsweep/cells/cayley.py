@@ -17,8 +17,8 @@ def cayley(A: Shaped[Tensor, "population rows rows"]) -> Shaped[Tensor, "populat
     """(I + A)^-1 (I - A). No singular value of I + A is below 1, so the solve is well conditioned."""
     unit = torch.eye(A.shape[-1], dtype=A.dtype, device=A.device)
     if can_batch(A):
-        return torch.linalg.solve(unit + A, unit - A)
-    return torch.stack([torch.linalg.solve(unit + a, unit - a) for a in A])
+        return torch.linalg.solve_ex(unit + A, unit - A)[0]  # without the check, which waits for a GPU
+    return torch.stack([torch.linalg.solve_ex(unit + a, unit - a)[0] for a in A])
 
 
 def skew(lower: Float[Tensor, "population entries"], rows: int) -> Float[Tensor, "population rows rows"]:

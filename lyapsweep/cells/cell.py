@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float
 from torch import Generator, Tensor, nn
 
 from lyapsweep.compiled.elementwise import Elementwise
+from lyapsweep.jacobian_factors import JacobianFactors
 from lyapsweep.maps import AbstractMap, Inputs, States, Tangents, autodiff_push
 
 Draw = Callable[[int, int, Generator], Tensor]
@@ -111,6 +112,16 @@ def affine(
 ) -> Float[Tensor, "population batch rows"]:
     """z W^T + b for every member, as one batched product."""
     return torch.baddbmm(b.unsqueeze(1), z, W.mT)
+
+
+def additive_factors(
+    W: Float[Tensor, "population rows columns"],
+    slopes: Float[Tensor, "population batch columns"],
+    A: Float[Tensor, "population rows"],
+) -> JacobianFactors:
+    """Of z' = A z + W phi(z) + ..., with A diagonal: diag(A) + W diag(phi')."""
+    shape = (*slopes.shape[:2], 1, 1, A.shape[-1])
+    return JacobianFactors(W, A.new_ones(()).expand(shape), slopes, A[:, None, None, None].expand(shape))
 
 
 def carry(

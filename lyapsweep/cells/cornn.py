@@ -20,7 +20,8 @@ from lyapsweep.cells.unrolled import (
     summed_products,
 )
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
+from lyapsweep.jacobian_factors import JacobianFactors
+from lyapsweep.maps import Inputs, States, Tangents, log_abs_det
 from lyapsweep.setting_types import Count, Positive
 
 
@@ -113,11 +114,12 @@ class Cornn(AbstractUnrolledCell):
         a = self.activation(z, x)
         return self.integrate(z, torch.tanh(a)), self.integrate(V, carry(V, self.W) * tanh_slope(a).unsqueeze(2))
 
-    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
-        slopes = tanh_slope(self.activation(z, x))
-        forces = self.W.mT.contiguous().unsqueeze(1) * slopes.unsqueeze(2)
-        unit = torch.eye(self.state, dtype=z.dtype, device=z.device).expand(*z.shape[:2], -1, -1)
-        return self.integrate(unit, forces).mT
+    def jacobian_factors(self, z: States, x: Inputs | None = None) -> JacobianFactors:
+        dt, slopes = self.time_step, self.time_step * tanh_slope(self.activation(z, x))
+        of_z = slopes.new_tensor([[-dt * self.gamma, 1 - dt * self.epsilon]])  # in y and z
+        direct = torch.cat((dt * of_z + of_z.new_tensor([[1.0, 0.0]]), of_z)).unsqueeze(-1)
+        outer = torch.stack((dt * slopes, slopes), dim=2).unsqueeze(3)
+        return JacobianFactors(self.W, outer, direct=direct.expand(*z.shape[:2], 2, 2, self.units))
 
     def log_det(self, z: States, x: Inputs | None = None) -> Tensor:
         """log |det((1 - dt e) I + dt diag(tanh' a) W_z)|, of half the size of the Jacobian."""

@@ -9,17 +9,18 @@ phi_i = S_k z_i - Q_k, with running sums S of alpha and Q of alpha H: a step cos
 The clipped term is one more threshold, at 0 with slope -sum(alpha).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Generator, Tensor, nn
 from torch.nn.functional import pad
 
-from lyapsweep.cells.cell import Draw, affine, carry
+from lyapsweep.cells.cell import Draw, additive_factors, affine, carry
 from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, offsets, reversed_steps
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+from lyapsweep.jacobian_factors import JacobianFactors
+from lyapsweep.maps import Inputs, States, Tangents
 from lyapsweep.setting_types import Count
 
 Columns = Float[Tensor, "population units batch"]
@@ -37,8 +38,38 @@ class Spline(NamedTuple):
     def at(self, z: Columns) -> tuple[Int[Tensor, "population units batch"], Columns, Columns]:
         """How many thresholds lie below each z, phi'(z) and phi(z)."""
         k = torch.searchsorted(self.thresholds.detach(), z.detach().contiguous())
-        slope = self.S.gather(-1, k)
-        return k, slope, slope * z - self.Q.gather(-1, k)
+        look_up = Lookup.apply if z.is_cuda else lookup
+        slope = look_up(self.S, k)
+        return k, slope, slope * z - look_up(self.Q, k)
+
+
+def lookup(table: Tensor, k: Tensor) -> Tensor:
+    return table.gather(-1, k)
+
+
+class Lookup(torch.autograd.Function):
+    """The same with sums in a fixed order in the backward pass; that of `gather` is not reproducible on a GPU."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(table: Tensor, k: Tensor) -> Tensor:
+        return table.gather(-1, k)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        ctx.size = inputs[0].shape[-1]
+        ctx.save_for_backward(inputs[1])
+        ctx.save_for_forward(inputs[1])
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> Any:
+        (k,) = ctx.saved_tensors
+        return torch.stack([torch.where(k == j, g, 0.0).sum(dim=-1) for j in range(ctx.size)], dim=-1), None
+
+    @staticmethod
+    def jvp(ctx: Any, table: Tensor, _: None) -> Tensor:
+        return table.gather(-1, ctx.saved_tensors[0])
 
 
 class DendriticPlrnn(AbstractUnrolledCell):
@@ -133,8 +164,7 @@ class DendriticPlrnn(AbstractUnrolledCell):
     def bases_back(self, k: Tensor, g: Tensor, z: Tensor) -> dict[str, Tensor]:
         """dL/dalpha and dL/dH from k, g = dL/dphi and z, (population, units, samples)."""
         spline = self.spline()
-        sums = torch.zeros_like(spline.S)
-        plain, weighted = (sums.scatter_add(-1, k, v)[..., 1:].flip(-1).cumsum(-1).flip(-1) for v in (g, g * z))
+        plain, weighted = above_kinks(k, torch.stack((g, g * z)), spline.S.shape[-1] - 1)
         back = spline.order.argsort(dim=-1)
         alpha = (weighted - spline.thresholds * plain).gather(-1, back).sum(dim=1)
         H = (-spline.slopes * plain).gather(-1, back)
@@ -146,11 +176,20 @@ class DendriticPlrnn(AbstractUnrolledCell):
         _, slope, _ = self.spline().at(z.mT)
         return self.step(z, x), carry(V * slope.mT.unsqueeze(2), self.W) + V * self.A[:, None, None]
 
-    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+    def jacobian_factors(self, z: States, x: Inputs | None = None) -> JacobianFactors:
         _, slope, _ = self.spline().at(z.mT)
-        J = self.W.mT.unsqueeze(1) * slope.mT.unsqueeze(-1)
-        J.diagonal(dim1=-2, dim2=-1).add_(self.A.unsqueeze(1))
-        return J.mT
+        return additive_factors(self.W, slope.mT, self.A)
+
+
+def above_kinks(k: Tensor, values: Tensor, kinks: int) -> Float[Tensor, "two population units kinks"]:
+    """The sums of the values of all samples with k > j, for every kink j.
+
+    On a GPU kink by kink: there `scatter_add` adds in an order that differs from run to run.
+    """
+    if values.is_cuda:
+        return torch.stack([torch.where(k > j, values, 0.0).sum(dim=-1) for j in range(kinks)], dim=-1)
+    sums = values.new_zeros(*values.shape[:-1], kinks + 1).scatter_add(-1, k.expand_as(values), values)
+    return sums[..., 1:].flip(-1).cumsum(-1).flip(-1)
 
 
 def rows(steps: Tensor) -> Tensor:

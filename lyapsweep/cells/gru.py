@@ -22,7 +22,8 @@ from lyapsweep.cells.unrolled import (
 )
 from lyapsweep.compiled.elementwise import Elementwise
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+from lyapsweep.jacobian_factors import JacobianFactors
+from lyapsweep.maps import Inputs, States, Tangents
 from lyapsweep.setting_types import Count
 
 
@@ -146,13 +147,10 @@ class Gru(AbstractUnrolledCell):
         D = (D_u * a_n * logistic_slope(a_r), (h - n) * logistic_slope(a_z), D_u * r)
         return torch.lerp(n, h, z), D, D_u, z
 
-    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
-        _, (D_r, D_z, D_n), _, keep = self.slopes(z, x)
-        W_r, W_z, W_n = self.W.mT.contiguous().unsqueeze(1).split(self.units, dim=-1)
-        J = W_r * D_r.unsqueeze(2)  # transposed
-        J.addcmul_(W_z, D_z.unsqueeze(2)).addcmul_(W_n, D_n.unsqueeze(2))
-        J.diagonal(dim1=-2, dim2=-1).add_(keep)
-        return J.mT
+    def jacobian_factors(self, z: States, x: Inputs | None = None) -> JacobianFactors:
+        _, of_activations, _, keep = self.slopes(z, x)
+        outer = torch.stack(of_activations, dim=-2).unsqueeze(2)
+        return JacobianFactors(self.W, outer, direct=keep[:, :, None, None])
 
 
 def combined(da: Tensor, D_r: Tensor, D_z: Tensor, D_n: Tensor) -> Tangents:

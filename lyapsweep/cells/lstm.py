@@ -20,7 +20,8 @@ from lyapsweep.cells.unrolled import (
 )
 from lyapsweep.compiled.elementwise import Elementwise
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
+from lyapsweep.jacobian_factors import JacobianFactors
+from lyapsweep.maps import Inputs, States, Tangents, log_abs_det
 from lyapsweep.setting_types import Count
 
 
@@ -168,19 +169,13 @@ class Lstm(AbstractFusedCell):
         of_gates = (g * logistic_slope(a[0]), c * logistic_slope(a[1]), i * tanh_slope(a[2]), t * logistic_slope(a[3]))
         return torch.cat((o * t, c1), dim=-1), of_gates, f, o * tanh_slope(c1)
 
-    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+    def jacobian_factors(self, z: States, x: Inputs | None = None) -> JacobianFactors:
         """[[d C + D_o W_o, d f], [C, f]], C = D_i W_i + D_f W_f + D_g W_g; D and d as `slopes` has them."""
-        n = self.units
-        _, of_gates, f, through = self.slopes(z, x)
-        D_i, D_f, D_g, D_o = (slope.unsqueeze(2) for slope in of_gates)
-        W_i, W_f, W_g, W_o = self.W.mT.contiguous().unsqueeze(1).split(n, dim=-1)
-        J = z.new_zeros(*z.shape[:2], 2 * n, 2 * n)  # transposed
-        C = J[..., :n, n:]
-        C.addcmul_(W_i, D_i).addcmul_(W_f, D_f).addcmul_(W_g, D_g)
-        J[..., :n, :n].addcmul_(C, through.unsqueeze(2)).addcmul_(W_o, D_o)
-        J[..., n:, n:].diagonal(dim1=-2, dim2=-1).copy_(f)
-        J[..., n:, :n].diagonal(dim1=-2, dim2=-1).copy_(through * f)
-        return J.mT
+        _, (D_i, D_f, D_g, D_o), f, d = self.slopes(z, x)
+        none = torch.zeros_like(f)
+        of_h, of_c = torch.stack((d * D_i, d * D_f, d * D_g, D_o), dim=2), torch.stack((D_i, D_f, D_g, none), dim=2)
+        direct = torch.stack((none, d * f, none, f), dim=2).unflatten(2, (2, 2))
+        return JacobianFactors(self.W, torch.stack((of_h, of_c), dim=2), direct=direct)
 
     def log_det(self, z: States, x: Inputs | None = None) -> Tensor:
         """log |det W_o| + sum_i log |f_i tanh(c'_i) o_i (1 - o_i)|: the Schur complement of dc'/dc = diag(f)."""

@@ -13,8 +13,8 @@ class AbstractParametrisedCell(AbstractCell):
     """The interface of a cell z' = f(z, x; M) with M = `parametrise()` of the weights named in `depends`.
 
     An orbit computes M once, with or without gradients, so prefer it to single steps. Without gradients M is cached
-    until one of those weights changes, so single steps and pushes are cheap as well. Subclasses implement `draw`,
-    `parametrise` and `move`.
+    until one of those weights changes, so single steps and pushes are cheap as well; on a GPU only in evaluation mode
+    (`Module.eval`). Subclasses implement `draw`, `parametrise` and `move`.
 
     Args:
         inputs: Number of input features; 0 for an autonomous network.
@@ -46,6 +46,8 @@ class AbstractParametrisedCell(AbstractCell):
         """Return M for the present weights."""
         weights = [getattr(self, name) for name in self.depends]
         if torch.is_grad_enabled() and any(w.requires_grad for w in weights):
+            return self.parametrise()
+        if self.training and weights[0].is_cuda:  # the comparison would wait for the device
             return self.parametrise()
         if self.cached is None or not all(map(equal_bits, weights, self.cached[0])):
             M = self.parametrise()

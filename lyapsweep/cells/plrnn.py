@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
-from lyapsweep.cells.cell import Draw, affine, carry
+from lyapsweep.cells.cell import Draw, additive_factors, affine, carry
 from lyapsweep.cells.unrolled import (
     AbstractUnrolledCell,
     Gradients,
@@ -21,7 +21,8 @@ from lyapsweep.cells.unrolled import (
 )
 from lyapsweep.compiled.elementwise import Elementwise, rectifier
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+from lyapsweep.jacobian_factors import JacobianFactors
+from lyapsweep.maps import Inputs, States, Tangents
 from lyapsweep.setting_types import Count
 
 
@@ -110,7 +111,5 @@ class Plrnn(AbstractUnrolledCell):
         active = (z > 0).to(z.dtype).unsqueeze(2)
         return self.step(z, x), carry(V * active, self.coupling()) + V * self.A[:, None, None]
 
-    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
-        J = self.coupling().mT.contiguous().unsqueeze(1) * (z > 0).to(z.dtype).unsqueeze(-1)
-        J.diagonal(dim1=-2, dim2=-1).add_(self.A.unsqueeze(1))
-        return J.mT
+    def jacobian_factors(self, z: States, x: Inputs | None = None) -> JacobianFactors:
+        return additive_factors(self.coupling(), (z > 0).to(z.dtype), self.A)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
 
-from lyapsweep.cells.cell import Draw, affine, carry
+from lyapsweep.cells.cell import Draw, additive_factors, affine, carry
 from lyapsweep.cells.unrolled import (
     AbstractUnrolledCell,
     Gradients,
@@ -18,7 +18,8 @@ from lyapsweep.cells.unrolled import (
     summed_products,
 )
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, Jacobians, States, Tangents
+from lyapsweep.jacobian_factors import JacobianFactors
+from lyapsweep.maps import Inputs, States, Tangents
 from lyapsweep.setting_types import Count
 
 
@@ -112,10 +113,8 @@ class ShallowPlrnn(AbstractUnrolledCell):
         moved = carry(carry(V, self.W2) * self.slopes(z).unsqueeze(2), self.W1)
         return self.step(z, x), moved + V * self.A[:, None, None]
 
-    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
-        J = (self.W2.mT.unsqueeze(1) * self.slopes(z).unsqueeze(2)) @ self.W1.mT.unsqueeze(1)
-        J.diagonal(dim1=-2, dim2=-1).add_(self.A.unsqueeze(1))
-        return J.mT
+    def jacobian_factors(self, z: States, x: Inputs | None = None) -> JacobianFactors:
+        return additive_factors(self.W1, self.slopes(z), self.A)._replace(second=self.W2)
 
     def slopes(self, z: States) -> Float[Tensor, "population batch hidden"]:
         """D's diagonal: 1 where a hidden unit is active, 0 or (clipped) the difference of the two where it is not."""

@@ -21,7 +21,8 @@ from lyapsweep.cells.unrolled import (
 )
 from lyapsweep.compiled.elementwise import Elementwise
 from lyapsweep.inits import bounded
-from lyapsweep.maps import Inputs, Jacobians, States, Tangents, log_abs_det
+from lyapsweep.jacobian_factors import JacobianFactors
+from lyapsweep.maps import Inputs, States, Tangents, log_abs_det
 from lyapsweep.registry import unknown
 from lyapsweep.setting_types import Count
 
@@ -141,9 +142,8 @@ class Vanilla(AbstractUnrolledCell):
     def drive(self, z: States, x: Inputs, X: Driven) -> Tangents:
         return carry(X, self.U) * self.slope(self.activation(z, x)).unsqueeze(2)
 
-    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
-        slopes = self.slope(self.activation(z, x))
-        return (self.W.mT.contiguous().unsqueeze(1) * slopes.unsqueeze(2)).mT
+    def jacobian_factors(self, z: States, x: Inputs | None = None) -> JacobianFactors:
+        return JacobianFactors(self.W, self.slope(self.activation(z, x))[:, :, None, None])
 
     def log_det(self, z: States, x: Inputs | None = None) -> Tensor:
         """log |det W| + sum_i log phi'(a_i), with log sech^2 a = 2 (log 2 - |a| - log(1 + e^{-2|a|})) of tanh."""

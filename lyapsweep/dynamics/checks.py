@@ -17,12 +17,10 @@ SAMPLED_STEPS = 4  # at which log |det J| is computed for maps without a closed 
 
 def sum_rule(map: AbstractMap, blocks: list[FrameResult], inputs: Driving) -> Float[Tensor, " population"]:
     """|sum of all exponents - mean log |det J|| over every step, for a map with a closed form of log |det J|."""
-    residual, t = torch.zeros(()), 0
-    for block in blocks:
-        n = len(block.before)
-        expected = log_dets(map, block.before, None if inputs is None else inputs[t : t + n])
-        residual, t = residual + block.growth.sum(dim=2).mean(dim=1) - expected.sum(dim=0).mean(dim=1), t + n
-    return gap(residual) / t
+    before = torch.cat([block.before for block in blocks])
+    expected = log_dets(map, before, inputs).sum(dim=0).mean(dim=1)
+    growth = torch.stack([block.growth for block in blocks]).sum(dim=(0, 3)).mean(dim=1)
+    return gap(growth - expected) / len(before)
 
 
 def sampled_sum_rule(

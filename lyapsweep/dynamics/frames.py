@@ -101,25 +101,34 @@ def given_frame(frame: Tensor, z: States) -> Tangents:
         raise ValueError(
             f"frame: its {rows.shape[-2]} rows must be finite and linearly independent. Give such tangent vectors."
         )
-    return orthonormalise(rows)[0].expand(population, batch, -1, -1)
+    return householder_qr(rows)[0].expand(population, batch, -1, -1)
 
 
 def orthonormalise(
     V: Float[Tensor, "*rows k state"],
 ) -> tuple[Float[Tensor, "*rows k state"], Float[Tensor, "*rows k"]]:
-    """(Q^T, log |diag R|) of V^T = Q R by Householder reflections, or on CUDA by Cholesky factors in two rounds.
+    """(Q^T, log |diag R|) of V^T = Q R by Householder reflections; on CUDA of V^T = Y U by LU and of Y by Cholesky.
 
-    torch's batched QR processes a CUDA batch one matrix at a time. Frames on CUDA are pivoted, with a condition number
-    of about their size, for which two rounds are as accurate.
+    torch's batched QR processes a CUDA batch one matrix at a time. Y has a condition number of about its size even if
+    tangents of V were annihilated, whose log |R_ii| is -inf: `cholesky_qr` of V itself would give NaN.
     """
-    if V.is_cuda:
-        return cholesky_qr(V)
+    if not V.is_cuda:
+        return householder_qr(V)
+    Y, logs, _ = pivot(V)
+    Q, rest = cholesky_qr(Y)
+    return Q, logs + rest
+
+
+def householder_qr(
+    V: Float[Tensor, "*rows k state"],
+) -> tuple[Float[Tensor, "*rows k state"], Float[Tensor, "*rows k"]]:
+    """(Q^T, log |diag R|) of V^T = Q R by Householder reflections."""
     q, r = torch.linalg.qr(V.mT)
     return q.mT, r.diagonal(dim1=-2, dim2=-1).abs().log()
 
 
 def cholesky_qr(V: Float[Tensor, "*rows k state"]) -> tuple[Float[Tensor, "*rows k state"], Float[Tensor, "*rows k"]]:
-    """(Q^T, log |diag R|) by V V^T = R^T R, twice (Yamamoto et al. 2015)."""
+    """(Q^T, log |diag R|) of a well-conditioned V by V V^T = R^T R, twice (Yamamoto et al. 2015)."""
     logs = torch.zeros_like(V[..., 0])
     for _ in range(2):
         L = torch.linalg.cholesky_ex(V @ V.mT)[0]
@@ -147,7 +156,7 @@ def householder(
         z, V = map.push(z, None if inputs is None else inputs[t], V)
         if (t + 1) % interval == 0 or t + 1 == steps:
             W = V
-            V, stretch = orthonormalise(W)
+            V, stretch = householder_qr(W)
             accumulated.add(stretch, t % interval + 1, cancellation(W, stretch))
     return accumulated.result(z, V)
 

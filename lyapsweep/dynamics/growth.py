@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
+from lyapsweep.batched_linalg import spectral_norms
 from lyapsweep.dynamics.frames import Driving
 from lyapsweep.maps import AbstractMap, States
 
@@ -43,6 +44,6 @@ def tangent_growth(
         V = V / torch.where(size == 0, torch.ones_like(size), size)[..., None, None]
         if lag in wanted:
             finite = torch.nan_to_num(V)
-            norm = torch.linalg.matrix_norm(finite, ord=2).log()
-            growth.append((scale + norm).mean(dim=1))
+            norm = spectral_norms(finite) if V.is_cuda else torch.linalg.matrix_norm(finite, ord=2)
+            growth.append((scale + norm.log()).mean(dim=1))
     return torch.stack(growth, dim=1).cpu().numpy()

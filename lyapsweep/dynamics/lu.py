@@ -1,29 +1,42 @@
-"""All exponents on a CPU: LU frames through LAPACK in place, one orbit after another (5/3 N^3 operations per step)."""
+"""All exponents on a CPU: LU frames through LAPACK in place, one orbit after another (5/3 N^3 operations per step).
 
-from functools import cache
+With numba the steps of a chunk are one compiled call per orbit, without the GIL, on as many threads as torch may use.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 
 import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from lyapsweep.dynamics.frames import Accumulator, Driving, FrameResult, orthonormalise
-from lyapsweep.dynamics.pivoting import Factors, pivot
-from lyapsweep.maps import AbstractMap, States, Tangents, at_every_step
+from lyapsweep.compiled.available import compiled_available
+from lyapsweep.dynamics.frames import PARTS, Accumulator, Driving, FrameResult, orthonormalise
+from lyapsweep.dynamics.jacobians import Jacobians, jacobians
+from lyapsweep.dynamics.lu_frames import CompiledFrame, ScipyFrame
+from lyapsweep.dynamics.pivoting import pivot
+from lyapsweep.maps import AbstractMap, States, Tangents
 
-CHUNK_ENTRIES = 2**17  # entries of the Jacobians formed at a time, so that they stay in the cache
-MIN_JACOBIANS = 4  # formed at a time however large they are
+WORTH_THREADS = 3e6  # operations of one orbit in a chunk, from which on another thread pays
 
 
 def lu(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: int) -> FrameResult:
     """Compute states first, then Jacobians in chunks of steps, then one factorisation per orbit and step.
 
-    A frame of k < state vectors is not square; the map's push carries it, with pivoting at every step.
+    Without numba a frame of k < state vectors, which is not square, is carried by the map's push instead.
     """
-    if V.shape[2] < map.state or V.is_cuda:
+    compiled = runs_compiled(V)
+    if V.is_cuda or (V.shape[2] < map.state and not compiled):
         return batched_lu(map, z, inputs, V, steps)
     with blas_libraries().limit(limits=1, user_api="blas"):
-        return in_place(map, z, inputs, V, steps)
+        return in_place(map, z, inputs, V, steps, CompiledFrame if compiled else ScipyFrame)
+
+
+def runs_compiled(z: Tensor) -> bool:
+    """Whether frames of these states or tangents are carried by compiled code."""
+    return z.device.type == "cpu" and z.dtype == torch.float64 and compiled_available()
 
 
 @cache
@@ -32,50 +45,54 @@ def blas_libraries() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def in_place(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: int) -> FrameResult:
+def in_place(
+    map: AbstractMap,
+    z: States,
+    inputs: Driving,
+    V: Tangents,
+    steps: int,
+    frame: Callable[..., CompiledFrame | ScipyFrame],
+) -> FrameResult:
     """Process a chunk of steps at a time, orbit by orbit, so that states, Jacobians and frames stay in the cache."""
-    population, batch, state, _ = V.shape
-    accumulated = Accumulator(V, steps)
+    population, batch, k, state = V.shape
     after = map.orbit(z, inputs, steps)
     before = torch.cat((z.unsqueeze(0), after[:-1]))
-    factors = [[Factors(state, V.numpy().dtype) for _ in range(batch)] for _ in range(population)]
-    chunk = max(1, min(steps, max(CHUNK_ENTRIES, MIN_JACOBIANS * state**2) // (population * batch * state**2)))
-    for t in range(0, steps, chunk):
-        J = jacobians(map, before[t : t + chunk], None if inputs is None else inputs[t : t + chunk])
-        sizes = np.empty((len(J), population, batch, state))
-        for p in range(population):
-            for b in range(batch):
-                frame, own = factors[p][b], J[:, p, b]
-                if t == 0:
-                    sizes[0, p, b] = frame.begin(V[p, b].numpy(), own[0])
-                for s in range(t == 0, len(own)):
-                    sizes[s, p, b] = frame.step(own[s])
-        with np.errstate(divide="ignore"):
-            logs = np.log(sizes)
-        accumulated.add_each(torch.from_numpy(logs), torch.from_numpy(logs.sum(axis=0)))
-    error = [max(frame.error() for frame in row) for row in factors]
-    V, rest = torch.empty_like(V, memory_format=torch.contiguous_format), torch.empty_like(accumulated.growth)
-    for p in range(population):
-        for b in range(batch):
-            rest[p, b] = torch.from_numpy(factors[p][b].orthonormal(V[p, b].numpy()))
-    accumulated.add(rest, 0, torch.tensor(error))
-    accumulated.before = list(before.unbind())
-    return accumulated.result(after[-1], V)
+    Q = torch.empty_like(V, memory_format=torch.contiguous_format).copy_(V)
+    frames = [[frame(Q[p, b].numpy(), p, b, steps) for b in range(batch)] for p in range(population)]
+    every = [one for row in frames for one in row]
+    for first, chunk in jacobians(map, before, inputs, frame is CompiledFrame):
+        on_threads(partial(advance, chunk=chunk, first=first), every, chunk.steps * state * k * (state + k))
+    error = [max(one.finish() for one in row) for row in frames]
+    parts = torch.from_numpy(np.array([[one.sums for one in row] for row in frames])).movedim(2, 0)
+    lengths = np.bincount(np.arange(steps) * PARTS // steps, minlength=PARTS).tolist()
+    error = torch.tensor(error, dtype=torch.float64)
+    return FrameResult(after[-1], Q, parts.sum(dim=0), before, error, parts, lengths)
 
 
-def jacobians(map: AbstractMap, states: Tensor, inputs: Driving) -> np.ndarray:
-    """Transposed Jacobians (time, population, batch, state, state) of several steps, computed as one batch."""
-    return at_every_step(lambda z, x: map.jacobian(z, x).mT.contiguous(), states, inputs).numpy()
+def advance(frame: CompiledFrame | ScipyFrame, chunk: Jacobians, first: int) -> None:
+    frame.advance(chunk, first)
+
+
+def on_threads(job: Callable, frames: list, operations: int) -> None:
+    """Run the job for every frame, on several threads where torch may use several and a frame's work is worth one."""
+    threads = min(torch.get_num_threads(), len(frames))
+    if threads == 1 or operations < WORTH_THREADS or not isinstance(frames[0], CompiledFrame):
+        for frame in frames:
+            job(frame)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(job, frames))
 
 
 def batched_lu(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: int) -> FrameResult:
-    """Pivoted LU of all frames at every step and one QR at the end, for GPUs, where LU is batched."""
+    """Pivoted LU of all frames at every step and QR at the end of each part, for GPUs, where LU is batched."""
     accumulated = Accumulator(V, steps)
     for t in range(steps):
         accumulated.before.append(z)
         z, W = map.push(z, None if inputs is None else inputs[t], V)
         V, logs, error = pivot(W)
+        if t * PARTS // steps < (t + 1) * PARTS // steps:  # sums of a part are those of an orthonormal frame
+            V, rest = orthonormalise(V)
+            logs = logs + rest
         accumulated.add(logs, 1, error if t + 1 == steps else None)
-    V, rest = orthonormalise(V)
-    accumulated.add(rest, 0)
     return accumulated.result(z, V)

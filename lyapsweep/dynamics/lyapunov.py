@@ -18,15 +18,15 @@ from lyapsweep.dynamics.frames import (
     householder,
     random_frame,
 )
-from lyapsweep.dynamics.lu import batched_lu, lu
+from lyapsweep.dynamics.lu import batched_lu, lu, runs_compiled
 from lyapsweep.dynamics.run import Run, filled, to_spectrum
 from lyapsweep.dynamics.spectrum import Spectrum
-from lyapsweep.maps import AbstractMap, States, Tangents, check_time_step
+from lyapsweep.maps import AbstractMap, States, Tangents, check_time_step, has_factors
 from lyapsweep.registry import unknown
 
 BLOCKS = 10  # of the steps of an orbit
 METHODS = {"qr": householder, "adaptive": adaptive, "lu": lu, "batched_lu": batched_lu}
-LU_FROM, LU_FROM_ALONE = 48, 16  # states from which LU beats batched QR on a CPU: of several orbits, of one
+LU_FROM, LU_FROM_ALONE = 48, 16  # states from which LU beats batched QR without factors: of several orbits, of one
 
 
 @torch.no_grad()
@@ -166,6 +166,8 @@ def choose_method(map: AbstractMap, z: States, k: int) -> str:
     """The fastest method according to `benchmarks/spectrum.py`."""
     if z.is_cuda:
         return "batched_lu"
+    if has_factors(map) and runs_compiled(z):
+        return "lu"
     frames = z.shape[0] * z.shape[1]
     return "lu" if k == map.state and k >= (LU_FROM if frames > 1 else LU_FROM_ALONE) else "adaptive"
 

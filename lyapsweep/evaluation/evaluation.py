@@ -31,7 +31,7 @@ class Evaluation:
 
 def double_precision(network: Network, dt: float | None) -> Network:
     """A copy of the network in double precision whose time step is that of the data."""
-    network = copy.deepcopy(network).double()
+    network = copy.deepcopy(network).double().eval()
     network.cell.dt = dt
     return network
 

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lyapsweep.batched_linalg import spectral_norms
 from lyapsweep.maps import AbstractMap, at_every_step
 
 Growth = Float[Tensor, " population"]
@@ -35,8 +36,8 @@ def geometric_mean(map: AbstractMap, z: Path, x: Driving | None = None) -> Growt
 def norm(J: Float[Tensor, "*many state state"]) -> Float[Tensor, "*many"]:
     """The largest singular value of each matrix; NaN for a matrix with an entry that is not finite."""
     finite = J.isfinite().all(-1).all(-1)  # LAPACK refuses a whole batch with one entry that is not finite
-    sizes = torch.linalg.matrix_norm(torch.where(finite[..., None, None], J, 0.0), 2)
-    return torch.where(finite, sizes, torch.nan)
+    J = torch.where(finite[..., None, None], J, 0.0)
+    return torch.where(finite, spectral_norms(J) if J.is_cuda else torch.linalg.matrix_norm(J, 2), torch.nan)
 
 
 def jacobians(

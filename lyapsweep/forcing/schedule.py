@@ -43,7 +43,8 @@ class Schedule:
         length: Number of steps of a window.
         updates: Number of updates of the run.
         generators: One source of random numbers per member; None (the default) draws nothing.
-        device: Where strengths are placed; the CPU by default.
+
+    Strengths lie on the CPU, where the loss decides by them how a window is run.
 
     Example:
         >>> from lyapsweep.forcing import Full, Sparse
@@ -59,9 +60,8 @@ class Schedule:
         length: int,
         updates: int,
         generators: Sequence[torch.Generator] | None = None,
-        device: torch.device | str = "cpu",
     ):
-        self.forcings, self.length, self.updates, self.device = list(forcings), length, updates, device
+        self.forcings, self.length, self.updates = list(forcings), length, updates
         self.generators = generators or [None] * len(self.forcings)
         self.adaptive = [(p, f) for p, f in enumerate(self.forcings) if isinstance(f, Adaptive)]
         self.fixed = None if any(f.varies for f in self.forcings) else self.stack(0, [None] * len(self.forcings))
@@ -116,11 +116,11 @@ class Schedule:
             forcing.strengths(self.length, Moment(update, self.updates, generator))
             for forcing, generator in zip(self.forcings, generators)
         ]
-        return torch.stack(columns, dim=1).to(self.device)
+        return torch.stack(columns, dim=1)
 
     def truncate(self) -> Truncations | None:
         if not any(f.truncation for f in self.forcings):
             return None
         t = torch.arange(self.length)
         columns = [(t % f.truncation == 0) & (t > 0) if f.truncation else t < 0 for f in self.forcings]
-        return torch.stack(columns, dim=1).to(self.device)
+        return torch.stack(columns, dim=1)

@@ -74,7 +74,7 @@ class SeriesProblem(Problem):
         series, placed = self.series, {"dtype": torch.get_default_dtype(), "device": device}
         values = torch.as_tensor(series.train, **placed)
         inputs = torch.as_tensor(series.train_inputs, **placed) if series.inputs else None
-        schedule, generators = forcing_schedule(configs, device, series), window_generators(configs)
+        schedule, generators = forcing_schedule(configs, series), window_generators(configs)
         return ForcedWindows(network, schedule, values, self.windows, generators, series.pieces, inputs)
 
     def evaluate(self, network: Network, progress: TrainingProgress, configs: Sequence[Config]) -> list[Evaluation]:
@@ -126,12 +126,11 @@ def describe(split: Split[Series]) -> DataDescription:
     )
 
 
-def forcing_schedule(configs: Sequence[Config], device: str = "cpu", series: Series | None = None) -> Schedule:
+def forcing_schedule(configs: Sequence[Config], series: Series | None = None) -> Schedule:
     """Return the forcing of every member over its training.
 
     Args:
         configs: Configs of equal shape, one per member.
-        device: Where strengths are needed.
         series: Source of automatic intervals; not needed where every config holds a number.
 
     Returns:
@@ -140,7 +139,7 @@ def forcing_schedule(configs: Sequence[Config], device: str = "cpu", series: Ser
     first = configs[0]
     forcings = [FORCINGS[c.forcing["kind"]](**forcing_settings(c, series)) for c in configs]
     generators = [torch.Generator().manual_seed(FORCING_SEED + c.seed) for c in configs]
-    return Schedule(forcings, first.windows.steps, first.training.steps, generators, device)
+    return Schedule(forcings, first.windows.steps, first.training.steps, generators)
 
 
 def forcing_settings(config: Config, series: Series | None) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class SquaredError(torch.autograd.Function):
         errors = torch.baddbmm(x, B, z.mT, beta=-1)
         if counted is not None:
             errors.masked_fill_(~counted, 0)
-        ctx.count = errors[0].numel() if counted is None else len(x[0]) * int(counted.sum())
+        ctx.count = errors[0].numel() if counted is None else len(x[0]) * number(counted)
         ctx.save_for_backward(z, B, errors)
         return errors.square().sum(dim=(1, 2)) / ctx.count
 
@@ -64,6 +64,11 @@ class SquaredError(torch.autograd.Function):
         of_z, of_B, of_x, _ = ctx.needs_input_grad
         e = errors * (2 / ctx.count * g)[:, None, None]
         return torch.bmm(e.mT, B) if of_z else None, torch.bmm(e, z) if of_B else None, -e if of_x else None, None
+
+
+def number(counted: Bool[Tensor, " rows"]) -> int | Tensor:
+    """How many rows count; on a GPU as a tensor, for which nobody waits."""
+    return counted.sum() if counted.is_cuda else int(counted.sum())
 
 
 def squared_error(

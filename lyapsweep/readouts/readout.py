@@ -1,6 +1,7 @@
 """The interface of every readout: from the visible units to an observation, and back from an observation to a state."""
 
 from abc import abstractmethod
+from functools import cached_property
 
 import torch
 from jaxtyping import Bool, Float
@@ -39,6 +40,11 @@ class AbstractReadout(nn.Module):
         super().__init__()
         self.features, self.units, self.state, self.population = features, units, state, population
 
+    @cached_property
+    def replaces_all(self) -> bool:
+        """Whether a forcing replaces the whole state; read from `mask` once."""
+        return bool(self.mask.all())
+
     @abstractmethod
     def draw(self, generator: Generator) -> dict[str, Tensor]:
         """Return the weights of one member by parameter name, without the population axis."""
@@ -54,6 +60,9 @@ class AbstractReadout(nn.Module):
         counted: Bool[Tensor, " rows"] | None = None,
     ) -> Float[Tensor, " population"]:
         """Return the mean of (x_hat - x)^2 over features and rows; `counted` selects rows (all by default)."""
+        if counted is not None and counted.is_cuda:  # where indexing by a mask would wait
+            errors = torch.where(counted[:, None], (self(z) - x.mT).square(), 0.0)
+            return errors.sum(dim=(1, 2)) / (counted.sum() * x.shape[1])
         rows = slice(None) if counted is None else counted
         return (self(z)[:, rows] - x.mT[:, rows]).square().mean(dim=(1, 2))
 

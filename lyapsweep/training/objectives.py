@@ -46,6 +46,8 @@ class ForcedWindows:
         self.inputs = None if inputs is None else padded(inputs, windows.steps)
         draw = partial(starts, windows, pieces or len(series), CHUNK)
         self.sampler = WindowSampler(draw, generators, series.device)
+        self.replaces_all = network.readout.replaces_all  # read here, because a GPU's host waits for it
+        self.known: dict[tuple[int, ...], Segments] = {}  # by their cuts
         self.fixed = None if schedule.fixed is None else self.segments(schedule.at(0))
 
     def loss(self, step: int) -> Float[Tensor, " population"]:
@@ -68,8 +70,14 @@ class ForcedWindows:
 
     def segments(self, plan: Plan) -> Segments | None:
         """The segments of a window under a plan that replaces whole states; None under other plans."""
-        cuts = shared_cuts(self.network.readout, plan.strengths) if plan.truncations is None else None
-        return None if cuts is None else Segments.of(cuts, self.windows, self.series.device)
+        if plan.truncations is not None or not self.replaces_all:
+            return None
+        cuts = shared_cuts(self.network.readout, plan.strengths)
+        if cuts is None:
+            return None
+        if tuple(cuts) not in self.known:
+            self.known[tuple(cuts)] = Segments.of(cuts, self.windows, self.series.device)
+        return self.known[tuple(cuts)]
 
     def segment_loss(self, segments: Segments, first: Int[Tensor, "population batch"]) -> Float[Tensor, " population"]:
         """The loss of windows that consist of segments."""
@@ -78,7 +86,7 @@ class ForcedWindows:
 
     def strengths(self, step: int) -> Strengths:
         """Return the forcing strengths of evaluation after so many updates."""
-        return self.schedule.nominal(step)
+        return self.schedule.nominal(step).to(self.series.device)
 
     def state(self) -> dict[str, Tensor]:
         """Return what updates have changed, the population leading."""

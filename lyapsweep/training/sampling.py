@@ -30,7 +30,8 @@ class WindowSampler:
     def at(self, step: int) -> Int[Tensor, "population batch"]:
         """Return the windows of one update. Call it once per update, in order."""
         if step % CHUNK == 0:
-            self.drawn = torch.stack([self.draw(g) for g in self.generators], dim=1).to(self.device)
+            drawn = torch.stack([self.draw(g) for g in self.generators], dim=1)
+            self.drawn = drawn.to(self.device, non_blocking=True)
         return self.drawn[step % CHUNK]
 
     def state(self) -> dict[str, Tensor]:

@@ -54,7 +54,7 @@ class CarriedWindows:
         row = self.updates * self.each * self.windows.steps
         spare = inputs.shape[1] - self.rows * row
         shifts = torch.cat([torch.randint(spare + 1, (1,), generator=g) for g in self.generators])
-        self.first = (shifts[:, None] + row * torch.arange(self.rows)).to(inputs.device)
+        self.first = (shifts[:, None] + row * torch.arange(self.rows)).to(inputs.device, non_blocking=True)
         self.z = next(cell.parameters()).new_zeros(cell.population, self.rows, cell.state)
 
     def window(self, n: int) -> tuple[Tensor, Tensor | None]:

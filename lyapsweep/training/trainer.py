@@ -19,6 +19,8 @@ from lyapsweep.rollout import Network, Strengths
 from lyapsweep.training.gradients import GradientClip, collect, flatten
 from lyapsweep.training.lr_schedule import LRSchedule
 
+READ_EVERY = 100  # updates on a GPU between two looks at who is alive, for which the host waits
+
 State = Mapping[str, Tensor]
 """What updates change, by name: the population leads in every tensor but scalars, which all members share."""
 
@@ -118,6 +120,10 @@ def train(
         reported = trainer.restore(state)
     for step in range(trainer.step, plan.steps + 1):
         trainer.step = step
+        if step in plan.reports or step == plan.steps:
+            trainer.read_deaths()
+        if trainer.ended_before(step):
+            break
         if step in plan.reports and step > reported:
             yield trainer.progress()
         if step == plan.steps or not trainer.remaining:
@@ -128,6 +134,7 @@ def train(
         trainer.record(loss.detach(), norm)
         trainer.update(clip(gradient, norm), rate(step))
     if not trainer.remaining:
+        trainer.step = 1 + max(-1 if d is None else d for d in trainer.died_at)
         yield trainer.progress()
 
 
@@ -155,6 +162,7 @@ class Trainer:
         self.losses, self.norms = (self.theta.new_full((plan.steps, len(self.theta)), torch.nan) for _ in range(2))
         self.alive = torch.ones(len(self.theta), dtype=torch.bool, device=self.theta.device)
         self.died_at: list[int | None] = [None] * len(self.theta)
+        self.read = 0  # updates whose losses have been looked at, on a GPU
 
     @property
     def remaining(self) -> int:
@@ -169,19 +177,38 @@ class Trainer:
         """Keep loss and gradient norm of this update; members where one of them is not finite have diverged."""
         self.losses[self.step], self.norms[self.step] = loss, norm
         alive = self.alive & (loss + norm < torch.inf)  # neither is negative: the sum is finite if both are
-        if not torch.equal(alive, self.alive):
+        if alive.is_cuda:
+            self.alive = alive
+            if (self.step + 1) % READ_EVERY == 0:
+                self.read_deaths(self.step + 1)
+        elif not torch.equal(alive, self.alive):
             for p in (self.alive & ~alive).nonzero().flatten().tolist():
                 self.died_at[p] = self.step
             self.alive = alive
 
+    def read_deaths(self, updates: int | None = None) -> None:
+        """On a GPU, find the first of the latest updates at which each member's loss or norm was not finite."""
+        done = self.step if updates is None else updates
+        if not self.alive.is_cuda or done <= self.read:
+            return
+        lost = ~(self.losses[self.read : done] + self.norms[self.read : done] < torch.inf)
+        first = torch.where(lost.any(dim=0), lost.int().argmax(dim=0) + self.read, -1).tolist()
+        self.died_at = [(None if t < 0 else t) if d is None else d for d, t in zip(self.died_at, first)]
+        self.read = done
+
+    def ended_before(self, step: int) -> bool:
+        """Whether all members had diverged before the update `step - 1`, which a GPU tells later."""
+        return not self.remaining and 1 + max(d for d in self.died_at if d is not None) < step
+
     @torch.no_grad()
     def update(self, gradient: Tensor, rate: Tensor) -> None:
         """Move the weights, each at its own rate; those of members that are not alive stay."""
-        if self.remaining < len(self.died_at):
+        if self.alive.is_cuda or self.remaining < len(self.died_at):
             gradient, rate = (torch.where(self.alive[:, None], v, 0.0) for v in (gradient, rate))
         self.theta.addcmul_(self.optimizer(gradient), rate)
 
     def state(self) -> State:
+        self.read_deaths()
         died_at = [-1 if d is None else d for d in self.died_at]
         return {
             "step": torch.tensor(self.step),
@@ -195,7 +222,7 @@ class Trainer:
 
     def restore(self, state: State) -> int:
         """Continue from a `state`; return its step."""
-        self.step = int(state["step"])
+        self.step = self.read = int(state["step"])
         self.theta.copy_(state["theta"])  # in place: the network's parameters are views of it
         for curve, name in ((self.losses, "losses"), (self.norms, "gradient_norms")):
             curve[: self.step] = state[name].T

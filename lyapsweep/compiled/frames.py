@@ -1,0 +1,221 @@
+"""Frames of tangent vectors carried by pivoted LU, many steps in one call without the GIL (`dynamics.lu`).
+
+A frame is Y = P L as dgetrf leaves it: W = P L U, row j of the array F holds column j of L and U, and row i of L is row
+order[i] of Y. One step forms the Jacobian with permuted columns, J P, multiplies it by L (dtrmm; a frame of fewer
+columns than the state takes one dgemm more) and factorises. Matrices are by columns: row j of an array is column j.
+"""
+
+import math
+
+import numpy as np
+from numba import njit
+
+from lyapsweep.compiled.lapack import dgemm, dgeqrf, dgetrf, dorgqr, dtrmm
+
+OPTIONS = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True, "cache": True, "error_model": "numpy"}
+BLOCK = 64  # columns of LAPACK's workspace
+EPS = float(np.finfo(np.float64).eps)
+SUSPICIOUS = 1e-10  # of the largest pivot; smaller pivots are compared with their rounding error
+
+
+@njit(**OPTIONS)
+def fill(order, W, D, E, P, out):
+    """The columns `order` of J = sum_g D_sg W_g diag(P) + E, of one step, as rows of `out`.
+
+    W (columns, gates N) by columns, D (parts, gates, N), E (parts, parts, N) the diagonals of the blocks dz'_s / dz_r.
+    """
+    parts, gates, n = D.shape
+    for s in range(parts):
+        first = D[s, 0]
+        for j in range(len(order)):
+            c, rows = order[j], out[j, s * n : (s + 1) * n]
+            if c < len(W):
+                w, scale = W[c], P[c]
+                for i in range(n):
+                    rows[i] = scale * (first[i] * w[i])
+                for g in range(1, gates):
+                    d, w = D[s, g], W[c, g * n :]
+                    for i in range(n):
+                        rows[i] += scale * (d[i] * w[i])
+            else:
+                rows[:] = 0.0
+            r = 0
+            while c >= n:
+                c, r = c - n, r + 1
+            rows[c] += E[s, r, c]
+
+
+@njit(**OPTIONS)
+def rounding(F, k, out):
+    """The rounding error of each pivot: eps |L| max_j |U_j|, a bound of the terms of its row."""
+    for i in range(k):
+        out[i] = 0.0
+    for j in range(k):
+        column = F[j]
+        for i in range(j + 1):
+            out[i] = max(out[i], abs(column[i]))
+    largest = out[:k].copy()
+    for j in range(k):
+        column, size = F[j], largest[j]
+        for i in range(j + 1, k):
+            out[i] += size * abs(column[i])
+    for i in range(k):
+        out[i] *= EPS
+
+
+@njit(**OPTIONS)
+def add_logs(F, k, noise, sums):
+    """Add log |u_ii|; a pivot no larger than its rounding error is an exact zero."""
+    least, most = math.inf, 0.0
+    for i in range(k):
+        size = abs(F[i, i])
+        least, most = min(least, size), max(most, size)
+    if least < SUSPICIOUS * most:
+        rounding(F, k, noise)
+    else:
+        noise[:k] = 0.0
+    for i in range(k):
+        size = abs(F[i, i])
+        sums[i] += -math.inf if size <= k * noise[i] else math.log(size)
+
+
+def workspace(n: int, k: int, hidden: int = 0) -> tuple[np.ndarray, ...]:
+    """Arrays of one thread, made outside: compiled code frees an array once only its address is used.
+
+    Sizes, letters and constants of BLAS calls, pivots, their rounding errors, a second frame, the scaled rows of
+    `product`, and what dgeqrf needs.
+    """
+    letters, constants = np.array((82, 76, 78, 85), np.uint8), np.array((1.0, 0.0))  # R L N U
+    numbers = (k, n * n, n * hidden, k, BLOCK * k)
+    noise, spare, scaled, tau, work = (np.empty(size) for size in numbers)
+    pivots, sizes = np.empty(k, np.int32), np.empty(6, np.int32)
+    return sizes, letters, constants, pivots, noise, spare.reshape(n, n), scaled.reshape(n, hidden), tau, work
+
+
+@njit(**OPTIONS)
+def multiply(m, n, k, A, B, C, sizes, letters, constants):
+    """C (m, n) = A (m, k) B (k, n), contiguous columns, given by addresses."""
+    sizes[0], sizes[1], sizes[2] = m, n, k
+    M, plain, one = sizes.ctypes.data, letters.ctypes.data + 2, constants.ctypes.data
+    dgemm(plain, plain, M, M + 4, M + 8, one, A, M, B, M + 8, one + 8, C, M)
+
+
+@njit(**OPTIONS)
+def product(order, W, direct, inner, second, out, work):
+    """The columns `order` of J = W diag(inner) second + diag(direct), all matrices by columns, as rows of `out`."""
+    sizes, letters, constants, _, _, _, scaled, _, _ = work
+    n, hidden = second.shape
+    for j in range(n):
+        row, given = scaled[j], second[order[j]]
+        for i in range(hidden):
+            row[i] = inner[i] * given[i]
+    multiply(n, n, hidden, W.ctypes.data, scaled.ctypes.data, out.ctypes.data, sizes, letters, constants)
+    for j in range(n):
+        out[j, order[j]] += direct[order[j]]
+
+
+@njit(**OPTIONS)
+def triangle(now, after, k, sizes, letters, constants):
+    """after <- after L, L the n x k trapezoid below the diagonal of `now`: its first k columns are the new frame."""
+    n = len(now)
+    sizes[0], sizes[1], sizes[2] = n, k, n - k
+    N, c, a, f, one = sizes.ctypes.data, letters.ctypes.data, after.ctypes.data, now.ctypes.data, constants.ctypes.data
+    dtrmm(c, c + 1, c + 2, c + 3, N, N + 4, one, f, N, a, N)
+    if k < n:
+        dgemm(c + 2, c + 2, N, N + 4, N + 8, one, a + 8 * k * n, N, f + 8 * k, N, one, a, N)
+
+
+@njit(**OPTIONS)
+def factorise(F, k, order, sums, work):
+    """F <- L U with partial pivoting, its rows in the order of `order`; log |u_ii| are added to `sums`."""
+    sizes, _, _, pivots, noise, _, _, _, _ = work
+    sizes[0], sizes[1] = len(F), k
+    N = sizes.ctypes.data
+    dgetrf(N, N + 4, F.ctypes.data, N, pivots.ctypes.data, N + 8)
+    for i in range(len(F)):
+        order[i] = i
+    for i in range(k):
+        other = pivots[i] - 1
+        order[i], order[other] = order[other], order[i]
+    add_logs(F, k, noise, sums)
+
+
+@njit(**OPTIONS)
+def advance(F, order, V, begun, J, factors, p, b, steps, first, total, sums, work):
+    """Carry the frame of member p, orbit b over the steps of a chunk, whose first is step `first` of `total`.
+
+    F (N, N) holds a frame of k = len(V) columns, which is updated with `order`. Jacobians are J (steps, population,
+    batch, N, N) by columns, or where J has no steps those of `factors`: W (population, columns, gates N) by columns,
+    outer, inner and direct with (population, steps, batch) first, of which each may be 1 for a constant, and `second`.
+    Not yet `begun`, the frame is that of the rows of V. To sums (4, k) log |u_ii| are added by quarters of the steps,
+    and at the end of each log |r_ii| of Y = Q R, so that they are the growth of an orthonormal frame.
+    """
+    W, outer, inner, direct, second = factors
+    sizes, letters, constants, _, noise, spare, scaled, _, _ = work
+    n, k, now, after, swapped = len(F), len(V), F, spare, False
+    if not begun:
+        order[:] = np.arange(n)
+    for t in range(steps):
+        if len(J) > 0:
+            for j in range(n):
+                after[j] = J[t, p, b, order[j]]
+        else:
+            u = inner[p, min(t, inner.shape[1] - 1), min(b, inner.shape[2] - 1)]
+            e = direct[p, min(t, direct.shape[1] - 1), min(b, direct.shape[2] - 1)]
+            if scaled.size:
+                product(order, W[p], e[0, 0], u, second[p], after, work)
+            else:
+                d = outer[p, min(t, outer.shape[1] - 1), min(b, outer.shape[2] - 1)]
+                fill(order, W[p], d, e, u, after)
+        if begun:
+            triangle(now, after, k, sizes, letters, constants)
+            now, after, swapped = after, now, not swapped
+        else:
+            multiply(n, k, n, after.ctypes.data, V.ctypes.data, now.ctypes.data, sizes, letters, constants)
+            begun = True
+        part, following = (first + t) * 4 // total, (first + t + 1) * 4 // total
+        factorise(now, k, order, sums[part], work)
+        if part < following < 4:
+            triangular(now, order, after[:k], noise, work)
+            for i in range(k):
+                sums[part, i] += noise[i]
+                sums[following, i] -= noise[i]
+    if swapped:
+        F[:] = now
+
+
+@njit(**OPTIONS)
+def orthonormal(F, order, V, logs, work):
+    """Write the orthonormal frame of Y = Q R into the rows of V (k, N), add log |r_ii| to `logs`, and return the
+    estimated relative error of the worst pivot that is not zero."""
+    sizes, _, _, _, noise, _, _, tau, space = work
+    k, error = len(V), 0.0
+    rounding(F, k, noise)
+    for i in range(k):
+        size = abs(F[i, i])
+        if size > k * noise[i]:
+            error = max(error, noise[i] / size)
+    triangular(F, order, V, noise, work)
+    for i in range(k):
+        logs[i] += noise[i]
+    N, v, t, w = sizes.ctypes.data, V.ctypes.data, tau.ctypes.data, space.ctypes.data
+    dorgqr(N, N + 4, N + 4, v, N, t, w, N + 8, N + 12)
+    return error
+
+
+@njit(**OPTIONS)
+def triangular(F, order, V, logs, work):
+    """Write Y into the rows of V (k, N), factorise Y = Q R in place and write log |r_ii| to `logs`."""
+    sizes, _, _, _, _, _, _, tau, space = work
+    k, n = V.shape
+    for j in range(k):
+        for i in range(j):
+            V[j, order[i]] = 0.0
+        V[j, order[j]] = 1.0
+        for i in range(j + 1, n):
+            V[j, order[i]] = F[j, i]
+    sizes[0], sizes[1], sizes[2] = n, k, len(space)
+    N, v, t, w = sizes.ctypes.data, V.ctypes.data, tau.ctypes.data, space.ctypes.data
+    dgeqrf(N, N + 4, v, N, t, w, N + 8, N + 12)
+    for i in range(k):
+        logs[i] = math.log(abs(V[i, i]))
