@@ -54,10 +54,10 @@ def test_nothing_is_fetched_and_plotly_is_inside_once(written):
 
 def test_every_section_is_there_with_a_drawn_figure(body):
     heads = re.findall(r"<h2>(.*?)</h2>", body)
-    for wanted in ("Verdict", "Best configuration", "Lyapunov spectra", "True and generated orbit", "All trials"):
+    for wanted in ("The map", "The best setting in numbers", "Lyapunov spectra", "All trials"):
         assert wanted in heads
-    drawn = compression.figures(body)  # objective, optimum, exponent, spectra, two orbits, correlation
-    assert len(drawn) == body.count('class="chart"') == 7
+    drawn = compression.figures(body)  # objective, spectrum, two orbits; optimum, exponent, spectra, correlation
+    assert len(drawn) == body.count('class="chart"') == 8
     assert all(fig.data for fig in drawn)
 
 
@@ -117,13 +117,13 @@ def test_the_table_of_trials_is_complete_best_first_and_sorts_by_exact_numbers(b
     assert f'data-v="{float(frame["measures/state_space"][best])!r}"' in rows.split("</tr>")[0]
 
 
-def test_the_best_configuration_gives_the_exponent_with_its_error_in_both_units(body):
+def test_the_best_exponent_stands_beside_that_of_the_data_with_its_error(body):
     table = made_up.table().finals
     row = AtlasView(made_up.table()).best
     first = table.spectra["closed loop"][row, 0]
-    said = words(body)
     assert re.search(
-        rf"{first:.5f}\d* ± 0\.000400 nats per step, {first / made_up.DT:.3f} ± 0\.0400 nats per unit time", said
+        rf"In nats per unit time: λ₁ {first / made_up.DT:.3f} ± 0\.0400, of the data 0\.906: agrees within its error",
+        words(body),
     )
 
 

@@ -13,7 +13,7 @@ from lyapsweep.dynamics.dimension import kaplan_yorke
 from lyapsweep.results.table import Table
 
 BEYOND = 2  # further exponents of the network than the data have that are drawn
-SURE = 3.0  # standard errors beyond which two exponents differ
+SURE = 2.0  # standard errors beyond which two exponents differ
 NEAR = 0.02  # of the exponent's size, below which a difference is not worth naming
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
@@ -101,12 +101,12 @@ def sentence(finding: SpectrumBesideDataFinding) -> str:
     if not finding.truth.size:
         return "Nothing is known of the exponents of the data."
     pairs = list(zip(finding.exponents, finding.stderr, finding.truth, finding.differs))
-    said = {True: "differs from the data's:", False: "agrees with the data's:"}
+    said = {True: "differs", False: "agrees within its error"}
     parts = [
-        f"{name(i)} {said[bool(differs)]} {digits(own)} ± {digits(error)} against {digits(truth)}"
+        f"{name(i)} {digits(own)} ± {digits(error)}, of the data {digits(truth)}: {said[bool(differs)]}"
         for i, (own, error, truth, differs) in enumerate(pairs, start=1)
     ]
-    text = f"{'; '.join(parts)} {finding.unit}."
+    text = f"In {finding.unit}: {'; '.join(parts)}."
     own, data = finding.dimensions
     if math.isfinite(own) and math.isfinite(data):
         text += f" Kaplan-Yorke dimension {digits(own)}, of the data {digits(data)}."
