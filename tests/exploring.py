@@ -94,7 +94,9 @@ def trial_at(table, i, j):
 
 
 def scroll_through(tab):
-    """Down to the end, as fast as figures are drawn."""
+    """Open what is folded and go down to the end, as fast as figures are drawn."""
+    if tab.locator("details:not([open]) > summary > h2").count():
+        tab.click(".unfold")
     for chart in tab.locator(".chart").all():
         chart.scroll_into_view_if_needed()
         chart.locator(".plot-container").first.wait_for(timeout=60_000)

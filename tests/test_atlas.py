@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import made_up
 import numpy as np
+import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
 
@@ -53,10 +54,10 @@ def test_nothing_is_fetched_and_plotly_is_inside_once(written):
 
 def test_every_section_is_there_with_a_drawn_figure(body):
     heads = re.findall(r"<h2>(.*?)</h2>", body)
-    for wanted in ("Verdict", "Best configuration", "Lyapunov spectra", "True and generated orbit", "All trials"):
+    for wanted in ("The map", "The best setting in numbers", "Lyapunov spectra", "All trials"):
         assert wanted in heads
-    drawn = compression.figures(body)  # objective, optimum, exponent, spectra, two orbits, correlation
-    assert len(drawn) == body.count('class="chart"') == 7
+    drawn = compression.figures(body)  # objective, spectrum, two orbits; optimum, exponent, spectra, correlation
+    assert len(drawn) == body.count('class="chart"') == 8
     assert all(fig.data for fig in drawn)
 
 
@@ -71,7 +72,8 @@ def test_every_question_is_asked_once_and_linked(body):
 def test_the_verdict_names_the_planted_best_with_its_numbers(body):
     said = words(body)
     assert re.search(
-        r"lowest Dstsp \(nats\) is that of shallow_plrnn at forcing/interval 80: median 0\.\d+ \(quartiles", said
+        r"lowest Dstsp \(nats\) is that of shallow_plrnn units=20 interval=80: test 0\.\d+ .* quartiles of 2 seeds",
+        said,
     )
     assert "1.05 times the predictability time of the data, ln 2 / λmax = 76.5 steps" in said
     assert "2 of 42 trials were lost (1 diverged, 1 failed)" in said
@@ -84,9 +86,9 @@ def test_the_verdict_says_where_seeds_cannot_tell_and_where_the_best_is_an_end()
     for interval, scores in ((160, (0.1, 0.30)), (200, (0.04, 0.2))):
         frame.loc[cell & (frame["forcing/interval"] == interval), "measures/state_space"] = scores
     said = said_of(AtlasView(replace(table, frame=frame)))
-    assert "at forcing/interval 200" in said
+    assert "is that of shallow_plrnn units=20 interval=200" in said
     assert "the optimum may lie beyond it" in said
-    assert "quartiles overlap those at" in said
+    assert "Tied with shallow_plrnn units=20 interval=80, shallow_plrnn units=20 interval=160" in said
     assert "these trials do not tell them apart" in said
 
 
@@ -115,13 +117,13 @@ def test_the_table_of_trials_is_complete_best_first_and_sorts_by_exact_numbers(b
     assert f'data-v="{float(frame["measures/state_space"][best])!r}"' in rows.split("</tr>")[0]
 
 
-def test_the_best_configuration_gives_the_exponent_with_its_error_in_both_units(body):
+def test_the_best_exponent_stands_beside_that_of_the_data_with_its_error(body):
     table = made_up.table().finals
     row = AtlasView(made_up.table()).best
     first = table.spectra["closed loop"][row, 0]
-    said = words(body)
     assert re.search(
-        rf"{first:.5f}\d* ± 0\.000400 nats per step, {first / made_up.DT:.3f} ± 0\.0400 nats per unit time", said
+        rf"In nats per unit time: λ₁ {first / made_up.DT:.3f} ± 0\.0400, of the data 0\.906: agrees within its error",
+        words(body),
     )
 
 
@@ -181,8 +183,25 @@ def test_only_names_vary_and_the_verdict_ranks_them():
     )
     assert AtlasView(table).axes == ["cell/kind"]
     said = said_of(AtlasView(table))
-    assert "is that of cell/kind shallow_plrnn: median" in said
-    assert re.search(r"The best of the others: lstm \(0\.\d+\), vanilla \(0\.\d+\)\.", said)
+    assert "is that of shallow_plrnn units=20: test" in said
+    assert re.search(r"The best of the others: lstm units=30 \(0\.\d+\), vanilla units=30 \(0\.\d+\)\.", said)
+
+
+def test_the_verdict_compares_intervals_at_the_rate_of_the_best_setting():
+    """Most rates are hopeless: medians over all of them would place the best interval elsewhere."""
+    scores = {(80, 1e-3): 0.2, (5, 1e-3): 0.8, (80, 1e-1): 9.0, (5, 1e-1): 3.0, (80, 1e-2): 8.0, (5, 1e-2): 2.0}
+    rows = [
+        {"trial": f"{interval}{lr}{seed}", "forcing/interval": interval, "training/lr": lr, "seed": seed}
+        | {"measures/state_space": value + 0.001 * seed}
+        for (interval, lr), value in scores.items()
+        for seed in (0, 1)
+    ]
+    frame = pd.DataFrame(rows).assign(step=9, outcome="finished", final=True, **{"cell/kind": "gru"})
+    varied = ("forcing/interval", "training/lr", "seed")
+    said = said_of(AtlasView(Table(frame, description=SweepDescription(objective="state_space", varied=varied))))
+    assert "is that of interval=80 lr=0.001: test 0.2" in said
+    assert re.search(r"Along forcing/interval, .* next to 80 0\.80\d at 5 \(3\.99 times\)", said)
+    assert re.search(r"Along training/lr, .* 8\.00 at 0\.01 .* at the ends 9\.00 at 0\.1", said)
 
 
 def test_a_page_is_replaced_whole(tmp_path):

@@ -18,13 +18,15 @@ pytestmark = exploring.NEEDED
 browser = exploring.browser
 
 
-def test_figures_wait_until_they_are_seen(browser, tmp_path):
+def test_figures_wait_until_they_are_seen_and_folds_open_all_at_once(browser, tmp_path):
     path = report.write(made_up.table(), tmp_path / "atlas.html").path
     with opened(browser, path.as_uri()) as tab:
-        assert tab.locator(".chart .main-svg").count() == 0
-        assert tab.evaluate("typeof Plotly") == "undefined"
+        folds = tab.locator("details:has(> summary > h2)")
+        assert folds.count() > tab.locator("details[open]").count() == 0
+        assert tab.locator("details .chart .plot-container").count() == 0
         scroll_through(tab)
-        assert tab.locator(".chart:has(.plot-container)").count() == tab.locator(".chart").count() == 7
+        assert tab.locator("details[open]:has(> summary > h2)").count() == folds.count()
+        assert tab.locator(".chart:has(.plot-container)").count() == tab.locator(".chart").count() == 8
         assert tab.locator('.contents a[aria-current="true"]').inner_text() == "Data"
         tab.click(".contents a >> nth=0")
         tab.wait_for_function("document.querySelector('.contents a').hasAttribute('aria-current')")
@@ -48,8 +50,8 @@ def test_a_browser_that_cannot_unpack_says_so_and_shows_the_words(browser, tmp_p
     path = report.write(made_up.table(), tmp_path / "atlas.html").path
     with opened(browser, path.as_uri(), script="delete window.DecompressionStream") as tab:
         said = tab.locator(".note", has_text="needs a newer browser")
-        assert said.count() == 8  # seven figures and the map
-        assert "shallow_plrnn at forcing/interval 80" in tab.inner_text(".verdict")
+        assert said.count() == 9  # eight figures and the map
+        assert "shallow_plrnn units=20 interval=80" in tab.inner_text(".verdict")
 
 
 def test_a_page_of_4096_trials_is_light_and_its_words_come_first(browser, tmp_path, monkeypatch):

@@ -46,6 +46,7 @@ ALLOWED = {
     "sweep/plan/": "settings by path, as a grid or a space gives them",
     "sweep/execute/optuna_study.py": "parameters of Optuna trials by path",
     "sweep/execute/pack_source.py": "parameters of Optuna trials by path",
+    "sweep/execute/planning.py:plan_sweep": "settings by path, from --set",
     "sweep/execute/runner.py:run": "settings by path, from --set",
     "sweep/execute/searcher.py": "Ray Tune's interface: its trials' configs and results are dicts",
     "sweep/execute/trainable.py": "Ray Tune's interface: its trials' configs and results are dicts",

@@ -81,7 +81,11 @@ def render_page(view: AtlasView) -> Markup:
     """Render the whole document, with plotly.js inside: it requests nothing from the network."""
     name = view.table.description.name or "Sweep"
     if not len(view.table):
-        return page(name, "", [Question("", "", [Section(name, render("note", text="There are no records yet."))])])
+        return page(
+            name,
+            "",
+            [Question("", "", [Section(name, render("note", text="There are no records yet."))])],
+        )
     asked, top = list(questions(view)), section("Header", header, view).content
     if errors := view.errors.found:
         names = ", ".join(dict.fromkeys(each.section for each in errors))

@@ -3,7 +3,7 @@
 A section without enough data is replaced by a note with the reason, and one that returns "" is left out.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
 from typing import NamedTuple
 
@@ -13,13 +13,12 @@ from markupsafe import Markup
 from lyapsweep.analysis.networks import orbit
 from lyapsweep.analysis.settings import box_counting, optimum, phase_plane, setting_curve
 from lyapsweep.analysis.shared.selection import HuntTableError, TooFew, label
-from lyapsweep.analysis.spectra import correlation, spectra_by_outcome, spectrum_history
+from lyapsweep.analysis.spectra import correlation, spectra_by_outcome, spectrum_beside_data, spectrum_history
 from lyapsweep.atlas import appendix, explorer, verdict
 from lyapsweep.atlas.rendering import render
 from lyapsweep.atlas.view import AtlasView, is_numeric
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.mixed_inputs import mixed_inputs
-from lyapsweep.results.winner import score_sentence, tie_sentence
 
 UNAVAILABLE = (TooFew, UnknownName, HuntTableError)  # what an analysis may raise in place of a finding
 Content = Callable[[AtlasView], str]
@@ -36,6 +35,7 @@ class Question(NamedTuple):
     name: str
     text: str
     sections: list[Section]
+    folded: bool = False
 
 
 def questions(view: AtlasView) -> Iterator[Question]:
@@ -49,7 +49,7 @@ def questions(view: AtlasView) -> Iterator[Question]:
     ):
         sections = [section(title, content, view) for title, content in contents.items()]
         if shown := [section for section in sections if section.content]:
-            yield Question(name, text, shown)
+            yield Question(name, text, shown, folded=contents is not RESULT)
 
 
 def section(title: str, content: Content, view: AtlasView) -> Section:
@@ -105,8 +105,36 @@ def header(view: AtlasView) -> Markup:
     )
 
 
+@per_source
+def result(view: AtlasView) -> Markup:
+    """The verdict, the curve that decides it, and the orbit and spectrum of the best trial beside those of the data."""
+    return render(
+        "sections/result",
+        verdict=verdict.section(view),
+        curve=rendered(decisive_curve, view),
+        spectrum=rendered(spectrum_beside, view),
+        orbits=rendered(orbits, view),
+    )
+
+
+def decisive_curve(view: AtlasView) -> str:
+    """The objective along the main axis; "" where nothing varies."""
+    return curve_figures(view, view.axes[:1]) if view.axes else ""
+
+
+def spectrum_beside(view: AtlasView) -> str:
+    """The spectrum of the best trial beside that of the data; "" without one."""
+    if view.map is None or view.best_trial is None:
+        return ""
+    found = spectrum_beside_data.find(view.table, view.best_trial, view.map)
+    caption = f"The best trial's {view.map} exponents with 95 % intervals" + (
+        ", beside those of the data." if found.truth.size else "."
+    )
+    return finding(spectrum_beside_data.sentence(found), spectrum_beside_data.draw(found), caption)
+
+
 def best(view: AtlasView) -> Markup:
-    """The settings, scores and largest exponent of the best trial."""
+    """The settings and scores of the best trial."""
     if view.best is None or view.setting is None:
         return render("note", text="No trial finished with a finite objective.")
     row = view.finals.frame.iloc[view.best]
@@ -116,16 +144,9 @@ def best(view: AtlasView) -> Markup:
     return render(
         "sections/best",
         trial=row.trial,
-        objective=label(view.objective),
-        sentences=[score_sentence(view.setting), tie_sentence(view.table, view.setting, view.objective)],
         parts=row.get("data/parts"),
         settings=settings,
         scores=scores,
-        map=view.map,
-        exponent=view.finals.spectra[view.map][view.best, 0] if view.map else None,
-        stderr=view.finals.spectra_stderr[view.map][view.best, 0] if view.map else None,
-        dt=row.get("data/dt"),
-        lambda_max=row.get("data/lambda_max"),
     )
 
 
@@ -135,10 +156,15 @@ def as_set(value: object) -> str:
 
 
 @per_source
-def curves(view: AtlasView) -> Markup:
-    """The objective against every numeric setting, the main one first."""
-    found = [view.main, *(setting_curve.find(view.table, axis, view.objective, view.groups) for axis in view.axes[1:4])]
-    return render("sections/curves", curves=[(f, setting_curve.draw(f)) for f in found])
+def curves(view: AtlasView) -> str:
+    """The objective against every numeric setting but the main one; "" without another."""
+    return curve_figures(view, view.axes[1:4]) if len(view.axes) > 1 else ""
+
+
+def curve_figures(view: AtlasView, axes: Sequence[str]) -> Markup:
+    """The objective along each of some axes."""
+    drawn = [(view.curve(axis, view.objective), view.along(axis)) for axis in axes]
+    return render("sections/curves", curves=[(found, part, setting_curve.draw(found)) for found, part in drawn])
 
 
 @per_source
@@ -146,7 +172,7 @@ def optima(view: AtlasView) -> str:
     """The best place of every group on the main axis, where that is numeric and has seeds."""
     if not view.axes or not is_numeric(view.finals.column(view.axes[0])):
         return ""
-    found = optimum.find(view.table, view.axes[0], view.objective, view.groups)
+    found = optimum.find(view.along(view.axes[0]).table, view.axes[0], view.objective, view.groups)
     sentences = [optimum.sentence(found, g) for g in range(len(found.groups))]
     return render("sections/optimum", optimum=optimum, sentences=sentences, fig=optimum.draw(found))
 
@@ -156,8 +182,8 @@ def exponents(view: AtlasView) -> str:
     """The largest exponent against the main axis."""
     if view.map is None or not view.axes:
         return ""
-    found = setting_curve.find(view.table, view.axes[0], f"spectra/{view.map}/maximum", view.groups)
-    return render("sections/curves", curves=[(found, setting_curve.draw(found))], map=view.map)
+    found, part = view.curve(view.axes[0], f"spectra/{view.map}/maximum"), view.along(view.axes[0])
+    return render("sections/curves", curves=[(found, part, setting_curve.draw(found))], map=view.map)
 
 
 @per_source
@@ -239,11 +265,11 @@ def correlations(view: AtlasView) -> Markup:
 
 
 RESULT: dict[str, Content] = {
-    "Verdict": per_source(verdict.section),
+    "Verdict": result,
     "The map": explorer.section,
-    "Best configuration": best,
 }
 SETTINGS: dict[str, Content] = {
+    "The best setting in numbers": best,
     "The objective across the sweep": curves,
     "Where the optimum lies": optima,
     "The largest exponent across the sweep": exponents,
@@ -253,7 +279,6 @@ SETTINGS: dict[str, Content] = {
 DYNAMICS: dict[str, Content] = {
     "Lyapunov spectra": spectra,
     "How a spectrum forms": history,
-    "True and generated orbit": orbits,
 }
 PREDICTION: dict[str, Content] = {"Which statistic of the spectrum goes with which measure": correlations}
 DATA: dict[str, Content] = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from lyapsweep.analysis.settings import setting_curve
+from lyapsweep.analysis.settings import setting_curve, slices
 from lyapsweep.analysis.shared.selection import TooFew, named
 from lyapsweep.analysis.shared.units import SOURCES
 from lyapsweep.atlas.errors import SectionErrors
@@ -16,6 +16,7 @@ from lyapsweep.results.headline import headline_map
 from lyapsweep.results.table import Table, moves
 
 MAIN_AXES, MAIN_GROUP = ("forcing/interval", "init/gain", "training/lr"), "cell/kind"
+NOTHING_VARIES = "No setting takes more than one value, so there is nothing to compare."
 MIN_TRIALS = 100  # of a sweep whose early spectra are asked to predict outcomes
 
 
@@ -104,8 +105,16 @@ class AtlasView:
     def main(self) -> setting_curve.SettingCurveFinding:
         """The objective against the main axis. Raises `TooFew` without an axis."""
         if not self.axes:
-            raise TooFew("No setting takes more than one value, so there is nothing to compare.")
-        return setting_curve.find(self.table, self.axes[0], self.objective, self.groups)
+            raise TooFew(NOTHING_VARIES)
+        return self.curve(self.axes[0], self.objective)
+
+    def along(self, axis: str) -> slices.Slice:
+        """The trials along one axis, with every other setting as in the best one of each group."""
+        return slices.through_best(self.table, axis, self.objective, self.groups, self.moving)
+
+    def curve(self, axis: str, column: str) -> setting_curve.SettingCurveFinding:
+        """A column along one axis."""
+        return setting_curve.find(self.along(axis).table, axis, column, self.groups)
 
     @cached_property
     def best(self) -> int | None:

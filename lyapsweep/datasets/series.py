@@ -33,6 +33,7 @@ class Series:
         std: Standard deviations of the training part, shape (features,).
         lambda_max: Largest exponent of the true dynamics in nats per sample; None (the default) if unknown.
         lambda_source: Where `lambda_max` comes from.
+        exponents: All known exponents of the true dynamics, largest first, nats per sample; empty if none is known.
         source: Description of the data, used in messages.
         notes: Further numbers about the data.
         pieces: Lengths of the recordings that `train` concatenates; windows never cross from one into the next. One
@@ -65,6 +66,7 @@ class Series:
     std: np.ndarray
     lambda_max: float | None = None
     lambda_source: str = ""
+    exponents: tuple[float, ...] = ()
     source: str = ""
     notes: dict[str, float] = field(default_factory=dict)
     pieces: tuple[int, ...] = ()

@@ -173,13 +173,17 @@ def trajectory(flow: AbstractSystem, start: Tensor, transient: int, steps: int, 
 def largest_exponent(flow: AbstractSystem, states: Tensor) -> dict[str, Any]:
     """`lambda_max` per sample, its source and its standard error: published, else measured from the equations.
 
+    Published exponents are given whole.
+
     Orbits start at points spread over the trajectory and are perturbed and evolved first; otherwise they would all
     measure the same part of one orbit and the standard error would be too small. For a `dt` far finer than the dynamics
     they stay near each other and see little of the attractor.
     """
     if flow.known is not None:
-        exponent, error = flow.known.exponents[0] * (flow.dt or 1.0), flow.known.stderr * (flow.dt or 1.0)
-        return {"lambda_max": exponent, "lambda_source": flow.known.citation, "notes": {"lambda_stderr": error}}
+        per_sample = flow.dt or 1.0
+        exponents, error = [e * per_sample for e in flow.known.exponents], flow.known.stderr * per_sample
+        known = {"lambda_max": exponents[0], "exponents": tuple(exponents), "lambda_source": flow.known.citation}
+        return known | {"notes": {"lambda_stderr": error}}
     orbits = states[np.linspace(0, len(states) - 1, ORBITS).astype(int)][None]
     kicks = torch.randn(orbits.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     orbits = orbits + KICK * states.std(dim=0) * kicks

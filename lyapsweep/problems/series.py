@@ -117,6 +117,7 @@ def describe(split: Split[Series]) -> DataDescription:
         lambda_max=series.lambda_max,
         predictability_time=series.predictability_time,
         lambda_source=series.lambda_source,
+        exponents=series.exponents,
         names=tuple(series.names),
         mean=tuple(series.mean.tolist()),
         std=tuple(series.std.tolist()),

@@ -42,6 +42,7 @@ class DataDescription:
         lambda_max: Largest Lyapunov exponent of the true dynamics, nats per sample; None if unknown or of a task.
         predictability_time: ln 2 / lambda_max in samples; None if unknown.
         lambda_source: Source of `lambda_max`.
+        exponents: All known exponents of the true dynamics, largest first, nats per sample; empty if none is known.
         names: Names of the features of a series; empty for a task.
         mean: Mean of each feature of the training part, in the units of the data.
         std: Standard deviation of each feature of the training part.
@@ -63,6 +64,7 @@ class DataDescription:
     lambda_max: float | None = None
     predictability_time: float | None = None
     lambda_source: str = ""
+    exponents: tuple[float, ...] = ()
     names: tuple[str, ...] = ()
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()

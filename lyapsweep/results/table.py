@@ -259,6 +259,7 @@ def record_row(record: Record, final: bool) -> dict[str, Any]:
     for name, spectrum in record.spectra.items():
         cells |= {f"spectra/{name}/{statistic}": v for statistic, v in spectrum.summary().items()}
     cells |= {f"data/{k}": v for k, v in data.items() if not isinstance(v, list | dict)}
+    cells |= {"data/exponents": json.dumps(data["exponents"])} if "exponents" in data else {}
     return cells | {
         f"provenance/{k}": json.dumps(v) if isinstance(v, dict | list) else v for k, v in provenance.items()
     }

@@ -98,7 +98,8 @@ links.forEach((a, id) => a.addEventListener("click", event => {  // the address 
 }));
 const questions = [...document.querySelectorAll(".ask")];
 const mark = () => {
-  const passed = questions.filter(q => q.getBoundingClientRect().top < 140);
+  const end = innerHeight + scrollY >= document.documentElement.scrollHeight - 2;  // the last may be short
+  const passed = questions.filter(q => end || q.getBoundingClientRect().top < 140);
   const now = (passed.at(-1) ?? questions[0])?.id;
   links.forEach((a, id) => id === now ? a.setAttribute("aria-current", "true") : a.removeAttribute("aria-current"));
 };
@@ -106,3 +107,14 @@ if (questions.length) {
   addEventListener("scroll", mark, { passive: true });
   mark();
 }
+
+// Folded sections open all at once, and before the page is printed.
+const folds = [...document.querySelectorAll("details")];
+const unfold = document.querySelector(".unfold");
+const openAll = wanted => folds.forEach(fold => { fold.open = wanted; });
+unfold?.addEventListener("click", () => {
+  const wanted = folds.some(fold => !fold.open);
+  openAll(wanted);
+  unfold.textContent = wanted ? "Close all" : "Open all";
+});
+addEventListener("beforeprint", () => openAll(true));
