@@ -14,7 +14,8 @@ from lyapsweep.config import Config
 from lyapsweep.datasets.validation import AUTO
 from lyapsweep.process import terminable
 from lyapsweep.results.experiment import LOCK, ExperimentPaths
-from lyapsweep.results.record import Outcome, Record, files_by_trial, latest, remove_records, reopened
+from lyapsweep.results.record import Outcome, Record, latest, remove_records, reopened
+from lyapsweep.results.record_files import files_by_trial
 from lyapsweep.tracking import AsyncLogger, MLflowLogger, NullLogger, TrackingError
 from lyapsweep.training.checkpoint import Checkpoints
 from lyapsweep.user_code import described

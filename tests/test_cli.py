@@ -22,7 +22,7 @@ from same import same_to_the_bit
 
 import lyapsweep
 from lyapsweep import datasets, trial
-from lyapsweep.cli import main, printing
+from lyapsweep.cli import main, printing, registered
 from lyapsweep.cli import sweep as sweep_command
 from lyapsweep.cli.errors import CommandError
 from lyapsweep.config import Config
@@ -112,10 +112,15 @@ def test_version():
     assert re.search(r"\d+\.\d+", ok("--version"))
 
 
-@pytest.mark.parametrize(("args", "absent"), [("list", "ray mlflow optuna pandas plotly"), ("--help", "torch yaml")])
-def test_little_is_loaded_for_little_work(args, absent):
+HEAVY = ("torch", "scipy", "yaml", "ray", "mlflow", "optuna", "pandas", "plotly", "dysts")
+
+
+@pytest.mark.parametrize("args", ["list", "list systems --json", "status tiny", "--help", "sweep --help"])
+def test_little_is_loaded_for_little_work(args):
+    if args.startswith("status"):
+        ok("run", "tiny.yaml", "--no-tracking")
     code = f"import sys; from lyapsweep.cli import main; main({args.split()!r}, standalone_mode=False); "
-    code += f"print('loaded:', *(m for m in {absent.split()!r} if m in sys.modules))"
+    code += f"print('loaded:', *(m for m in {HEAVY!r} if m in sys.modules))"
     out = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert out.splitlines()[-1] == "loaded:"
 
@@ -133,6 +138,10 @@ def test_list_names_every_member_with_its_settings():
     simulated = listed["datasets"][0]
     assert simulated["needed"] == ["system"]
     assert {m["name"]: m["direction"] for m in listed["measures"]}["prediction_time"] == "maximise"
+
+
+def test_the_listed_members_are_the_registered_ones():
+    assert registered.FILE.read_text() == registered.as_text(), "run registered.write() (lyapsweep/cli/registered.py)"
 
 
 def test_list_of_one_family_is_that_family():

@@ -71,7 +71,7 @@ COUNT = click.IntRange(min=1)
 )
 @click.option(
     "--time-limit",
-    type=options.FiniteRange(min=0, min_open=True),
+    type=options.POSITIVE_NUMBER,
     metavar="SECONDS",
     help="Time limit per batch; beyond it the batch is split in two, and a single trial fails.  [default: none]",
 )
@@ -288,7 +288,8 @@ def print_best(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
 def last_records(folder: Path, trial: str = "") -> Iterator["Record"]:
     """The last record of every trial, or of one trial."""
     from lyapsweep.results.experiment import ExperimentPaths
-    from lyapsweep.results.record import Record, latest_files
+    from lyapsweep.results.record import Record
+    from lyapsweep.results.record_files import latest_files
 
     for file in latest_files(ExperimentPaths(folder).records, trial).values():
         yield Record.load(file)
