@@ -22,7 +22,7 @@ from same import same_to_the_bit
 
 import lyapsweep
 from lyapsweep import datasets, trial
-from lyapsweep.cli import main, printing, registered
+from lyapsweep.cli import main, options, printing, registered
 from lyapsweep.cli import sweep as sweep_command
 from lyapsweep.cli.errors import CommandError
 from lyapsweep.config import Config
@@ -110,6 +110,16 @@ def test_help_has_a_sentence_and_an_example_that_parses(command):
 
 def test_version():
     assert re.search(r"\d+\.\d+", ok("--version"))
+
+
+def test_no_option_takes_an_infinite_number():
+    floats = [(name, p) for name, command in main.commands.items() for p in command.params if "float" in p.type.name]
+    assert len(floats) >= 8
+    for name, option in floats:
+        assert isinstance(option.type, options.FiniteRange) or option.callback is options.time_step, (name, option.name)
+    for value in ("inf", "nan"):
+        result = call("fixed-points", "henon", "--slow", value)
+        assert (result.exit_code, f"'--slow': {value} is not a finite number." in result.stderr) == (2, True)
 
 
 HEAVY = ("torch", "scipy", "yaml", "ray", "mlflow", "optuna", "pandas", "plotly", "dysts")

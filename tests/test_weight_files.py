@@ -248,8 +248,6 @@ WRONG = {
     "dt of a parameter": (["spectrum", "lorenz63", "--set", "dt=-1"], "0 < dt < inf must hold, but got -1"),
     "dt of a suggestion": (["suggest", "lorenz63", "--dt", "0"], r"--dt 0: 0 < dt < inf must hold"),
     "infinite dt of a suggestion": (["suggest", "lorenz63", "--dt", "inf"], r"--dt inf: 0 < dt < inf must hold"),
-    "infinite q": (["fixed-points", "henon", "--slow", "inf"], "inf is not a finite number"),
-    "noise of NaN": (["fixed-points", "henon", "--noise", "nan"], "nan is not"),
     "nonlinearity of an LSTM": (
         ["spectrum", "w.pt", "--steps", "5", "--nonlinearity", "relu"],
         "belongs to cell 'lstm', which has no choice of nonlinearity",

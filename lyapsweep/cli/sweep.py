@@ -257,7 +257,8 @@ def conclude(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
     if summary.progress.failed:
         failed = (r for r in last_records(summary.folder) if r.outcome == "failed")
         first = next(failed, None)
-        why = f", the first with {first.provenance.error}" if first else ""
+        error = first.provenance.error if first else None
+        why = f", the first with {error.rstrip('.')}" if error else ""
         failed = f"{summary.progress.failed} of {summary.progress.asked} trials failed{why}."
         raise CommandError(f"{failed} --resume trains them again. {summary.message}", Exit.FAILED)
     if summary.message:
