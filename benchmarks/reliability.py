@@ -27,7 +27,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from benchmarks.faults import FAULTS, RECORDS, SWEEPS, TRIALS, Sweeping, Unsound
-from lyapsweep.results.record import Outcome, Record, files_by_trial
+from lyapsweep.results.record import Outcome, Record
+from lyapsweep.results.record_files import files_by_trial
 from lyapsweep.trial import run_trial
 
 Scores = dict[str, dict[int, float]]  # of each trial: step to loss

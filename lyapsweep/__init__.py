@@ -9,10 +9,10 @@ Example:
     5000
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lyapsweep.compat import install
+from lyapsweep.lazy import imported_at_use
 
 if TYPE_CHECKING:
     from lyapsweep.config import Config
@@ -53,10 +53,7 @@ MODULES = {
 install()
 
 
-def __getattr__(name: str) -> Any:
-    if name not in MODULES:
-        raise AttributeError(f"module 'lyapsweep' has no attribute '{name}'")
-    return getattr(importlib.import_module(MODULES[name]), name)
+__getattr__ = imported_at_use(__name__, MODULES)
 
 
 def __dir__() -> list[str]:

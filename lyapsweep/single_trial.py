@@ -7,17 +7,21 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lyapsweep import tracking, trial, trust
+from lyapsweep import trial, trust
 from lyapsweep.config import Config
 from lyapsweep.datasets.validation import AUTO
 from lyapsweep.process import terminable
 from lyapsweep.results.experiment import LOCK, ExperimentPaths
-from lyapsweep.results.record import Outcome, Record, files_by_trial, latest, remove_records, reopened
-from lyapsweep.tracking import AsyncLogger, MLflowLogger, NullLogger, TrackingError
+from lyapsweep.results.record import Outcome, Record, latest, remove_records, reopened
+from lyapsweep.results.record_files import files_by_trial
+from lyapsweep.tracking import AsyncLogger, NullLogger, OpeningThread, TrackingError
 from lyapsweep.training.checkpoint import Checkpoints
 from lyapsweep.user_code import described
+
+if TYPE_CHECKING:
+    from lyapsweep.tracking import MLflowLogger
 
 
 class TrialRunning(RuntimeError):
@@ -46,10 +50,11 @@ class SingleTrial:
         self.resume, self.checkpoints = resume, Checkpoints(self.paths.checkpoints)
         self.last: Record | None = None
         self.tracker: MLflowLogger | NullLogger = NullLogger()
+        self.logger: AsyncLogger | None = None  # since the first record
+        self.opening: OpeningThread | None = None
         if tracking_uri is not None:
             folder.mkdir(parents=True, exist_ok=True)
-            self.tracker = tracking.prepare(folder.name, tracking_uri, self.paths.artifacts)
-        self.logger = AsyncLogger(self.tracker)
+            self.opening = OpeningThread(folder.name, tracking_uri, self.paths.artifacts)
 
     @property
     def resumed_from(self) -> int | None:
@@ -100,6 +105,9 @@ class SingleTrial:
 
     def _start(self) -> None:
         """Start the run; if training resumed, reset the interrupted record to RUNNING, else remove the old records."""
+        if self.opening is not None:
+            self.tracker = self.opening.result()
+        self.logger = AsyncLogger(self.tracker)
         self.logger.start_run(self.config)
         if self.resumed_from is None:
             remove_records(self.paths.records, self.config.ids)
@@ -108,11 +116,14 @@ class SingleTrial:
             self._save(reopened(before))
 
     def _save(self, record: Record) -> None:
+        assert self.logger is not None, "a trial is started before its first record is saved"
         self.logger.log_record(record.save(self.paths.records), record)
         self.last = record
 
     def _close(self) -> None:
         """Wait for the logger, and log again what a server outage left out."""
+        if self.logger is None:
+            return
         self.logger.close()
         if self.logger.error:
             try:

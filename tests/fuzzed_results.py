@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from lyapsweep.cli import printing
 from lyapsweep.config import Config
 from lyapsweep.results.experiment import ExperimentPaths
-from lyapsweep.results.record import Record, RecordHeader
+from lyapsweep.results.header import RecordHeader
+from lyapsweep.results.record import Record
 from lyapsweep.results.table import Table
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.observe.status import read_status

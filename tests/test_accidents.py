@@ -21,7 +21,8 @@ from lyapsweep.cli import main, printing
 from lyapsweep.cli.errors import explained, open_standard_streams
 from lyapsweep.registry import from_file
 from lyapsweep.results.experiment import ExperimentPaths
-from lyapsweep.results.record import Outcome, Record, files_by_trial
+from lyapsweep.results.record import Outcome, Record
+from lyapsweep.results.record_files import files_by_trial
 from lyapsweep.single_trial import SingleTrial, TrialRunning, only_process
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.observe.heartbeat import read_heartbeat

@@ -39,6 +39,7 @@ class FakeLogger:
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch):
+    monkeypatch.setattr(async_logger, "GATHER", 0.0)
     monkeypatch.setattr(async_logger, "FIRST_PAUSE", 0.01)
     monkeypatch.setattr(async_logger, "LONGEST_PAUSE", 0.03)
 
@@ -64,6 +65,7 @@ def wait_for(condition):
 def test_the_defaults_wait_a_second_at_first_and_half_a_minute_at_most(monkeypatch):
     monkeypatch.undo()
     assert (async_logger.ATTEMPTS, async_logger.FIRST_PAUSE, async_logger.LONGEST_PAUSE) == (3, 1.0, 30.0)
+    assert async_logger.GATHER == 5.0
 
 
 def test_tasks_are_done_in_order_in_a_thread_that_ends_with_the_process(tmp_path):
@@ -95,6 +97,18 @@ def test_queued_records_of_a_trial_are_one_request_in_the_order_of_steps(tmp_pat
     background.close()
     mine, other = config().id, config(1).id
     assert logger.calls[1:] == [[(mine, 2), (mine, 4)], [(other, 0)], [(mine, 6)]]
+
+
+def test_a_record_waits_for_later_ones_of_its_trial_and_never_when_the_sweep_ends(tmp_path, monkeypatch):
+    monkeypatch.setattr(async_logger, "GATHER", 3600.0)
+    logger = FakeLogger()
+    background = AsyncLogger(logger)
+    background.start_run(config())
+    for step in (0, 2, 4):
+        wait_for(lambda: len(logger.calls) == 1 and background.pending == 0)  # the first record's task has begun
+        background.log_record(record(step).save(tmp_path))
+    background.close()
+    assert logger.calls == [("start", config().id), [(config().id, step) for step in (0, 2, 4)]]
 
 
 def test_a_record_is_read_once_and_not_at_all_where_it_was_given(tmp_path, monkeypatch):

@@ -22,7 +22,7 @@ from same import same_to_the_bit
 
 import lyapsweep
 from lyapsweep import datasets, trial
-from lyapsweep.cli import main, printing
+from lyapsweep.cli import main, options, printing, registered
 from lyapsweep.cli import sweep as sweep_command
 from lyapsweep.cli.errors import CommandError
 from lyapsweep.config import Config
@@ -112,10 +112,25 @@ def test_version():
     assert re.search(r"\d+\.\d+", ok("--version"))
 
 
-@pytest.mark.parametrize(("args", "absent"), [("list", "ray mlflow optuna pandas plotly"), ("--help", "torch yaml")])
-def test_little_is_loaded_for_little_work(args, absent):
+def test_no_option_takes_an_infinite_number():
+    floats = [(name, p) for name, command in main.commands.items() for p in command.params if "float" in p.type.name]
+    assert len(floats) >= 8
+    for name, option in floats:
+        assert isinstance(option.type, options.FiniteRange) or option.callback is options.time_step, (name, option.name)
+    for value in ("inf", "nan"):
+        result = call("fixed-points", "henon", "--slow", value)
+        assert (result.exit_code, f"'--slow': {value} is not a finite number." in result.stderr) == (2, True)
+
+
+HEAVY = ("torch", "scipy", "yaml", "ray", "mlflow", "optuna", "pandas", "plotly", "dysts")
+
+
+@pytest.mark.parametrize("args", ["list", "list systems --json", "status tiny", "--help", "sweep --help"])
+def test_little_is_loaded_for_little_work(args):
+    if args.startswith("status"):
+        ok("run", "tiny.yaml", "--no-tracking")
     code = f"import sys; from lyapsweep.cli import main; main({args.split()!r}, standalone_mode=False); "
-    code += f"print('loaded:', *(m for m in {absent.split()!r} if m in sys.modules))"
+    code += f"print('loaded:', *(m for m in {HEAVY!r} if m in sys.modules))"
     out = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert out.splitlines()[-1] == "loaded:"
 
@@ -133,6 +148,10 @@ def test_list_names_every_member_with_its_settings():
     simulated = listed["datasets"][0]
     assert simulated["needed"] == ["system"]
     assert {m["name"]: m["direction"] for m in listed["measures"]}["prediction_time"] == "maximise"
+
+
+def test_the_listed_members_are_the_registered_ones():
+    assert registered.FILE.read_text() == registered.as_text(), "run registered.write() (lyapsweep/cli/registered.py)"
 
 
 def test_list_of_one_family_is_that_family():

@@ -313,3 +313,20 @@ def test_bad_input_is_one_line_that_helps(case, weights):
     args, message = WRONG[case]
     assert re.search(message, complaint(2, *args))
     assert not list(Path().glob("henon*"))
+
+
+def test_a_clock_in_the_driving_series_is_no_input_and_sets_the_time_step(weights):
+    _, series = weights
+    rows = np.column_stack([0.5 * np.arange(300), series])
+    np.save("clock.npy", rows)
+    Path("clock.csv").write_text("t,a,b\n" + "\n".join(",".join(map(repr, row)) for row in rows.tolist()))
+    plain = json.loads(ok("spectrum", "weights.pt", "--input", "series.npy", "--dt", "0.5", "--json"))
+    for file in ("clock.npy", "clock.csv"):
+        told = json.loads(ok("spectrum", "weights.pt", "--input", file, "--json"))
+        assert told | {"what": ""} == plain | {"what": ""}
+    text = ok("spectrum", "weights.pt", "--input", "clock.csv", "--exponents", "1")
+    assert re.search(
+        r"^input +clock\.csv\ninput +column 't' is the clock, dt = 0\.5; it is no input$", text, re.MULTILINE
+    )
+    message = complaint(2, "spectrum", "weights.pt", "--input", "clock.csv", "--dt", "2")
+    assert "column 't' rises by 0.5 per row, but dt is 2" in message

@@ -596,6 +596,8 @@ def test_newton_takes_no_step_that_makes_a_candidate_faster():
         ({"radius": -1.0}, "radius >= 0"),
         ({"near": -1.0}, "near >= 0"),
         ({"slow": 0.0}, "slow > 0"),
+        ({"slow": math.inf}, "slow must be finite"),
+        ({"noise": math.nan}, "noise >= 0 must hold, but got nan"),
         ({"reach": 0.0}, "reach > 0"),
         ({"rate": 0.0}, "rate > 0"),
         ({"rate": 2.0}, "rate=2.0 is above"),

@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from lyapsweep.analysis.settings import setting_curve
+from lyapsweep.analysis.shared.selection import ended_trials
 from lyapsweep.analysis.spectra import correlation
 from lyapsweep.cli import main
 from lyapsweep.registry import UnknownName
@@ -154,3 +155,40 @@ def test_the_analyses_page_runs(tmp_path, monkeypatch):
     (program,) = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
     exec(program, {})
     assert (tmp_path / "gain.html").stat().st_size > 1000
+
+
+OPTUNA = pd.DataFrame(  # study.trials_dataframe()
+    {
+        "number": range(6),
+        "value": [0.4, 0.5, np.nan, 0.1, np.nan, np.nan],
+        "params_lr": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6],
+        "state": ["COMPLETE", "PRUNED", "FAIL", "COMPLETE", "RUNNING", "WAITING"],
+    }
+)
+
+
+def test_the_states_of_optuna_are_read_and_running_trials_are_left_out(tmp_path, caplog):
+    OPTUNA.to_csv(tmp_path / "study.csv")
+    table = imported.read(tmp_path / "study.csv", settings="params_*", outcomes="value", trial="number")
+    assert table.frame["outcome"].tolist() == ["finished", "stopped", "failed", "finished"]
+    assert table.description.trials == 4
+    assert "study.csv: 2 of 6 trials had not ended and are left out." in caplog.text
+    assert ended_trials(table, "measures/value").lost.tolist() == [False, True, False]
+
+
+def test_the_states_of_wandb_and_mlflow_are_read():
+    wandb = pd.DataFrame({"State": ["finished", "crashed", "failed", "killed", "running", "finished"]})
+    table = from_frame(wandb.assign(lr=0.1, loss=[0.5, 0.6, 0.7, 0.8, 0.9, np.nan]), settings="lr", outcomes="loss")
+    assert table.frame["outcome"].tolist() == ["finished", "failed", "failed", "failed", "diverged"]
+    mlflow = pd.DataFrame({"status": ["FINISHED", "KILLED", "SCHEDULED"], "lr": 0.1, "loss": 0.5})
+    assert from_frame(mlflow, settings="lr", outcomes="loss").frame["outcome"].tolist() == ["finished", "failed"]
+    with pytest.raises(BadTable, match="table: no trial has ended, by column 'status'"):
+        from_frame(mlflow.iloc[2:], settings="lr", outcomes="loss")
+
+
+def test_a_column_of_other_states_is_no_ending(frame):
+    """Of a network's state, of a country, or chosen as a setting."""
+    ends = from_frame(frame.assign(state="chaotic"), **COLUMNS).finals.frame["outcome"]
+    assert set(ends) == {"finished"}
+    settings = {**COLUMNS, "settings": ["lr", "state"]}
+    assert set(from_frame(frame.assign(state="failed"), **settings).finals.frame["outcome"]) == {"finished"}

@@ -10,7 +10,7 @@ from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
-from lyapsweep.tracking import mlflow_names
+from lyapsweep.tracking import mlflow_names, run_names
 
 DATA = {"lambda_max": 0.02, "dt": 0.5, "digest": "0" * 40, "names": ["x"], "source": None}
 
@@ -47,9 +47,9 @@ def logged(*args, **options):
 
 
 def test_limits_are_mlflows():
-    assert mlflow_names.MAX_PARAM_LENGTH == 6000
+    assert run_names.MAX_PARAM_LENGTH == 6000
     assert mlflow_names.MAX_DIGEST_LENGTH == 36
-    assert mlflow_names.MAX_NAME_LENGTH == 200
+    assert run_names.MAX_NAME_LENGTH == 200
     assert (mlflow_names.MAX_CURVE_POINTS, mlflow_names.DIGITS) == (60, 5)
 
 
@@ -210,19 +210,17 @@ def test_a_task_is_named_after_its_kind():
 
 
 def test_names_of_runs():
-    assert mlflow_names.run_name(config(), []) == "lstm seed=3"
-    assert mlflow_names.run_name(config(), ["seed", "cell/units"]) == "seed=3 units=2"
-    assert mlflow_names.run_name(config(), ["dataset/length", "windows/length"]).startswith(
-        "dataset/length=100 windows"
-    )
-    assert mlflow_names.run_name(config(), ["cell/kind", "dataset/kind"]) == "lstm simulated"
-    assert mlflow_names.run_name(config(), ["cell/missing"]) == ""
+    assert run_names.run_name(config(), []) == "lstm seed=3"
+    assert run_names.run_name(config(), ["seed", "cell/units"]) == "seed=3 units=2"
+    assert run_names.run_name(config(), ["dataset/length", "windows/length"]).startswith("dataset/length=100 windows")
+    assert run_names.run_name(config(), ["cell/kind", "dataset/kind"]) == "lstm simulated"
+    assert run_names.run_name(config(), ["cell/missing"]) == ""
     long = config(dataset={"kind": "recorded", "path": "x" * 300})
-    assert len(mlflow_names.run_name(long, ["dataset/path"])) == 200
+    assert len(run_names.run_name(long, ["dataset/path"])) == 200
 
 
 def test_parameters_as_text():
-    assert [mlflow_names.param_text(v) for v in ("a b", 1, 0.5, None, [1, "x"])] == [
+    assert [run_names.param_text(v) for v in ("a b", 1, 0.5, None, [1, "x"])] == [
         "a b", "1", "0.5", "null", '[1, "x"]',
     ]  # fmt: skip
-    assert len(mlflow_names.param_text("x" * 7000)) == 6000
+    assert len(run_names.param_text("x" * 7000)) == 6000

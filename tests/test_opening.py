@@ -6,14 +6,18 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+import yaml
+from made_up_sweeps import TINY
 from mlflow.exceptions import MlflowException
 from test_sweep_resume import relocated
 
 import lyapsweep
 from lyapsweep import tracking
+from lyapsweep.config import Config
 from lyapsweep.results.record import Record
 from lyapsweep.results.table import Table
-from lyapsweep.tracking import TrackingError, opening
+from lyapsweep.single_trial import SingleTrial
+from lyapsweep.tracking import OpeningThread, TrackingError, opening
 
 FIXTURES = Path(__file__).parent / "data" / "v0_1"
 
@@ -140,3 +144,28 @@ def test_a_store_elsewhere_keeps_its_artifacts(results, tmp_path):
     shutil.copy(results / "mlflow.db", tmp_path / "mlflow.db")
     before = tracking.find_experiment("hunt", f"sqlite:///{tmp_path}/mlflow.db").artifact_location
     assert Path(before.removeprefix("file://")) == results / "hunt" / "artifacts"
+
+
+def test_a_thread_opens_an_experiment_or_says_why_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(opening, "prepare", lambda *arguments: arguments)
+    assert OpeningThread("which", "sqlite:///a.db", tmp_path).result() == ("which", "sqlite:///a.db", tmp_path)
+
+    def refused(*arguments):
+        raise TrackingError("no store")
+
+    monkeypatch.setattr(opening, "prepare", refused)
+    failed = OpeningThread("which", "sqlite:///a.db")
+    with pytest.raises(TrackingError, match="no store"):
+        failed.result()
+    with pytest.raises(TrackingError, match="no tracking server responds"):
+        OpeningThread("which", "http://127.0.0.1:9")  # at once
+
+
+def test_a_store_that_cannot_be_used_ends_a_trial_before_anything_is_written(tmp_path, monkeypatch):
+    def refused(*arguments):
+        raise TrackingError("no store")
+
+    monkeypatch.setattr(opening, "prepare", refused)
+    with pytest.raises(TrackingError, match="no store"):
+        SingleTrial(Config.of(yaml.safe_load(TINY)), tmp_path / "x", "sqlite:///a.db").train()
+    assert list(tmp_path.iterdir()) == []

@@ -8,22 +8,22 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from lyapsweep.registry import UnknownName
-from lyapsweep.tracking import TrackingError, redact, stores
+from lyapsweep.tracking import TrackingError, addresses, redact, stores
 
 
 def test_the_default_is_the_environments_or_a_file_beside_the_results(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert stores.default_uri(tmp_path / "x" / "..") == f"sqlite:///{tmp_path}/mlflow.db"
+    assert addresses.default_uri(tmp_path / "x" / "..") == f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://somewhere")
-    assert stores.default_uri(tmp_path) == "http://somewhere"
+    assert addresses.default_uri(tmp_path) == "http://somewhere"
 
 
 def test_files_and_servers():
-    assert str(stores.sqlite_file("sqlite:////a/b.db")) == "/a/b.db"
-    assert stores.sqlite_file("postgresql://host/base") is None
-    assert stores.is_server("http://x")
-    assert stores.is_server("https://x")
-    assert not stores.is_server("sqlite:///x")
+    assert str(addresses.sqlite_file("sqlite:////a/b.db")) == "/a/b.db"
+    assert addresses.sqlite_file("postgresql://host/base") is None
+    assert addresses.is_server("http://x")
+    assert addresses.is_server("https://x")
+    assert not addresses.is_server("sqlite:///x")
 
 
 def answers(monkeypatch, response):
@@ -35,7 +35,7 @@ def answers(monkeypatch, response):
             raise response
         return response
 
-    monkeypatch.setattr(stores.urllib.request, "urlopen", urlopen)
+    monkeypatch.setattr(addresses.urllib.request, "urlopen", urlopen)
     return asked
 
 

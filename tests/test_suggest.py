@@ -113,7 +113,7 @@ def test_a_system_is_measured_from_its_equations():
         (np.zeros((2000, 1)), [], "Column 'column 0' is constant (0). Leave it out."),
         (np.random.default_rng(0).standard_normal((100, 1)), [], "500 samples are needed"),
         (np.full((2000, 1), np.nan), [], "missing or infinite"),
-        (np.random.default_rng(0).standard_normal((2000, 1)), ["--dt", "-1"], "0 < dt < inf must hold, but got -1.0"),
+        (np.random.default_rng(0).standard_normal((2000, 1)), ["--dt", "-1"], "--dt -1: 0 < dt < inf must hold"),
         (np.random.default_rng(0).standard_normal((2000, 1)), ["--columns", "z"], "No column is called 'z'"),
         (np.random.default_rng(0).standard_normal((2000, 1)), ["--plot", "a.png"], "must end in .html"),
         (

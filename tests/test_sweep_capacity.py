@@ -145,6 +145,20 @@ def test_ray_is_started_twice_before_it_is_given_up(monkeypatch):
     assert calls == [3, "shutdown", 3, "shutdown"]
 
 
+def test_a_temporary_folder_with_a_long_path_is_said_at_once(monkeypatch):
+    calls = []
+
+    def init(**settings):
+        calls.append(settings["num_cpus"])
+        raise OSError("validate_socket_filename failed: AF_UNIX path length cannot exceed 107 bytes: /a/long/path")
+
+    monkeypatch.setattr(ray_cluster.ray, "init", init)
+    monkeypatch.setattr(ray_cluster.ray, "shutdown", lambda: None)
+    with pytest.raises(SweepError, match=r"107 bytes: /a/long/path\. Set RAY_TMPDIR to a folder with a shorter path"):
+        ray_cluster.start(3)
+    assert calls == [3]
+
+
 # Successive halving
 
 

@@ -19,7 +19,7 @@ from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
-from lyapsweep.tracking.mlflow_names import MAX_PARAM_LENGTH
+from lyapsweep.tracking.run_names import MAX_PARAM_LENGTH
 
 EXPONENTS = np.array([0.9, 0.0, -1.5, -np.inf])
 

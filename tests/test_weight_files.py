@@ -246,7 +246,8 @@ WRONG = {
     "zero dt": (["spectrum", "lorenz63", "--dt", "0"], r"--dt 0: 0 < dt < inf must hold"),
     "nan dt": (["spectrum", "lorenz63", "--dt", "nan"], r"--dt nan: 0 < dt < inf must hold"),
     "dt of a parameter": (["spectrum", "lorenz63", "--set", "dt=-1"], "0 < dt < inf must hold, but got -1"),
-    "dt of a suggestion": (["suggest", "lorenz63", "--dt", "0"], "0 < dt < inf must hold, but got 0"),
+    "dt of a suggestion": (["suggest", "lorenz63", "--dt", "0"], r"--dt 0: 0 < dt < inf must hold"),
+    "infinite dt of a suggestion": (["suggest", "lorenz63", "--dt", "inf"], r"--dt inf: 0 < dt < inf must hold"),
     "nonlinearity of an LSTM": (
         ["spectrum", "w.pt", "--steps", "5", "--nonlinearity", "relu"],
         "belongs to cell 'lstm', which has no choice of nonlinearity",

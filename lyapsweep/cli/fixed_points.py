@@ -38,11 +38,13 @@ SETTINGS = ("candidates", "noise", "slow", "tolerance", "seed")
 @click.option("--candidates", type=int, help="Number of initial states of the search.  [default: 256]")
 @click.option(
     "--noise",
-    type=float,
+    type=options.FiniteRange(min=0),
     help="Noise added to initial states, in standard deviations of the visited states.  [default: 0.5]",
 )
-@click.option("--tolerance", type=float, help="Largest q = |f(z) - z|^2 / 2 of a fixed point.  [default: 1e-20]")
-@click.option("--slow", type=float, help="Largest q of a slow point.  [default: 1e-8]")
+@click.option(
+    "--tolerance", type=options.POSITIVE_NUMBER, help="Largest q = |f(z) - z|^2 / 2 of a fixed point.  [default: 1e-20]"
+)
+@click.option("--slow", type=options.POSITIVE_NUMBER, help="Largest q of a slow point.  [default: 1e-8]")
 @click.option("--seed", type=options.SEED, help="Seed of the initial states.  [default: 0]")
 @options.weights
 @click.option(
@@ -151,6 +153,7 @@ def search_weights(
     from lyapsweep.exponents import BadInputs, driven_by, prepared, starts
 
     loaded, inputs = load_network(path, weight_choice(str(path), given)), given["input"]
+    notes = [("network", loaded.description)]
     map = prepared(loaded.network, None, torch.float64)
     if inputs is None and loaded.network.inputs:
         raise CommandError(f"{path}: the network needs inputs. Give {INPUT_FORM}.")
@@ -160,13 +163,15 @@ def search_weights(
         points = of_map(map, starts(map, None, None, ORBITS, torch.float64, search.seed), search, progress)
     else:
         try:
-            driving = driven_by(map, read_inputs(inputs), torch.float64)
+            series = read_inputs(inputs, loaded.network.inputs)
+            driving = driven_by(map, series.values, torch.float64)
         except BadInputs as error:
             raise CommandError(f"--input {inputs}: {error}") from error
+        notes += [("input", text) for text in series.remarks]
         points = of_driven(map, driving, given["rest"] or "mean", search, progress)
     if loaded.readout is not None:
         points = points._replace(readout=loaded.readout.double().numpy())
-    return points, [("network", loaded.description)]
+    return points, notes
 
 
 def show_json(what: str, rest: "NetworkFixedPoints") -> None:

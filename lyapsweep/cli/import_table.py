@@ -42,7 +42,8 @@ from lyapsweep.cli.errors import CommandError
 @click.option(
     "--ended",
     metavar="COLUMN",
-    help="The outcome of the trial: finished, unbounded, diverged, failed, stopped or running.",
+    help="How the trial ended, in the words of lyapsweep, Optuna, W&B or MLflow (COMPLETE, PRUNED, crashed, ...).  "
+    "[default: a column called state or status]",
 )
 @click.option("--map", "which", default="driven", show_default=True, help="The map that the exponents belong to.")
 @click.option(

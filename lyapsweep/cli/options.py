@@ -69,6 +69,9 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+POSITIVE_NUMBER = FiniteRange(min=0, min_open=True)
+
+
 def plain_name(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
     from lyapsweep.results.experiment import is_experiment_name
 

@@ -178,24 +178,24 @@ def of_weights(request: SpectrumRequest) -> SpectrumTarget:
                 f"{request.what}: the network needs inputs. Give {INPUT_FORM}, or --steps alone for zero input."
             )
         steps = SYSTEM_STEPS
-    inputs = None if request.input is None else read_inputs(request.input)
+    series = None if request.input is None else read_inputs(request.input, loaded.network.inputs, request.dt)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # of the convention: it is printed below the table
             spectrum = lyapunov_spectrum(
                 loaded.network,
-                inputs,
+                series and series.values,
                 steps=steps,
                 warmup=request.warmup,
                 k=request.exponents,
                 orbits=request.orbits,
-                dt=request.dt,
+                dt=series.dt if series else request.dt,
                 seed=request.seed or 0,
                 compat=request.compat,
             )
     except BadInputs as error:
         raise CommandError(f"--input {request.input}: {error}" if request.input else str(error)) from error
-    source = (("input", str(request.input)),) if request.input else ()
+    source = [("input", text) for text in (str(request.input), *series.remarks)] if series else []
     return SpectrumTarget(spectrum, notes=(("network", loaded.description), *source))
 
 

@@ -38,7 +38,12 @@ def page_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> 
     ),
 )
 @click.argument("what")
-@click.option("--dt", type=float, help="Time between samples.  [default: a time column's, else 1; a system's own]")
+@click.option(
+    "--dt",
+    type=float,
+    callback=options.time_step,
+    help="Time between samples.  [default: a time column's, else 1; a system's own]",
+)
 @click.option("--columns", help="Columns of the file, by name or position from 0: x,z.  [default: all but clocks]")
 @options.changes("Change a parameter of a system (rho=38), or how a file is read (time=null). Repeatable.")
 @click.option("--seed", type=options.SAMPLER_SEED, default=0, show_default=True, help="Seed of surrogates and orbits.")

@@ -71,7 +71,7 @@ COUNT = click.IntRange(min=1)
 )
 @click.option(
     "--time-limit",
-    type=options.FiniteRange(min=0, min_open=True),
+    type=options.POSITIVE_NUMBER,
     metavar="SECONDS",
     help="Time limit per batch; beyond it the batch is split in two, and a single trial fails.  [default: none]",
 )
@@ -258,7 +258,8 @@ def conclude(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
     if summary.progress.failed:
         failed = (r for r in last_records(summary.folder) if r.outcome == "failed")
         first = next(failed, None)
-        why = f", the first with {first.provenance.error}" if first else ""
+        error = first.provenance.error if first else None
+        why = f", the first with {error.rstrip('.')}" if error else ""
         failed = f"{summary.progress.failed} of {summary.progress.asked} trials failed{why}."
         raise CommandError(f"{failed} --resume trains them again. {summary.message}", Exit.FAILED)
     if summary.message:
@@ -289,7 +290,8 @@ def print_best(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
 def last_records(folder: Path, trial: str = "") -> Iterator["Record"]:
     """The last record of every trial, or of one trial."""
     from lyapsweep.results.experiment import ExperimentPaths
-    from lyapsweep.results.record import Record, latest_files
+    from lyapsweep.results.record import Record
+    from lyapsweep.results.record_files import latest_files
 
     for file in latest_files(ExperimentPaths(folder).records, trial).values():
         yield Record.load(file)

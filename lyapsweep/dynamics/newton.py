@@ -65,11 +65,14 @@ class Search:
 
     def __post_init__(self) -> None:
         for name, low in (("candidates", 1), ("noise", 0), ("adam", 0), ("newton", 0), ("radius", 0), ("near", 0)):
-            if getattr(self, name) < low:
+            if not getattr(self, name) >= low:
                 raise ValueError(f"Search: {name} >= {low} must hold, but got {getattr(self, name)}. Change {name}.")
         for name in ("tolerance", "slow", "reach", "rate"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"Search: {name} > 0 must hold, but got {getattr(self, name)}. Change {name}.")
+        for name in ("noise", "tolerance", "slow", "radius", "near"):
+            if getattr(self, name) == math.inf:
+                raise ValueError(f"Search: {name} must be finite. Change {name}.")
         if not self.rate <= self.fastest < math.inf:
             raise ValueError(
                 f"Search: rate={self.rate} is above fastest={self.fastest}. Give a finite fastest >= rate."

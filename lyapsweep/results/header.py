@@ -3,14 +3,15 @@
 import contextlib
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.results.experiment import is_experiment_name
 from lyapsweep.results.json_types import check_types
+from lyapsweep.results.outcome import Outcome
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.setting_types import LARGEST_INTEGER, shown
 
@@ -81,22 +82,34 @@ def numbers(scores: Mapping[str, float | str | None]) -> dict[str, float]:
     return {name: float("nan") if value is None else float(value) for name, value in scores.items()}
 
 
-def spectra_of(content: Mapping[str, Any]) -> dict[str, Spectrum]:
-    """Return the spectra of a header; `ValueError` for one without exponents, or with other errors than exponents."""
-    found = {name: Spectrum.from_dict(each) for name, each in content.items()}
-    for name, spectrum in found.items():
-        check_types(spectrum, f"spectra/{name}")
-        for part in (spectrum, *spectrum.attractors):
-            sizes = {len(v) for v in (part.exponents, part.stderr, part.dof) if v is not None}
-            if len(sizes) != 1 or sizes == {0}:
-                raise ValueError(
-                    f"spectra/{name} has {len(part.exponents)} exponents and {len(part.stderr)} standard errors"
-                )
-    return found
-
-
 def provenance_of(content: Mapping[str, Any]) -> Provenance:
     """Return the provenance of a header; `ValueError` for an entry of another type."""
     provenance = Provenance.from_json(content)
     check_types(provenance, "provenance")
     return provenance
+
+
+@dataclass(frozen=True)
+class RecordHeader:
+    """The part of a record that tells how its trial stands.
+
+    Args:
+        step: Step of training.
+        outcome: How the trial stood at that step.
+        provenance: Where and with what it was trained.
+    """
+
+    step: int
+    outcome: Outcome
+    provenance: Provenance
+
+    @classmethod
+    def load(cls, path: Path) -> "RecordHeader":
+        """Read a record's file without its arrays and without its config.
+
+        Raises:
+            BadRecord: If the file is not a record or has a later schema.
+        """
+        header, _ = read_file(path, arrays=False)
+        with naming(path):
+            return cls(header["step"], Outcome(header["outcome"]), provenance_of(header["provenance"]))

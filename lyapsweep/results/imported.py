@@ -18,6 +18,7 @@ from lyapsweep.results.description import BadTable, SweepDescription
 from lyapsweep.results.experiment import ExperimentPaths
 from lyapsweep.results.record import Outcome
 from lyapsweep.results.table import KEYS, MEASURED, Table
+from lyapsweep.results.trial_states import final_outcomes, state_column, without_running
 from lyapsweep.setting_types import cut, shown
 
 UNITS = {"nats": 1.0, "bits": math.log(2)}  # a step, in nats
@@ -107,8 +108,10 @@ def from_frame(
         exponents: Columns of Lyapunov exponents, in any order; NaN where there is none, -inf stays -inf.
         trial: Column that identifies trials; by default each row is a trial.
         step: Column of the training step; by default 0.
-        ended: Column whose last value says how a trial ended (finished, unbounded, diverged, failed, stopped,
-            running). By default a trial diverged if its last objective is not finite, and finished otherwise.
+        ended: Column whose last value says how a trial ended, in this project's words or those of Optuna, Weights &
+            Biases and MLflow (`results.trial_states`). By default a column called state or status that holds nothing
+            else; without one a trial finished. Trials that have not ended are left out, with a message in the log. A
+            trial that finished without a finite objective diverged.
         map: The map that the exponents belong to.
         unit: Unit of the exponents per step; they are converted to nats.
         partial: Whether they are only the leading ones; a Kaplan-Yorke dimension beyond them is NaN then.
@@ -135,15 +138,18 @@ def from_frame(
     if not named["o"]:
         raise BadTable(f"{where}: no outcome is named; say which column a trial is judged by.")
     rows = ordered(frame, trial, step, where)
+    ended = ended or state_column(frame.drop(columns=[c for names in named.values() for c in names]))
+    rows = without_running(rows, ended, where) if ended else rows
     settled(rows, named["s"], where)
     same = constants(UNSAID | dict(same or {}), named["s"], where)
     values = {f"measures/{c}": numbers(rows, c, where) for c in named["o"]}
     spectra = exponents_of(rows, named["e"], UNITS[unit], where)
     last = ~rows["trial"].duplicated(keep="last").to_numpy(bool)
     measured = pd.DataFrame(values | statistics(spectra, map, partial) if spectra.size else values, rows.index)
-    keys = rows[["trial", "step"]].assign(
-        outcome=endings(rows, last, next(iter(values.values())), ended, where), final=last, seconds=np.nan
-    )
+    outcomes = np.full(len(rows), Outcome.RUNNING.value, dtype=object)
+    cells = rows[ended] if ended else pd.Series(Outcome.FINISHED.value, rows.index)
+    outcomes[last] = final_outcomes(cells[last], next(iter(values.values()))[last], f"{where}, column '{ended}'")
+    keys = rows[["trial", "step"]].assign(outcome=outcomes, final=last, seconds=np.nan)
     description = description or SweepDescription()
     held = {map: spectra} if spectra.size else {}
     return Table(
@@ -240,18 +246,6 @@ def statistics(spectra: np.ndarray, map: str, partial: bool) -> dict[str, np.nda
         made.append(spectrum.summary() if len(row) else {})
     names = list(dict.fromkeys(name for summary in made for name in summary))
     return {f"spectra/{map}/{name}": np.array([s.get(name, np.nan) for s in made]) for name in names}
-
-
-def endings(rows: pd.DataFrame, last: np.ndarray, first: np.ndarray, ended: str | None, where: str) -> np.ndarray:
-    """How each row's trial stood (rows,): running but in its last row."""
-    if ended is None:
-        final = np.where(np.isfinite(first), Outcome.FINISHED.value, Outcome.DIVERGED.value)
-    else:
-        final = rows[ended].astype(str).to_numpy()
-        for word in np.unique(final[last]):
-            if word not in {o.value for o in Outcome}:
-                raise unknown("outcome", str(word), [o.value for o in Outcome], f"{where}, column '{ended}'")
-    return np.where(last, final, Outcome.RUNNING.value).astype(object)
 
 
 def save(table_file: Path | str, folder: Path | str, description: SweepDescription, **columns: Any) -> Table:

@@ -2,9 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -22,47 +21,16 @@ from lyapsweep.results.header import (
     numbers,
     provenance_of,
     read_file,
-    spectra_of,
     without_prefix,
 )
 from lyapsweep.results.headline import headline_map
+from lyapsweep.results.json_types import check_types
+from lyapsweep.results.outcome import Outcome
 from lyapsweep.results.provenance import Provenance
+from lyapsweep.results.record_files import files_by_trial
 from lyapsweep.trust import named_by_record
 
 NAME = re.compile(r"(?P<trial>.+)-\d{8}")
-
-
-class Outcome(StrEnum):
-    """The state of a trial. Divergence is a result, not an error.
-
-    Example:
-        >>> Outcome("diverged").final, Outcome.RUNNING.final
-        (True, False)
-    """
-
-    RUNNING = "running"
-    FINISHED = "finished"
-    UNBOUNDED = "unbounded"
-    DIVERGED = "diverged"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
-    @property
-    def sentence(self) -> str:
-        """One sentence that explains the state."""
-        return {
-            "running": "Training is in progress.",
-            "finished": "All steps were trained.",
-            "unbounded": "All steps were trained; the trained network's own orbit escapes to infinity.",
-            "diverged": "Loss or gradient became infinite or NaN; the network is the last finite one.",
-            "stopped": "A scheduler or a user ended training early; the results up to then are recorded.",
-            "failed": "An error ended training; the record contains it.",
-        }[self.value]
-
-    @property
-    def final(self) -> bool:
-        """Whether training has ended."""
-        return self is not Outcome.RUNNING
 
 
 @dataclass(frozen=True)
@@ -193,30 +161,18 @@ class Record:
             )
 
 
-@dataclass(frozen=True)
-class RecordHeader:
-    """The part of a record that tells how its trial stands.
-
-    Args:
-        step: Step of training.
-        outcome: How the trial stood at that step.
-        provenance: Where and with what it was trained.
-    """
-
-    step: int
-    outcome: Outcome
-    provenance: Provenance
-
-    @classmethod
-    def load(cls, path: Path) -> "RecordHeader":
-        """Read a record's file without its arrays and without its config.
-
-        Raises:
-            BadRecord: If the file is not a record or has a later schema.
-        """
-        header, _ = read_file(path, arrays=False)
-        with naming(path):
-            return cls(header["step"], Outcome(header["outcome"]), provenance_of(header["provenance"]))
+def spectra_of(content: Mapping[str, Any]) -> dict[str, Spectrum]:
+    """Return the spectra of a header; `ValueError` for one without exponents, or with other errors than exponents."""
+    found = {name: Spectrum.from_dict(each) for name, each in content.items()}
+    for name, spectrum in found.items():
+        check_types(spectrum, f"spectra/{name}")
+        for part in (spectrum, *spectrum.attractors):
+            sizes = {len(v) for v in (part.exponents, part.stderr, part.dof) if v is not None}
+            if len(sizes) != 1 or sizes == {0}:
+                raise ValueError(
+                    f"spectra/{name} has {len(part.exponents)} exponents and {len(part.stderr)} standard errors"
+                )
+    return found
 
 
 @lru_cache(maxsize=8)
@@ -232,24 +188,6 @@ def legacy_id(path: Path, config: Config) -> str:
     """Return the id of a record of schema 1 from its file's name, or as 0.1 computed it if the file was renamed."""
     name = NAME.fullmatch(path.stem)
     return name["trial"] if name else next(iter(config.legacy_ids), config.id)
-
-
-def trial_of(file: Path) -> str:
-    """The trial that a record's file belongs to, by the file's name."""
-    return file.stem.rpartition("-")[0] or file.stem
-
-
-def files_by_trial(folder: Path, trial: str = "") -> dict[str, list[Path]]:
-    """The record files in a folder by trial, those of a trial in order of step; of one trial if it is given."""
-    files: dict[str, list[Path]] = {}
-    for file in sorted(record_files(folder.glob(f"{f'{trial}-' if trial else ''}*{RECORD_SUFFIX}"))):
-        files.setdefault(trial_of(file), []).append(file)
-    return files
-
-
-def latest_files(folder: Path, trial: str = "") -> dict[str, Path]:
-    """The file of the last record of every trial in a folder; of one trial if it is given."""
-    return {name: files[-1] for name, files in files_by_trial(folder, trial).items()}
 
 
 def latest(folder: Path, trial: str) -> Record | None:

@@ -1,8 +1,19 @@
-"""Many trials: what is varied (`definition`, `spaces`), who trains beside whom (`packing`), and running it (`driver`).
+"""Many trials: what is varied (`plan`, `spaces`), running it (`execute`), and its progress (`observe`).
 
-`driver` is not imported here: sweep files and worker processes need neither Optuna nor MLflow.
+Public names are imported at their first use: sweep files and worker processes need neither Optuna nor MLflow, and
+`lyapsweep status` needs no torch.
 """
 
-from lyapsweep.sweep.plan.definition import Sweep, SweepError, load
+from typing import TYPE_CHECKING
+
+from lyapsweep.lazy import imported_at_use
+
+if TYPE_CHECKING:
+    from lyapsweep.sweep.plan.definition import Sweep, load
+    from lyapsweep.sweep.plan.errors import SweepError
 
 __all__ = ["Sweep", "SweepError", "load"]
+
+__getattr__ = imported_at_use(
+    __name__, dict.fromkeys(("Sweep", "load", "SweepError"), "lyapsweep.sweep.plan.definition")
+)

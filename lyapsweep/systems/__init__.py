@@ -3,12 +3,12 @@
 from numbers import Real
 from typing import Any
 
+from lyapsweep.dysts_table import table, usable_flows
 from lyapsweep.registry import Registry, UnknownName, nearest
 from lyapsweep.setting_types import cut
 from lyapsweep.systems.cat import Cat
 from lyapsweep.systems.duffing import Duffing
 from lyapsweep.systems.dysts_flow import DystsFlow, UnusableFlow
-from lyapsweep.systems.equations import table
 from lyapsweep.systems.ginibre import Ginibre
 from lyapsweep.systems.henon import Henon
 from lyapsweep.systems.linear import Linear
@@ -54,7 +54,7 @@ def names() -> list[str]:
         >>> "lorenz63" in names(), "Halvorsen" in names()
         (True, True)
     """
-    return [*SYSTEMS, *sorted(name for name, entry in table().items() if not entry["delay"])]
+    return [*SYSTEMS, *usable_flows()]
 
 
 def build(name: str, step: float | None = None, **parameters: Any) -> AbstractSystem:

@@ -9,9 +9,10 @@ import torch
 from scipy.integrate import solve_ivp
 from torch import Tensor
 
+from lyapsweep.dysts_table import table
 from lyapsweep.maps import States, Tangents
 from lyapsweep.registry import unknown
-from lyapsweep.systems.equations import equations, flows, table
+from lyapsweep.systems.equations import equations, flows
 from lyapsweep.systems.system import AbstractFlow
 
 POINTS = 100  # samples a period, as dysts itself resamples

@@ -4,24 +4,16 @@ dysts (Gilpin 2021, NeurIPS Datasets and Benchmarks) writes every flow as a Pyth
 `np`. The same code object with another `np` is the same equation on tensors, so it is differentiable and batched.
 """
 
-import json
 import types
 import warnings
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-
-
-@cache
-def table() -> dict[str, dict[str, Any]]:
-    """The data of each flow (parameters, initial conditions, period, ...), without importing the flows."""
-    return json.loads(files("dysts").joinpath("data/chaotic_attractors.json").read_text())
 
 
 @cache

@@ -1,10 +1,12 @@
-"""MLflow tracking: log records, read an experiment back as a `Table`, show it. The only package that imports MLflow."""
+"""MLflow tracking: log records, read an experiment back as a `Table`, show it.
 
-import importlib
+The only package that imports MLflow, and not before it is used: that takes seconds.
+"""
+
 import logging
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 # Set before MLflow is imported: telemetry reads its switch then, and the default settings retry a dead server for
 # minutes.
@@ -19,23 +21,20 @@ except RuntimeError:  # a container's user without an entry in /etc/passwd: MLfl
 if (around := os.environ.get("no_proxy", os.environ.get("NO_PROXY", ""))) != "*":  # a proxy reaches no server here
     os.environ["no_proxy"] = ",".join(dict.fromkeys(filter(None, [*around.split(","), "localhost", "127.0.0.1"])))
 
+from lyapsweep.lazy import imported_at_use
 from lyapsweep.redaction import redact
+from lyapsweep.tracking.addresses import default_uri, sqlite_file, without_credentials
 from lyapsweep.tracking.async_logger import AsyncLogger
-from lyapsweep.tracking.mlflow_logger import MLflowLogger
-from lyapsweep.tracking.mlflow_names import run_name
+from lyapsweep.tracking.errors import TrackingError
 from lyapsweep.tracking.null_logger import NullLogger
-from lyapsweep.tracking.opening import prepare, read
-from lyapsweep.tracking.stores import (
-    TrackingError,
-    connect,
-    default_uri,
-    find_experiment,
-    sqlite_file,
-    without_credentials,
-)
+from lyapsweep.tracking.opening_thread import OpeningThread
+from lyapsweep.tracking.run_names import run_name
 
 if TYPE_CHECKING:
     from lyapsweep.tracking.forecast_models import Forecaster
+    from lyapsweep.tracking.mlflow_logger import MLflowLogger
+    from lyapsweep.tracking.opening import prepare, read
+    from lyapsweep.tracking.stores import connect, find_experiment
 
 for name in ("mlflow", "alembic"):
     logging.getLogger(name).setLevel(logging.WARNING)
@@ -45,6 +44,7 @@ __all__ = [
     "Forecaster",
     "MLflowLogger",
     "NullLogger",
+    "OpeningThread",
     "TrackingError",
     "connect",
     "default_uri",
@@ -58,7 +58,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name == "Forecaster":  # its module loads torch
-        return importlib.import_module("lyapsweep.tracking.forecast_models").Forecaster
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+IMPORTED_AT_USE = {  # their modules import MLflow, the first one torch as well
+    "Forecaster": "lyapsweep.tracking.forecast_models",
+    "MLflowLogger": "lyapsweep.tracking.mlflow_logger",
+    "connect": "lyapsweep.tracking.stores",
+    "find_experiment": "lyapsweep.tracking.stores",
+    "prepare": "lyapsweep.tracking.opening",
+    "read": "lyapsweep.tracking.opening",
+}
+
+__getattr__ = imported_at_use(__name__, IMPORTED_AT_USE)

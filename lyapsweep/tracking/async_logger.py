@@ -10,16 +10,20 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 from lyapsweep.config import Config
 from lyapsweep.redaction import redact
 from lyapsweep.results.record import Record
-from lyapsweep.tracking.mlflow_logger import MLflowLogger
 from lyapsweep.tracking.null_logger import NullLogger
 from lyapsweep.tracking.queued_record import RecordFile
 
+if TYPE_CHECKING:
+    from lyapsweep.tracking.mlflow_logger import MLflowLogger
+
 log = logging.getLogger("lyapsweep")
 ATTEMPTS = 3  # per task while the server answers
+GATHER = 5.0  # seconds that a trial's records wait for later ones: a request costs more than a record
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds between attempts to reach a server that does not answer
 
 
@@ -46,7 +50,7 @@ class AsyncLogger:
         (0, 0)
     """
 
-    def __init__(self, logger: MLflowLogger | NullLogger):
+    def __init__(self, logger: "MLflowLogger | NullLogger"):
         self.logger = logger
         self.error: Exception | None = None
         self.outages = self.dropped = 0
@@ -83,7 +87,8 @@ class AsyncLogger:
         with self.lock:
             if queued.trial not in self.batches:
                 self.batches[queued.trial] = {}
-                self.queue.put(partial(self._log_batch, queued.trial, self.batches[queued.trial]))
+                due = time.monotonic() + GATHER
+                self.queue.put(partial(self._log_batch, queued.trial, self.batches[queued.trial], due))
             self.batches[queued.trial][file] = queued
 
     def close(self, tick: Callable[[], None] = lambda: None) -> None:
@@ -98,7 +103,8 @@ class AsyncLogger:
             self.thread.join(1.0)
             tick()
 
-    def _log_batch(self, trial: str, batch: dict[Path, RecordFile]) -> None:
+    def _log_batch(self, trial: str, batch: dict[Path, RecordFile], due: float) -> None:
+        self.closing.wait(max(due - time.monotonic(), 0.0))
         with self.lock:
             if self.batches.get(trial) is batch:  # later records start a new batch
                 del self.batches[trial]

@@ -7,7 +7,8 @@ from mlflow.exceptions import MlflowException
 
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.table import RunLinks, Table
-from lyapsweep.tracking.stores import TrackingError, connect, find_experiment, is_server, without_credentials
+from lyapsweep.tracking.addresses import is_server, without_credentials
+from lyapsweep.tracking.stores import TrackingError, connect, find_experiment
 
 PORT = 5000
 LOCAL = f"http://127.0.0.1:{PORT}"  # where `lyapsweep open` shows an SQLite store

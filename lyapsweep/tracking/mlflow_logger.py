@@ -19,11 +19,12 @@ from mlflow.entities import Metric, Param, Run, RunTag
 
 from lyapsweep.config import Config
 from lyapsweep.results.experiment import DESCRIPTION, RECORDS, ExperimentPaths
-from lyapsweep.results.record import Outcome, Record, files_by_trial
+from lyapsweep.results.record import Outcome, Record
+from lyapsweep.results.record_files import files_by_trial
 from lyapsweep.results.table import Table
 from lyapsweep.tracking import experiment_view, links, mlflow_names, summary
-from lyapsweep.tracking.mlflow_names import param_text, run_name
 from lyapsweep.tracking.queued_record import RecordFile
+from lyapsweep.tracking.run_names import param_text, run_name
 
 METRICS_PER_CALL, PARAMS_PER_CALL = 800, 100  # MLflow accepts 1000 entries per batch
 MAX_TAG_LENGTH, MAX_MODELS = 8000, 12

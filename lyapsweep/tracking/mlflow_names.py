@@ -7,10 +7,9 @@ index (`spectrum by index`) has a section of its own.
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric
@@ -19,10 +18,9 @@ from lyapsweep import systems
 from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.results.record import Record
+from lyapsweep.tracking.run_names import MAX_PARAM_LENGTH
 
-MAX_PARAM_LENGTH = 6000  # MLflow's limits
-MAX_DIGEST_LENGTH = 36
-MAX_NAME_LENGTH = 200
+MAX_DIGEST_LENGTH = 36  # MLflow's limit
 MAX_CURVE_POINTS = 60  # of a training curve
 DIGITS = 5  # shown by MLflow's tables; the record's file holds all
 TRACES = ("loss", "gradient_norm")
@@ -191,34 +189,3 @@ def dataset_input(record: Record) -> DatasetInput | None:
         profile=json.dumps({k: v for k, v in data.to_json().items() if k != "digest" and v is not None}, default=str),
     )
     return DatasetInput(dataset, [InputTag("mlflow.data.context", "training")])
-
-
-def run_name(config: Config, varied: Sequence[str]) -> str:
-    """The settings that distinguish a trial from the others of its sweep: `lstm interval=30 seed=1`.
-
-    Args:
-        config: The trial's configuration.
-        varied: The paths that the sweep varies; cell and seed if there are none.
-
-    Returns:
-        At most 200 characters.
-
-    Example:
-        >>> data = {"kind": "simulated", "system": "henon"}
-        >>> config = Config.of({"dataset": data, "cell": {"kind": "gru"}, "seed": 3})
-        >>> run_name(config, ["cell/kind", "seed"])
-        'gru seed=3'
-    """
-    leaves = [path.rpartition("/")[2] for path in varied]
-    words = []
-    for path in varied or ("cell/kind", "seed"):
-        value, leaf = config.flat.get(path), path.rpartition("/")[2]
-        if value is not None:
-            label = path if leaves.count(leaf) > 1 else leaf
-            words.append(param_text(value) if leaf == "kind" else f"{label}={param_text(value)}")
-    return " ".join(words)[:MAX_NAME_LENGTH]
-
-
-def param_text(value: Any) -> str:
-    """A parameter as MLflow shows it: strings unchanged, other values as JSON, cut at MLflow's limit."""
-    return (value if isinstance(value, str) else json.dumps(value, default=str))[:MAX_PARAM_LENGTH]

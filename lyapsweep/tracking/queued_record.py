@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lyapsweep.results.record import Record, trial_of
+from lyapsweep.results.record import Record
+from lyapsweep.results.record_files import trial_of
 
 
 @dataclass

@@ -7,34 +7,21 @@ meanwhile, would leave a file that no process can use.
 import contextlib
 import fcntl
 import os
-import re
 import secrets
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-
-from mlflow import MlflowClient
-from mlflow.entities import Experiment
+from typing import TYPE_CHECKING
 
 from lyapsweep.results.experiment import PARTIAL_SUFFIX
+from lyapsweep.tracking.addresses import address
 from lyapsweep.tracking.errors import TrackingError
 
+if TYPE_CHECKING:
+    from mlflow.entities import Experiment
+
 LOCK_SUFFIX = ".lock"
-ENCODED = re.compile("%(?=[0-9A-Fa-f]{2})")
 TIMEOUT = 60  # seconds to wait for another process that writes
-
-
-def address(file: Path) -> str:
-    """Return the tracking URI of an SQLite file.
-
-    Args:
-        file: The file; `%20` and `?` in its path are encoded, because MLflow decodes the URI.
-
-    Example:
-        >>> address(Path("/shared/my%20data/mlflow.db"))
-        'sqlite:////shared/my%2520data/mlflow.db'
-    """
-    return f"sqlite:///{ENCODED.sub('%25', str(file)).replace('?', '%3F')}"
 
 
 def ensure(file: Path) -> None:
@@ -97,6 +84,8 @@ def complete(store: sqlite3.Connection, tables: set[str]) -> bool:
 
 def create(file: Path) -> None:
     """Let MLflow make a store under another name, and rename it."""
+    from mlflow import MlflowClient
+
     part = file.with_name(f"{file.name}.{secrets.token_hex(4)}{PARTIAL_SUFFIX}")
     copy = part.with_name(f"{part.name}2")
     try:
@@ -123,7 +112,7 @@ def locked(file: Path) -> Iterator[None]:
         yield
 
 
-def relocate(file: Path, experiment: Experiment, artifacts: Path) -> bool:
+def relocate(file: Path, experiment: "Experiment", artifacts: Path) -> bool:
     """Follow a results folder that was moved or copied with its store; return whether anything was changed.
 
     MLflow stores absolute paths. Where the store lies beside the experiment's folder, as lyapsweep places it, its

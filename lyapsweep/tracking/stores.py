@@ -1,10 +1,4 @@
-"""MLflow stores: the address of an experiment's server or SQLite file, and the connection to it."""
-
-import os
-import urllib.error
-import urllib.request
-from pathlib import Path
-from urllib.parse import unquote, urlsplit, urlunsplit
+"""MLflow stores: the connection to a server or an SQLite file, and the experiments in it."""
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
@@ -12,51 +6,10 @@ from mlflow.exceptions import MlflowException
 
 from lyapsweep.redaction import redact
 from lyapsweep.registry import unknown
-from lyapsweep.results.experiment import MLFLOW_DATABASE, ExperimentPaths
+from lyapsweep.results.experiment import ExperimentPaths
 from lyapsweep.tracking import sqlite_store
+from lyapsweep.tracking.addresses import reachable, sqlite_file
 from lyapsweep.tracking.errors import TrackingError
-
-SERVER_SCHEMES = ("http://", "https://")
-HEALTH_TIMEOUT = 5.0  # seconds
-
-
-def default_uri(results: Path | str) -> str:
-    """The tracking URI used if none is given: MLFLOW_TRACKING_URI, or an SQLite file in the results folder.
-
-    Args:
-        results: The folder that holds the folders of all experiments.
-
-    Returns:
-        A tracking URI.
-
-    Example:
-        >>> os.environ.pop("MLFLOW_TRACKING_URI", None) and None
-        >>> default_uri("/shared/results")
-        'sqlite:////shared/results/mlflow.db'
-    """
-    file = Path(results).resolve() / MLFLOW_DATABASE
-    return os.environ.get("MLFLOW_TRACKING_URI") or sqlite_store.address(file)
-
-
-def is_server(uri: str) -> bool:
-    """Whether the store is an MLflow server, which shows its pages itself."""
-    return uri.startswith(SERVER_SCHEMES)
-
-
-def sqlite_file(uri: str) -> Path | None:
-    """The file of an SQLite store.
-
-    Args:
-        uri: The tracking URI.
-
-    Returns:
-        The file; None for any other store.
-
-    Example:
-        >>> sqlite_file("sqlite:///results/mlflow.db"), sqlite_file("http://mlflow:5000")
-        (PosixPath('results/mlflow.db'), None)
-    """
-    return Path(unquote(uri.removeprefix("sqlite:///"))) if uri.startswith("sqlite:///") else None
 
 
 def connect(uri: str) -> MlflowClient:
@@ -78,17 +31,7 @@ def connect(uri: str) -> MlflowClient:
         ...
         lyapsweep.tracking.errors.TrackingError: http://localhost:9: no tracking server responds ...
     """
-    if is_server(uri):
-        try:
-            uri = without_credentials(uri)
-            urllib.request.urlopen(uri.rstrip("/") + "/health", timeout=HEALTH_TIMEOUT).close()
-        except urllib.error.HTTPError:
-            pass
-        except (OSError, ValueError) as error:
-            raise TrackingError(
-                f"{uri}: no tracking server responds ({error}). Start it, or unset MLFLOW_TRACKING_URI to log into "
-                "the results folder."
-            ) from error
+    uri = reachable(uri)
     if (file := sqlite_file(uri)) and file.parent.is_dir() and "?" not in uri:
         sqlite_store.ensure(file)
     try:
@@ -102,27 +45,6 @@ def connect(uri: str) -> MlflowClient:
         raise TrackingError(
             f"{uri}: not a tracking URI ({error.message}). Write sqlite:///PATH or http://HOST:PORT."
         ) from error
-
-
-def without_credentials(uri: str) -> str:
-    """Return a server's address without `user:password@`, which goes into the variables that MLflow's client reads.
-
-    Args:
-        uri: The address of a tracking server.
-
-    Returns:
-        The address; MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD are set if it had a user.
-
-    Example:
-        >>> without_credentials("http://mlflow:5000/")
-        'http://mlflow:5000/'
-    """
-    parts = urlsplit(uri)
-    user, at, host = parts.netloc.rpartition("@")
-    if at:
-        name, _, password = user.partition(":")
-        os.environ |= {"MLFLOW_TRACKING_USERNAME": unquote(name), "MLFLOW_TRACKING_PASSWORD": unquote(password)}
-    return urlunsplit(parts._replace(netloc=host))
 
 
 def check_active(experiment: Experiment, uri: str) -> None:

@@ -13,7 +13,7 @@ from lyapsweep.results.headline import headline_map
 from lyapsweep.results.table import Table
 from lyapsweep.results.winner import score_sentence, tie_sentence
 from lyapsweep.tracking.experiment_view import ExperimentView
-from lyapsweep.tracking.mlflow_names import param_text, run_name
+from lyapsweep.tracking.run_names import param_text, run_name
 
 OF_SWEEP, OF_CELL = "of the sweep", "of its cell"
 MAX_LISTED = 12  # values of a setting

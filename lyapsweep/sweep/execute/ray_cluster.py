@@ -41,6 +41,7 @@ NODE_TIMEOUT = 900.0  # seconds to wait for a node of a cluster, which an autosc
 LOST = 60.0  # seconds without a node of this machine's own Ray
 CONNECT_TIMEOUT = 20.0  # seconds for a cluster's address to answer
 STARTS = 2  # attempts to start Ray on this machine
+TOO_LONG_PATH = "AF_UNIX path length"  # of sockets in the temporary folder
 MAX_PACKS = 10_000  # packs at a time that Ray is told to expect
 OBJECT_STORE = 128 * 1024**2  # bytes; results are small
 
@@ -131,6 +132,10 @@ def start(jobs: int | None) -> None:
             return
         except Exception as error:  # Ray raises a bare one where it times out during startup
             ray.shutdown()
+            if TOO_LONG_PATH in str(error):
+                raise SweepError(
+                    f"Ray did not start: {error}. Set RAY_TMPDIR to a folder with a shorter path."
+                ) from error
             if attempt == STARTS - 1:
                 raise SweepError(
                     f"Ray did not start on this machine, in {STARTS} attempts: {error}. Start again, or use --jobs 1."

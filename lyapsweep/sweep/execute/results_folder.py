@@ -25,7 +25,8 @@ from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.experiment import LOCK, PARTIAL_SUFFIX, RECORDS, ExperimentPaths, atomic_write
 from lyapsweep.results.header import BadRecord
 from lyapsweep.results.json_types import check_types
-from lyapsweep.results.record import Record, files_by_trial, latest_files, remove_records
+from lyapsweep.results.record import Record, remove_records
+from lyapsweep.results.record_files import files_by_trial, latest_files
 from lyapsweep.setting_types import cut
 from lyapsweep.sweep.plan.definition import SweepError
 from lyapsweep.sweep.plan.resume import StoredPoint, complete

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lyapsweep import tracking, trust
 from lyapsweep.config import Config
@@ -30,6 +30,9 @@ from lyapsweep.sweep.plan.points import Point
 from lyapsweep.sweep.plan.resume import store_parts
 from lyapsweep.tracking.async_logger import AsyncLogger
 from lyapsweep.tracking.null_logger import NONE, NullLogger
+
+if TYPE_CHECKING:
+    from lyapsweep.tracking import MLflowLogger
 
 
 def run(
@@ -126,6 +129,7 @@ class SweepRunner:
         self.storage = storage or os.environ.get("OPTUNA_STORAGE")
         self.listen = listen or (lambda progress: None)
         self.heartbeat = HeartbeatWriter(folder.path)
+        self.logger: MLflowLogger | NullLogger | None = None
         self.async_logger: AsyncLogger | None = None
         self.callback: TuneCallback | None = None
         self.interrupted_trials = 0
@@ -138,21 +142,26 @@ class SweepRunner:
         self.counter.add_recorded(self.planned.ended, self.sweep.objective)
 
     def open_storage(self) -> None:
-        """Open MLflow, Optuna and sweep.json, and repair what a killed driver left."""
+        """Open Optuna and sweep.json, and MLflow in a thread; repair what a killed driver left."""
         sweep, name, uri = self.sweep, self.folder.name, self.tracking_uri
         trust.remember()
         self.folder.remove_partial_files()
         if sweep.space and sweep.intent == "map":
             self.folder.store_points(store_parts(self.planned.parts))
-        self.logger = NullLogger() if uri == NONE else tracking.prepare(name, uri, self.folder.paths.artifacts)
-        self.logger.reconcile()
-        self.logger.varied = self.planned.varied
-        self.logger.labels = {"intent": sweep.intent, "objective": sweep.objective}
+        self.opening = None if uri == NONE else tracking.OpeningThread(name, uri, self.folder.paths.artifacts)
         place, owner = (self.storage, self.folder.id()) if self.storage else (self.folder.paths.optuna_journal, "")
         self.study = OptunaStudy(place, name, sweep.direction, sweep.intent, self.seed, owner)
         self.lost_params = self.study.reconcile(self.planned.results)
-        self.folder.remove_records(self.planned.replaced)
         self.describe()
+
+    def open_logger(self) -> "MLflowLogger | NullLogger":
+        """Wait for the opening of MLflow, and remove the records that are replaced: nothing stops the sweep now."""
+        self.logger = logger = NullLogger() if self.opening is None else self.opening.result()
+        logger.reconcile()
+        logger.varied = self.planned.varied
+        logger.labels = {"intent": self.sweep.intent, "objective": self.sweep.objective}
+        self.folder.remove_records(self.planned.replaced)
+        return logger
 
     def describe(self) -> None:
         """Write to sweep.json what a reader of the results must know of the sweep."""
@@ -179,9 +188,10 @@ class SweepRunner:
         self.notify()
         if self.planned.remaining <= 0:
             return None
-        self.async_logger, interruption = AsyncLogger(self.logger), None
+        interruption = None
         try:
             with cluster(execution) as monitor:
+                self.async_logger = AsyncLogger(self.open_logger())
                 capacity, gpus = ClusterCapacity(execution, monitor), execution.gpus
                 packs = math.ceil(self.planned.remaining / (self.planned.pack or PACK_SIZE[self.sweep.intent]))
                 capacity.wait(packs, stop)
@@ -259,7 +269,7 @@ class SweepRunner:
     def finish(self, interruption: Interrupted | None) -> SweepSummary:
         """Draw the atlas, log the summary run and what MLflow misses, and summarise."""
         progress, atlas, interrupted = self.progress(), None, interruption is not None
-        results = SweepResults(self.folder, self.logger, interrupted)
+        results = SweepResults(self.folder, self.logger or self.open_logger(), interrupted)
         if interrupted:
             results.note_interruption(progress.done - self.interrupted_trials, progress.asked, str(interruption))
         else:

@@ -3,6 +3,7 @@
 import dataclasses
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lyapsweep.atlas import report
 from lyapsweep.redaction import redact
@@ -14,14 +15,16 @@ from lyapsweep.sweep.execute.tune_callback import TuneCallback
 from lyapsweep.sweep.observe.progress import SweepProgress
 from lyapsweep.sweep.observe.summary import Recoveries, outcome_counts, summary_metrics
 from lyapsweep.tracking.async_logger import AsyncLogger
-from lyapsweep.tracking.mlflow_logger import MLflowLogger
 from lyapsweep.tracking.null_logger import NullLogger
+
+if TYPE_CHECKING:
+    from lyapsweep.tracking import MLflowLogger
 
 
 class SweepResults:
     """The results of a sweep that ended; `notes` are for its user."""
 
-    def __init__(self, folder: ResultsFolder, logger: MLflowLogger | NullLogger, interrupted: bool):
+    def __init__(self, folder: ResultsFolder, logger: "MLflowLogger | NullLogger", interrupted: bool):
         self.folder, self.logger, self.interrupted = folder, logger, interrupted
         self.notes: list[str] = []
 

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.experiment import ExperimentPaths
-from lyapsweep.results.record import Outcome, RecordHeader, latest_files
+from lyapsweep.results.header import RecordHeader
+from lyapsweep.results.outcome import Outcome
+from lyapsweep.results.record_files import latest_files
 from lyapsweep.sweep.observe.heartbeat import Heartbeat, read_heartbeat
-from lyapsweep.sweep.plan.definition import SweepError
+from lyapsweep.sweep.plan.errors import SweepError
 
 RECENT = 0.2  # fraction of the ended trials, the latest, that the pace is estimated from
 FEWEST = 5  # ended trials that the pace is estimated from, if there are as many

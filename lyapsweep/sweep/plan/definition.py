@@ -12,16 +12,13 @@ from lyapsweep.measures import MEASURES, chosen
 from lyapsweep.registry import unknown
 from lyapsweep.results.experiment import is_experiment_name
 from lyapsweep.setting_types import as_plain, is_finite
+from lyapsweep.sweep.plan.errors import SweepError
 from lyapsweep.user_code import described, in_this_folder, user_place
 
 if TYPE_CHECKING:
     import optuna
 
     Space = Callable[[optuna.Trial], Mapping[str, Any] | None]
-
-
-class SweepError(ValueError):
-    """A sweep that cannot be run; the message names the place, the value and the remedy."""
 
 
 @dataclass(frozen=True, kw_only=True)
