@@ -19,12 +19,12 @@ from scipy.interpolate import CubicSpline
 from scipy.special import stdtr, stdtrit
 from scipy.stats import chi2
 
-COUNTS = (40, 20, 10)  # blocks per orbit, the finest first
+COUNTS = (40, 20)  # blocks per orbit, the finest first
 ENOUGH_ORBITS = 20  # from which the spread between orbits alone gives the error
-FEWEST_ORBITS = 4  # for which it does where no model of the blocks fits
-FEWEST_BLOCKS = 32  # over all orbits, for a model of the blocks
-LAGS, LEVEL = 5, 0.01  # of the test of the residuals' correlations (Ljung and Box 1978)
-WHITE, BOUNDED = 0.4, 0.3  # prior weights of independent blocks, and of averages without diffusion (A = 0)
+FEWEST_ORBITS = 4  # for which it does where the model does not fit 40 blocks
+FEWEST_BLOCKS = 32  # in each orbit, for a model of the blocks
+LAGS, LEVEL = 5, 0.001  # of the test of the residuals' correlations (Ljung and Box 1978)
+WHITE, BOUNDED, CANCELLING, SLOW = 0.4, 0.35, 0.15, 0.1  # prior weights: independent blocks, A = 0, A < H, A >= H
 RATIOS, RATES = np.geomspace(1e-3, 10, 14), np.geomspace(0.1, 10, 8)  # A / H; w in units of one over the block
 TAIL = 0.975
 NEWTON_STEPS, CONVERGED = 50, 1e-11  # of the logarithm of an interval's end; about six are needed
@@ -55,9 +55,8 @@ def standard_errors(blocks: Float[np.ndarray, "series orbits blocks"]) -> Errors
     """Return the standard error of the mean of each series over all its orbits and blocks.
 
     From 20 orbits on, the spread between orbits gives the error with orbits - 1 degrees of freedom. Below, a
-    covariance of the blocks is estimated, from 40 blocks per orbit if the model's residuals are white, else from 20 or
-    10, at least 32 in all; if none has white residuals, the spread between orbits is used if there are four. NaN if
-    neither is possible.
+    covariance of 40 blocks per orbit, at least 32, is estimated. Where the model's residuals are not white, the spread
+    between orbits is used if there are four, else 20 blocks per orbit. NaN if neither is possible.
 
     Args:
         blocks: Means over successive blocks of equal length.
@@ -75,9 +74,9 @@ def standard_errors(blocks: Float[np.ndarray, "series orbits blocks"]) -> Errors
     stderr, dof = np.full(series, np.nan), np.full(series, np.nan)
     todo = np.asarray(np.isfinite(blocks).all(axis=(1, 2)))
     if orbits < ENOUGH_ORBITS:
-        for n in sorted({min(n, count) for n in COUNTS}, reverse=True):
-            if orbits * n >= FEWEST_BLOCKS and todo.any():
-                found, white = modelled(merged(blocks[todo], n))
+        for n in COUNTS[: 1 if orbits >= FEWEST_ORBITS else None]:
+            if count >= FEWEST_BLOCKS and todo.any():
+                found, white = modelled(merged(blocks[todo], min(n, count)))
                 chosen = np.flatnonzero(todo)[white]
                 stderr[chosen], dof[chosen] = found.stderr[white], found.dof[white]
                 todo[chosen] = False
@@ -114,11 +113,11 @@ def modelled(blocks: Float[np.ndarray, "series orbits count"]) -> tuple[Errors, 
 def mixture(
     weights: Float[np.ndarray, "series grid"], scales: Float[np.ndarray, "series grid"], freedom: int
 ) -> Errors:
-    """Mean scale of a mixture of t distributions, and the degrees of freedom with the same 95 % interval.
+    """Geometric mean scale of a mixture of t distributions, and the degrees of freedom with the same 95 % interval.
 
     The interval's end x solves sum w S(x / scale) = 2.5 %, by Newton's method for log S as a function of log x.
     """
-    stderr = (weights * scales).sum(axis=1)
+    stderr = np.exp((weights * np.log(scales)).sum(axis=1))
     log_tail = log_tails(freedom)
     y = np.log(2 * stderr)
     for _ in range(NEWTON_STEPS):
@@ -165,6 +164,16 @@ def is_white(residuals: Float[np.ndarray, "series orbits count"]) -> np.ndarray:
     return (orbits * count) ** 2 * np.sum(squares, axis=0) <= chi2.ppf(1 - LEVEL, len(lags))
 
 
+def prior_of(w: Float[np.ndarray, " grid"], r: Float[np.ndarray, " grid"]) -> Float[np.ndarray, " grid"]:
+    """Prior weights of rates w and ratios r = A / H; what cancels does so within few blocks rather than slowly."""
+    kinds = (
+        (BOUNDED, np.where(r < RATIOS[0], np.sqrt(w), 0.0)),
+        (CANCELLING, np.where((r >= RATIOS[0]) & (r < 1), np.sqrt(w), 0.0)),
+        (SLOW, np.where(r >= 1, 1.0, 0.0)),
+    )
+    return np.sum([share * weight / weight.sum() for share, weight in kinds], axis=0)
+
+
 @lru_cache(maxsize=16)
 def covariances(count: int) -> Family:
     """The grid of covariances of the means of `count` successive blocks, with prior weights."""
@@ -174,8 +183,7 @@ def covariances(count: int) -> Family:
     decay = -np.expm1(-w)
     rows = (r - 1) / (2 * w) * decay**2 * np.exp(-w * (lag - 1))
     rows[:, :1] = 1 + (r - 1) * (1 - decay / w)
-    prior = np.where(r[:, 0] < RATIOS[0], BOUNDED / len(rates), (1 - WHITE - BOUNDED) / (len(rates) * len(RATIOS)))
-    rows, prior = np.vstack([rows, lag == 0]), np.append(prior, WHITE)
+    rows, prior = np.vstack([rows, lag == 0]), np.append(prior_of(w[:, 0], r[:, 0]), WHITE)
     matrices = rows[:, np.abs(lag[:, None] - lag)]
     precision = np.linalg.inv(matrices)
     sums = precision.sum(axis=2)
