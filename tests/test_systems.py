@@ -224,7 +224,8 @@ def test_substeps_are_chosen_so_that_more_would_change_nothing(name):
 
 
 def test_functions_compiled_by_numba_are_undone():
-    compiled = staticmethod(SimpleNamespace(py_func=flows().Duffing._rhs))
+    plain = getattr(flows().Duffing._rhs, "py_func", flows().Duffing._rhs)  # with numba, dysts compiles it
+    compiled = staticmethod(SimpleNamespace(py_func=plain))
     rates = on_torch(compiled).__func__(torch.ones(2), torch.ones(2), torch.zeros(2), 0.0, 1.0, -1.0, 0.1, 0.35, 1.4)
     torch.testing.assert_close(rates[1], torch.full((2,), 0.25))
 
