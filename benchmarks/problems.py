@@ -14,7 +14,8 @@ from lyapsweep.dynamics import lyapunov_spectra
 from lyapsweep.dynamics.lyapunov import random_frame
 from lyapsweep.inits import gaussian
 
-GAINS = {"plrnn": 1.1}  # piecewise linear: diverges at 1.5
+GAINS = dict.fromkeys(("plrnn", "alrnn", "shallow_plrnn", "dendritic_plrnn"), 1.1)  # they diverge at 1.5
+SHORTEST = 40  # steps of a run, so that all of its blocks have all of their parts
 INPUTS, SETTLE, LONG, SHARED = 3, 50, 1000, 20  # steps: to settle, of a spectrum, of the runs whose errors are compared
 
 
@@ -61,7 +62,7 @@ def step_costs(
     for name, run in runs.items():
         run(10)
         cost = max(seconds(lambda run=run: run(30), device) - seconds(lambda run=run: run(10), device), 1e-4) / 20
-        lengths[name] = max(10, min(LONG // 4, int(budget / cost / 4)))
+        lengths[name] = max(SHORTEST, min(LONG // 4, int(budget / cost / 4)))
         jobs |= {f"{name} {m}": lambda run=run, m=m, name=name: run(m * lengths[name]) for m in (1, 4)}
     taken = interleaved(jobs, rounds, device)
     costs = {}

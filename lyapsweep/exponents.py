@@ -24,6 +24,7 @@ from lyapsweep.systems import AbstractSystem
 ORBITS, WARMUP = 4, 500  # defaults of a map without inputs
 SYSTEM_ORBITS, SYSTEM_STEPS, TRANSIENT = 128, 2000, 5000  # of a system; the transient leads to its attractor
 MOST_STEPS, GROWTH, RELATIVE, ABSOLUTE = 16_000, 4, 0.005, 0.002  # steps and their growth; error of lambda_1, per time
+KEPT_STEPS = 100  # of the transient in memory at a time
 SPREAD = 0.1  # standard deviation of its first states by default
 Array = np.ndarray | Tensor
 
@@ -295,6 +296,6 @@ def excess_of_error(spectrum: Spectrum) -> float:
 def attractor_states(system: AbstractSystem, orbits: int, seed: int) -> States:
     """States (1, orbits, state) near a system's attractor: its own initial states after a transient."""
     z = system.start(orbits, torch.Generator().manual_seed(seed))
-    for _ in range(TRANSIENT):
-        z = system.step(z)
+    for first in range(0, TRANSIENT, KEPT_STEPS):
+        z = system.orbit(z, None, min(KEPT_STEPS, TRANSIENT - first))[-1]
     return z

@@ -45,6 +45,7 @@ class AbstractMap(ABC):
         population: Number of maps evaluated side by side; the first axis of every state.
         state: Dimension of the state.
         dt: Time of one step; None (the default) if the map has no time unit other than steps.
+        cheap_jacobian: Whether Jacobians of many states cost less than their pushes; False by default.
 
     Example:
         >>> class Doubling(AbstractMap):
@@ -60,6 +61,7 @@ class AbstractMap(ABC):
     population: int
     state: int
     dt: float | None = None
+    cheap_jacobian: bool = False
 
     @abstractmethod
     def step(self, z: States, x: Inputs | None = None) -> States:

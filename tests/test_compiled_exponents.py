@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lyapsweep.cells import CELLS, Vanilla
-from lyapsweep.dynamics import lu, lyapunov_spectra
+from lyapsweep.dynamics import growth, lu, lyapunov_spectra
 from lyapsweep.dynamics.frames import householder, random_frame
 from lyapsweep.inits import gaussian
 from lyapsweep.maps import AbstractMap, Forced, has_factors
@@ -104,7 +104,7 @@ def test_jacobians_of_a_map_without_factors_are_given_to_compiled_frames():
 def test_chunks_leave_every_bit_as_it_is(monkeypatch):
     cell, z, x = problem("lstm")
     whole = carried(lu.lu, cell, z, x, cell.state, 60)
-    monkeypatch.setattr("lyapsweep.dynamics.jacobians.CHUNK_ENTRIES", 2000)
+    monkeypatch.setattr("lyapsweep.dynamics.jacobians.COMPILED_ENTRIES", 2000)
     monkeypatch.setattr("lyapsweep.dynamics.jacobians.MIN_JACOBIANS", 0)
     parts = carried(lu.lu, cell, z, x, cell.state, 60)
     torch.testing.assert_close(parts.parts, whole.parts, atol=1e-12, rtol=0)
@@ -166,3 +166,42 @@ def test_automatic_is_lu_for_cells_with_factors(kind):
         for mine, other in zip(found, truth):
             np.testing.assert_allclose(mine.exponents, other.exponents, atol=1e-9)
             np.testing.assert_allclose(mine.stderr, other.stderr, rtol=1e-5, equal_nan=True)
+
+
+@every_cell
+def test_growth_of_products_is_that_of_pushed_tangents(kind):
+    cell, z, x = problem(kind, steps=30)
+    for map, inputs in ((cell, x), (cell, None), forced(cell, x)):
+        pushed, compiled = (
+            [(V.clone(), scale.clone()) for V, scale in products(map, z, [1, 4, 30], inputs)]
+            for products in (growth.pushed_products, growth.compiled_products)
+        )
+        assert len(pushed) == len(compiled) == 3
+        for (V, scale), (mine, own) in zip(pushed, compiled):
+            torch.testing.assert_close(mine, V, atol=1e-11, rtol=0)
+            torch.testing.assert_close(own, scale, atol=1e-11, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["lorenz63", "roessler"])
+@pytest.mark.parametrize(("batch", "substeps"), [(1, 1), (5, 3)])
+def test_compiled_flows_have_the_orbits_and_jacobians_of_torch(name, batch, substeps):
+    """Bit by bit where torch sums products of three from the left, as on the processors of this project's CI."""
+    system = build(name, substeps=substeps)
+    z = system.start(batch, torch.Generator().manual_seed(0))
+    by_torch, compiled = AbstractMap.orbit(system, z, None, 200), system.orbit(z, None, 200)
+    torch.testing.assert_close(compiled, by_torch, atol=1e-9, rtol=0)
+    torch.testing.assert_close(system.jacobian(z), AbstractMap.jacobian(system, z), atol=1e-13, rtol=0)
+    np.testing.assert_allclose(system.trajectory(z[:, :1], 200), by_torch[:, 0, 0].numpy(), atol=1e-9)
+
+
+def test_a_flow_that_leaves_the_numbers_ends_in_infinity_or_nan():
+    far = build("lorenz63").orbit(torch.full((1, 1, 3), 1e200).double(), None, 5)
+    assert not far[-1].isfinite().any()
+
+
+def test_flows_take_compiled_frames():
+    lorenz = build("lorenz63")
+    z = lorenz.start(3, torch.Generator().manual_seed(0))
+    found, truth = (lyapunov_spectra(lorenz, z, steps=300, method=method)[0] for method in ("auto", "qr"))
+    assert found.settings["method"] == "lu"
+    np.testing.assert_allclose(found.exponents, truth.exponents, atol=1e-12)

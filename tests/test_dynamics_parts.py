@@ -70,6 +70,7 @@ def test_constants_are_the_documented_ones():
     assert (frames.MAX_INTERVAL, frames.SAFETY, frames.KEPT_DIGITS, SAMPLED_STEPS) == (64, 0.85, 0.7, 4)
     assert (lyapunov.BLOCKS, lyapunov.LU_FROM, lyapunov.LU_FROM_ALONE) == (10, 48, 16)
     assert (jacobians.CHUNK_ENTRIES, jacobians.MIN_JACOBIANS, jacobians.FACTORS) == (131072, 4, 6)
+    assert (jacobians.COMPILED_ENTRIES, jacobians.SMALL) == (524288, 16)
     assert (lu_frames.STRIP, lu_frames.SUSPICIOUS) == (64, 1e-10)
     assert (newton.BETA1, newton.BETA2, newton.EPSILON, newton.FINAL_RATE) == (0.9, 0.999, 1e-12, 1e-4)
     assert (newton.DAMPING, newton.DAMPING_DECREASE, newton.DAMPING_INCREASE) == (1e-3, 0.1, 10.0)
@@ -413,6 +414,7 @@ def test_lu_forms_jacobians_in_chunks(monkeypatch):
     z, V = torch.ones(1, 2, 3), torch.eye(3).expand(1, 2, 3, 3).contiguous()
     for entries, minimum, batches in ((72, 0, [8, 6]), (0, 4, [4, 4, 4, 2]), (10**6, 0, [14]), (0, 0, [2] * 7)):
         monkeypatch.setattr(jacobians, "CHUNK_ENTRIES", entries)
+        monkeypatch.setattr(jacobians, "COMPILED_ENTRIES", entries)
         monkeypatch.setattr(jacobians, "MIN_JACOBIANS", minimum)
         map = Diagonal(2.0, 3.0, 0.5)
         result = lu.lu(map, z, None, V, 7)

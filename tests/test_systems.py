@@ -1,6 +1,8 @@
 """The systems' exam: pushes are derivatives, orbits stay bounded, sums and exponents are the known ones."""
 
 import math
+import sys
+import types
 from types import SimpleNamespace
 
 import numpy as np
@@ -227,6 +229,12 @@ def test_functions_compiled_by_numba_are_undone():
     compiled = staticmethod(SimpleNamespace(py_func=flows().Duffing._rhs))
     rates = on_torch(compiled).__func__(torch.ones(2), torch.ones(2), torch.zeros(2), 0.0, 1.0, -1.0, 0.1, 0.35, 1.4)
     torch.testing.assert_close(rates[1], torch.full((2,), 0.25))
+
+
+def test_numba_leaves_the_equations_of_dysts_alone():
+    numba = pytest.importorskip("numba")
+    assert isinstance(flows().Duffing._rhs, types.FunctionType)
+    assert sys.modules["numba"] is numba
 
 
 def test_substeps_approach_the_flow_at_fourth_order():

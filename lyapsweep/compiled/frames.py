@@ -15,6 +15,7 @@ from lyapsweep.compiled.lapack import dgemm, dgeqrf, dgetrf, dorgqr, dtrmm
 OPTIONS = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True, "cache": True, "error_model": "numpy"}
 BLOCK = 64  # columns of LAPACK's workspace
 EPS = float(np.finfo(np.float64).eps)
+TINY = 6  # rows of a matrix below which loops beat calls of BLAS
 SUSPICIOUS = 1e-10  # of the largest pivot; smaller pivots are compared with their rounding error
 
 
@@ -118,6 +119,12 @@ def product(order, W, direct, inner, second, out, work):
 def triangle(now, after, k, sizes, letters, constants):
     """after <- after L, L the n x k trapezoid below the diagonal of `now`: its first k columns are the new frame."""
     n = len(now)
+    if n <= TINY:
+        for c in range(k):
+            for r in range(c + 1, n):
+                for i in range(n):
+                    after[c, i] += now[c, r] * after[r, i]
+        return
     sizes[0], sizes[1], sizes[2] = n, k, n - k
     N, c, a, f, one = sizes.ctypes.data, letters.ctypes.data, after.ctypes.data, now.ctypes.data, constants.ctypes.data
     dtrmm(c, c + 1, c + 2, c + 3, N, N + 4, one, f, N, a, N)
@@ -129,6 +136,10 @@ def triangle(now, after, k, sizes, letters, constants):
 def factorise(F, k, order, sums, work):
     """F <- L U with partial pivoting, its rows in the order of `order`; log |u_ii| are added to `sums`."""
     sizes, _, _, pivots, noise, _, _, _, _ = work
+    if len(F) <= TINY:
+        eliminate(F, k, order)
+        add_logs(F, k, noise, sums)
+        return
     sizes[0], sizes[1] = len(F), k
     N = sizes.ctypes.data
     dgetrf(N, N + 4, F.ctypes.data, N, pivots.ctypes.data, N + 8)
@@ -138,6 +149,28 @@ def factorise(F, k, order, sums, work):
         other = pivots[i] - 1
         order[i], order[other] = order[other], order[i]
     add_logs(F, k, noise, sums)
+
+
+@njit(**OPTIONS)
+def eliminate(F, k, order):
+    """`factorise` for matrices of which a call of LAPACK costs more than its arithmetic."""
+    n = len(F)
+    for i in range(n):
+        order[i] = i
+    for c in range(k):
+        column, best = F[c], c
+        for i in range(c + 1, n):
+            if abs(column[i]) > abs(column[best]):
+                best = i
+        if best != c:
+            order[c], order[best] = order[best], order[c]
+            for j in range(k):
+                F[j, c], F[j, best] = F[j, best], F[j, c]
+        for i in range(c + 1, n):
+            column[i] = column[i] / column[c] if column[c] != 0 else 0.0
+        for j in range(c + 1, k):
+            for i in range(c + 1, n):
+                F[j, i] -= F[j, c] * column[i]
 
 
 @njit(**OPTIONS)

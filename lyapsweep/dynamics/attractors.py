@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.cluster.hierarchy import fcluster, linkage
-from scipy.spatial.distance import squareform
 from scipy.special import stdtrit
 
 from lyapsweep.dynamics.errors import COUNTS, merged, modelled
@@ -69,6 +67,9 @@ def groups_of_orbits(series: Float[np.ndarray, "k orbits blocks"], steps: int) -
     series = series[:COMPARED]
     if orbits == 1 or count < 2 or np.isnan(series).any():
         return np.zeros(orbits, int)
+    from scipy.cluster.hierarchy import fcluster, linkage  # 0.3 s that a single orbit need not wait
+    from scipy.spatial.distance import squareform
+
     finite = np.asarray(np.isfinite(series).all(axis=2))
     blocks = merged(np.where(np.isfinite(series), series, 0.0), min(count, COUNTS[0]))
     errors, _ = modelled(blocks.reshape(-1, 1, blocks.shape[2]))

@@ -11,13 +11,14 @@ averaged over a grid of A / H and w with their posterior weights, the scale and 
 """
 
 from functools import cache, lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.interpolate import CubicSpline
-from scipy.special import stdtr, stdtrit
-from scipy.stats import chi2
+from scipy.special import chdtri, stdtr, stdtrit
+
+if TYPE_CHECKING:
+    from scipy.interpolate import CubicSpline
 
 COUNTS = (40, 20)  # blocks per orbit, the finest first
 ENOUGH_ORBITS = 20  # from which the spread between orbits alone gives the error
@@ -134,8 +135,10 @@ def mixture(
 
 
 @lru_cache(maxsize=16)
-def log_tails(freedom: int) -> CubicSpline:
+def log_tails(freedom: int) -> "CubicSpline":
     """log P(T > t) of Student's t as a function of arcsinh t, to 1e-11: scipy's own takes 0.2 us a number."""
+    from scipy.interpolate import CubicSpline  # half of the time of importing this module
+
     u = np.linspace(0, np.arcsinh(FARTHEST), 4096)
     return CubicSpline(u, np.log(stdtr(freedom, -np.sinh(u))))
 
@@ -161,7 +164,7 @@ def is_white(residuals: Float[np.ndarray, "series orbits count"]) -> np.ndarray:
         ((residuals[..., j:] * residuals[..., :-j]).sum(axis=(1, 2)) / power) ** 2 / (orbits * (count - j))
         for j in lags
     ]
-    return (orbits * count) ** 2 * np.sum(squares, axis=0) <= chi2.ppf(1 - LEVEL, len(lags))
+    return (orbits * count) ** 2 * np.sum(squares, axis=0) <= chdtri(len(lags), LEVEL)
 
 
 def prior_of(w: Float[np.ndarray, " grid"], r: Float[np.ndarray, " grid"]) -> Float[np.ndarray, " grid"]:

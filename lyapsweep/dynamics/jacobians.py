@@ -11,6 +11,8 @@ from lyapsweep.jacobian_factors import JacobianFactors
 from lyapsweep.maps import AbstractMap, at_every_step, has_factors
 
 CHUNK_ENTRIES = 2**17  # entries of the Jacobians or of their factors formed at a time, so that they stay in the cache
+COMPILED_ENTRIES = 2**19  # the same for compiled code, of which a call costs 20 us: of factors and of small Jacobians
+SMALL = 16  # rows of such Jacobians
 MIN_JACOBIANS = 4  # formed at a time however large they are
 FACTORS = 6  # about how many numbers per entry of the state factors take
 Arrays = tuple[np.ndarray, ...]
@@ -28,13 +30,14 @@ class Jacobians(NamedTuple):
     factors: Arrays
 
 
-def jacobians(map: AbstractMap, states: Tensor, inputs: Driving, factored: bool) -> Iterator[tuple[int, Jacobians]]:
+def jacobians(map: AbstractMap, states: Tensor, inputs: Driving, compiled: bool) -> Iterator[tuple[int, Jacobians]]:
     """The Jacobians at all states (time, population, batch, state), some steps at a time, with the first step."""
     time, population, batch, state = states.shape
     given = lambda t, n: None if inputs is None else inputs[t : t + n]  # noqa: E731
-    factored = factored and has_factors(map)
+    factored = compiled and has_factors(map)
+    most = COMPILED_ENTRIES if factored or (compiled and state <= SMALL) else CHUNK_ENTRIES
     entries = FACTORS * state if factored else state**2
-    chunk = max(1, min(time, max(CHUNK_ENTRIES, MIN_JACOBIANS * state**2) // (population * batch * entries)))
+    chunk = max(1, min(time, max(most, MIN_JACOBIANS * state**2) // (population * batch * entries)))
     for t in range(0, time, chunk):
         some = states[t : t + chunk]
         factors = factors_at(map, some, given(t, chunk)) if factored else None

@@ -5,6 +5,7 @@ With numba the steps of a chunk are one compiled call per orbit, without the GIL
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import cache, partial
 
 import numpy as np
@@ -30,7 +31,7 @@ def lu(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: int) ->
     compiled = runs_compiled(V)
     if V.is_cuda or (V.shape[2] < map.state and not compiled):
         return batched_lu(map, z, inputs, V, steps)
-    with blas_libraries().limit(limits=1, user_api="blas"):
+    with single_threaded_blas():
         return in_place(map, z, inputs, V, steps, CompiledFrame if compiled else ScipyFrame)
 
 
@@ -39,9 +40,14 @@ def runs_compiled(z: Tensor) -> bool:
     return z.device.type == "cpu" and z.dtype == torch.float64 and compiled_available()
 
 
+def single_threaded_blas() -> AbstractContextManager:
+    """Hold BLAS at one thread: its threads cost more than they gain on such matrices."""
+    return blas_libraries().limit(limits=1, user_api="blas")
+
+
 @cache
 def blas_libraries() -> ThreadpoolController:
-    """The BLAS libraries of this process; their threads cost more than they gain on such matrices."""
+    """The BLAS libraries of this process."""
     return ThreadpoolController()
 
 

@@ -166,7 +166,7 @@ def choose_method(map: AbstractMap, z: States, k: int) -> str:
     """The fastest method according to `benchmarks/spectrum.py`."""
     if z.is_cuda:
         return "batched_lu"
-    if has_factors(map) and runs_compiled(z):
+    if (has_factors(map) or map.cheap_jacobian) and runs_compiled(z):
         return "lu"
     frames = z.shape[0] * z.shape[1]
     return "lu" if k == map.state and k >= (LU_FROM if frames > 1 else LU_FROM_ALONE) else "adaptive"

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.integrate import solve_ivp
 from torch import Tensor
 
 from lyapsweep.dysts_table import table
@@ -129,6 +128,8 @@ def stack(columns: Any, like: Tensor) -> Tensor:
 @cache
 def enough_substeps(name: str, dt: float, parameters: str) -> int:
     """The fewest substeps, a power of two, that resolve two periods of the flow; `parameters` as JSON."""
+    from scipy.integrate import solve_ivp  # 0.3 s that other systems need not wait
+
     flow, entry = DystsFlow(name, dt, 1, **json.loads(parameters)), table()[name]
     reference = solve_ivp(
         lambda t, z: np.asarray(flow.original.rhs(z, 0.0), dtype=np.float64),

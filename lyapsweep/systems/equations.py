@@ -4,6 +4,7 @@ dysts (Gilpin 2021, NeurIPS Datasets and Benchmarks) writes every flow as a Pyth
 `np`. The same code object with another `np` is the same equation on tensors, so it is differentiable and batched.
 """
 
+import sys
 import types
 import warnings
 from collections.abc import Callable
@@ -18,10 +19,17 @@ from torch import Tensor
 
 @cache
 def flows() -> types.ModuleType:
-    """The module of all flows; its warning about a missing numba is suppressed."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return import_module("dysts.flows")
+    """The module of all flows, imported as if there were no numba, which would change the last digits of its data."""
+    numba = sys.modules.get("numba")
+    sys.modules["numba"] = None  # type: ignore[assignment]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that numba is missing
+            return import_module("dysts.flows")
+    finally:
+        del sys.modules["numba"]
+        if numba is not None:
+            sys.modules["numba"] = numba
 
 
 def either(on_tensors: Callable[..., Any], on_numbers: Callable[..., Any]) -> Callable[..., Any]:

@@ -8,7 +8,6 @@ import math
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import root_scalar
 from scipy.special import expit
 
 WIDTH, NODES = 12.0, 2001  # xi: the trapezoidal rule, spectrally accurate on a Gaussian
@@ -23,6 +22,8 @@ def gaussian_nodes() -> tuple[np.ndarray, np.ndarray]:
 
 def variance(g: float) -> float:
     """Delta > 0 of a gain g > 1; ValueError below, where the network comes to rest."""
+    from scipy.optimize import root_scalar  # 0.1 s that other systems need not wait
+
     if not g > 1:
         raise ValueError(f"mean field: gain > 1 must hold (below, the network comes to rest), but got {g}.")
     xi, weights = gaussian_nodes()
