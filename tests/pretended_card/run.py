@@ -19,6 +19,7 @@ import warnings  # noqa: E402
 
 import cases  # noqa: E402
 import compare  # noqa: E402
+import graphs  # noqa: E402
 import special  # noqa: E402
 
 from lyapsweep.evaluation import evaluation, series, task, truth  # noqa: E402
@@ -30,6 +31,7 @@ SPECIAL = {
     "numerics": special.numerics,
     "flossing": special.flossing,
     "norms": special.norms,
+    "graphs": special.graphs,
 }
 
 
@@ -58,6 +60,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     compare.default_precision()
+    graphs.install()
     shorten_evaluation()
     chosen = cases.all_cases() if given.all else cases.fast_cases()
     recorded = chosen if given.all else cases.RECORDED
