@@ -6,8 +6,10 @@ with x_{t+1}. Where inputs (time, population, batch, inputs) drive the network, 
 z_{t+1}: s_{t+1} of the series (`windows.driving`).
 """
 
+from dataclasses import dataclass
+
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lyapsweep.cells import AbstractCell
@@ -48,6 +50,37 @@ def forced(
     return segmented(cell, readout, x, cuts, inputs)
 
 
+@dataclass(frozen=True)
+class Stops:
+    """The steps of a window at which a forcing acts or a gradient ends, the first step included.
+
+    `index` and `pulls` = a_t P (time, population, 1, state) lie where the states do; `replaces` and `truncates` say
+    for every step whether it replaces a member's state or ends its gradient.
+    """
+
+    steps: list[int]
+    index: Int[Tensor, " stops"]
+    strengths: Strengths
+    pulls: Tensor
+    whole: Tensor
+    ends: Truncations
+    replaces: list[bool]
+    truncates: list[bool]
+
+    @classmethod
+    def of(
+        cls, readout: AbstractReadout, a: Strengths, truncations: Truncations | None, device: torch.device
+    ) -> "Stops":
+        """Strengths and truncations that lie on the CPU spare a GPU's host the wait for them."""
+        here, placed = a.cpu(), {"device": device, "non_blocking": True}
+        ends = torch.zeros_like(here, dtype=torch.bool) if truncations is None else truncations[: len(a)].cpu()
+        steps = [0, *(t for t in ((here != 0) | ends).any(dim=1).nonzero().flatten().tolist() if t)]
+        a = here.to(**placed)
+        pulls = a[..., None, None] * readout.mask
+        acts = (here == 1).any(dim=1).tolist(), ends.any(dim=1).tolist()
+        return cls(steps, torch.tensor(steps).to(**placed), a, pulls, pulls == 1, ends.to(**placed), *acts)
+
+
 def stepwise(
     cell: AbstractCell,
     readout: AbstractReadout,
@@ -58,23 +91,23 @@ def stepwise(
 ) -> Predictions:
     """The definition: z = a_0 back(x_0), then z <- f(z), x_hat = g(z), z <- z + a_t P (back(x_t) - z) for each t.
 
-    Steps without forcing or truncation of any member are unrolled together. Strengths and truncations that lie on the
-    CPU spare a GPU's host the wait for them.
+    Steps without forcing or truncation of any member are unrolled together.
     """
-    steps, here, on_device = len(x) - 1, a.cpu(), {"device": x.device, "non_blocking": True}
-    ends = torch.zeros_like(here, dtype=torch.bool) if truncations is None else truncations[: len(a)].cpu()
-    stops = [0, *(t for t in ((here != 0) | ends).any(dim=1).nonzero().flatten().tolist() if t)]
-    replaces, truncates = (here == 1).any(dim=1).tolist(), ends.any(dim=1).tolist()
-    a, ends = here.to(**on_device), ends.to(**on_device)
-    pull = a[..., None, None] * readout.mask
-    targets, whole = across_time(readout.back, x[torch.tensor(stops).to(**on_device)]).unbind(), pull == 1
-    z, states = a[0, :, None, None] * targets[0], []
-    for t, end, target in zip(stops, [*stops[1:], steps], targets):
-        if t and truncates[t]:
-            z = torch.where(ends[t, :, None, None], z.detach(), z)
+    return stopping(cell, readout, x, Stops.of(readout, a, truncations, x.device), inputs)
+
+
+def stopping(
+    cell: AbstractCell, readout: AbstractReadout, x: Observations, stops: Stops, inputs: Driving | None = None
+) -> Predictions:
+    """`stepwise` with stops that are known."""
+    targets = across_time(readout.back, x[stops.index]).unbind()
+    z, states = stops.strengths[0, :, None, None] * targets[0], []
+    for t, end, target in zip(stops.steps, [*stops.steps[1:], len(x) - 1], targets):
+        if t and stops.truncates[t]:
+            z = torch.where(stops.ends[t, :, None, None], z.detach(), z)
         if t:
-            pulled = torch.lerp(z, target, pull[t].to(z.dtype))
-            z = torch.where(whole[t], target, pulled) if replaces[t] else pulled
+            pulled = torch.lerp(z, target, stops.pulls[t].to(z.dtype))
+            z = torch.where(stops.whole[t], target, pulled) if stops.replaces[t] else pulled
         states.append(onward(cell, z, t, end, inputs))
         z = states[-1][-1]
     return across_time(readout, torch.cat(states))

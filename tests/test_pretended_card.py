@@ -101,6 +101,13 @@ def test_exhausted_memory_halves_a_pack(found):
     assert found["special"]["memory"] == expected
 
 
+def test_a_graph_of_the_update_gives_the_bits_of_the_loop(found):
+    """With a pretended graph, which freezes what the host decides: rates, windows, deaths must not be."""
+    graphs = found["special"]["graphs"]
+    assert {kind: row["apart"] for kind, row in graphs.items()} == dict.fromkeys(graphs, 0.0)
+    assert {kind for kind, row in graphs.items() if not row["replays"]} == {"radam", "carried", "annealed"}
+
+
 def test_operators_that_mix_devices_raise(found):
     assert found["special"]["mixed devices"] == []
 

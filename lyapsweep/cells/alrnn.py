@@ -12,6 +12,7 @@ from lyapsweep.cells.cell import Draw, additive_factors, affine, carry
 from lyapsweep.cells.unrolled import (
     AbstractUnrolledCell,
     Gradients,
+    OneMatrix,
     allocate_states,
     offsets,
     reversed_steps,
@@ -78,6 +79,9 @@ class Alrnn(AbstractUnrolledCell):
     def step(self, z: States, x: Inputs | None = None) -> States:
         a = torch.addcmul(affine(self.activation(z), self.W, self.h), self.A.unsqueeze(1), z)
         return a if x is None else a + x @ self.C.mT
+
+    def one_matrix(self) -> OneMatrix:
+        return OneMatrix(self.W, self.h, "piecewise", self.A, self.linear)
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:

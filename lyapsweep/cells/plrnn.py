@@ -13,6 +13,7 @@ from lyapsweep.cells.cell import Draw, additive_factors, affine, carry
 from lyapsweep.cells.unrolled import (
     AbstractUnrolledCell,
     Gradients,
+    OneMatrix,
     allocate_states,
     offsets,
     reversed_steps,
@@ -83,6 +84,9 @@ class Plrnn(AbstractUnrolledCell):
     def step(self, z: States, x: Inputs | None = None) -> States:
         a = torch.addcmul(affine(torch.relu(z), self.coupling(), self.h), self.A.unsqueeze(1), z)
         return a if x is None else a + x @ self.C.mT
+
+    def one_matrix(self) -> OneMatrix:
+        return OneMatrix(self.coupling(), self.h, "piecewise", self.A)
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -7,6 +7,9 @@ steps in one product, before the first step, which autograd differentiates.
 
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
 from itertools import repeat
 from typing import Any
 
@@ -23,6 +26,32 @@ Fed = Float[Tensor, "steps population batch rows"]
 Gradients = tuple[Tensor, dict[str, Tensor], tuple[Tensor, ...]]
 """dL/dz_0 (population, batch, state); dL/dw by parameter name, without unused weights; dL/dfed, in pieces to be
 concatenated along the last axis."""
+
+
+MOST_UNITS = 64  # of a cell whose matrix fits into the registers of a GPU's program
+
+
+@dataclass(frozen=True)
+class OneMatrix:
+    """A cell of one matrix: z' = phi(W z + b), phi `tanh` or `relu`; or z' = A z + W phi(z) + b, `piecewise`.
+
+    Args:
+        W: Shape (population, units, units).
+        b: Shape (population, units).
+        kind: One of the three.
+        A: Shape (population, units); only of `piecewise`.
+        linear: Number of units, the first ones, that a `piecewise` phi leaves as they are; it is relu of the others.
+
+    Example:
+        >>> OneMatrix(torch.zeros(1, 2, 2), torch.zeros(1, 2), "tanh").linear
+        0
+    """
+
+    W: Float[Tensor, "population units units"]
+    b: Float[Tensor, "population units"]
+    kind: str
+    A: Float[Tensor, "population units"] | None = None
+    linear: int = 0
 
 
 class AbstractUnrolledCell(AbstractCell):
@@ -52,6 +81,10 @@ class AbstractUnrolledCell(AbstractCell):
         """Return b + U x_t at every step, which replaces the bias of a driven cell."""
         U, b = (getattr(self, name) for name in self.entry)
         return affine_inputs(x, U, b)
+
+    def one_matrix(self) -> OneMatrix | None:
+        """Return the undriven cell as `OneMatrix`, for which a GPU has kernels of many steps; None if it is not one."""
+        return None
 
     @abstractmethod
     def ahead(self, z: States, steps: int, fed: Fed | None = None) -> tuple[Steps, tuple[Tensor, ...]]:
@@ -135,9 +168,21 @@ def unroll(cell: AbstractCell, z: States, steps: int) -> Steps:
         torch.Size([10, 1, 2, 4])
     """
     if isinstance(cell, AbstractUnrolledCell):
+        form = cell.one_matrix() if z.is_cuda and z.dtype == torch.float32 and steps > 1 and has_triton() else None
+        if form is not None and cell.units <= MOST_UNITS:
+            from lyapsweep.cells import triton_steps
+
+            if triton_steps.works(z.device):
+                return triton_steps.one_matrix_steps(form, z, steps)
         weights = dict(cell.named_parameters())
         return Unrolled.apply(cell, steps, (*weights,), z, None, *weights.values())  # type: ignore[no-any-return]
     return cell.orbit(z, None, steps)
+
+
+@cache
+def has_triton() -> bool:
+    """Whether Triton is installed; torch's builds for CUDA bring it."""
+    return find_spec("triton") is not None
 
 
 def drive(cell: AbstractCell, z: States, inputs: Driving) -> Steps:

@@ -14,6 +14,7 @@ from lyapsweep.cells.cell import Draw, Driven, affine, carry, tanh_slope
 from lyapsweep.cells.unrolled import (
     AbstractUnrolledCell,
     Gradients,
+    OneMatrix,
     allocate_states,
     offsets,
     reversed_steps,
@@ -115,6 +116,9 @@ class Vanilla(AbstractUnrolledCell):
 
     def step(self, z: States, x: Inputs | None = None) -> States:
         return self.phi(self.activation(z, x))
+
+    def one_matrix(self) -> OneMatrix:
+        return OneMatrix(self.W, self.b, self.nonlinearity)
 
     @torch.no_grad()
     def ahead(self, z: States, steps: int, fed: Tensor | None = None) -> tuple[Tensor, tuple[Tensor, ...]]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lyapsweep.datasets.task import Task
 from lyapsweep.forcing import Plan, Schedule
-from lyapsweep.rollout import Network, Strengths, across_time, driven, shared_cuts, stepwise, unforced_error
+from lyapsweep.rollout import Network, Stops, Strengths, across_time, driven, shared_cuts, stopping, unforced_error
 from lyapsweep.training.examples import Examples
 from lyapsweep.training.losses import window_losses
 from lyapsweep.training.sampling import CHUNK, WindowSampler
@@ -48,41 +48,49 @@ class ForcedWindows:
         self.sampler = WindowSampler(draw, generators, series.device)
         self.replaces_all = network.readout.replaces_all  # read here, because a GPU's host waits for it
         self.known: dict[tuple[int, ...], Segments] = {}  # by their cuts
-        self.fixed = None if schedule.fixed is None else self.segments(schedule.at(0))
+        self.fixed = None if schedule.fixed is None else self.course(schedule.at(0))
 
     def loss(self, step: int) -> Float[Tensor, " population"]:
         """Return the loss of one update. Call it once per update, in order."""
-        cell, readout = self.network.cell, self.network.readout
         first = self.sampler.at(step)
         if self.fixed is not None:
-            return self.segment_loss(self.fixed, first)
+            return self.loss_at(first)
+        cell, readout = self.network.cell, self.network.readout
         x, s = self.cut(first, self.windows.steps)
         self.schedule.adapt(step, cell, partial(across_time, readout.back, x[:-1]), s)
-        plan = self.schedule.at(step)
-        segments = self.segments(plan)
-        if segments is not None:
-            return self.segment_loss(segments, first)
-        return (stepwise(cell, readout, x, *plan, s) - x[1:]).square().mean(dim=(0, 2, 3))
+        return self.loss_under(self.course(self.schedule.at(step)), first)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether updates differ in their windows only."""
+        return self.fixed is not None
+
+    def loss_at(self, first: Int[Tensor, "population batch"]) -> Float[Tensor, " population"]:
+        """Return the loss of windows that begin at `first`, if the forcing is fixed."""
+        assert self.fixed is not None, "the strengths differ from update to update"
+        return self.loss_under(self.fixed, first)
+
+    def loss_under(self, course: Segments | Stops, first: Int[Tensor, "population batch"]) -> Tensor:
+        """The loss of windows that begin at `first`, as segments side by side or step by step."""
+        cell, readout = self.network.cell, self.network.readout
+        if isinstance(course, Segments):
+            return unforced_error(cell, readout, *self.cut(course.first(first), course.length), course.counted)
+        x, s = self.cut(first, self.windows.steps)
+        return (stopping(cell, readout, x, course, s) - x[1:]).square().mean(dim=(0, 2, 3))
 
     def cut(self, first: Int[Tensor, "population batch"], length: int) -> tuple[Tensor, Tensor | None]:
         """The windows that begin at `first`, and what drives them."""
         return cut(self.series, first, length), driving(self.inputs, first, length)
 
-    def segments(self, plan: Plan) -> Segments | None:
-        """The segments of a window under a plan that replaces whole states; None under other plans."""
-        if plan.truncations is not None or not self.replaces_all:
-            return None
-        cuts = shared_cuts(self.network.readout, plan.strengths)
+    def course(self, plan: Plan) -> Segments | Stops:
+        """The segments of a window under a plan that replaces whole states of all members at once, else its stops."""
+        whole = plan.truncations is None and self.replaces_all
+        cuts = shared_cuts(self.network.readout, plan.strengths) if whole else None
         if cuts is None:
-            return None
+            return Stops.of(self.network.readout, *plan, self.series.device)
         if tuple(cuts) not in self.known:
             self.known[tuple(cuts)] = Segments.of(cuts, self.windows, self.series.device)
         return self.known[tuple(cuts)]
-
-    def segment_loss(self, segments: Segments, first: Int[Tensor, "population batch"]) -> Float[Tensor, " population"]:
-        """The loss of windows that consist of segments."""
-        cell, readout = self.network.cell, self.network.readout
-        return unforced_error(cell, readout, *self.cut(segments.first(first), segments.length), segments.counted)
 
     def strengths(self, step: int) -> Strengths:
         """Return the forcing strengths of evaluation after so many updates."""
@@ -123,13 +131,19 @@ class DrivenWindows:
         self.examples = Examples(task, "train", windows.length, device, torch.get_default_dtype(), windows.held)
         self.sampler = WindowSampler(self.draw, generators, self.examples.inputs.device)
 
+    repeats = True
+
     def draw(self, generator: torch.Generator) -> Int[Tensor, "updates batch"]:
         ends = self.examples.first_window, len(self.examples)
         return torch.randint(*ends, (CHUNK, self.windows.batch), generator=generator)
 
     def loss(self, step: int) -> Float[Tensor, " population"]:
         """Return the loss of one update. Call it once per update, in order."""
-        x, targets, mask = self.examples.cut(self.sampler.at(step))
+        return self.loss_at(self.sampler.at(step))
+
+    def loss_at(self, windows: Int[Tensor, "population batch"]) -> Float[Tensor, " population"]:
+        """Return the loss of these windows."""
+        x, targets, mask = self.examples.cut(windows)
         task, spin_up = self.examples.task, self.windows.spin_up
         answers = driven(self.network, x, task.head)
         if spin_up:

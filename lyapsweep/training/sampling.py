@@ -26,10 +26,12 @@ class WindowSampler:
     ):
         self.draw, self.generators, self.device = draw, generators, device
         self.drawn: Int[Tensor, "updates population batch"] = torch.empty(0, len(generators), 0)
+        self.drawn_at: int | None = None
 
     def at(self, step: int) -> Int[Tensor, "population batch"]:
-        """Return the windows of one update. Call it once per update, in order."""
-        if step % CHUNK == 0:
+        """Return the windows of one update. Call it for every update, in order."""
+        if step % CHUNK == 0 and step != self.drawn_at:
+            self.drawn_at = step
             drawn = torch.stack([self.draw(g) for g in self.generators], dim=1)
             self.drawn = drawn.to(self.device, non_blocking=True)
         return self.drawn[step % CHUNK]
@@ -40,7 +42,7 @@ class WindowSampler:
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Continue from a `state`."""
-        self.drawn = state["drawn"].transpose(0, 1).to(self.device)
+        self.drawn, self.drawn_at = state["drawn"].transpose(0, 1).to(self.device), None
         set_generator_states(self.generators, state["generators"])
 
 

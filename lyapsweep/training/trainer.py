@@ -16,8 +16,8 @@ from lyapsweep.config import Config, Lyapunov, Training
 from lyapsweep.optimizers import OPTIMIZERS
 from lyapsweep.regularisation import Penalty
 from lyapsweep.rollout import Network, Strengths
-from lyapsweep.training.gradients import GradientClip, collect, flatten
-from lyapsweep.training.lr_schedule import LRSchedule
+from lyapsweep.training.gradients import flatten
+from lyapsweep.training.update import GraphedUpdate, Update, fastest
 
 READ_EVERY = 100  # updates on a GPU between two looks at who is alive, for which the host waits
 
@@ -115,10 +115,11 @@ def train(
     """
     plan, reported = plans[0], -1
     trainer = Trainer(network, objective, plan)
-    clip, rate = GradientClip(plans, trainer.theta), LRSchedule(plans, network, trainer.weights)
+    update: Update | GraphedUpdate = Update(trainer, plans, penalty)
     if state:
         reported = trainer.restore(state)
-    for step in range(trainer.step, plan.steps + 1):
+    first = trainer.step
+    for step in range(first, plan.steps + 1):
         trainer.step = step
         if step in plan.reports or step == plan.steps:
             trainer.read_deaths()
@@ -128,11 +129,9 @@ def train(
             yield trainer.progress()
         if step == plan.steps or not trainer.remaining:
             break
-        loss = objective.loss(step)
-        gradient = collect(loss if penalty is None else loss + penalty(), trainer.weights)
-        norm = gradient.norm(dim=1)
-        trainer.record(loss.detach(), norm)
-        trainer.update(clip(gradient, norm), rate(step))
+        if step == first:
+            update = fastest(update, step)
+        update(step)
     if not trainer.remaining:
         trainer.step = 1 + max(-1 if d is None else d for d in trainer.died_at)
         yield trainer.progress()
@@ -156,7 +155,7 @@ class Trainer:
     """
 
     def __init__(self, network: Network, objective: Objective, plan: Training):
-        self.objective, self.step = objective, 0
+        self.network, self.objective, self.step = network, objective, 0
         self.theta, self.weights = flatten(network)
         self.optimizer = OPTIMIZERS[plan.optimizer](self.theta)
         self.losses, self.norms = (self.theta.new_full((plan.steps, len(self.theta)), torch.nan) for _ in range(2))
@@ -175,16 +174,20 @@ class Trainer:
 
     def record(self, loss: Float[Tensor, " population"], norm: Float[Tensor, " population"]) -> None:
         """Keep loss and gradient norm of this update; members where one of them is not finite have diverged."""
-        self.losses[self.step], self.norms[self.step] = loss, norm
+        self.keep(loss, norm)
         alive = self.alive & (loss + norm < torch.inf)  # neither is negative: the sum is finite if both are
         if alive.is_cuda:
             self.alive = alive
-            if (self.step + 1) % READ_EVERY == 0:
-                self.read_deaths(self.step + 1)
         elif not torch.equal(alive, self.alive):
             for p in (self.alive & ~alive).nonzero().flatten().tolist():
                 self.died_at[p] = self.step
             self.alive = alive
+
+    def keep(self, loss: Float[Tensor, " population"], norm: Float[Tensor, " population"]) -> None:
+        """Keep loss and gradient norm of this update."""
+        self.losses[self.step], self.norms[self.step] = loss, norm
+        if (self.step + 1) % READ_EVERY == 0:
+            self.read_deaths(self.step + 1)
 
     def read_deaths(self, updates: int | None = None) -> None:
         """On a GPU, find the first of the latest updates at which each member's loss or norm was not finite."""

@@ -138,6 +138,39 @@ def fast_cases():
     return {name: made[name] for name in dict.fromkeys(names)}
 
 
+def paths():
+    """The ways through an update of a network of 30 units in windows of 64 steps, for the table in docs/gpu.md."""
+    shape = {
+        "dataset": BASE["dataset"] | {"length": 500},
+        "windows": {"length": 64, "batch": 16},
+        "training": {"steps": 10},
+    }
+    wide = {"cell": {"kind": "vanilla", "units": 30}}
+    adding = {"dataset": {"kind": "adding", "length": 64, "train": 40, "test": 10}}
+    forced = {
+        "segments, interval 16": {"forcing": {"kind": "sparse", "interval": 16}},
+        "segments, interval 12, cut short": {"forcing": {"kind": "sparse", "interval": 12}},
+        "no forcing": {"forcing": {"kind": "none"}},
+        "annealed": {"forcing": {"kind": "annealed", "interval": 16}},
+        "random": {"forcing": {"kind": "random", "interval": 16}},
+        "generalised": {"forcing": {"kind": "generalised", "alpha": 0.2}},
+        "adaptive, every 5": {"forcing": {"kind": "adaptive", "every": 5}},
+        "truncated": {"forcing": {"kind": "truncated", "interval": 16}},
+        "identity readout": {"readout": {"kind": "identity"}, "forcing": {"kind": "sparse", "interval": 16}},
+        "three penalties, plrnn": {
+            "cell": {"kind": "plrnn", "units": 30},
+            "forcing": {"kind": "sparse", "interval": 16},
+            "regularisation": {"latent": 0.1, "observation": 0.1, "attractor": 0.1},
+        },
+    }
+    made = {name: pack(BASE, shape, wide, change) for name, change in forced.items()}
+    made["mixed intervals"] = [
+        merged(BASE, shape, wide, {"forcing": {"kind": "sparse", "interval": i}}) for i in (12, 16)
+    ]
+    made["a task"] = pack(adding, TASK, wide, {"training": {"steps": 10}})
+    return made
+
+
 RECORDED = [
     "series/vanilla/sparse/affine",
     "series/plrnn/ragged/linear",

@@ -1,6 +1,7 @@
 """Run checks on the pretended card, in a process of their own, and write what they found as JSON.
 
 python tests/pretended_card/run.py OUT [--all] [--only TEXT]
+python tests/pretended_card/run.py OUT --paths     # prints launches and waits of an update of each path
 """
 
 import sys
@@ -19,8 +20,10 @@ import warnings  # noqa: E402
 
 import cases  # noqa: E402
 import compare  # noqa: E402
+import graphs  # noqa: E402
 import special  # noqa: E402
 
+from lyapsweep.cells import unrolled  # noqa: E402
 from lyapsweep.evaluation import evaluation, series, task, truth  # noqa: E402
 
 SPECIAL = {
@@ -30,6 +33,7 @@ SPECIAL = {
     "numerics": special.numerics,
     "flossing": special.flossing,
     "norms": special.norms,
+    "graphs": special.graphs,
 }
 
 
@@ -49,16 +53,29 @@ def attempt(function, *args):
         return {"raises": f"{type(error).__name__}: {str(error)[:300]} at {' < '.join(reversed(places))}"}
 
 
+def print_paths() -> None:
+    print("| path | launches | waits |\n|---|---|---|")
+    for name, contents in cases.paths().items():
+        row = compare.compare_training(contents)
+        print(f"| {name} | {row['launches']:.0f} | {sum(row['waits'].values()):.1f} |", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--only", default="")
+    parser.add_argument("--paths", action="store_true")
     given = parser.parse_args()
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     compare.default_precision()
+    graphs.install()
+    unrolled.has_triton = lambda: False  # its kernels need a real card
     shorten_evaluation()
+    if given.paths:
+        print_paths()
+        return
     chosen = cases.all_cases() if given.all else cases.fast_cases()
     recorded = chosen if given.all else cases.RECORDED
     found = {

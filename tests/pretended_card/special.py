@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from audit import Audit, Lists
-from cases import BASE, TASK, merged, pack
-from compare import apart, configs_of
+from cases import BASE, TASK, TASKS, merged, others, pack
+from compare import apart, configs_of, trained
 
 from lyapsweep.cells import CELLS
 from lyapsweep.dynamics import lyapunov_spectra
@@ -16,6 +16,7 @@ from lyapsweep.dynamics.growth import tangent_growth
 from lyapsweep.flossing import Flossing, floss
 from lyapsweep.forcing.growth import norm
 from lyapsweep.inits import INITS
+from lyapsweep.training import update
 from lyapsweep.training.checkpoint import Checkpoints
 from lyapsweep.trial import run_trials
 
@@ -71,6 +72,42 @@ def memory(library):
         library.pretended_memory_limit(2**63)
     packs = [r.provenance.pack for r in records]
     return {"oversized": oversized, "outcomes": [r.outcome.value for r in records], "packs": packs}
+
+
+GRAPHED = {
+    "segments": pack(BASE, {"training": {"steps": 8}}),
+    "ragged": pack(BASE, {"forcing": {"kind": "sparse", "interval": 5}, "training": {"steps": 8, "lr_end": None}}),
+    "stepwise": pack(BASE, {"forcing": {"kind": "generalised"}, "training": {"steps": 8, "clip_value": 0.5}}),
+    "identity": pack(BASE, {"readout": {"kind": "identity"}, "training": {"steps": 8, "optimizer": "sgd"}}),
+    "penalties": pack(BASE, {"regularisation": {"latent": 0.1, "observation": 0.1}, "training": {"steps": 8}}),
+    "task": pack(
+        {"dataset": {"kind": "adding"} | TASKS["adding"], "cell": {"kind": "lstm", "units": 6}},
+        TASK,
+        {"training": {"steps": 8}},
+    ),
+    "dies": [merged(c, {"training": {"lr": lr}}) for c, lr in zip(others()["other/dies"], (1e30, 1e-3))],
+    "radam": pack(BASE, {"training": {"steps": 8, "optimizer": "radam"}}),
+    "carried": [merged(c, {"training": {"report_every": None}}) for c in CUT["stateful"]],
+    "annealed": pack(BASE, {"forcing": {"kind": "annealed", "interval": 6}, "training": {"steps": 8}}),
+}
+
+
+def graphs():
+    """Per kind: whether updates were replayed from a graph, and how far their results are from those of the loop."""
+    found, replays = {}, []
+    for kind, contents in GRAPHED.items():
+        update.LEAST = 10**9
+        loop = trained(contents, "cuda")
+        update.LEAST = 0
+        replays.clear()
+        plain = update.GraphedUpdate.__call__
+        update.GraphedUpdate.__call__ = lambda self, step: (replays.append(step), plain(self, step))[1]  # noqa: B023
+        try:
+            graphed = trained(contents, "cuda")
+        finally:
+            update.GraphedUpdate.__call__, update.LEAST = plain, 10**9
+        found[kind] = {"replays": len(replays), "apart": max(apart(graphed[k], loop[k]) for k in loop)}
+    return found
 
 
 def mixed_devices():
