@@ -198,6 +198,10 @@ def test_files_beside_the_code_are_installed_with_it():
         for p in patterns
         for file in (ROOT / package.replace(".", "/")).glob(p)
     }
-    files = {f for f in (ROOT / "lyapsweep").rglob("*") if f.is_file() and f.suffix not in (".py", ".pyc")}
+    files = {
+        f
+        for f in (ROOT / "lyapsweep").rglob("*")
+        if f.is_file() and f.suffix != ".py" and f.parent.name != "__pycache__"
+    }
     assert files
     assert sorted(map(str, files - named)) == []

@@ -54,13 +54,19 @@ class ForcedWindows:
         first = self.sampler.at(step)
         if self.fixed is not None:
             return self.segment_loss(self.fixed, first)
+        self.adapt(step, first)
         x, s = self.cut(first, self.windows.steps)
-        self.schedule.adapt(step, cell, partial(across_time, readout.back, x[:-1]), s)
         plan = self.schedule.at(step)
         segments = self.segments(plan)
         if segments is not None:
             return self.segment_loss(segments, first)
         return (stepwise(cell, readout, x, *plan, s) - x[1:]).square().mean(dim=(0, 2, 3))
+
+    def adapt(self, step: int, first: Int[Tensor, "population batch"]) -> None:
+        """Let adaptive forcings that are due follow the network, along the windows that begin at `first`."""
+        if self.schedule.due(step):
+            x, s = self.cut(first, self.windows.steps)
+            self.schedule.adapt(step, self.network.cell, partial(across_time, self.network.readout.back, x[:-1]), s)
 
     def cut(self, first: Int[Tensor, "population batch"], length: int) -> tuple[Tensor, Tensor | None]:
         """The windows that begin at `first`, and what drives them."""

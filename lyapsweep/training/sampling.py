@@ -29,9 +29,13 @@ class WindowSampler:
 
     def at(self, step: int) -> Int[Tensor, "population batch"]:
         """Return the windows of one update. Call it once per update, in order."""
+        return self.take(step, step + 1)[0]
+
+    def take(self, step: int, stop: int) -> Int[Tensor, "updates population batch"]:
+        """Return the windows of updates `step` to `stop`, at most until the next multiple of CHUNK, in order."""
         if step % CHUNK == 0:
             self.drawn = torch.stack([self.draw(g) for g in self.generators], dim=1).to(self.device)
-        return self.drawn[step % CHUNK]
+        return self.drawn[step % CHUNK : step % CHUNK + stop - step]
 
     def state(self) -> dict[str, Tensor]:
         """Return what updates have changed, the population leading."""

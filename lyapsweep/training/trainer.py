@@ -4,6 +4,7 @@ A member whose loss or gradient is not finite is frozen with its last finite wei
 and penalty are set per member; the data are the objective's business (`objectives`).
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -12,12 +13,16 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lyapsweep.compiled.engine import COMPILED, TORCH, engine_of
 from lyapsweep.config import Config, Lyapunov, Training
 from lyapsweep.optimizers import OPTIMIZERS
 from lyapsweep.regularisation import Penalty
 from lyapsweep.rollout import Network, Strengths
+from lyapsweep.training.coverage import obstacle
 from lyapsweep.training.gradients import GradientClip, collect, flatten
 from lyapsweep.training.lr_schedule import LRSchedule
+
+log = logging.getLogger("lyapsweep")
 
 State = Mapping[str, Tensor]
 """What updates change, by name: the population leads in every tensor but scalars, which all members share."""
@@ -35,6 +40,7 @@ class TrainingProgress:
         alive: Members whose numbers are finite.
         died_at: The update at which each member diverged, None for those alive.
         state: Returns what `train` resumes from. It holds views: copy it before the next report.
+        engine: What makes the updates, "torch" or "compiled".
 
     Example:
         >>> alive, none = torch.ones(1, dtype=torch.bool), torch.empty(0, 1)
@@ -49,6 +55,7 @@ class TrainingProgress:
     alive: Bool[Tensor, " population"]
     died_at: list[int | None]
     state: Callable[[], State] = dict
+    engine: str = TORCH
 
     def lyapunov(self, config: Config) -> Lyapunov:
         """Return how exponents are measured now: with fewer steps while a member still trains."""
@@ -111,24 +118,62 @@ def train(
         >>> [p.step for p in train(weights, Square(), [Training(steps=3, lr=0.25, optimizer="sgd")])]
         [0, 3]
     """
-    plan, reported = plans[0], -1
-    trainer = Trainer(network, objective, plan)
-    clip, rate = GradientClip(plans, trainer.theta), LRSchedule(plans, network, trainer.weights)
-    if state:
-        reported = trainer.restore(state)
-    for step in range(trainer.step, plan.steps + 1):
-        trainer.step = step
-        if step in plan.reports and step > reported:
+    trainer = Trainer(network, objective, plans[0])
+    updates = make_updates(trainer, network, plans, penalty)
+    trainer.engine = updates.engine
+    reported = trainer.restore(state) if state else -1
+    for stop in sorted(plans[0].reports):
+        if stop <= reported or not trainer.remaining:
+            continue
+        updates.run(stop)
+        if trainer.step == stop:
             yield trainer.progress()
-        if step == plan.steps or not trainer.remaining:
-            break
-        loss = objective.loss(step)
-        gradient = collect(loss if penalty is None else loss + penalty(), trainer.weights)
-        norm = gradient.norm(dim=1)
-        trainer.record(loss.detach(), norm)
-        trainer.update(clip(gradient, norm), rate(step))
     if not trainer.remaining:
         yield trainer.progress()
+
+
+class Updates(Protocol):
+    """What makes updates: a population's loss, gradient and optimizer, on torch or compiled.
+
+    Attributes:
+        engine: "torch" or "compiled".
+    """
+
+    engine: str
+
+    def run(self, stop: int) -> None:
+        """Update from `trainer.step` until `stop` updates are made or no member is alive; record loss and norm."""
+
+
+def make_updates(trainer: "Trainer", network: Network, plans: Sequence[Training], penalty: Penalty | None) -> Updates:
+    """The updates of the engine that covers this training."""
+    if engine_of("training", obstacle(network, trainer.objective, penalty)) == COMPILED:
+        from lyapsweep.training.compiled import CompiledUpdates
+
+        return CompiledUpdates(trainer, network, plans, penalty)
+    return TorchUpdates(trainer, network, plans, penalty)
+
+
+class TorchUpdates:
+    """Updates by autograd, for any network, objective and device."""
+
+    engine = TORCH
+
+    def __init__(self, trainer: "Trainer", network: Network, plans: Sequence[Training], penalty: Penalty | None):
+        self.trainer, self.penalty = trainer, penalty
+        self.clip, self.rate = GradientClip(plans, trainer.theta), LRSchedule(plans, network, trainer.weights)
+
+    def run(self, stop: int) -> None:
+        """Update until `stop` updates are made or no member is alive."""
+        trainer = self.trainer
+        while trainer.step < stop and trainer.remaining:
+            loss = trainer.objective.loss(trainer.step)
+            total = loss if self.penalty is None else loss + self.penalty()
+            gradient = collect(total, trainer.weights)
+            norm = gradient.norm(dim=1)
+            trainer.record(loss.detach(), norm)
+            trainer.update(self.clip(gradient, norm), self.rate(trainer.step))
+            trainer.step += 1
 
 
 class Trainer:
@@ -141,6 +186,7 @@ class Trainer:
 
     Attributes:
         step: Updates made so far.
+        engine: What makes them, "torch" or "compiled".
 
     Example:
         >>> network = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(2, 3))])  # two members of three weights
@@ -149,7 +195,7 @@ class Trainer:
     """
 
     def __init__(self, network: Network, objective: Objective, plan: Training):
-        self.objective, self.step = objective, 0
+        self.objective, self.step, self.engine = objective, 0, TORCH
         self.theta, self.weights = flatten(network)
         self.optimizer = OPTIMIZERS[plan.optimizer](self.theta)
         self.losses, self.norms = (self.theta.new_full((plan.steps, len(self.theta)), torch.nan) for _ in range(2))
@@ -163,7 +209,8 @@ class Trainer:
 
     def progress(self) -> TrainingProgress:
         strengths, curves = self.objective.strengths(self.step), (self.losses[: self.step], self.norms[: self.step])
-        return TrainingProgress(self.step, strengths, *curves, self.alive.clone(), list(self.died_at), self.state)
+        alive, died_at = self.alive.clone(), list(self.died_at)
+        return TrainingProgress(self.step, strengths, *curves, alive, died_at, self.state, self.engine)
 
     def record(self, loss: Float[Tensor, " population"], norm: Float[Tensor, " population"]) -> None:
         """Keep loss and gradient norm of this update; members where one of them is not finite have diverged."""
@@ -185,6 +232,7 @@ class Trainer:
         died_at = [-1 if d is None else d for d in self.died_at]
         return {
             "step": torch.tensor(self.step),
+            "compiled": torch.tensor(self.engine == COMPILED),
             "theta": self.theta.detach(),
             "losses": self.losses[: self.step].T,
             "gradient_norms": self.norms[: self.step].T,
@@ -196,6 +244,10 @@ class Trainer:
     def restore(self, state: State) -> int:
         """Continue from a `state`; return its step."""
         self.step = int(state["step"])
+        if (before := COMPILED if state.get("compiled", False) else TORCH) != self.engine:
+            log.warning(
+                "Training began on engine '%s' and resumes on '%s': equal to rounding only.", before, self.engine
+            )
         self.theta.copy_(state["theta"])  # in place: the network's parameters are views of it
         for curve, name in ((self.losses, "losses"), (self.norms, "gradient_norms")):
             curve[: self.step] = state[name].T
