@@ -110,7 +110,7 @@ def run_trials(
         bounds = problem.bounds(configs[0])
         now, records = replace(past, seconds=past.seconds + time.perf_counter() - began), []
         for p in [p for p, over in enumerate(finished) if not over]:
-            provenance = make_provenance(configs[p], problem, device, now)
+            provenance = make_provenance(configs[p], problem, device, progress.engine, now)
             record = make_record(configs[p], progress, p, evaluations[p], bounds, network, provenance)
             finished[p] = record.outcome.final
             test_floors = dict(problem.bounds(configs[0], test=True).floors) if record.test else {}
@@ -161,13 +161,14 @@ def restore_network(config: Config, weights: Mapping[str, np.ndarray] | None = N
     return network, problem
 
 
-def make_provenance(config: Config, problem: Problem, device: str, checkpoint: Checkpoint) -> Provenance:
+def make_provenance(config: Config, problem: Problem, device: str, engine: str, checkpoint: Checkpoint) -> Provenance:
     """How a record of this process came about; a sweep adds the node."""
     dtype = torch.get_default_dtype()
     return Provenance(
         seed=config.seed,
         device=device,
         dtype=None if dtype == torch.float32 else str(dtype).removeprefix("torch."),
+        engine=engine,
         pack=len(checkpoint.members),
         seconds=checkpoint.seconds,
         data=problem.description,

@@ -32,20 +32,20 @@ def rows(cell, names):
 def test_loops_are_the_cells_step_and_its_way_back(kind):
     cell, z, e = made(kind)
     s = statement_of(cell)
-    made_of = loops.make_loops(s, scalars.DOUBLE)
+    made_of = loops.make_loops(s, scalars.DOUBLE, scalars.OPTIONS)
     Z, E, Y, D = (v.reshape(s.parts, UNITS).copy() for v in (z.numpy(), e.numpy(), 0 * z.numpy(), 0 * z.numpy()))
     W, b, p, q = rows(cell, [s.matrix]), rows(cell, s.biases), rows(cell, s.parameters), np.zeros((1, 1, UNITS))
     if s.form == "hollow":
         np.fill_diagonal(W, 0)
     u, A = Z[0].copy(), np.zeros((max(s.rows, s.kept), UNITS))
     if s.bend:
-        made_of.bend(Z[0], 0, q, u, 0, UNITS, 1)
+        made_of.bend_terms(Z[0], 0, q, u, 0, UNITS, 1)
     A[: s.gates] = (W @ u).reshape(s.gates, UNITS)
     made_of.forward(Z, 0, A, 0, b, p, Y, 0, UNITS)
     made_of.backward(Z, 0, A, 0, p, E, 0, D, 0, 0 * p, UNITS)
     g = W.T @ A[: s.gates].flatten()
     if s.bend:
-        made_of.bend_back(g, 0, Z[0], 0, q, D[0], 0, 0 * q, UNITS, 1)
+        made_of.bend_terms_back(g, 0, Z[0], 0, q, D[0], 0, 0 * q, UNITS, 1)
     else:
         D[0] += g
     z.requires_grad_()

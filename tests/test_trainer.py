@@ -218,7 +218,7 @@ def test_the_state_leads_with_the_population():
     trainer.died_at[1] = 0
     state = trainer.state()
     assert set(state) == {
-        *("step", "theta", "losses", "gradient_norms", "died_at"),
+        *("step", "compiled", "theta", "losses", "gradient_norms", "died_at"),
         *("optimizer/step", "optimizer/exp_avg", "optimizer/exp_avg_sq", "objective/asked"),
     }
     assert state["step"] == 2

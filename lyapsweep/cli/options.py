@@ -148,6 +148,14 @@ def note_trust(ctx: click.Context, param: click.Parameter, wanted: bool) -> None
         trust_everything()
 
 
+def note_engine(ctx: click.Context, param: click.Parameter, name: str | None) -> None:
+    """Set the engine of this process and of its workers."""
+    if name is not None:
+        from lyapsweep.compiled.engine import choose_engine
+
+        choose_engine(name)
+
+
 def example(*lines: str) -> str:
     """The examples at the end of a command's help."""
     return "\n".join(["\b", "Example:", *(f"  {line}" for line in lines)])
@@ -159,6 +167,14 @@ def changes(what: str) -> Callable[..., Any]:
 
 debug = click.option(
     "--debug", is_flag=True, expose_value=False, callback=note_debug, help="Show the traceback of an error."
+)
+engine = click.option(
+    "--engine",
+    type=click.Choice(["auto", "torch", "compiled"]),
+    expose_value=False,
+    callback=note_engine,
+    help="What computes: compiled loops where they cover the work, else torch (auto); or only one of them.  "
+    "[default: LYAPSWEEP_ENGINE, else auto]",
 )
 results = click.option(
     "--results",

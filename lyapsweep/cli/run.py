@@ -34,6 +34,7 @@ MIN_COLUMNS = 5  # of the progress table: all but the measures, and the first of
 @options.tracking_uri
 @click.option("--no-tracking", is_flag=True, help="Write records only; log nothing to MLflow.")
 @click.option("--device", default="cpu", show_default=True, help="Where to train: cpu, cuda, cuda:1.")
+@options.engine
 @click.option("--again", is_flag=True, help="Train the trial again if it has been trained before.")
 @click.option("--resume", is_flag=True, help="Resume an interrupted trial from its last report.")
 @options.debug

@@ -69,6 +69,7 @@ COUNT = click.IntRange(min=1)
     default=0.0,
     help="GPUs per batch; a fraction shares one.",
 )
+@options.engine
 @click.option(
     "--time-limit",
     type=options.POSITIVE_NUMBER,

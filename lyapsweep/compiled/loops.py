@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numba
 
 from lyapsweep.compiled.elementwise import Elementwise
-from lyapsweep.compiled.scalars import INLINE, OPTIONS, Scalars
+from lyapsweep.compiled.scalars import INLINE, INTERNAL, Scalars
 
 FORWARD = """
 def forward(Z, o, A, i, b, p, Y, y, n):
@@ -56,18 +56,18 @@ class Loops(NamedTuple):
     and parameters p; A then holds what `back` needs.
     backward(Z, o, A, i, p, E, y, D, d, gp, n): from e = E[:, y : y + n], A becomes dL/da, D[:, d : d + n] += dL/dz,
     gp += dL/dp.
-    bend(Z, o, q, U, u, n, terms): U[u : u + n] from Z[o : o + n]; q is (parameters, terms, n).
-    bend_back(G, g, Z, o, q, V, v, gq, n, terms): V[v : v + n] += dL/dz, gq += dL/dq.
+    bend_terms(Z, o, q, U, u, n, terms): U[u : u + n] from Z[o : o + n]; q is (parameters, terms, n).
+    bend_terms_back(G, g, Z, o, q, V, v, gq, n, terms): V[v : v + n] += dL/dz, gq += dL/dq.
     """
 
     forward: Any
     backward: Any
-    bend: Any
-    bend_back: Any
+    bend_terms: Any
+    bend_terms_back: Any
 
 
-def make_loops(statement: Elementwise, scalars: Scalars) -> Loops:
-    """Write and compile (at their first call) the loops of a cell."""
+def make_loops(statement: Elementwise, scalars: Scalars, options: Any = INTERNAL) -> Loops:
+    """Write and compile (at their first call) the loops of a cell; `options` INTERNAL serves compiled callers only."""
     step, back = (numba.njit(**INLINE)(f) for f in statement.unit(scalars))
     bends = statement.bend(scalars) if statement.bend else (lambda z, q: z, lambda g, z, q: (g, ()))
     bend, bend_back = (numba.njit(**INLINE)(f) for f in bends)
@@ -75,7 +75,7 @@ def make_loops(statement: Elementwise, scalars: Scalars) -> Loops:
     forward, backward = FORWARD.format(**forward_parts(statement)), BACKWARD.format(**backward_parts(statement))
     bent, bent_back = (text.format(**bend_parts(statement)) for text in (BEND, BEND_BACK))
     written = zip(("forward", "backward", "bend_terms", "bend_terms_back"), (forward, backward, bent, bent_back))
-    return Loops(*(numba.njit(**OPTIONS)(defined(name, text, names)) for name, text in written))
+    return Loops(*(numba.njit(**options)(defined(name, text, names)) for name, text in written))
 
 
 def defined(name: str, text: str, names: dict[str, Callable[..., Any]]) -> Callable[..., Any]:

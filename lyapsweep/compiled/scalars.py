@@ -8,7 +8,8 @@ import numpy as np
 
 FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}  # not nnan, ninf: a diverging network must show its numbers
 OPTIONS: Any = {"fastmath": FAST, "nogil": True, "error_model": "numpy", "boundscheck": False}
-INLINE: Any = OPTIONS | {"forceinline": True}  # a loop over a call is not vectorised: 8 times slower
+INTERNAL: Any = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # wrappers take a tenth of compiling
+INLINE: Any = INTERNAL | {"forceinline": True}  # a loop over a call is not vectorised: 8 times slower
 f4 = np.float32
 
 

@@ -76,6 +76,10 @@ class Schedule:
         """Return the strengths (time, population) under which a network is evaluated: nothing is drawn."""
         return self.stack(update, [None] * len(self.forcings)) if self.fixed is None else self.fixed
 
+    def due(self, update: int) -> bool:
+        """Return whether `adapt` moves a member before this update."""
+        return any(f.due(update) for _, f in self.adaptive)
+
     def adapt(self, update: int, map: AbstractMap, infer: Callable[[], Path], inputs: Driving | None = None) -> None:
         """Update the strength of the adaptive members that are due, from kappa along the data.
 

@@ -125,6 +125,7 @@ class Provenance:
         seed: Seed of the network's weights, windows and random forcing.
         device: Device of training, such as "cpu".
         dtype: Floating-point type of training, where it is not "float32".
+        engine: What made the updates, "torch" or "compiled".
         pack: Number of networks that trained in the same population.
         seconds: Time since the trial began, over all attempts.
         data: Description of the data.
@@ -148,6 +149,7 @@ class Provenance:
     seed: int | None = None
     device: str | None = None
     dtype: str | None = None
+    engine: str | None = None
     pack: int | None = None
     seconds: float | None = None
     data: DataDescription | None = None

@@ -55,9 +55,7 @@ class ForcedWindows:
         first = self.sampler.at(step)
         if self.fixed is not None:
             return self.loss_at(first)
-        cell, readout = self.network.cell, self.network.readout
-        x, s = self.cut(first, self.windows.steps)
-        self.schedule.adapt(step, cell, partial(across_time, readout.back, x[:-1]), s)
+        self.adapt(step, first)
         return self.loss_under(self.course(self.schedule.at(step)), first)
 
     @property
@@ -77,6 +75,12 @@ class ForcedWindows:
             return unforced_error(cell, readout, *self.cut(course.first(first), course.length), course.counted)
         x, s = self.cut(first, self.windows.steps)
         return (stopping(cell, readout, x, course, s) - x[1:]).square().mean(dim=(0, 2, 3))
+
+    def adapt(self, step: int, first: Int[Tensor, "population batch"]) -> None:
+        """Let adaptive forcings that are due follow the network, along the windows that begin at `first`."""
+        if self.schedule.due(step):
+            x, s = self.cut(first, self.windows.steps)
+            self.schedule.adapt(step, self.network.cell, partial(across_time, self.network.readout.back, x[:-1]), s)
 
     def cut(self, first: Int[Tensor, "population batch"], length: int) -> tuple[Tensor, Tensor | None]:
         """The windows that begin at `first`, and what drives them."""

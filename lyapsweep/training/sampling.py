@@ -30,11 +30,15 @@ class WindowSampler:
 
     def at(self, step: int) -> Int[Tensor, "population batch"]:
         """Return the windows of one update. Call it for every update, in order."""
+        return self.take(step, step + 1)[0]
+
+    def take(self, step: int, stop: int) -> Int[Tensor, "updates population batch"]:
+        """Return the windows of updates `step` to `stop`, at most until the next multiple of CHUNK, in order."""
         if step % CHUNK == 0 and step != self.drawn_at:
             self.drawn_at = step
             drawn = torch.stack([self.draw(g) for g in self.generators], dim=1)
             self.drawn = drawn.to(self.device, non_blocking=True)
-        return self.drawn[step % CHUNK]
+        return self.drawn[step % CHUNK : step % CHUNK + stop - step]
 
     def state(self) -> dict[str, Tensor]:
         """Return what updates have changed, the population leading."""

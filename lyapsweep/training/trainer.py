@@ -4,6 +4,7 @@ A member whose loss or gradient is not finite is frozen with its last finite wei
 and penalty are set per member; the data are the objective's business (`objectives`).
 """
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -12,14 +13,18 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from lyapsweep.compiled.engine import COMPILED, TORCH, engine_of
 from lyapsweep.config import Config, Lyapunov, Training
 from lyapsweep.optimizers import OPTIMIZERS
 from lyapsweep.regularisation import Penalty
 from lyapsweep.rollout import Network, Strengths
+from lyapsweep.training.coverage import obstacle
 from lyapsweep.training.gradients import flatten
 from lyapsweep.training.update import GraphedUpdate, Update, fastest
 
 READ_EVERY = 100  # updates on a GPU between two looks at who is alive, for which the host waits
+
+log = logging.getLogger("lyapsweep")
 
 State = Mapping[str, Tensor]
 """What updates change, by name: the population leads in every tensor but scalars, which all members share."""
@@ -37,6 +42,7 @@ class TrainingProgress:
         alive: Members whose numbers are finite.
         died_at: The update at which each member diverged, None for those alive.
         state: Returns what `train` resumes from. It holds views: copy it before the next report.
+        engine: What makes the updates, "torch" or "compiled".
 
     Example:
         >>> alive, none = torch.ones(1, dtype=torch.bool), torch.empty(0, 1)
@@ -51,6 +57,7 @@ class TrainingProgress:
     alive: Bool[Tensor, " population"]
     died_at: list[int | None]
     state: Callable[[], State] = dict
+    engine: str = TORCH
 
     def lyapunov(self, config: Config) -> Lyapunov:
         """Return how exponents are measured now: with fewer steps while a member still trains."""
@@ -113,28 +120,62 @@ def train(
         >>> [p.step for p in train(weights, Square(), [Training(steps=3, lr=0.25, optimizer="sgd")])]
         [0, 3]
     """
-    plan, reported = plans[0], -1
-    trainer = Trainer(network, objective, plan)
-    update: Update | GraphedUpdate = Update(trainer, plans, penalty)
-    if state:
-        reported = trainer.restore(state)
-    first = trainer.step
-    for step in range(first, plan.steps + 1):
-        trainer.step = step
-        if step in plan.reports or step == plan.steps:
-            trainer.read_deaths()
-        if trainer.ended_before(step):
-            break
-        if step in plan.reports and step > reported:
+    trainer = Trainer(network, objective, plans[0])
+    updates = make_updates(trainer, network, plans, penalty)
+    trainer.engine = updates.engine
+    reported = trainer.restore(state) if state else -1
+    for stop in sorted(plans[0].reports):
+        if stop <= reported or not trainer.remaining:
+            continue
+        updates.run(stop)
+        if trainer.step == stop:
             yield trainer.progress()
-        if step == plan.steps or not trainer.remaining:
-            break
-        if step == first:
-            update = fastest(update, step)
-        update(step)
     if not trainer.remaining:
-        trainer.step = 1 + max(-1 if d is None else d for d in trainer.died_at)
         yield trainer.progress()
+
+
+class Updates(Protocol):
+    """What makes updates: a population's loss, gradient and optimizer, on torch or compiled.
+
+    Attributes:
+        engine: "torch" or "compiled".
+    """
+
+    engine: str
+
+    def run(self, stop: int) -> None:
+        """Update from `trainer.step` until `stop` updates are made or no member is alive; record loss and norm."""
+
+
+def make_updates(trainer: "Trainer", network: Network, plans: Sequence[Training], penalty: Penalty | None) -> Updates:
+    """The updates of the engine that covers this training."""
+    if engine_of("training", obstacle(network, trainer.objective, penalty)) == COMPILED:
+        from lyapsweep.training.compiled import CompiledUpdates
+
+        return CompiledUpdates(trainer, network, plans, penalty)
+    return TorchUpdates(trainer, plans, penalty)
+
+
+class TorchUpdates:
+    """Updates by autograd, for any network, objective and device; on a GPU replayed from a CUDA graph if they can be."""
+
+    engine = TORCH
+
+    def __init__(self, trainer: "Trainer", plans: Sequence[Training], penalty: Penalty | None):
+        self.trainer, self.eager = trainer, Update(trainer, plans, penalty)
+        self.update: Update | GraphedUpdate | None = None
+
+    def run(self, stop: int) -> None:
+        """Update until `stop` updates are made or no member is alive, which a GPU tells later."""
+        trainer = self.trainer
+        if trainer.step < stop and self.update is None:
+            self.update = fastest(self.eager, trainer.step)
+        while self.update and trainer.step < stop and trainer.remaining:
+            self.update(trainer.step)
+            trainer.step += 1
+        trainer.read_deaths()
+        if not trainer.remaining:
+            trainer.step = 1 + max(d for d in trainer.died_at if d is not None)
 
 
 class Trainer:
@@ -147,6 +188,7 @@ class Trainer:
 
     Attributes:
         step: Updates made so far.
+        engine: What makes them, "torch" or "compiled".
 
     Example:
         >>> network = torch.nn.ParameterList([torch.nn.Parameter(torch.ones(2, 3))])  # two members of three weights
@@ -155,7 +197,7 @@ class Trainer:
     """
 
     def __init__(self, network: Network, objective: Objective, plan: Training):
-        self.network, self.objective, self.step = network, objective, 0
+        self.network, self.objective, self.step, self.engine = network, objective, 0, TORCH
         self.theta, self.weights = flatten(network)
         self.optimizer = OPTIMIZERS[plan.optimizer](self.theta)
         self.losses, self.norms = (self.theta.new_full((plan.steps, len(self.theta)), torch.nan) for _ in range(2))
@@ -170,7 +212,8 @@ class Trainer:
 
     def progress(self) -> TrainingProgress:
         strengths, curves = self.objective.strengths(self.step), (self.losses[: self.step], self.norms[: self.step])
-        return TrainingProgress(self.step, strengths, *curves, self.alive.clone(), list(self.died_at), self.state)
+        alive, died_at = self.alive.clone(), list(self.died_at)
+        return TrainingProgress(self.step, strengths, *curves, alive, died_at, self.state, self.engine)
 
     def record(self, loss: Float[Tensor, " population"], norm: Float[Tensor, " population"]) -> None:
         """Keep loss and gradient norm of this update; members where one of them is not finite have diverged."""
@@ -199,10 +242,6 @@ class Trainer:
         self.died_at = [(None if t < 0 else t) if d is None else d for d, t in zip(self.died_at, first)]
         self.read = done
 
-    def ended_before(self, step: int) -> bool:
-        """Whether all members had diverged before the update `step - 1`, which a GPU tells later."""
-        return not self.remaining and 1 + max(d for d in self.died_at if d is not None) < step
-
     @torch.no_grad()
     def update(self, gradient: Tensor, rate: Tensor) -> None:
         """Move the weights, each at its own rate; those of members that are not alive stay."""
@@ -215,6 +254,7 @@ class Trainer:
         died_at = [-1 if d is None else d for d in self.died_at]
         return {
             "step": torch.tensor(self.step),
+            "compiled": torch.tensor(self.engine == COMPILED),
             "theta": self.theta.detach(),
             "losses": self.losses[: self.step].T,
             "gradient_norms": self.norms[: self.step].T,
@@ -226,6 +266,10 @@ class Trainer:
     def restore(self, state: State) -> int:
         """Continue from a `state`; return its step."""
         self.step = self.read = int(state["step"])
+        if (before := COMPILED if state.get("compiled", False) else TORCH) != self.engine:
+            log.warning(
+                "Training began on engine '%s' and resumes on '%s': equal to rounding only.", before, self.engine
+            )
         self.theta.copy_(state["theta"])  # in place: the network's parameters are views of it
         for curve, name in ((self.losses, "losses"), (self.norms, "gradient_norms")):
             curve[: self.step] = state[name].T

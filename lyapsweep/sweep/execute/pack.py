@@ -1,22 +1,24 @@
 """What the driver and a worker exchange: the pack to train, and a report per step."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lyapsweep.compiled.engine import chosen_engine
 from lyapsweep.config import Config
 from lyapsweep.results.record import Outcome
 
 
 @dataclass(frozen=True)
 class PackSettings:
-    """What all packs of a sweep share: the objective, "cpu" or "cuda", and the folders that workers write to."""
+    """What all packs of a sweep share: objective, "cpu" or "cuda", folders that workers write to, and the engine."""
 
     objective: str
     device: str
     records: Path
     checkpoints: Path
+    engine: str = field(default_factory=chosen_engine)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ class PackSpec:
             "device": self.settings.device,
             "records": str(self.settings.records),
             "checkpoints": str(self.settings.checkpoints),
+            "engine": self.settings.engine,
         }
 
     @classmethod
@@ -64,7 +67,11 @@ class PackSpec:
             ended=content["ended"],
             parents=content["parents"],
             settings=PackSettings(
-                content["objective"], content["device"], Path(content["records"]), Path(content["checkpoints"])
+                content["objective"],
+                content["device"],
+                Path(content["records"]),
+                Path(content["checkpoints"]),
+                content["engine"],
             ),
         )
 

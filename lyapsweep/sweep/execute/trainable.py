@@ -12,6 +12,7 @@ import ray
 import torch
 from ray import tune
 
+from lyapsweep.compiled.engine import choose_engine
 from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
 from lyapsweep.process import small_networks
@@ -34,6 +35,7 @@ class PackTrainable(tune.Trainable):
         """Start the next pack in the same process, which has imported everything already."""
         small_networks()
         self.spec = PackSpec.from_dict(new_config)
+        choose_engine(self.spec.settings.engine)
         self.checkpoints = Checkpoints(self.spec.settings.checkpoints, self.spec.parents, self.spec.ended)
         self.training = PackTraining(self.spec.settings.device, self.latest, self.checkpoints)
         self.records = self.training.run(self.spec.configs, self.spec.keys)
