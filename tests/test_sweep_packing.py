@@ -54,6 +54,13 @@ def test_members_that_draw_their_intervals_share_a_pack_where_they_draw_the_same
     assert len({len(c) for c in cuts}) > 1  # they are drawn
 
 
+def test_only_forcings_of_few_members_share_a_pack_on_a_gpu(base):
+    many = points(base, {"forcing": [{"kind": "sparse", "interval": 8}], "seed": list(range(64))})
+    few = points(base, {"forcing": [{"kind": "sparse", "interval": i} for i in (2, 4)], "seed": list(range(5))})
+    found = packed([*few[:5], *many, *few[5:]], 512, "cuda")
+    assert sorted([c.forcing["interval"] for c in pack] for pack in found) == [[2] * 5 + [4] * 5, [8] * 64]
+
+
 def test_packs_are_cut_evenly_and_keep_their_order(base):
     everything = points(base, {"seed": list(range(7))})
     assert [[c.seed for c in p] for p in packed(everything, 4)] == [[0, 1, 2, 3], [4, 5, 6]]
@@ -97,6 +104,10 @@ def test_a_task_without_windows_takes_its_whole_sequences():
         (None, "map", 41, 4, "cpu", 11),
         (None, "map", 40, 4, "cuda", 32),
         (None, "map", 40, 0, "cpu", 32),
+        (None, "map", 1000, 4, "cuda", 250),
+        (None, "map", 9000, 4, "cuda", 512),
+        (8, "map", 9000, 4, "cuda", 8),
+        (None, "hunt", 9000, 4, "cuda", 1),
         (None, "hunt", 40, 4, "cpu", 1),
         (16, "map", 40, 4, "cpu", 16),
         (3, "hunt", 40, 4, "cpu", 3),

@@ -10,6 +10,7 @@ from lyapsweep.cli import (
     list_members,
     open_ui,
     options,
+    plan,
     run,
     spectrum,
     status,
@@ -34,5 +35,18 @@ def main() -> None:
     """Hyperparameter sweeps of recurrent networks that log the Lyapunov spectrum of every trial."""
 
 
-for module in (run, sweep, status, sync, atlas, open_ui, spectrum, fixed_points, suggest, import_table, list_members):
+for module in (
+    run,
+    sweep,
+    plan,
+    status,
+    sync,
+    atlas,
+    open_ui,
+    spectrum,
+    fixed_points,
+    suggest,
+    import_table,
+    list_members,
+):
     main.add_command(module.command)

@@ -1,9 +1,8 @@
 """`lyapsweep sweep`: train the trials of a sweep."""
 
 import contextlib
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from lyapsweep.sweep.observe.summary import SweepSummary
 
 LINE_INTERVAL = 5.0  # seconds between lines if the output is no terminal
-SHOWN_CONFIGS = 5  # of a dry run
 COUNT = click.IntRange(min=1)
 
 
@@ -122,56 +120,15 @@ def command(
     region = replace(zoomed(region, zoom) if zoom else region, where={**region.where, **where})
     region = replace(region, name=name or region.name)
     if dry_run:
-        preview(region, changes, settings, out)
+        from lyapsweep.cli.plan import Devices, preview
+
+        preview(region, changes, settings, Devices(settings["jobs"], 0.0, settings["gpus"], None), out)
         return
     from lyapsweep.sweep.execute import runner
 
     with display(region.objective, out) as listen:
         summary = runner.run(region, changes=changes, listen=listen, extend=extend or 0, **settings)
     conclude(summary, region, out)
-
-
-def preview(sweep: "Sweep", changes: Mapping[str, Any], settings: Mapping[str, Any], out: "Console") -> None:
-    """Print the number of trials and packs, and the varied settings of the first trials."""
-    from rich.table import Table
-
-    from lyapsweep.sweep.execute.planning import plan_sweep
-    from lyapsweep.sweep.execute.results_folder import ResultsFolder
-    from lyapsweep.sweep.plan.packing import pack_size, packs
-    from lyapsweep.sweep.plan.points import varied_paths
-    from lyapsweep.sweep.plan.sampling import draw
-
-    pack, trials = settings["pack"] or sweep.pack, settings["trials"] or sweep.trials
-    sweep, seed = replace(sweep, pack=pack, trials=trials), settings["seed"]
-    folder = ResultsFolder(settings["results"], sweep.name or "sweep")
-    chosen = {"refine": settings["refine"], "storage": settings["storage"], "again": settings["again"]}
-    chosen["changes"] = changes
-    planned = plan_sweep(sweep, sweep.config(changes), folder, seed, resume=True, **chosen)
-    points = planned.points or draw(planned.sweep, None, seed, planned.base)
-    device, jobs = "cuda" if settings["gpus"] else "cpu", settings["jobs"] or os.cpu_count() or 1
-    size = pack_size(planned.pack, sweep.intent, len(points), jobs, device)
-    ended = len(planned.ended.keys() & {point.key for point in points})
-    plan = f"{len(points)} trials in {len(packs(points, size, device))} packs of at most {size}"
-    if planned.refinement:
-        first = len(next(planned.refinement.rounds({})))
-        plan = f"{first} of {len(points)} trials at first, then those along the border"
-    printing.write(out, [("sweep", sweep.name or ""), ("intent", sweep.intent), ("objective", sweep.objective)])
-    printing.write(
-        out, [("plan", plan + (f", {ended} of them trained already" if ended else "")), ("into", str(folder.path))]
-    )
-    configs = [point.config for point in points]
-    paths = varied_paths(configs)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for path in paths:
-        table.add_column(path)
-    for config in configs[:SHOWN_CONFIGS]:
-        table.add_row(*(str(config.flat.get(path, "")) for path in paths))
-    out.print()
-    out.print(table)
-    if len(configs) > SHOWN_CONFIGS:
-        out.print(
-            f"... and {len(configs) - SHOWN_CONFIGS} more" + (" (a hunt draws its own)" * (sweep.intent == "hunt"))
-        )
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Packs: points of one shape that are trained side by side in one process."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -10,6 +11,8 @@ from lyapsweep.sweep.plan.points import Point
 
 T = TypeVar("T")
 PACK_SIZE = {"map": 32, "hunt": 1}  # by default; a scheduler can stop only whole packs
+LARGEST = 512  # members of a map's pack on a GPU by default: an update takes hardly longer than of 32
+ALONE = 64  # members of one forcing that are not mixed with others on a GPU
 
 
 def packs(points: Sequence[Point], size: int, device: str = "cpu") -> list[list[Point]]:
@@ -17,7 +20,7 @@ def packs(points: Sequence[Point], size: int, device: str = "cpu") -> list[list[
 
     A pack shares its `Config.shape`. On a CPU it also shares its forcing, and its seed where intervals are drawn: a
     window under interval tau is then cut into T / tau windows of tau steps that train at once, where members of mixed
-    intervals would step through time together.
+    intervals would step through time together. On a GPU forcings are mixed that have few members each.
 
     Args:
         points: What to train; the members of a pack keep this order.
@@ -27,10 +30,11 @@ def packs(points: Sequence[Point], size: int, device: str = "cpu") -> list[list[
     Returns:
         The packs, each a list of points.
     """
-    groups: dict[object, list[Point]] = {}
-    for point in points:
-        key = (point.config.shape, *(forcing_key(point.config) if device == "cpu" else ()))
-        groups.setdefault(key, []).append(point)
+    keys = [(point.config.shape, forcing_key(point.config)) for point in points]
+    counts, groups = Counter(keys), dict[object, list[Point]]()
+    for point, key in zip(points, keys):
+        mixed = device != "cpu" and counts[key] < ALONE
+        groups.setdefault((key[0], None if mixed else key[1]), []).append(point)
     chunks = [chunk for group in groups.values() for chunk in split_evenly(group, size)]
     return sorted(chunks, key=lambda pack: -sequential_steps(pack[0].config))
 
@@ -56,8 +60,11 @@ def sequential_steps(config: Config) -> int:
 
 
 def pack_size(requested: int | None, intent: str, points: int, slots: int, device: str) -> int:
-    """Members per pack: as requested, else the default, reduced on a CPU so that a map keeps every slot busy."""
-    size = requested or PACK_SIZE[intent]
-    if requested is None and device == "cpu" and intent == "map":
-        size = min(size, math.ceil(points / max(slots, 1)))
-    return size
+    """Members per pack: as requested, else the default, with which a map keeps every slot busy.
+
+    On a GPU the default is 32 to 512: a pack that memory does not suffice for is halved.
+    """
+    default, shares = PACK_SIZE[intent], math.ceil(points / max(slots, 1))
+    if requested or intent != "map":
+        return requested or default
+    return min(default, shares) if device == "cpu" else max(default, min(LARGEST, shares))
