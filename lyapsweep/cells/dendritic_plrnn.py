@@ -9,7 +9,7 @@ phi_i = S_k z_i - Q_k, with running sums S of alpha and Q of alpha H: a step cos
 The clipped term is one more threshold, at 0 with slope -sum(alpha).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -18,6 +18,7 @@ from torch.nn.functional import pad
 
 from lyapsweep.cells.cell import Draw, affine, carry
 from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, offsets, reversed_steps
+from lyapsweep.compiled.elementwise import Elementwise, diagonal_unit
 from lyapsweep.inits import bounded
 from lyapsweep.maps import Inputs, Jacobians, States, Tangents
 from lyapsweep.setting_types import Count
@@ -39,6 +40,21 @@ class Spline(NamedTuple):
         k = torch.searchsorted(self.thresholds.detach(), z.detach().contiguous())
         slope = self.S.gather(-1, k)
         return k, slope, slope * z - self.Q.gather(-1, k)
+
+
+def branch(f: Any) -> tuple:
+    """alpha_b [relu(z - H_b) - c relu(z)] of one unit, q = (alpha, H, c), c = 1 if clipped; and its way back."""
+    zero = f.zero
+
+    def bend(z, q):
+        return q[0] * (max(z - q[1], zero) - q[2] * max(z, zero))
+
+    def back(g, z, q):
+        shifted, plain = z - q[1], q[2] * max(z, zero)
+        direct = q[0] * g if shifted > zero else zero
+        return direct - (q[2] * q[0] * g if z > zero else zero), (g * (max(shifted, zero) - plain), -direct, zero)
+
+    return bend, back
 
 
 class DendriticPlrnn(AbstractUnrolledCell):
@@ -63,6 +79,15 @@ class DendriticPlrnn(AbstractUnrolledCell):
 
     linear_part = ("A", "W", "h")
     entry = ("C", "h")
+    elementwise = Elementwise(
+        diagonal_unit,
+        biases=("h",),
+        parameters=("A",),
+        bend=branch,
+        bend_parameters=("alpha", "H", "clipped"),
+        shared=("alpha",),
+        terms="bases",
+    )
     A: nn.Parameter
     W: nn.Parameter
     h: nn.Parameter
