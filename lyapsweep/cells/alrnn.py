@@ -5,6 +5,8 @@ Phi is relu on the last `rectified` units and the identity on the others, so tha
 Jacobian: diag(A) + W diag(1 on the linear units, 1[z > 0] on the rectified).
 """
 
+from typing import Any
+
 import torch
 from torch import Generator, Tensor, nn
 
@@ -18,10 +20,24 @@ from lyapsweep.cells.unrolled import (
     reversed_steps,
     summed_products,
 )
+from lyapsweep.compiled.elementwise import Elementwise, diagonal_unit
 from lyapsweep.inits import bounded
 from lyapsweep.jacobian_factors import JacobianFactors
 from lyapsweep.maps import Inputs, States, Tangents
 from lyapsweep.setting_types import Count, CountOrZero
+
+
+def partly_rectified(f: Any) -> tuple:
+    """u = z on linear units, whose q is 1, and relu(z) on the others, whose q is 0."""
+    zero, one = f.zero, f.one
+
+    def bend(z, q):
+        return z if z > zero else q[0] * z
+
+    def back(g, z, q):
+        return g * (one if z > zero else q[0]), (zero,)
+
+    return bend, back
 
 
 class Alrnn(AbstractUnrolledCell):
@@ -45,6 +61,9 @@ class Alrnn(AbstractUnrolledCell):
 
     linear_part = ("A", "W", "h")
     entry = ("C", "h")
+    elementwise = Elementwise(
+        diagonal_unit, biases=("h",), parameters=("A",), bend=partly_rectified, bend_parameters=("kept_below_zero",)
+    )
     A: nn.Parameter
     W: nn.Parameter
     h: nn.Parameter
@@ -55,6 +74,7 @@ class Alrnn(AbstractUnrolledCell):
             raise ValueError(f"0 <= cell/rectified <= cell/units must hold, but got {rectified}, units={units}.")
         super().__init__(inputs, units, population, state=units)
         self.linear = units - rectified
+        self.kept_below_zero = [1.0] * self.linear + [0.0] * rectified  # what phi multiplies a negative z by
 
     def draw(self, init: Draw, generator: Generator) -> dict[str, Tensor]:
         n, m = self.units, self.inputs

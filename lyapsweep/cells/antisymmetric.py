@@ -4,6 +4,8 @@ One Euler step of length e (`epsilon`) of a flow whose linear part only turns, b
 State: h (units). Jacobian: I + e diag(1 - t^2) (W - W^T - g I), with t the tanh.
 """
 
+from typing import Any
+
 import torch
 from torch import Generator, Tensor, nn, tanh
 
@@ -16,10 +18,25 @@ from lyapsweep.cells.unrolled import (
     reversed_steps,
     summed_products,
 )
+from lyapsweep.compiled.elementwise import Elementwise
 from lyapsweep.inits import bounded
 from lyapsweep.jacobian_factors import JacobianFactors
 from lyapsweep.maps import Inputs, States, Tangents
 from lyapsweep.setting_types import Count
+
+
+def unit(f: Any) -> tuple:
+    """h' = h + e tanh(a) of one unit, p = (e,), and its way back."""
+    tanh, slope, zero = f.tanh, f.tanh_slope, f.zero
+
+    def step(z, a, p):
+        t = tanh(a[0])
+        return (z[0] + p[0] * t,), (p[0] * slope(a[0], t),)
+
+    def back(e, z, kept, p):
+        return (e[0] * kept[0],), (e[0],), (zero,)
+
+    return step, back
 
 
 class Antisymmetric(AbstractUnrolledCell):
@@ -39,6 +56,7 @@ class Antisymmetric(AbstractUnrolledCell):
         4
     """
 
+    elementwise = Elementwise(unit, kept=1, parameters=("epsilon",), form="antisymmetric")
     W: nn.Parameter
     U: nn.Parameter
     b: nn.Parameter

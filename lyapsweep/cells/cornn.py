@@ -6,6 +6,8 @@ State: [y, z], 2 x units, y visible. With W = [W_y, W_z] and t the tanh, dz'/dy 
 dz'/dz = (1 - dt e) I + dt diag(1 - t^2) W_z, and y adds a shear: the determinant of the Jacobian is that of dz'/dz.
 """
 
+from typing import Any
+
 import torch
 from torch import Generator, Tensor, nn
 
@@ -19,10 +21,27 @@ from lyapsweep.cells.unrolled import (
     reversed_steps,
     summed_products,
 )
+from lyapsweep.compiled.elementwise import Elementwise
 from lyapsweep.inits import bounded
 from lyapsweep.jacobian_factors import JacobianFactors
 from lyapsweep.maps import Inputs, States, Tangents, log_abs_det
 from lyapsweep.setting_types import Count, Positive
+
+
+def unit(f: Any) -> tuple:
+    """(y', z') of one oscillator under the force tanh(a), p = (dt, gamma, epsilon), and its way back."""
+    tanh, slope, zero, one = f.tanh, f.tanh_slope, f.zero, f.one
+
+    def step(z, a, p):
+        t = tanh(a[0])
+        velocity = z[1] + p[0] * (t - p[1] * z[0] - p[2] * z[1])
+        return (z[0] + p[0] * velocity, velocity), (p[0] * slope(a[0], t),)
+
+    def back(e, z, kept, p):
+        g = e[1] + p[0] * e[0]
+        return (g * kept[0],), (e[0] - p[0] * p[1] * g, (one - p[0] * p[2]) * g), (zero, zero, zero)
+
+    return step, back
 
 
 class Cornn(AbstractUnrolledCell):
@@ -43,6 +62,7 @@ class Cornn(AbstractUnrolledCell):
         8
     """
 
+    elementwise = Elementwise(unit, kept=1, parts=2, reads=2, parameters=("time_step", "gamma", "epsilon"))
     W: nn.Parameter
     U: nn.Parameter
     b: nn.Parameter

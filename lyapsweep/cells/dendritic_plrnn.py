@@ -18,6 +18,7 @@ from torch.nn.functional import pad
 
 from lyapsweep.cells.cell import Draw, additive_factors, affine, carry
 from lyapsweep.cells.unrolled import AbstractUnrolledCell, Gradients, offsets, reversed_steps
+from lyapsweep.compiled.elementwise import Elementwise, diagonal_unit
 from lyapsweep.inits import bounded
 from lyapsweep.jacobian_factors import JacobianFactors
 from lyapsweep.maps import Inputs, States, Tangents
@@ -72,6 +73,21 @@ class Lookup(torch.autograd.Function):
         return table.gather(-1, ctx.saved_tensors[0])
 
 
+def branch(f: Any) -> tuple:
+    """alpha_b [relu(z - H_b) - c relu(z)] of one unit, q = (alpha, H, c), c = 1 if clipped; and its way back."""
+    zero = f.zero
+
+    def bend(z, q):
+        return q[0] * (max(z - q[1], zero) - q[2] * max(z, zero))
+
+    def back(g, z, q):
+        shifted, plain = z - q[1], q[2] * max(z, zero)
+        direct = q[0] * g if shifted > zero else zero
+        return direct - (q[2] * q[0] * g if z > zero else zero), (g * (max(shifted, zero) - plain), -direct, zero)
+
+    return bend, back
+
+
 class DendriticPlrnn(AbstractUnrolledCell):
     """The dendritic PLRNN z' = A z + W sum_b alpha_b relu(z - H_b) + h (Brenner et al. 2022).
 
@@ -94,6 +110,15 @@ class DendriticPlrnn(AbstractUnrolledCell):
 
     linear_part = ("A", "W", "h")
     entry = ("C", "h")
+    elementwise = Elementwise(
+        diagonal_unit,
+        biases=("h",),
+        parameters=("A",),
+        bend=branch,
+        bend_parameters=("alpha", "H", "clipped"),
+        shared=("alpha",),
+        terms="bases",
+    )
     A: nn.Parameter
     W: nn.Parameter
     h: nn.Parameter

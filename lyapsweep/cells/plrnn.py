@@ -4,8 +4,6 @@ A is diagonal, W has a zero diagonal; both come from one drawn matrix. State: z 
 Jacobian: diag(A) + W diag(1[z > 0]).
 """
 
-from typing import Any
-
 import torch
 from torch import Generator, Tensor, nn
 
@@ -20,23 +18,11 @@ from lyapsweep.cells.unrolled import (
     summed,
     summed_products,
 )
-from lyapsweep.compiled.elementwise import Elementwise, rectifier
+from lyapsweep.compiled.elementwise import Elementwise, diagonal_unit, rectifier
 from lyapsweep.inits import bounded
 from lyapsweep.jacobian_factors import JacobianFactors
 from lyapsweep.maps import Inputs, States, Tangents
 from lyapsweep.setting_types import Count
-
-
-def unit(f: Any) -> tuple:
-    """z' = A z + a of one unit, and its way back."""
-
-    def step(z, a, p):
-        return (a[0] + p[0] * z[0],), ()
-
-    def back(e, z, kept, p):
-        return (e[0],), (p[0] * e[0],), (e[0] * z[0],)
-
-    return step, back
 
 
 class Plrnn(AbstractUnrolledCell):
@@ -56,7 +42,7 @@ class Plrnn(AbstractUnrolledCell):
 
     linear_part = ("A", "W", "h")
     entry = ("C", "h")
-    elementwise = Elementwise(unit, biases=("h",), parameters=("A",), bend=rectifier, form="hollow")
+    elementwise = Elementwise(diagonal_unit, biases=("h",), parameters=("A",), bend=rectifier, form="hollow")
     A: nn.Parameter
     W: nn.Parameter
     h: nn.Parameter

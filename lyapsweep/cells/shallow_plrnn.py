@@ -4,6 +4,8 @@ A is diagonal, W1 (units, hidden), W2 (hidden, units); the subtraction (`clipped
 State: z (units). Jacobian: diag(A) + W1 D W2 with D = diag(1[W2 z + h2 > 0] - clipped 1[W2 z > 0]).
 """
 
+from typing import Any
+
 import torch
 from jaxtyping import Float
 from torch import Generator, Tensor, nn
@@ -17,10 +19,25 @@ from lyapsweep.cells.unrolled import (
     reversed_steps,
     summed_products,
 )
+from lyapsweep.compiled.elementwise import Elementwise, diagonal_unit
 from lyapsweep.inits import bounded
 from lyapsweep.jacobian_factors import JacobianFactors
 from lyapsweep.maps import Inputs, States, Tangents
 from lyapsweep.setting_types import Count
+
+
+def hidden_unit(f: Any) -> tuple:
+    """r = relu(v + h2) - c relu(v) of one hidden unit, v = W2 z, q = (h2, c), c = 1 if clipped; and its way back."""
+    zero = f.zero
+
+    def bend(v, q):
+        return max(v + q[0], zero) - q[1] * max(v, zero)
+
+    def back(g, v, q):
+        first = g if v + q[0] > zero else zero
+        return first - (q[1] * g if v > zero else zero), (first, zero)
+
+    return bend, back
 
 
 class ShallowPlrnn(AbstractUnrolledCell):
@@ -45,6 +62,15 @@ class ShallowPlrnn(AbstractUnrolledCell):
 
     linear_part = ("A", "W1", "h1")
     entry = ("C", "h1")
+    elementwise = Elementwise(
+        diagonal_unit,
+        biases=("h1",),
+        parameters=("A",),
+        bend=hidden_unit,
+        bend_parameters=("h2", "clipped"),
+        matrix="W1",
+        inner="W2",
+    )
     A: nn.Parameter
     W1: nn.Parameter
     W2: nn.Parameter

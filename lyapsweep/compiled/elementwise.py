@@ -37,6 +37,7 @@ class Elementwise:
         parameters: Names of per-unit parameters or settings of the cell.
         bend: Makes `bend` and `bend_back`; None if the matrix reads the state itself.
         bend_parameters: Names of the parameters or settings of `bend`.
+        shared: Those of them that all units share, one number per term.
         terms: Name of the cell's number of terms if u is a sum of `bend` over the last axis of its parameters.
         matrix: Name of the recurrent matrix (gates x units, reads x columns).
         inner: Name of the matrix from the state to hidden units; None for a cell of one matrix.
@@ -59,6 +60,7 @@ class Elementwise:
     parameters: tuple[str, ...] = ()
     bend: Callable[[Any], Functions] | None = None
     bend_parameters: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
     terms: str | None = None
     matrix: str = "W"
     inner: str | None = None
@@ -71,6 +73,18 @@ def statement_of(cell: Any) -> Elementwise | None:
     A subclass that changes the equation inherits the statement of another one.
     """
     return cell.elementwise if {"elementwise", "step"} <= vars(type(cell)).keys() else None
+
+
+def diagonal_unit(f: Any) -> Functions:
+    """z' = A z + a, p = (A,)."""
+
+    def step(z, a, p):
+        return (a[0] + p[0] * z[0],), ()
+
+    def back(e, z, kept, p):
+        return (e[0],), (p[0] * e[0],), (e[0] * z[0],)
+
+    return step, back
 
 
 def rectifier(f: Any) -> Functions:

@@ -61,8 +61,7 @@ class Offsets:
         """Offset, stride along the units and stride along the terms of a weight or a setting of the cell."""
         value = getattr(self.network.cell, name)
         if id(value) in self.of:
-            shape = value.shape[1:]
-            shared = len(shape) == 1 and shape[0] != self.network.cell.units
+            shared = name in self.network.cell.elementwise.shared
             return (self.of[id(value)], 0, 1) if shared else (self.of[id(value)], value[0][0].numel(), 1)
         row = [float(v) for v in torch.as_tensor(value).flatten()]
         self.constants += row
