@@ -271,8 +271,7 @@ def system_spectrum(
         >>> spectrum.exponents.round(1)
         array([ 0.4, -1.6])
     """
-    start = attractor_states(system, orbits, seed)[0]
-    length = steps or SYSTEM_STEPS
+    start, length = attractor_states(system, orbits, seed)[0], steps or SYSTEM_STEPS
     while True:
         spectrum = lyapunov_spectrum(system, steps=length, warmup=warmup, k=k, start=start, seed=seed, compat=compat)
         if compat:

@@ -12,6 +12,10 @@ from device import install  # noqa: E402
 
 LIBRARY = install()
 
+import os  # noqa: E402
+
+os.environ["LYAPSWEEP_ENGINE"] = "torch"  # the card is compared with the same kernels on the CPU
+
 import argparse  # noqa: E402
 import json  # noqa: E402
 import logging  # noqa: E402
