@@ -18,6 +18,7 @@ from typing import Any
 from made_up_sweeps import TINY, states, written
 from mlflow import MlflowClient
 from ray import cloudpickle
+from waiting import HANGS
 
 from lyapsweep.results.record import Record
 from lyapsweep.sweep import Sweep
@@ -165,7 +166,7 @@ def mlflow_server(folder: Path, port: int, backend: str | None = None):
     with (folder / "server.log").open("ab") as log:
         server = subprocess.Popen(command, stdout=log, stderr=log, env=settings, start_new_session=True)
     try:
-        for _ in range(240):
+        for _ in range(2 * HANGS):
             with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1):
                 break
             assert server.poll() is None, (folder / "server.log").read_text()

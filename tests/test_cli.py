@@ -19,6 +19,7 @@ import torch
 import yaml
 from click.testing import CliRunner
 from same import same_to_the_bit
+from waiting import HANGS
 
 import lyapsweep
 from lyapsweep import datasets, trial
@@ -332,7 +333,7 @@ def test_ctrl_c_keeps_what_was_reached_and_the_atlas_can_be_drawn_from_mlflow():
         if line.split()[:1] == ["100"]:
             process.send_signal(signal.SIGINT)
             break
-    out, errors = process.communicate(timeout=60)
+    out, errors = process.communicate(timeout=HANGS)
     assert process.returncode == 130, errors
     *_, last = records()
     assert re.fullmatch(rf"Error: Interrupted at step {last.step}, which is recorded. .*\n", errors)
@@ -460,7 +461,7 @@ def test_how_a_sweep_ends(tmp_path, capsys, ending, status, message):
 @pytest.mark.cluster
 def test_a_sweep_from_start_to_atlas():
     process = typed_in("sweep", "ask.py", "--jobs", "2", "--set", "forcing/kind=sparse", "--name", "asked")
-    out, errors = process.communicate(timeout=200)
+    out, errors = process.communicate(timeout=HANGS)
     assert process.returncode == 0, errors
     finals = [r for r in records("asked") if r.outcome is Outcome.FINISHED]
     assert len(finals) == 8

@@ -10,6 +10,7 @@ import torch
 from driving import in_order, last_records, run, start, wait_for
 from made_up_sweeps import TINY, written
 from same import same_to_the_bit
+from waiting import HANGS, patience
 
 from lyapsweep.config import Config
 from lyapsweep.results.record import Outcome, Record
@@ -91,7 +92,7 @@ def test_a_pack_that_takes_too_long_goes_on_in_halves(tmp_path):
     init = {"kind": f"{BROKEN}:hangs_in_company", "log": str(tmp_path / "log")}
     grid = {"init": [init], "seed": [0, 1]}
     sweep = Sweep(base=tmp_path / "tiny.yaml", objective="loss", grid=grid, name="slow")
-    summary = run(sweep, results=tmp_path, jobs=1, pack=2, time_limit=20, tracking_uri="none")
+    summary = run(sweep, results=tmp_path, jobs=1, pack=2, time_limit=patience(20), tracking_uri="none")
     assert summary.progress.finished == 2
     assert "1 pack came back unfinished because it ran longer" in summary.notes
     assert [r.provenance.continued for r in last_records(summary.folder)] == [(100,), (100,)]
@@ -139,14 +140,14 @@ def test_a_driver_that_ends_loses_at_most_what_came_after_the_last_report(tmp_pa
     while len(list(folder.glob("records/*-00000600.npz"))) < 3:
         time.sleep(0.05)
     process.send_signal(end)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=HANGS)
     if end is signal.SIGTERM:
         assert process.returncode == 0, output
         assert "SUMMARY True" in output
         assert "--resume" in output
         assert {r.outcome for r in last_records(folder)} == {Outcome.STOPPED}
     assert list(folder.glob("checkpoints/*.checkpoint"))
-    output, _ = start(tmp_path, sweep, resume=True).communicate(timeout=240)
+    output, _ = start(tmp_path, sweep, resume=True).communicate(timeout=HANGS)
     assert "SUMMARY False 3" in output, output
     assert "1 pack resumed from the last report." in output
     in_order(tmp_path / "results", "question", trials=3)

@@ -19,6 +19,7 @@ from driving import (
     wait_for,
 )
 from made_up_sweeps import TINY, states
+from waiting import HANGS, patience
 
 from lyapsweep.results.record import Outcome
 from lyapsweep.sweep import Sweep
@@ -40,7 +41,7 @@ def test_a_journal_whose_last_line_was_cut_short_is_read_and_written_on(tmp_path
     again = OptunaStudy(file, "a", "minimise", "map", 0)
     again.reconcile({})
     again.study.tell(again.study.ask(), 1.0)
-    assert time.monotonic() - began < 10  # the lock of a dead process is not waited for
+    assert time.monotonic() - began < patience(10)  # the lock of a dead process is not waited for
     assert states(tmp_path) == ["FAIL", "COMPLETE"]
 
 
@@ -53,14 +54,15 @@ def test_every_way_in_which_a_trial_can_break(tmp_path):
     inits = [{"kind": f"{BROKEN}:{name}"} for name in always]
     inits += [{"kind": f"{BROKEN}:{name}", "marker": str(tmp_path / name)} for name in once]
     sweep = Sweep(base=tmp_path / "tiny.yaml", objective="loss", grid={"init": inits}, name="broken", pack=1)
-    summary = run(sweep, results=tmp_path, jobs=2, time_limit=40, tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
+    limit = round(patience(40))
+    summary = run(sweep, results=tmp_path, jobs=2, time_limit=limit, tracking_uri=f"sqlite:///{tmp_path / 'mlflow.db'}")
     finals = {r.config.init["kind"].rpartition(":")[2]: r for r in last_records(summary.folder)}
     fine = {"well", *once}
     assert {name for name, r in finals.items() if r.outcome is Outcome.FINISHED} == fine
     assert {name for name, r in finals.items() if r.outcome is Outcome.FAILED} == set(always) - fine
     errors = {name: finals[name].provenance.error for name in set(always) - fine}
     assert errors["raises"].endswith("FloatingPointError: this one is not well")
-    assert "longer than the time limit of 40 s" in errors["hangs"]
+    assert f"longer than the time limit of {limit:g} s" in errors["hangs"]
     assert "memory" in errors["wants_memory"]
     assert "memory" in errors["takes_memory"]
     assert "worker was lost" in errors["dies"]
@@ -102,7 +104,7 @@ def test_a_driver_that_is_killed_twice_loses_nothing(tmp_path):
         process.kill()
         process.wait()
         assert "RUNNING" in states(tmp_path / "results/question", "question")
-    output, _ = start(tmp_path, sweep, resume=True).communicate(timeout=240)
+    output, _ = start(tmp_path, sweep, resume=True).communicate(timeout=HANGS)
     assert "SUMMARY False 3" in output, output
     in_order(tmp_path / "results", "question", trials=3)
 
@@ -128,12 +130,12 @@ def test_a_full_disk_ends_the_sweep_in_words_and_a_resume_finishes(tmp_path):
     store = f"sqlite:///{tmp_path / 'mlflow.db'}"
     with small_disk(tmp_path / "disk", "1m") as disk:
         (disk / "ballast").write_bytes(bytes(2**20 - 40 * 1024))
-        output, _ = start(tmp_path, sweep, results=disk, tracking_uri=store).communicate(timeout=120)
+        output, _ = start(tmp_path, sweep, results=disk, tracking_uri=store).communicate(timeout=HANGS)
         assert "SUMMARY True" in output, output
         assert "No space left on device" in output
         assert "--resume" in output
         (disk / "ballast").unlink()
-        output, _ = start(tmp_path, sweep, results=disk, tracking_uri=store, resume=True).communicate(timeout=120)
+        output, _ = start(tmp_path, sweep, results=disk, tracking_uri=store, resume=True).communicate(timeout=HANGS)
         assert "SUMMARY False 3" in output, output
         in_order(disk, "question", trials=3, uri=store)
 
@@ -151,7 +153,7 @@ def sweep_without_server(tmp_path, trials: int, away: float) -> str:
     wait_for(process, "MLflow: logging failed")
     time.sleep(away)
     with mlflow_server(tmp_path / "mlflow", port):
-        output, _ = process.communicate(timeout=900)
+        output, _ = process.communicate(timeout=HANGS)
         assert f"SUMMARY False {trials}" in output, output
         in_order(tmp_path / "results", "question", trials, uri)
     return output

@@ -152,9 +152,9 @@ def test_undefined_is_nan_and_defects_are_raised(plain):
 def test_ten_thousand_points_take_less_than_twenty_milliseconds(name, plain):
     evidence, seconds = replace(plain, generated=plain.reference), []
     for _ in range(10):
-        start = time.perf_counter()
+        start = time.process_time()
         MEASURES[name](evidence)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert min(seconds) < 0.02
 
 

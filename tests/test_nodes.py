@@ -12,6 +12,7 @@ import pytest
 import torch
 from driving import free_port, in_order, last_records, mlflow_server
 from same import same_to_the_bit
+from waiting import HANGS
 
 from lyapsweep.sweep import load
 from lyapsweep.sweep.observe.status import read_status
@@ -63,7 +64,7 @@ def sweeping(folder: Path, address: str, uri: str | None = None) -> subprocess.P
 
 def wait_until_done(process: subprocess.Popen, folder: Path, trials: int) -> None:
     """Until so many trials have ended, by what any machine sees of the folder."""
-    for _ in range(1200):
+    for _ in range(5 * HANGS):
         if (folder / NAME / "records").is_dir() and any((folder / NAME / "records").glob("*.npz")):
             with contextlib.suppress(ValueError):  # a file that is being replaced
                 if read_status(folder / NAME).done >= trials:
@@ -74,7 +75,7 @@ def wait_until_done(process: subprocess.Popen, folder: Path, trials: int) -> Non
 
 
 def ended_well(process: subprocess.Popen, folder: Path) -> str:
-    assert process.wait(timeout=400) == 0, (folder / "sweep.log").read_text()
+    assert process.wait(timeout=HANGS) == 0, (folder / "sweep.log").read_text()
     return (folder / "sweep.log").read_text()
 
 

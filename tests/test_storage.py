@@ -6,6 +6,7 @@ import pytest
 from driving import in_order, slow_sweep, start, wait_for
 from made_up_sweeps import TINY, states
 from test_nodes import postgres  # noqa: F401  a fixture
+from waiting import HANGS
 
 from lyapsweep.results.record import Outcome
 from lyapsweep.sweep import Sweep, SweepError
@@ -111,7 +112,7 @@ def test_a_driver_that_is_killed_leaves_a_study_that_the_next_one_puts_in_order(
     process.kill()
     process.wait()
     assert "RUNNING" in states(None, "question", url)
-    output, _ = start(tmp_path, sweep, storage=url, resume=True).communicate(timeout=240)
+    output, _ = start(tmp_path, sweep, storage=url, resume=True).communicate(timeout=HANGS)
     assert "SUMMARY False 3" in output, output
     in_order(results, "question", trials=3, url=url)
     assert not (results / "question" / "optuna.journal").exists()
@@ -125,7 +126,7 @@ def test_a_database_that_restarts_is_waited_for(postgres, url, tmp_path):  # noq
     wait_for(process, "PROGRESS 1 1")
     postgres.stop()
     postgres.start()
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=HANGS)
     assert "SUMMARY False 3" in output, output
     in_order(tmp_path / "results", "question", trials=3, url=url)
 
@@ -137,11 +138,11 @@ def test_a_database_that_stays_away_ends_the_sweep_in_words_and_a_resume_finishe
     process = start(tmp_path, sweep, storage=url)
     wait_for(process, "PROGRESS 1 1")
     postgres.stop()
-    output, _ = process.communicate(timeout=400)
+    output, _ = process.communicate(timeout=HANGS)
     assert "SUMMARY True" in output, output
     assert "Optuna's storage cannot be written" in output
     assert "--resume" in output
     postgres.start()
-    output, _ = start(tmp_path, sweep, storage=url, resume=True).communicate(timeout=240)
+    output, _ = start(tmp_path, sweep, storage=url, resume=True).communicate(timeout=HANGS)
     assert "SUMMARY False 3" in output, output
     in_order(tmp_path / "results", "question", trials=3, url=url)

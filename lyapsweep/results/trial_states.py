@@ -1,6 +1,7 @@
 """How trials ended, in the words of Optuna, Weights & Biases and MLflow."""
 
 import logging
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -43,11 +44,11 @@ def state_column(frame: pd.DataFrame) -> str | None:
     return next((name for name in called if len(frame) and set(words_of(frame[name])) <= set(WORDS)), None)
 
 
-def words_of(cells: pd.Series) -> list[str]:
-    return cells.astype(str).str.strip().str.lower().tolist()
+def words_of(cells: Iterable[object]) -> list[str]:
+    return [str(cell).strip().lower() for cell in cells]
 
 
-def final_outcomes(cells: pd.Series, objective: np.ndarray, where: str) -> np.ndarray:
+def final_outcomes(cells: Sequence[object], objective: np.ndarray, where: str) -> np.ndarray:
     """Translate how trials ended.
 
     Args:
@@ -62,7 +63,7 @@ def final_outcomes(cells: pd.Series, objective: np.ndarray, where: str) -> np.nd
         UnknownName: If a word is none of `WORDS`.
 
     Example:
-        >>> final_outcomes(pd.Series(["COMPLETE", "PRUNED", "FAIL"]), np.array([0.1, 0.3, np.nan]), "a.csv").tolist()
+        >>> final_outcomes(["COMPLETE", "PRUNED", "FAIL"], np.array([0.1, 0.3, np.nan]), "a.csv").tolist()
         ['finished', 'stopped', 'failed']
     """
     words = words_of(cells)
@@ -92,11 +93,11 @@ def without_running(rows: pd.DataFrame, ended: str, where: str) -> pd.DataFrame:
           trial     state
         0     a  COMPLETE
     """
-    last = rows[~rows["trial"].duplicated(keep="last")]
-    running = last["trial"][[WORDS.get(word) is Outcome.RUNNING for word in words_of(last[ended])]]
-    if not len(running):
+    last = dict(zip(rows["trial"], words_of(rows[ended])))
+    running = [trial for trial, word in last.items() if WORDS.get(word) is Outcome.RUNNING]
+    if not running:
         return rows
     if len(running) == len(last):
         raise BadTable(f"{where}: no trial has ended, by column '{ended}'. Export the table after the first has.")
     log.warning("%s: %d of %d trials had not ended and are left out.", where, len(running), len(last))
-    return rows[~rows["trial"].isin(running)].reset_index(drop=True)
+    return rows.loc[~rows["trial"].isin(running)].reset_index(drop=True)

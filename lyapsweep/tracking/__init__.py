@@ -3,7 +3,6 @@
 The only package that imports MLflow, and not before it is used: that takes seconds.
 """
 
-import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,9 +34,6 @@ if TYPE_CHECKING:
     from lyapsweep.tracking.mlflow_logger import MLflowLogger
     from lyapsweep.tracking.opening import prepare, read
     from lyapsweep.tracking.stores import connect, find_experiment
-
-for name in ("mlflow", "alembic"):
-    logging.getLogger(name).setLevel(logging.WARNING)
 
 __all__ = [
     "AsyncLogger",

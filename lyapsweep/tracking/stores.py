@@ -1,5 +1,7 @@
 """MLflow stores: the connection to a server or an SQLite file, and the experiments in it."""
 
+import logging
+
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
 from mlflow.exceptions import MlflowException
@@ -10,6 +12,9 @@ from lyapsweep.results.experiment import ExperimentPaths
 from lyapsweep.tracking import sqlite_store
 from lyapsweep.tracking.addresses import reachable, sqlite_file
 from lyapsweep.tracking.errors import TrackingError
+
+for name in ("mlflow", "alembic"):  # their levels are set when MLflow is imported
+    logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def connect(uri: str) -> MlflowClient:
