@@ -133,7 +133,7 @@ def increments(runs: Drawn) -> dict[str, bool]:
 
 
 def transfers(runs: Drawn) -> dict[str, bool]:
-    found = transfer.find(runs.table(), OUTCOME, "cell/kind", repeats=2, resamples=300)
+    found = transfer.find(runs.table(), OUTCOME, "cell/kind", repeats=2, permutations=119)
     return {
         "transfer, within a cell": excludes(found.low[0, 0], found.high[0, 0]),
         "transfer, to another cell": excludes(found.low[0, 1], found.high[0, 1]),

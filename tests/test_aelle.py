@@ -75,7 +75,7 @@ def test_held_out_trials_change_nothing_that_was_learned():
     spectra[test] = 7 * spectra[test][:, ::-1] - 3
     spectra[test, -1] = -np.inf
     values[test] = values[test][::-1] * 100
-    other = rows._replace(spectra=spectra, values=values)
+    other = replace(rows, spectra=spectra, values=values)
     one, two = (aelle.encoded(r, split, POINTS, QUICK, 0) for r in (rows, other))
     for name in autoencoder.LAYERS:
         np.testing.assert_array_equal(one.weights[name][0], two.weights[name][0])
@@ -92,7 +92,7 @@ def test_validation_trials_choose_the_epoch_and_train_nothing():
     values = rows.values.copy()
     values[split[0] == cross_validation.VALIDATION] = values[split[0] == cross_validation.VALIDATION][::-1]
     early = QUICK._replace(epochs=3, alpha=0.1)  # while everything still improves
-    one, two = (aelle.encoded(r, split, POINTS, early, 0) for r in (rows, rows._replace(values=values)))
+    one, two = (aelle.encoded(r, split, POINTS, early, 0) for r in (rows, replace(rows, values=values)))
     assert (one.losses != two.losses).all()
     assert one.best == two.best == 3
     for name in autoencoder.LAYERS:

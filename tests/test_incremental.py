@@ -173,7 +173,7 @@ FINDINGS = {
     "incremental": (incremental, lambda t: incremental.find(t, OUTCOME, **QUICK)),
     "incremental, grouped": (incremental, lambda t: incremental.find(t, OUTCOME, group="cell", score="AUC", **QUICK)),
     "partial": (partial_correlation, lambda t: partial_correlation.find(t, OUTCOME, resamples=20)),
-    "transfer": (transfer, lambda t: transfer.find(t, OUTCOME, "cell", resamples=20, repeats=2)),
+    "transfer": (transfer, lambda t: transfer.find(t, OUTCOME, "cell", permutations=39, repeats=2)),
 }
 
 

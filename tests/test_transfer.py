@@ -12,7 +12,7 @@ from lyapsweep.analysis.prediction import transfer
 from lyapsweep.analysis.shared.selection import TooFew
 
 CELLS = ("gru", "lstm", "vanilla")
-QUICK = {"repeats": 2, "resamples": 100}
+QUICK = {"repeats": 2, "permutations": 99}
 
 
 def test_what_holds_everywhere_carries_over():
@@ -48,7 +48,7 @@ def test_shuffled_outcomes_do_not_carry_over():
     held = np.zeros((2, 2), int)
     for seed in range(200):
         table = made_up_early.table(n=60, cells=("gru", "lstm"), shuffle=True, seed=seed)
-        found = transfer.find(table, OUTCOME, "cell", repeats=2, resamples=100, seed=seed)
+        found = transfer.find(table, OUTCOME, "cell", repeats=2, permutations=79, seed=seed)
         held += (found.low <= 0) & (found.high >= 0)
     assert (held >= BINOMIAL).all()
 

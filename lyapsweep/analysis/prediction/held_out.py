@@ -10,10 +10,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
-import sklearn
 from scipy import stats
 from sklearn.ensemble import ExtraTreesRegressor
-from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import GroupKFold
 
 from lyapsweep.analysis.shared.axis import is_numeric
@@ -122,12 +120,17 @@ def held_out(
     score: Score = "rank correlation",
     learner: Learner = "ridge",
 ) -> np.ndarray:
-    """Predict each trial's target by fits without its fold: (sets, n). Each set names its blocks."""
-    predicted = np.zeros((len(sets), len(y)))
+    """Predict each trial's target (n,) by fits without its fold: (sets, n). Each set names its blocks.
+
+    Ridge regression takes several targets (n, m) at once: (sets, n, m).
+    """
+    predicted = np.zeros((len(sets), *y.shape))
     for fold in np.unique(folds):
         train = folds != fold
         ready = {name: prepared(b, train) for name, b in blocks.items()}
-        target = y if score == "AUC" else rank_share(y, y[train])
+        columns = y.reshape(len(y), -1).T
+        ranked = y if score == "AUC" else np.column_stack([rank_share(c, c[train]) for c in columns])
+        target = ranked.reshape(y.shape)
         for i, names in enumerate(sets):
             predicted[i, ~train] = LEARNERS[learner]([ready[name] for name in names], target, train)[~train]
     return predicted
@@ -140,17 +143,31 @@ def ridge(parts: list[np.ndarray], y: np.ndarray, train: np.ndarray) -> np.ndarr
     first are multiplied by one of `SCALES`, the combination again that of the least leave-one-out error. The training
     mean is left out because it is negatively correlated with the held-out targets by construction.
     """
-    best, error = np.zeros(len(y)), np.inf
-    penalties = PENALTIES * train.sum()
-    with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
-        for scales in itertools.product((1.0,), *[SCALES] * (len(parts) - 1)):
-            x = np.column_stack([scale * part for scale, part in zip(scales, parts, strict=True)])
-            if not x.shape[1]:
-                break
-            model = RidgeCV(penalties).fit(x[train], y[train])
-            if -float(model.best_score_) < error:  # type: ignore[arg-type]
-                best, error = model.predict(x) - y[train].mean(), -float(model.best_score_)  # type: ignore[arg-type]
+    best, error = np.zeros(y.shape), np.full(y.shape[1:], np.inf)
+    for scales in itertools.product((1.0,), *[SCALES] * (len(parts) - 1)):
+        x = np.column_stack([scale * part for scale, part in zip(scales, parts, strict=True)])
+        if not x.shape[1]:
+            break
+        predicted, own = leave_one_out(x - x[train].mean(0), y - y[train].mean(0), train)
+        best, error = np.where(own < error, predicted, best), np.minimum(own, error)
     return best
+
+
+def leave_one_out(x: np.ndarray, y: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(predictions, leave-one-out error) by ridge regression, of one target (n,) or of several (n, m) at once.
+
+    Predictors and targets have mean 0 over the rows `train`. With x = U S V^T the residual without a row is that with
+    it divided by 1 - h, h the diagonal of 1 / n + U S^2 / (S^2 + penalty) U^T, for every penalty and target.
+    """
+    target, penalties = y[train].reshape(train.sum(), -1), PENALTIES[:, None] * train.sum()
+    u, size, axes = np.linalg.svd(x[train], full_matrices=False)
+    kept = size**2 / (size**2 + penalties)
+    inside = u.T @ target
+    residual = target - np.einsum("nr,pr,rm->pnm", u, kept, inside, optimize=True)
+    own = ((residual / (1 - 1 / len(target) - kept @ u.T**2)[..., None]) ** 2).mean(axis=1)
+    chosen = own.argmin(axis=0)
+    slopes = axes.T @ ((size / (size**2 + penalties[chosen])).T * inside)
+    return (x @ slopes).reshape(y.shape), own.min(axis=0).reshape(y.shape[1:])
 
 
 def trees(parts: list[np.ndarray], y: np.ndarray, train: np.ndarray) -> np.ndarray:

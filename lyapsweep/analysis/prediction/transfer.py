@@ -9,24 +9,22 @@ import plotly.graph_objects as go
 from lyapsweep.analysis.prediction.held_out import (
     Block,
     Form,
-    bootstrap_weights,
     held_out,
-    interval,
     predictor_blocks,
     prepared,
     random_folds,
     ridge,
-    scored,
 )
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.early_records import RowSummary, early_records
 from lyapsweep.analysis.shared.rank_correlation import rank_correlation
-from lyapsweep.analysis.shared.ranks import rank_share
+from lyapsweep.analysis.shared.ranks import rank_share, spearman
 from lyapsweep.analysis.shared.selection import decimal_interval, decimals, label, named, refuse_hunt, require
-from lyapsweep.analysis.shared.units import UnitCount, Units
+from lyapsweep.analysis.shared.units import UnitCount, Units, enough_permutations
 from lyapsweep.results.table import Table
 
 NEED, UNITS, FOLDS = 10, 5, 10  # fewest trials and units of a group; folds of the diagonal
+TAILS = (0.975, 0.025)  # of scores of permuted outcomes
 PREDICTORS = {
     "spectrum": ("spectrum",),
     "known": ("settings", "early scores"),
@@ -64,14 +62,16 @@ def find(
     map: str | None = None,
     scores: Sequence[str] | None = None,
     repeats: int = 10,
-    resamples: int = 1000,
+    permutations: int = 199,
     hunted: bool = False,
     seed: int = 0,
 ) -> TransferFinding:
     """Fit the outcome's rank within each group by ridge regression, and test every fit on every group.
 
     Scales and the penalty are those of the fitted group. Off the diagonal the interval is that of one fit over the
-    tested settings, which are left out one by one; on it that of ten-fold cross-validation, as in `incremental.find`.
+    tested settings, which are left out one by one. On it, rho is that of ten-fold cross-validation and the interval is
+    z - z', z = artanh(rho), with z' the 97.5 % and 2.5 % quantiles of the scores of outcomes that are permuted between
+    settings: without a relation these lie below zero, by how much depends on the number of settings.
 
     Args:
         table: The trials of a sweep, with spectra at early records.
@@ -83,9 +83,9 @@ def find(
         map: The map of the spectra; the closed loop or the first one by default.
         scores: Columns of early scores; the outcome and the loss by default.
         repeats: Random splits into folds, on the diagonal.
-        resamples: Bayesian bootstrap draws for the intervals on the diagonal.
+        permutations: Of the outcomes between settings, for the intervals on the diagonal; 39 or more.
         hunted: Accept the trials of a hunt.
-        seed: Of folds and bootstrap.
+        seed: Of folds and permutations.
 
     Returns:
         A `TransferFinding`.
@@ -94,7 +94,7 @@ def find(
         HuntTableError: If the trials are those of a hunt and `hunted` is false.
         TooFew: With fewer than two groups of ten trials.
         UnknownName: If a map or column does not exist.
-        ValueError: If `fraction` is not in [0, 1), or `predictors` or `form` is unknown.
+        ValueError: If `fraction` is not in [0, 1), `predictors` or `form` is unknown, or `permutations` is too small.
 
     Example:
         >>> import pandas as pd
@@ -104,13 +104,14 @@ def find(
         >>> frame["cell"] = np.repeat(["gru", "lstm"], 24)
         >>> frame["loss"] = frame["l1"] = np.repeat(rng.uniform(size=24), 2)
         >>> names = {"settings": "cell", "outcomes": "loss", "exponents": "l1", "trial": "run", "step": "epoch"}
-        >>> found = find(from_frame(frame, **names), "measures/loss", "cell", repeats=1, resamples=20)
+        >>> found = find(from_frame(frame, **names), "measures/loss", "cell", repeats=1, permutations=39)
         >>> str(found.counts[0]), found.rho.round(2)[0, 1]
         ('1 setting, 12 runs', np.float64(1.0))
     """
     refuse_hunt(table, hunted)
     if predictors not in PREDICTORS:
         raise ValueError(f"predictors: must be one of {', '.join(PREDICTORS)}, but is '{predictors}'.")
+    enough_permutations(permutations, min(TAILS))
     rows = early_records(table, outcome, fraction, map, scores)
     of = named(rows.trials, by)
     names = sorted(set(of))
@@ -122,7 +123,7 @@ def find(
     blocks = predictor_blocks(rows, form, by)
     members = [np.flatnonzero(of == g) for g in groups]
     cells = matrix(
-        [blocks[name] for name in PREDICTORS[predictors]], rows.target, members, own, repeats, resamples, seed
+        [blocks[name] for name in PREDICTORS[predictors]], rows.target, members, own, repeats, permutations, seed
     )
     return TransferFinding(
         rows=rows.summary,
@@ -144,21 +145,19 @@ def matrix(
     members: list[np.ndarray],
     units: Units,
     repeats: int,
-    resamples: int,
+    permutations: int,
     seed: int,
 ) -> np.ndarray:
     """(rho, low, high) of every fit on every group (3, groups, groups); `members` are the rows of each group."""
-    generator, of = np.random.default_rng(seed), units.index
+    generator = np.random.default_rng(seed)
     cells = np.empty((3, len(members), len(members)))
     for a, train in enumerate(members):
         predicted = fitted(blocks, y, train)
         for b, test in enumerate(members):
             if a != b:
                 cells[:, a, b] = np.nan_to_num(rank_correlation(predicted[test], y[test], units.take(test))[:3])
-        w = np.vstack([np.ones(len(train)), bootstrap_weights(of[train], resamples, generator)])
-        within = cross_validated(blocks, y, train, of[train], repeats, generator)
-        values = np.array([[scored(p, y[train], w, "rank correlation")] for p in within])
-        cells[:, a, a] = np.clip(np.concatenate(interval(values, len(set(of[train])), crossed=True)), -1, 1)
+        own = [block.take(train) for block in blocks]
+        cells[:, a, a] = cross_validated(own, y[train], units.take(train), repeats, permutations, generator)
     return cells
 
 
@@ -169,18 +168,18 @@ def fitted(blocks: list[Block], y: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 
 def cross_validated(
-    blocks: list[Block],
-    y: np.ndarray,
-    rows: np.ndarray,
-    units: np.ndarray,
-    repeats: int,
-    generator: np.random.Generator,
-) -> list[np.ndarray]:
-    """Held-out predictions within one group, once per repeat."""
-    own = {str(i): b.take(rows) for i, b in enumerate(blocks)}
-    folds = min(FOLDS, len(set(units)))
-    splits = [random_folds(units, folds, generator) for _ in range(repeats)]
-    return [held_out(own, [list(own)], y[rows], split)[0] for split in splits]
+    blocks: list[Block], y: np.ndarray, units: Units, repeats: int, permutations: int, generator: np.random.Generator
+) -> tuple[float, float, float]:
+    """(rho, low, high) of held-out predictions within one group, the interval from permuted outcomes."""
+    orders = [np.arange(len(y)), *(units.permuted(generator) for _ in range(permutations))]
+    outcomes, named = y[np.array(orders)].T, {str(i): b for i, b in enumerate(blocks)}
+    folds, rho = min(FOLDS, units.number), np.zeros(len(orders))
+    for _ in range(repeats):
+        predicted = held_out(named, [list(named)], outcomes, random_folds(units.index, folds, generator))[0]
+        rho += np.nan_to_num(spearman(predicted.T, outcomes.T)) / repeats
+    z = np.arctanh(np.clip(rho, -1 + 1e-9, 1 - 1e-9))
+    low, high = np.tanh(z[0] - np.quantile(z[1:], TAILS, method="weibull"))
+    return float(rho[0]), float(low), float(high)
 
 
 def sentence(finding: TransferFinding) -> str:

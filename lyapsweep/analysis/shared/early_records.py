@@ -5,6 +5,8 @@ anything later. A trial that had ended by then is left out, since nothing remain
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -48,7 +50,8 @@ class RowSummary(NamedTuple):
         return f"{100 * self.fraction:g} % of training"
 
 
-class EarlyRecords(NamedTuple):
+@dataclass(frozen=True)
+class EarlyRecords:
     """One row per trial, in the order of the table.
 
     `values` (rows,) is the final outcome, the worst value where the trial was lost. `settings`, `scores` and
@@ -73,12 +76,12 @@ class EarlyRecords(NamedTuple):
     over: int
     undefined: int
 
-    @property
+    @cached_property
     def units(self) -> Units:
         """The rows that are independent."""
         return Units.of(self.trials)
 
-    @property
+    @cached_property
     def target(self) -> np.ndarray:
         """The outcome (rows,), of several data sets its rank within each."""
         return self.units.comparable(self.values)
@@ -102,7 +105,8 @@ class EarlyRecords(NamedTuple):
         return RowSummary(self.outcome, self.map, self.fraction, steps, count, lost, omitted)
 
 
-class SpectrumRows(NamedTuple):
+@dataclass(frozen=True)
+class SpectrumRows:
     """The trials with a spectrum and an outcome; `without` more have an outcome alone.
 
     `trials` are their last records, `spectra` (trials, k) with NaN past a spectrum's end, `values` (trials,) the worst
@@ -117,12 +121,12 @@ class SpectrumRows(NamedTuple):
     map: str
     description: str
 
-    @property
+    @cached_property
     def units(self) -> Units:
         """The rows that are independent."""
         return Units.of(self.trials)
 
-    @property
+    @cached_property
     def target(self) -> np.ndarray:
         """The outcome (trials,), of several data sets its rank within each."""
         return self.units.comparable(self.values)
