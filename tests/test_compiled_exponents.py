@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lyapsweep.cells import CELLS, Vanilla
+from lyapsweep.cells import CELLS, Vanilla, single_orbits
 from lyapsweep.dynamics import growth, lu, lyapunov_spectra
 from lyapsweep.dynamics.frames import householder, random_frame
 from lyapsweep.inits import gaussian
@@ -205,3 +205,29 @@ def test_flows_take_compiled_frames():
     found, truth = (lyapunov_spectra(lorenz, z, steps=300, method=method)[0] for method in ("auto", "qr"))
     assert found.settings["method"] == "lu"
     np.testing.assert_allclose(found.exponents, truth.exponents, atol=1e-12)
+
+
+@every_cell
+def test_orbits_of_a_few_are_those_of_ahead(kind):
+    """By compiled loops where the cell states its step unit by unit, of at least 50 steps."""
+    cell, z, x = problem(kind, steps=60, batch=1)
+    for inputs in (x, None):
+        fed = None if inputs is None else cell.feed(inputs)
+        torch.testing.assert_close(cell.orbit(z, inputs, 60), cell.ahead(z, 60, fed)[0], atol=1e-9, rtol=0)
+
+
+def test_compiled_orbits_are_for_few_in_double_precision():
+    cell, z, _ = problem("lstm", batch=1)
+    statement = single_orbits.statement_for
+    assert statement(cell, z, 60) is cell.elementwise
+    assert statement(cell, z, 49) is None
+    assert statement(cell, z.float(), 60) is None
+    assert statement(cell, z.expand(-1, 2, -1), 60) is None
+    assert statement(network("dendritic_plrnn"), z, 60) is None
+
+
+def test_engine_torch_takes_no_compiled_loops(monkeypatch):
+    monkeypatch.setenv("LYAPSWEEP_ENGINE", "torch")
+    cell, z, _ = problem("lstm", batch=1)
+    assert not lu.runs_compiled(z)
+    assert single_orbits.statement_for(cell, z, 60) is None
