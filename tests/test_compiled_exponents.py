@@ -10,7 +10,7 @@ from lyapsweep.cells import CELLS, Vanilla, single_orbits
 from lyapsweep.dynamics import growth, lu, lyapunov_spectra
 from lyapsweep.dynamics.frames import householder, random_frame
 from lyapsweep.inits import gaussian
-from lyapsweep.maps import AbstractMap, Forced, has_factors
+from lyapsweep.maps import AbstractMap, ClosedLoop, Forced, has_factors
 from lyapsweep.systems import build
 
 pytestmark = pytest.mark.skipif(not lu.compiled_available(), reason="numba is not installed")
@@ -231,3 +231,16 @@ def test_engine_torch_takes_no_compiled_loops(monkeypatch):
     cell, z, _ = problem("lstm", batch=1)
     assert not lu.runs_compiled(z)
     assert single_orbits.statement_for(cell, z, 60) is None
+
+
+@every_cell
+def test_a_closed_loop_through_a_matrix_is_the_one_that_is_differentiated(kind):
+    cell, z, _ = problem(kind)
+    B = 0.3 * torch.randn(2, 2, cell.state, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    automatic, by_matrix = (ClosedLoop(cell, lambda z: z @ B.mT, matrix) for matrix in (None, B))
+    unit = torch.eye(cell.state, dtype=torch.float64).expand(*z.shape[:2], -1, -1)
+    J = automatic.push(z, None, unit)[1].mT
+    torch.testing.assert_close(by_matrix.push(z, None, unit)[1].mT, J, atol=1e-13, rtol=0)
+    torch.testing.assert_close(by_matrix.jacobian(z), J, atol=1e-13, rtol=0)
+    found, truth = (lyapunov_spectra(by_matrix, z, steps=40, method=m)[0].exponents for m in ("auto", "qr"))
+    np.testing.assert_allclose(found, truth, atol=1e-9)
