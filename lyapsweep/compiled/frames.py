@@ -174,8 +174,8 @@ def eliminate(F, k, order):
 
 
 @njit(**OPTIONS)
-def advance(F, order, V, begun, J, factors, p, b, steps, first, total, sums, work):
-    """Carry the frame of member p, orbit b over the steps of a chunk, whose first is step `first` of `total`.
+def advance(F, order, V, begun, J, factors, p, b, begin, end, first, total, sums, work):
+    """Carry the frame of member p, orbit b over steps begin ... end - 1 of a chunk; step t is first + t of `total`.
 
     F (N, N) holds a frame of k = len(V) columns, which is updated with `order`. Jacobians are J (steps, population,
     batch, N, N) by columns, or where J has no steps those of `factors`: W (population, columns, gates N) by columns,
@@ -188,7 +188,7 @@ def advance(F, order, V, begun, J, factors, p, b, steps, first, total, sums, wor
     n, k, now, after, swapped = len(F), len(V), F, spare, False
     if not begun:
         order[:] = np.arange(n)
-    for t in range(steps):
+    for t in range(begin, end):
         if len(J) > 0:
             for j in range(n):
                 after[j] = J[t, p, b, order[j]]
