@@ -6,13 +6,14 @@ columns than the state takes one dgemm more) and factorises. Matrices are by col
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 from lyapsweep.compiled.lapack import dgemm, dgeqrf, dgetrf, dorgqr, dtrmm
 
-OPTIONS = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True, "cache": True, "error_model": "numpy"}
+OPTIONS: Any = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True, "cache": True, "error_model": "numpy"}
 BLOCK = 64  # columns of LAPACK's workspace
 EPS = float(np.finfo(np.float64).eps)
 TINY = 6  # rows of a matrix below which loops beat calls of BLAS
