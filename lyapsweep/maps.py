@@ -231,11 +231,13 @@ class Forced(AbstractMap):
 class ClosedLoop(AbstractMap):
     """A driven map that receives its own prediction as input: z_{t+1} = f(z_t, g(z_t)), g the readout of the state.
 
-    The chain rule passes through both arguments of f, so `push` uses automatic differentiation.
+    The chain rule passes through both arguments of f: Df = df/dz + df/dx Dg, where Dg is `matrix` or automatic.
 
     Args:
         inner: The driven map f.
         observe: g, from states (population, batch, state) to inputs (population, batch, inputs).
+        matrix: B of a linear g(z) = B z + b, shape (population, inputs, state), for a cell as inner map; None (the
+            default) differentiates g and f automatically.
 
     Example:
         >>> from lyapsweep.systems import build
@@ -243,12 +245,29 @@ class ClosedLoop(AbstractMap):
         tensor([[[1., 0.]]])
     """
 
-    def __init__(self, inner: AbstractMap, observe: Callable[[Tensor], Tensor]):
-        self.inner, self.observe = inner, observe
+    def __init__(
+        self,
+        inner: AbstractMap,
+        observe: Callable[[Tensor], Tensor],
+        matrix: Float[Tensor, "population inputs state"] | None = None,
+    ):
+        self.inner, self.observe, self.matrix = inner, observe, matrix
         self.population, self.state, self.dt = inner.population, inner.state, inner.dt
+        self.cheap_jacobian = matrix is not None
 
     def step(self, z: States, x: Inputs | None = None) -> States:
         return self.inner.step(z, self.observe(z))
 
     def push(self, z: States, x: Inputs | None, V: Tangents) -> tuple[States, Tangents]:
-        return autodiff_push(self.step, z, None, V)
+        if self.matrix is None:
+            return autodiff_push(self.step, z, None, V)
+        x = self.observe(z)
+        after, moved = self.inner.push(z, x, V)
+        return after, moved + self.inner.drive(z, x, V @ self.matrix.mT.unsqueeze(1))  # type: ignore[attr-defined]
+
+    def jacobian(self, z: States, x: Inputs | None = None) -> Jacobians:
+        if self.matrix is None:
+            return super().jacobian(z, x)
+        x, B = self.observe(z), self.matrix.mT.unsqueeze(1).expand(-1, z.shape[1], -1, -1)
+        through = self.inner.drive(z, x, B)  # type: ignore[attr-defined]
+        return (self.inner.jacobian(z, x).mT + through).mT

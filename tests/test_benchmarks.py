@@ -1,9 +1,12 @@
 """A benchmark compares with what it says: peers compute what we compute, or what is wrong with them is named."""
 
+import json
+
 import pytest
 import torch
 from torch.func import jacrev, vmap
 
+from benchmarks import regression
 from benchmarks.peers import JACOBIANS, PEERS, STEPS, module, weights
 from benchmarks.problems import problem
 from benchmarks.timing import markdown, verdict
@@ -62,3 +65,19 @@ def test_tables():
     assert [row[""] for row in rows] == ["MISSED", "met"]
     assert verdict("c", float("nan"), most=1)[""] == "MISSED"
     assert markdown([{"x": 1.23456}, {"y": None}]).splitlines()[2:] == ["| 1.23 | - |", "| - | - |"]
+
+
+def test_a_figure_that_grew_by_a_quarter_is_slower():
+    rows = regression.compared({"a": 1.25, "b": 1.2, "c": 0.7, "d": 3.0}, {"a": 1.0, "b": 1.0, "c": 1.0})
+    assert [row["verdict"] for row in rows] == ["slower", "", "faster", "new"]
+    assert set(json.loads(regression.KEPT.read_text())) <= set(regression.JOBS)
+
+
+def test_the_floor_of_a_frame_runs_its_calls():
+    pytest.importorskip("numba")
+    from benchmarks.floors import frame_floor
+
+    for kind in ("vanilla", "shallow_plrnn"):
+        cell = problem(kind, 12, 1).cell
+        frame_floor(cell)(3)
+        frame_floor(cell, only_copies=True)(3)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from lyapsweep.cells import CELLS, Vanilla
+from lyapsweep.cells import CELLS, Vanilla, single_orbits
 from lyapsweep.dynamics import growth, lu, lyapunov_spectra
 from lyapsweep.dynamics.frames import householder, random_frame
 from lyapsweep.inits import gaussian
-from lyapsweep.maps import AbstractMap, Forced, has_factors
+from lyapsweep.maps import AbstractMap, ClosedLoop, Forced, has_factors
 from lyapsweep.systems import build
 
 pytestmark = pytest.mark.skipif(not lu.compiled_available(), reason="numba is not installed")
@@ -205,3 +205,42 @@ def test_flows_take_compiled_frames():
     found, truth = (lyapunov_spectra(lorenz, z, steps=300, method=method)[0] for method in ("auto", "qr"))
     assert found.settings["method"] == "lu"
     np.testing.assert_allclose(found.exponents, truth.exponents, atol=1e-12)
+
+
+@every_cell
+def test_orbits_of_a_few_are_those_of_ahead(kind):
+    """By compiled loops where the cell states its step unit by unit, of at least 50 steps."""
+    cell, z, x = problem(kind, steps=60, batch=1)
+    for inputs in (x, None):
+        fed = None if inputs is None else cell.feed(inputs)
+        torch.testing.assert_close(cell.orbit(z, inputs, 60), cell.ahead(z, 60, fed)[0], atol=1e-9, rtol=0)
+
+
+def test_compiled_orbits_are_for_few_in_double_precision():
+    cell, z, _ = problem("lstm", batch=1)
+    statement = single_orbits.statement_for
+    assert statement(cell, z, 60) is cell.elementwise
+    assert statement(cell, z, 49) is None
+    assert statement(cell, z.float(), 60) is None
+    assert statement(cell, z.expand(-1, 2, -1), 60) is None
+    assert statement(network("dendritic_plrnn"), z, 60) is None
+
+
+def test_engine_torch_takes_no_compiled_loops(monkeypatch):
+    monkeypatch.setenv("LYAPSWEEP_ENGINE", "torch")
+    cell, z, _ = problem("lstm", batch=1)
+    assert not lu.runs_compiled(z)
+    assert single_orbits.statement_for(cell, z, 60) is None
+
+
+@every_cell
+def test_a_closed_loop_through_a_matrix_is_the_one_that_is_differentiated(kind):
+    cell, z, _ = problem(kind)
+    B = 0.3 * torch.randn(2, 2, cell.state, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    automatic, by_matrix = (ClosedLoop(cell, lambda z: z @ B.mT, matrix) for matrix in (None, B))
+    unit = torch.eye(cell.state, dtype=torch.float64).expand(*z.shape[:2], -1, -1)
+    J = automatic.push(z, None, unit)[1].mT
+    torch.testing.assert_close(by_matrix.push(z, None, unit)[1].mT, J, atol=1e-13, rtol=0)
+    torch.testing.assert_close(by_matrix.jacobian(z), J, atol=1e-13, rtol=0)
+    found, truth = (lyapunov_spectra(by_matrix, z, steps=40, method=m)[0].exponents for m in ("auto", "qr"))
+    np.testing.assert_allclose(found, truth, atol=1e-9)

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lyapsweep.cells.cell import AbstractCell
+from lyapsweep.cells.single_orbits import single_orbits, statement_for
 from lyapsweep.maps import States
 
 Steps = Float[Tensor, "steps population batch state"]
@@ -110,7 +111,10 @@ class AbstractUnrolledCell(AbstractCell):
         """Return the states after 1 ... `steps` steps, without a graph; `unroll` and `drive` have one."""
         if inputs is not None and len(inputs) < steps:
             raise ValueError(f"orbit: {len(inputs)} inputs are fewer than {steps} steps. Give one input per step.")
-        return self.ahead(z, steps, None if inputs is None else self.feed(inputs[:steps]))[0]
+        fed = None if inputs is None else self.feed(inputs[:steps])
+        if (statement := statement_for(self, z, steps)) is not None:
+            return single_orbits(self, statement, z, fed, steps)
+        return self.ahead(z, steps, fed)[0]
 
 
 class AbstractFusedCell(AbstractUnrolledCell):

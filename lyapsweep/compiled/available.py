@@ -1,10 +1,8 @@
-"""Whether compiled loops can run in this process."""
+"""Whether exponents are measured by compiled loops in this process."""
 
-from functools import cache
-from importlib.util import find_spec
+from lyapsweep.compiled.engine import COMPILED, engine_of
 
 
-@cache
 def compiled_available() -> bool:
-    """Whether numba is installed."""
-    return find_spec("numba") is not None
+    """Whether compiled loops can run here and are not switched off (`engine`)."""
+    return engine_of("exponents", None) == COMPILED

@@ -3,21 +3,25 @@
 torch's products of three rows sum plainly from the left; its addcmul and scaled additions are fused. No fast-math here.
 """
 
+from typing import Any
+
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-OPTIONS = {"nogil": True, "cache": True, "error_model": "numpy"}
+OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy"}
 
 
-@intrinsic
-def fused(typing_context, a, b, c):
+def multiply_add(typing_context, a, b, c):
     """a b + c, rounded once."""
 
     def generate(context, builder: ir.IRBuilder, signature, arguments):
         return builder.fma(*arguments)
 
     return types.float64(types.float64, types.float64, types.float64), generate
+
+
+fused: Any = intrinsic(multiply_add)
 
 
 @njit(**OPTIONS)

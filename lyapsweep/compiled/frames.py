@@ -6,13 +6,14 @@ columns than the state takes one dgemm more) and factorises. Matrices are by col
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
 
 from lyapsweep.compiled.lapack import dgemm, dgeqrf, dgetrf, dorgqr, dtrmm
 
-OPTIONS = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True, "cache": True, "error_model": "numpy"}
+OPTIONS: Any = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True, "cache": True, "error_model": "numpy"}
 BLOCK = 64  # columns of LAPACK's workspace
 EPS = float(np.finfo(np.float64).eps)
 TINY = 6  # rows of a matrix below which loops beat calls of BLAS
@@ -174,8 +175,8 @@ def eliminate(F, k, order):
 
 
 @njit(**OPTIONS)
-def advance(F, order, V, begun, J, factors, p, b, steps, first, total, sums, work):
-    """Carry the frame of member p, orbit b over the steps of a chunk, whose first is step `first` of `total`.
+def advance(F, order, V, begun, J, factors, p, b, begin, end, first, total, sums, work):
+    """Carry the frame of member p, orbit b over steps begin ... end - 1 of a chunk; step t is first + t of `total`.
 
     F (N, N) holds a frame of k = len(V) columns, which is updated with `order`. Jacobians are J (steps, population,
     batch, N, N) by columns, or where J has no steps those of `factors`: W (population, columns, gates N) by columns,
@@ -188,7 +189,7 @@ def advance(F, order, V, begun, J, factors, p, b, steps, first, total, sums, wor
     n, k, now, after, swapped = len(F), len(V), F, spare, False
     if not begun:
         order[:] = np.arange(n)
-    for t in range(steps):
+    for t in range(begin, end):
         if len(J) > 0:
             for j in range(n):
                 after[j] = J[t, p, b, order[j]]

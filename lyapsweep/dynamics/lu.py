@@ -28,11 +28,23 @@ def lu(map: AbstractMap, z: States, inputs: Driving, V: Tangents, steps: int) ->
 
     Without numba a frame of k < state vectors, which is not square, is carried by the map's push instead.
     """
+    return lu_blocks(map, z, inputs, V, [steps])[0]
+
+
+def lu_blocks(map: AbstractMap, z: States, inputs: Driving, V: Tangents, lengths: list[int]) -> list[FrameResult]:
+    """`lu` over blocks of so many steps, each from the orthonormal frame in which the one before it ended.
+
+    Only the last result has a frame V.
+    """
     compiled = runs_compiled(V)
     if V.is_cuda or (V.shape[2] < map.state and not compiled):
-        return batched_lu(map, z, inputs, V, steps)
+        results: list[FrameResult] = []
+        for steps in lengths:
+            results.append(batched_lu(map, z, inputs, V, steps))
+            z, V, inputs = results[-1].z, results[-1].V, None if inputs is None else inputs[steps:]
+        return results
     with single_threaded_blas():
-        return in_place(map, z, inputs, V, steps, CompiledFrame if compiled else ScipyFrame)
+        return in_place(map, z, inputs, V, lengths, CompiledFrame if compiled else ScipyFrame)
 
 
 def runs_compiled(z: Tensor) -> bool:
@@ -56,27 +68,43 @@ def in_place(
     z: States,
     inputs: Driving,
     V: Tangents,
-    steps: int,
+    lengths: list[int],
     frame: Callable[..., CompiledFrame | ScipyFrame],
-) -> FrameResult:
+) -> list[FrameResult]:
     """Process a chunk of steps at a time, orbit by orbit, so that states, Jacobians and frames stay in the cache."""
     population, batch, k, state = V.shape
-    after = map.orbit(z, inputs, steps)
-    before = torch.cat((z.unsqueeze(0), after[:-1]))
+    edges = np.cumsum([0, *lengths]).tolist()
+    states = torch.cat((z.unsqueeze(0), map.orbit(z, inputs, edges[-1])))
     Q = torch.empty_like(V, memory_format=torch.contiguous_format).copy_(V)
-    frames = [[frame(Q[p, b].numpy(), p, b, steps) for b in range(batch)] for p in range(population)]
-    every = [one for row in frames for one in row]
-    for first, chunk in jacobians(map, before, inputs, frame is CompiledFrame):
-        on_threads(partial(advance, chunk=chunk, first=first), every, chunk.steps * state * k * (state + k))
-    error = [max(one.finish() for one in row) for row in frames]
-    parts = torch.from_numpy(np.array([[one.sums for one in row] for row in frames])).movedim(2, 0)
+    frames = [frame(Q[p, b].numpy(), p, b, lengths[0]) for p, b in np.ndindex(population, batch)]
+    results: list[FrameResult] = []
+    for first, chunk in jacobians(map, states[:-1], inputs, frame is CompiledFrame):
+        begin = 0
+        while begin < chunk.steps:
+            block = len(results)
+            end = min(chunk.steps, edges[block + 1] - first)
+            job = partial(advance, chunk=chunk, begin=begin, end=end, first=first - edges[block])
+            on_threads(job, frames, (end - begin) * state * k * (state + k))
+            begin = end
+            if first + end == edges[block + 1]:
+                results.append(finished(frames, Q, states[edges[block] : edges[block + 1] + 1]))
+                for one in frames if first + end < edges[-1] else ():
+                    one.restart(lengths[block + 1])
+    return results
+
+
+def finished(frames: list[CompiledFrame | ScipyFrame], Q: Tangents, states: Tensor) -> FrameResult:
+    """The result of one block from the frames of all orbits, which are written into Q, and the states of its steps."""
+    population, batch, k, _ = Q.shape
+    steps = len(states) - 1
+    error = torch.tensor([one.finish() for one in frames], dtype=torch.float64).view(population, batch).amax(dim=1)
+    parts = torch.from_numpy(np.array([one.sums for one in frames])).view(population, batch, PARTS, k).movedim(2, 0)
     lengths = np.bincount(np.arange(steps) * PARTS // steps, minlength=PARTS).tolist()
-    error = torch.tensor(error, dtype=torch.float64)
-    return FrameResult(after[-1], Q, parts.sum(dim=0), before, error, parts, lengths)
+    return FrameResult(states[-1], Q, parts.sum(dim=0), states[:-1], error, parts, lengths)
 
 
-def advance(frame: CompiledFrame | ScipyFrame, chunk: Jacobians, first: int) -> None:
-    frame.advance(chunk, first)
+def advance(frame: CompiledFrame | ScipyFrame, chunk: Jacobians, begin: int, end: int, first: int) -> None:
+    frame.advance(chunk, begin, end, first)
 
 
 def on_threads(job: Callable, frames: list, operations: int) -> None:

@@ -28,8 +28,12 @@ class CompiledFrame:
         self.V, self.p, self.b, self.total, self.begun = V, p, b, total, False
         self.now, self.order, self.sums = np.empty((V.shape[1],) * 2), np.arange(V.shape[1]), np.zeros((PARTS, len(V)))
 
-    def advance(self, chunk: Jacobians, first: int) -> None:
-        """Carry the frame over the steps of a chunk, the first of which is step `first`."""
+    def restart(self, total: int) -> None:
+        """Begin anew from the rows of V, for `total` steps."""
+        self.total, self.begun, self.sums = total, False, np.zeros_like(self.sums)
+
+    def advance(self, chunk: Jacobians, begin: int, end: int, first: int) -> None:
+        """Carry the frame over steps begin ... end - 1 of a chunk; step t of it is step first + t of the frame's."""
         from lyapsweep.compiled import frames
 
         work = workspace(*self.V.shape, chunk.factors[4].shape[2])
@@ -42,7 +46,8 @@ class CompiledFrame:
             chunk.factors,
             self.p,
             self.b,
-            chunk.steps,
+            begin,
+            end,
             first,
             self.total,
             self.sums,
@@ -93,9 +98,13 @@ class ScipyFrame:
         self.now, self.spare = (np.empty((state, state), dtype) for _ in range(2))
         self.order = np.arange(state)
 
-    def advance(self, chunk: Jacobians, first: int) -> None:
-        """Carry the frame over the steps of a chunk, the first of which is step `first`."""
-        for t, J in enumerate(chunk.matrices[:, self.p, self.b], first):
+    def restart(self, total: int) -> None:
+        """Begin anew from the rows of V, for `total` steps."""
+        self.total, self.begun, self.sums = total, False, np.zeros_like(self.sums)
+
+    def advance(self, chunk: Jacobians, begin: int, end: int, first: int) -> None:
+        """Carry the frame over steps begin ... end - 1 of a chunk; step t of it is step first + t of the frame's."""
+        for t, J in enumerate(chunk.matrices[begin:end, self.p, self.b], first + begin):
             sizes = self.step(J) if self.begun else self.begin(J)
             self.begun = True
             with np.errstate(divide="ignore"):

@@ -18,7 +18,7 @@ from lyapsweep.dynamics.frames import (
     householder,
     random_frame,
 )
-from lyapsweep.dynamics.lu import batched_lu, lu, runs_compiled
+from lyapsweep.dynamics.lu import batched_lu, lu, lu_blocks, runs_compiled
 from lyapsweep.dynamics.run import Run, filled, to_spectrum
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.maps import AbstractMap, States, Tangents, check_time_step, has_factors
@@ -120,11 +120,8 @@ def measure(
     if whole and not has_closed_form(map):
         residual = sampled_sum_rule(map, z, counted, V, carry, min(steps, max(interval, SAMPLED_STEPS)))
     edges = np.unique(np.linspace(0, steps, min(BLOCKS, steps) + 1).astype(int))
-    blocks: list[FrameResult] = []
-    for first, last in zip(edges.tolist(), edges[1:].tolist()):
-        block = carry(map, z, None if counted is None else counted[first:], V, last - first)
-        z, V = block.z, block.V
-        blocks.append(block._replace(V=V[:, :, :0].clone()))  # without the frame, which is large
+    blocks = carry_blocks(map, z, counted, V, carry, edges)
+    z = blocks[-1].z
     if whole and residual is None:
         residual = sum_rule(map, blocks, counted)
     growth, counts = torch.stack([b.growth for b in blocks]), np.diff(edges)
@@ -137,6 +134,21 @@ def measure(
     ]
     escaped = escaping(map, blocks, z, counted).cpu().numpy()
     return Run(growth.cpu().numpy() / counts[:, None, None, None], counts, parts, lengths, checks, escaped)
+
+
+def carry_blocks(
+    map: AbstractMap, z: States, inputs: Driving, V: Tangents, carry: FrameMethod, edges: np.ndarray
+) -> list[FrameResult]:
+    """The results of successive blocks, without their frames, which are large; LU carries all blocks in one call."""
+    if carry is lu:
+        blocks = lu_blocks(map, z, inputs, V, np.diff(edges).tolist())
+        return [block._replace(V=block.V[:, :, :0].clone()) for block in blocks]
+    blocks: list[FrameResult] = []
+    for first, last in zip(edges.tolist(), edges[1:].tolist()):
+        block = carry(map, z, None if inputs is None else inputs[first:], V, last - first)
+        z, V = block.z, block.V
+        blocks.append(block._replace(V=V[:, :, :0].clone()))
+    return blocks
 
 
 def check_arguments(

@@ -45,10 +45,11 @@ def evaluate(network: Network, progress: TrainingProgress, split: Split[Series],
     """
     network, held_out, inputs = prepare(network, split.whole)
     lyapunov, kind = progress.lyapunov(config), spectrum_kind(split.whole)
-    spectra = {kind: free_spectra(network, split.whole, lyapunov)}
+    start = on_attractor(network, held_out, shortened(lyapunov, held_out, inputs), inputs)
+    spectra = {kind: free_spectra(network, split.whole, lyapunov, start)}
     if lyapunov.forced:
         spectra["forced"] = forced_spectra(network, progress.strengths, held_out, lyapunov, inputs)
-    lags, growth = tangent_growth_by_lag(network, held_out, lyapunov, inputs)
+    lags, growth = tangent_growth_by_lag(network, *start)
     judged, norms = held_out_evidence(network, progress, split.judged, config), progress.gradient_norms
     tested: list[Evidence] | list[None] = [None] * len(judged)
     if split.test is not None and progress.step == config.training.steps:
@@ -98,7 +99,9 @@ def spectrum_kind(series: Series) -> str:
 
 
 @torch.no_grad()
-def free_spectra(network: Network, series: Series, lyapunov: Lyapunov) -> list[Spectrum]:
+def free_spectra(
+    network: Network, series: Series, lyapunov: Lyapunov, start: tuple[Tensor, Tensor | None] | None = None
+) -> list[Spectrum]:
     """Compute the Lyapunov spectrum of each member in closed loop.
 
     The Jacobians are J_t = df/dz at z_t; under the held-out inputs, where there are any, at (z_t, s_{t+1}).
@@ -107,13 +110,14 @@ def free_spectra(network: Network, series: Series, lyapunov: Lyapunov) -> list[S
         network: The population.
         series: The data: orbits start from states inferred from observations of its test part.
         lyapunov: Steps, warmup, orbits and number of exponents; shortened to the inputs where there are any.
+        start: What `on_attractor` returned for them; None (the default) calls it.
 
     Returns:
         One `Spectrum` per member, of the map "closed loop", or "driven" under inputs.
     """
     network, test, inputs = prepare(network, series)
     lyapunov = shortened(lyapunov, test, inputs)
-    z, ahead = on_attractor(network, test, lyapunov, inputs)
+    z, ahead = on_attractor(network, test, lyapunov, inputs) if start is None else start
     settings = spectrum_settings(lyapunov, z.shape[-1])
     found = lyapunov_spectra(network.cell, z, ahead, kind=spectrum_kind(series), segments=lyapunov.segments, **settings)
     return with_input_count(found, inputs)
@@ -224,11 +228,8 @@ def on_attractor(
     return z, None if ahead is None else ahead[lyapunov.warmup :].expand(-1, len(z), -1, -1)
 
 
-def tangent_growth_by_lag(
-    network: Network, test: Tensor, lyapunov: Lyapunov, inputs: Tensor | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lags (lags,), and the mean log growth of tangents of free runs over each: (population, lags)."""
-    z, ahead = on_attractor(network, test, shortened(lyapunov, test, inputs), inputs)
+def tangent_growth_by_lag(network: Network, z: Tensor, ahead: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
+    """Lags (lags,), and the mean log growth of tangents of free runs from z over each: (population, lags)."""
     lags = growth_lags(LONGEST_LAG if ahead is None else len(ahead))
     return lags, tangent_growth(network.cell, z, lags.tolist(), ahead)
 

@@ -103,6 +103,10 @@ def of_driven(
 
 def directions(network: Network, orbits: Tensor) -> np.ndarray:
     """d x_hat / d z (features, state) at the mean of the visited states; constant for linear readouts."""
+    readout = network.readout
+    if readout.matrix is not None:
+        B = readout.get_parameter(readout.matrix)[0].detach()
+        return torch.nn.functional.pad(B, (0, readout.state - B.shape[1])).numpy()
     visited = orbits.flatten(0, 1)
     centre = visited[visited.isfinite().all(dim=1)].mean(dim=0).nan_to_num()
 
