@@ -70,8 +70,9 @@ class Arrays(NamedTuple):
     (L h); E: dL/dZ; D: the same where a forcing changes states (parts, n); DU: dL/dU of a step (h); DV: dL/dV (L h);
     X: inputs (L R, inputs); Y: answers, then their errors (L R, features); T: targets, classes, w: weights of rows in
     the loss; seen: observations at one step (R, features); S: states of a step, or their errors (n); b, p, q: biases
-    and parameters of every row's units, and their gradients gp, gq. W: the recurrent matrix (gates units, reads hidden)
-    and its gradient gW; B and P (units, features) of the readout, OP = dL/dP^T, sums: dL/dz of inferred states, summed.
+    and parameters of every row's units, and their gradients gp, gq. W: the recurrent matrix (gates units, reads
+    hidden), its transpose WT (a product with it is twice as fast) and its gradient gW; inner: the inner matrix,
+    transposed; B and P (units, features) of the readout, OP = dL/dP^T, sums: dL/dz of inferred states, summed.
     """
 
     Z: np.ndarray
@@ -96,6 +97,8 @@ class Arrays(NamedTuple):
     gp: np.ndarray
     gq: np.ndarray
     W: np.ndarray
+    WT: np.ndarray
+    inner: np.ndarray
     gW: np.ndarray
     B: np.ndarray
     P: np.ndarray
@@ -133,6 +136,8 @@ def allocate(layout: Layout, parts: int, kept: int, rows: int, side: int) -> Arr
         gp=zeros(K, side * N),
         gq=zeros(Q, *columns),
         W=zeros(*matrix),
+        WT=zeros(*reversed(matrix)),
+        inner=zeros(N, H if layout.inner >= 0 else 0),
         gW=zeros(*matrix),
         B=zeros(M, N),
         P=zeros(N, M),
@@ -156,21 +161,49 @@ def unpack(layout, x, a, R):
             for j in range(N):
                 W[i, j] -= x[layout.matrix + j * N + i]
             W[i, i] -= f4(layout.gamma)
-    for r in range(R):
-        for f in range(len(layout.biases)):
-            for i in range(N):
-                a.b[f, r * N + i] = x[layout.biases[f] + i]
-        for k in range(len(layout.parameters)):
-            offset, stride = layout.parameters[k, 0], layout.parameters[k, 1]
-            for i in range(N):
-                a.p[k, r * N + i] = x[offset + stride * i]
-                a.gp[k, r * N + i] = 0
-        for k in range(len(layout.bend)):
-            offset, stride, along = layout.bend[k, 0], layout.bend[k, 1], layout.bend[k, 2]
-            for t in range(layout.terms):
-                for i in range(H):
-                    a.q[k, t, r * H + i] = x[offset + stride * i + along * t]
-                    a.gq[k, t, r * H + i] = 0
+    for i in range(rows):
+        for j in range(columns):
+            a.WT[j, i] = W[i, j]
+    for j in range(a.inner.shape[1]):
+        for i in range(N):
+            a.inner[i, j] = x[layout.inner + j * N + i]
+    for f in range(len(layout.biases)):
+        for i in range(N):
+            a.b[f, i] = x[layout.biases[f] + i]
+        repeat(a.b[f], N, R)
+    for k in range(len(layout.parameters)):
+        for i in range(N):
+            a.p[k, i] = x[layout.parameters[k, 0] + layout.parameters[k, 1] * i]
+        repeat(a.p[k], N, R)
+        clear(a.gp[k], R * N)
+    for k in range(len(layout.bend)):
+        for t in range(layout.terms):
+            for i in range(H):
+                a.q[k, t, i] = x[layout.bend[k, 0] + layout.bend[k, 1] * i + layout.bend[k, 2] * t]
+            repeat(a.q[k, t], H, R)
+            clear(a.gq[k, t], R * H)
+
+
+@numba.njit(**INTERNAL)
+def clear(values, n):
+    for i in range(n):
+        values[i] = 0
+
+
+@numba.njit(**INTERNAL)
+def repeat(values, n, rows):
+    """Copy the first n numbers to the other rows."""
+    for r in range(1, rows):
+        for i in range(n):
+            values[r * n + i] = values[i]
+
+
+@numba.njit(**INTERNAL)
+def fold(values, n, rows):
+    """Add all rows of n numbers to the first one."""
+    for r in range(1, rows):
+        for i in range(n):
+            values[i] += values[r * n + i]
 
 
 @numba.njit(**INTERNAL)
@@ -190,26 +223,26 @@ def pack_gradient(layout, g, a, R, L):
     for f in range(len(layout.biases)):
         total = a.b[f]
         sum_blocks(a.A[f], L, total, R * N)
-        for r in range(R):
+        fold(total, N, R)
+        for i in range(N):
+            g[layout.biases[f] + i] += total[i]
+    for k in range(len(layout.parameters)):
+        if layout.parameters[k, 0] < layout.weights:
+            fold(a.gp[k], N, R)
             for i in range(N):
-                g[layout.biases[f] + i] += total[r * N + i]
-    for r in range(R):
-        for k in range(len(layout.parameters)):
-            offset, stride = layout.parameters[k, 0], layout.parameters[k, 1]
-            for i in range(N):
-                g[offset + stride * i] += a.gp[k, r * N + i]
-        for k in range(len(layout.bend)):
-            offset, stride, along = layout.bend[k, 0], layout.bend[k, 1], layout.bend[k, 2]
+                g[layout.parameters[k, 0] + layout.parameters[k, 1] * i] += a.gp[k, i]
+    for k in range(len(layout.bend)):
+        if layout.bend[k, 0] < layout.weights:
             for t in range(layout.terms):
+                fold(a.gq[k, t], H, R)
                 for i in range(H):
-                    g[offset + stride * i + along * t] += a.gq[k, t, r * H + i]
+                    g[layout.bend[k, 0] + layout.bend[k, 1] * i + layout.bend[k, 2] * t] += a.gq[k, t, i]
 
 
 @numba.njit(**INTERNAL)
 def sum_blocks(values, blocks, total, n):
     """total = the sum of so many blocks of n numbers that lie one after the other."""
-    for i in range(n):
-        total[i] = 0
+    clear(total, n)
     for t in range(blocks):
         block = values[t * n : (t + 1) * n]
         for i in range(n):

@@ -10,7 +10,7 @@ from lyapsweep.compiled.scalars import INLINE, INTERNAL, Scalars
 
 FORWARD = """
 def forward(Z, o, A, i, b, p, Y, y, n):
-    {z}; {a}; {b}; {p}; {k}; {out}
+    {z}; {a}; {b}; {p}; {out}
     for r in range(n):
         new, kept = step(({z_r}), ({ab_r}), ({p_r}))
         {store_out}
@@ -18,7 +18,7 @@ def forward(Z, o, A, i, b, p, Y, y, n):
 """
 BACKWARD = """
 def backward(Z, o, A, i, p, E, y, D, d, gp, n):
-    {z}; {k}; {p}; {e}; {a}; {dz}; {gp}
+    {z}; {a}; {p}; {e}; {dz}; {gp}
     for r in range(n):
         of_a, of_z, of_p = back(({e_r}), ({z_r}), ({k_r}), ({p_r}))
         {store_a}
@@ -103,31 +103,29 @@ def stores(name: str, source: str, count: int, how: str = "=") -> str:
 def forward_parts(s: Elementwise) -> dict[str, str]:
     return {
         "z": views("z", "Z", s.parts, "o"),
-        "a": views("a", "A", s.rows, "i"),
+        "a": views("a", "A", max(s.rows, s.kept), "i"),  # kept over a: one name per row, or no loop is vectorised
         "b": views("b", "b", s.rows, None),
         "p": views("p", "p", len(s.parameters), None),
-        "k": views("k", "A", s.kept, "i"),
         "out": views("y", "Y", s.parts, "y"),
         "z_r": values("z", s.parts),
         "ab_r": "".join(f"a{j}[r] + b{j}[r], " for j in range(s.rows)),
         "p_r": values("p", len(s.parameters)),
         "store_out": stores("y", "new", s.parts),
-        "store_kept": stores("k", "kept", s.kept),
+        "store_kept": stores("a", "kept", s.kept),
     }
 
 
 def backward_parts(s: Elementwise) -> dict[str, str]:
     return {
         "z": views("z", "Z", s.parts, "o"),
-        "k": views("k", "A", s.kept, "i"),
         "p": views("p", "p", len(s.parameters), None),
         "e": views("e", "E", s.parts, "y"),
-        "a": views("a", "A", s.rows, "i"),
+        "a": views("a", "A", max(s.rows, s.kept), "i"),
         "dz": views("d", "D", s.parts, "d"),
         "gp": views("g", "gp", len(s.parameters), None),
         "e_r": values("e", s.parts),
         "z_r": values("z", s.parts),
-        "k_r": values("k", s.kept),
+        "k_r": values("a", s.kept),
         "p_r": values("p", len(s.parameters)),
         "store_a": stores("a", "of_a", s.rows),
         "store_dz": stores("d", "of_z", s.parts, "+="),

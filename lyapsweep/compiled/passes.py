@@ -8,7 +8,7 @@ from typing import Any
 import numba
 
 from lyapsweep.compiled.blas import add_outer, address, times, times_transposed
-from lyapsweep.compiled.layout import AFFINE, IDENTITY
+from lyapsweep.compiled.layout import AFFINE, IDENTITY, clear
 from lyapsweep.compiled.scalars import INTERNAL, f4
 
 forward: Any = None  # loops of a cell
@@ -21,24 +21,24 @@ BENDS, INNER, GATES, READS = False, False, 1, 1
 def forward_pass(call, layout, x, a, pull, L, R, changed):
     """Fill states and activations of L steps from the states of block 0."""
     N, H = layout.units, layout.hidden
-    n, h, columns, states = R * N, R * H, a.W.shape[1], a.F if changed else a.Z
-    W, A, F, U, V = address(a.W), address(a.A), address(states), address(a.U), address(a.V)
-    width, across, inner = 4 * states.shape[1], 4 * a.A.shape[1], address(x) + 4 * layout.inner
+    n, h, columns, states = R * N, R * H, a.WT.shape[1], a.F if changed else a.Z
+    W, A, F, U, V = address(a.WT), address(a.A), address(states), address(a.U), address(a.V)
+    width, across, inner = 4 * states.shape[1], 4 * a.A.shape[1], address(a.inner)
     for t in range(L):
         o = t * n
         if changed and t:
             force(call, layout, x, a, f4(pull[t]), t, R)
         source, s = states[0], o
         if INNER:
-            times_transposed(call, R, F + 4 * o, N, N, inner, N, H, V + 4 * t * h, H, 0)
+            times(call, R, F + 4 * o, N, N, inner, H, H, V + 4 * t * h, H, 0)
             source, s = a.V, t * h
         if BENDS:
             bend_terms(source, s, a.q, a.U, t * h, h, layout.terms)
         for g in range(GATES):
             for c in range(READS):
-                read, w = U + 4 * t * h if BENDS else F + c * width + 4 * o, W + 4 * (g * N * columns + c * H)
+                read, w = U + 4 * t * h if BENDS else F + c * width + 4 * o, W + 4 * (c * H * columns + g * N)
                 beta = 1 if c or layout.inputs else 0
-                times_transposed(call, R, read, H, H, w, columns, N, A + g * across + 4 * o, N, beta)
+                times(call, R, read, H, H, w, columns, N, A + g * across + 4 * o, N, beta)
         forward(states, o, a.A, o, a.b, a.p, a.Z, o + n, n)
 
 
@@ -51,7 +51,8 @@ def backward_pass(call, layout, x, a, pull, ends, L, R, changed):
         o, to, d = t * n, a.E, t * n
         if changed and t:
             to, d = a.D, 0
-            clear(a.D, n)
+            for part in range(len(a.D)):
+                clear(a.D[part], n)
         backward(states, o, a.A, o, a.p, a.E, o + n, to, d, a.gp, n)
         D = address(to) + 4 * d
         for c in range(READS):
@@ -69,13 +70,6 @@ def backward_pass(call, layout, x, a, pull, ends, L, R, changed):
             bend_terms_back(a.DU, 0, states[0], o, a.q, to[0], d, a.gq, h, layout.terms)
         if changed and t:
             unforce(call, layout, x, a, f4(pull[t]), ends[t], t, R)
-
-
-@numba.njit(**INTERNAL)
-def clear(rows, n):
-    for s in range(len(rows)):
-        for i in range(n):
-            rows[s, i] = 0
 
 
 @numba.njit(**INTERNAL)

@@ -17,8 +17,8 @@ from lyapsweep.compiled.blas import add_outer, address, times, times_transposed
 from lyapsweep.compiled.calling import run_backward, run_forward
 from lyapsweep.compiled.descent import clip_gradient, move, norm_of, penalise
 from lyapsweep.compiled.inverse import pinv, pinv_back
-from lyapsweep.compiled.layout import AFFINE, IDENTITY, NEUROVIEW, pack_gradient, unpack
-from lyapsweep.compiled.passes import add_inferred, clear, remove_bias
+from lyapsweep.compiled.layout import AFFINE, IDENTITY, NEUROVIEW, clear, pack_gradient, unpack
+from lyapsweep.compiled.passes import add_inferred, remove_bias
 from lyapsweep.compiled.scalars import INTERNAL, f4
 
 
@@ -27,8 +27,7 @@ def enter(call, layout, x, a, rows):
     """The inputs' part of all activations; activations without a product need it even without inputs."""
     inputs, N = layout.inputs, layout.units
     for f in range(0 if inputs else layout.gates, len(layout.biases)):
-        for i in range(rows * N):
-            a.A[f, i] = 0
+        clear(a.A[f], rows * N)
     if inputs:
         for j in range(len(layout.driven)):
             U, to = address(x) + 4 * (layout.entry + j * N * inputs), address(a.A) + 4 * layout.driven[j] * a.A.shape[1]
@@ -55,7 +54,8 @@ def prepare_readout(layout, x, a):
 def start(call, layout, x, a, data, first, starts, pull, R, changed):
     """The states of block 0: inferred from the data, or zero."""
     N, M, n = layout.units, layout.features, R * layout.units
-    clear(a.Z, n)
+    for s in range(len(a.Z)):
+        clear(a.Z[s], n)
     if pull != 0:
         if layout.readout != IDENTITY:
             pinv(a.B, a.P)
@@ -117,7 +117,8 @@ def answer_back(call, layout, x, a, g, block, rows, R, L):
     """E from the errors Y of answers, and the gradient of the readout's weights."""
     N, M = layout.units, layout.features
     n, Z, E, Y, gB = R * N, address(a.Z), address(a.E), address(a.Y), address(g) + 4 * layout.B
-    clear(a.E, (L + 1) * n)
+    for s in range(len(a.E)):
+        clear(a.E[s], (L + 1) * n)
     if layout.readout == NEUROVIEW:
         for t in range(L):
             o = 4 * (t + 1) * n
@@ -140,7 +141,8 @@ def weight_products(call, layout, a, g, L, R, changed):
     N, H, inputs, rows, columns = layout.units, layout.hidden, layout.inputs, L * R, a.W.shape[1]
     states = a.F if changed else a.Z
     gW, A, F, across = address(a.gW), address(a.A), address(states), 4 * a.A.shape[1]
-    clear(a.gW, columns)
+    for i in range(len(a.gW)):
+        clear(a.gW[i], columns)
     for j in range(layout.gates):
         for c in range(layout.reads):
             read = address(a.U) if layout.bends else F + 4 * c * states.shape[1]
@@ -169,8 +171,7 @@ def loss_and_gradient(call, passes, layout, data, x, g, a, first, starts, length
     answer(call, layout, x, a, block, rows, R, L)
     crossed = data.loss == CROSS_ENTROPY
     loss = cross_entropy(a.Y, a.classes, a.w, rows) if crossed else squared_error(a.Y, a.T, a.w, rows)
-    for i in range(len(g)):
-        g[i] = 0
+    clear(g, len(g))
     answer_back(call, layout, x, a, g, block, rows, R, L)
     run_backward(passes[1], call, layout, x, a, pull, ends, L, R, changed)
     weight_products(call, layout, a, g, L, R, changed)
