@@ -1,8 +1,8 @@
 """Many steps of a one-matrix cell, and the way back, in one launch each: Triton kernels for single precision on a GPU.
 
 A program carries 16 rows of one member through all steps with the matrix in registers. Sums over rows are added in a
-fixed order, so that results do not differ from run to run and do not depend on the pack. Without `triton` the module can be
-read, not used.
+fixed order, so that results do not differ from run to run and do not depend on the pack. Without `triton` the module
+can be read, not used.
 """
 
 import logging
