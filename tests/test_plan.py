@@ -78,7 +78,7 @@ def test_a_hunt_has_bounds(sweep, tmp_path):
 def config(**changes):
     henon = {"kind": "simulated", "system": "henon", "length": 300}
     content = {"dataset": henon, "forcing": {"kind": "sparse"}, "windows": {"length": 32, "batch": 4}}
-    content |= {"cell": {"kind": "vanilla", "units": 6}}
+    content |= {"cell": {"kind": "vanilla", "units": 6}, "training": {"steps": 10}, "lyapunov": {"orbits": 1}}
     return Config.of(content).changed(changes)
 
 

@@ -136,8 +136,8 @@ class Cornn(AbstractUnrolledCell):
 
     def jacobian_factors(self, z: States, x: Inputs | None = None) -> JacobianFactors:
         dt, slopes = self.time_step, self.time_step * tanh_slope(self.activation(z, x))
-        of_z = slopes.new_tensor([[-dt * self.gamma, 1 - dt * self.epsilon]])  # in y and z
-        direct = torch.cat((dt * of_z + of_z.new_tensor([[1.0, 0.0]]), of_z)).unsqueeze(-1)
+        y, z_part = (slopes.new_full((1, 1), value) for value in (-dt * self.gamma, 1 - dt * self.epsilon))
+        direct = torch.cat((torch.cat((dt * y + 1, dt * z_part), dim=1), torch.cat((y, z_part), dim=1))).unsqueeze(-1)
         outer = torch.stack((dt * slopes, slopes), dim=2).unsqueeze(3)
         return JacobianFactors(self.W, outer, direct=direct.expand(*z.shape[:2], 2, 2, self.units))
 

@@ -1,21 +1,26 @@
 """Many steps of a one-matrix cell, and the way back, in one launch each: Triton kernels for single precision on a GPU.
 
 A program carries 16 rows of one member through all steps with the matrix in registers. Sums over rows are added in a
-fixed order, so that results do not differ from run to run and do not depend on the pack. Import this module only where
-`triton` is installed.
+fixed order, so that results do not differ from run to run and do not depend on the pack. Without `triton` the module
+can be read, not used.
 """
 
 import logging
 from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import torch
-import triton
-import triton.language as tl
 from torch import Tensor
 
 from lyapsweep.cells.unrolled import OneMatrix, Steps
 from lyapsweep.maps import States
+
+try:
+    import triton  # type: ignore[import-not-found]
+    import triton.language as tl  # type: ignore[import-not-found]
+except ImportError:
+    triton, tl = SimpleNamespace(jit=lambda kernel: kernel), SimpleNamespace(constexpr=int)
 
 log = logging.getLogger("lyapsweep")
 ROWS, WARPS = 16, 2  # of a program

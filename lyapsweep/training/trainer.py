@@ -157,7 +157,7 @@ def make_updates(trainer: "Trainer", network: Network, plans: Sequence[Training]
 
 
 class TorchUpdates:
-    """Updates by autograd, for any network and device; on a GPU replayed from a CUDA graph if they can be."""
+    """Updates by autograd, for any network, objective and device; on a GPU replayed from a CUDA graph if possible."""
 
     engine = TORCH
 

@@ -19,12 +19,12 @@ INDEXED = {"index", "index_put_", "_index_put_impl_", "index_put"}
 
 
 def place() -> str:
-    """The innermost line of the package that is running; "report" for what a report or a look at deaths does."""
+    """The innermost line of the package that is running; "report" for reports, looks at deaths, starts of graphs."""
     frame, innermost = sys._getframe(2), "autograd"
     while frame:
         name = frame.f_code.co_filename
         if "/lyapsweep/" in name and "/torch/" not in name:
-            if frame.f_code.co_name in ("progress", "read_deaths"):
+            if frame.f_code.co_name in ("progress", "read_deaths", "fastest"):
                 return "report"
             if innermost == "autograd":
                 innermost = f"{name.rsplit('/lyapsweep/', 1)[1]}:{frame.f_lineno}"

@@ -28,6 +28,7 @@ import graphs  # noqa: E402
 import special  # noqa: E402
 
 from lyapsweep.cells import unrolled  # noqa: E402
+from lyapsweep.compiled.engine import choose_engine  # noqa: E402
 from lyapsweep.evaluation import evaluation, series, task, truth  # noqa: E402
 
 SPECIAL = {
@@ -75,6 +76,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     compare.default_precision()
     graphs.install()
+    choose_engine("torch")  # the CPU's bits are those of the same operators
     unrolled.has_triton = lambda: False  # its kernels need a real card
     shorten_evaluation()
     if given.paths:
