@@ -67,6 +67,22 @@ def test_a_resumed_hunt_first_trains_what_was_lost_and_then_new_points(base, tmp
     assert len({c.id for c in begun} | {c.id for c in again}) == 6
 
 
+def test_a_resumed_hunt_trains_failed_and_interrupted_trials_again_instead_of_new_points(base, tmp_path):
+    sweep = Sweep(base=base, objective="loss", space=lr_space, trials=3, intent="hunt")
+    first = journal(tmp_path, "hunt")
+    begun = [pack[0].config.id for pack in PackSupply(first, 1, "cpu").hunted(sweep, sweep.config(), 3)]
+    for trial, outcome in zip(begun, (Outcome.FAILED, Outcome.FINISHED, Outcome.FAILED)):
+        first.finish(trial, outcome, 0.5)
+    ended = {begun[1]: (Outcome.FINISHED, 0.5)}
+    for _ in range(2):  # the second time after both failed again
+        study = journal(tmp_path, "hunt")
+        lost = study.reconcile(ended)
+        again = [pack[0].config.id for pack in PackSupply(study, 1, "cpu").hunted(sweep, sweep.config(), 2, lost)]
+        assert sorted(again) == sorted([begun[0], begun[2]])
+        for trial in again:
+            study.finish(trial, Outcome.FAILED, 0.5)
+
+
 def test_a_hunt_fills_its_packs_and_asks_for_no_more_than_is_wanted(tmp_path, base):
     sweep = Sweep(base=base, objective="loss", space=lr_space, trials=7, intent="hunt")
     packs = list(PackSupply(journal(tmp_path, "hunt"), 3, "cpu").hunted(sweep, sweep.config(), 7))

@@ -99,19 +99,22 @@ class OptunaStudy:
     def reconcile(self, ended: Mapping[str, tuple[Outcome, float]]) -> list[dict[str, Any]]:
         """End what a killed driver left RUNNING or WAITING; return the parameters of trials to train again.
 
+        These are the ones that were lost, failed or interrupted, each once.
+
         Args:
             ended: Outcome and objective of trials whose last record is on disk; every other trial is a FAIL.
         """
         while self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
             self.study.tell(self.study.ask(), state=TrialState.FAIL)  # `ask` returns the waiting trial
-        lost = []
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        lost: dict[str, dict[str, Any]] = {}
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.FAIL)):
             key = trial.user_attrs.get("trial_key", "")
-            self.study.tell(trial.number, **optuna_result(*ended.get(key, (Outcome.FAILED, math.nan))))
-            if key not in ended:
-                lost.append(dict(trial.params))
+            if trial.state is TrialState.RUNNING:
+                self.study.tell(trial.number, **optuna_result(*ended.get(key, (Outcome.FAILED, math.nan))))
+            if key not in ended and (key or trial.state is TrialState.RUNNING):
+                lost[key or str(trial.number)] = dict(trial.params)
         self.results = dict(ended)
-        return lost
+        return list(lost.values())
 
     def add(self, point: Point) -> None:
         """Add a planned point as a RUNNING trial with its parameters.
