@@ -17,10 +17,10 @@ Square = Float[Tensor, "*many n n"]
 
 
 def inverse(G: Square) -> Square:
-    """Compute the inverse of positive definite matrices by Gauss-Jordan elimination, which needs no pivots.
+    """Compute inverses by Gauss-Jordan elimination, without pivots.
 
     Args:
-        G: Symmetric positive definite matrices.
+        G: Matrices whose symmetric (Hermitian) part is positive definite.
 
     Returns:
         Their inverses; entries that are not finite for a singular matrix.

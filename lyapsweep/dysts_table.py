@@ -12,7 +12,7 @@ def table() -> dict[str, dict[str, Any]]:
     """The data of each flow (parameters, initial conditions, period, ...)."""
     spec = importlib.util.find_spec("dysts")
     assert spec is not None, "dysts is a dependency"
-    (folder,) = spec.submodule_search_locations or ()
+    folder = next(iter(spec.submodule_search_locations or ()))
     return json.loads(Path(folder, "data/chaotic_attractors.json").read_text())
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from lyapsweep.batched_linalg import condition_numbers, inverse, pseudo_inverse, spectral_norms
+from lyapsweep.cells.cayley import Eliminated, cayley, skew_hermitian
 
 
 def drawn(*shape, seed=0):
@@ -51,3 +52,21 @@ def test_condition_numbers_and_their_gradient():
     torch.testing.assert_close(condition_numbers(B), sizes[:, 0] / sizes[:, -1])
     ours, theirs = (torch.autograd.grad(s.sum(), B)[0] for s in (condition_numbers(B), sizes[:, 0] / sizes[:, -1]))
     torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", ["real", "complex"])
+def test_the_cayley_transform_by_elimination_and_its_gradient(kind):
+    packed = 3 * drawn(3, 7, 7)
+    made = (lambda p: p - p.mT) if kind == "real" else skew_hermitian
+    leaves = [packed.clone().requires_grad_(True) for _ in range(2)]
+    ours, theirs = Eliminated.apply(made(leaves[0]))[0], cayley(made(leaves[1]))
+    torch.testing.assert_close(ours, theirs)
+    ours.abs().pow(3).sum().backward()
+    theirs.abs().pow(3).sum().backward()
+    torch.testing.assert_close(leaves[0].grad, leaves[1].grad)
+    weights = torch.randn_like(theirs.detach())
+    a, b = (
+        torch.autograd.grad((f(made(leaf)) * weights).sum().abs(), leaf)[0]
+        for f, leaf in zip((lambda A: Eliminated.apply(A)[0], cayley), leaves)
+    )
+    torch.testing.assert_close(a, b)

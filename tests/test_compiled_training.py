@@ -1,5 +1,8 @@
 """The exam of compiled updates: loss and gradient are torch's for every cell, forcing, head and readout."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -13,6 +16,7 @@ from lyapsweep.regularisation import penalty
 from lyapsweep.training import train
 
 pytest.importorskip("numba")
+HOWTO = Path(__file__).resolve().parents[1] / "docs/howto.md"
 RATE = 2.0**20  # of one step of gradient descent: the weights become the gradient
 SERIES = {
     "dataset": {"kind": "simulated", "system": "lorenz63", "length": 400},
@@ -117,6 +121,15 @@ def test_optimizers_clips_rates_and_penalties_are_those_of_torch(monkeypatch, tr
     torch.testing.assert_close(found.losses, expected.losses, rtol=1e-5, atol=0)
     for name, moved in theirs.items():
         torch.testing.assert_close(ours[name] * RATE, moved * RATE, rtol=0, atol=3e-5, msg=name)
+
+
+@pytest.mark.slow
+def test_the_cell_of_the_how_to_trains_on_both_engines(monkeypatch, tmp_path):
+    (program,) = [b for b in re.findall(r"```python\n(.*?)```", HOWTO.read_text(), re.S) if "my_fast_cell.py" in b]
+    (tmp_path / "my_fast_cell.py").write_text(program)
+    monkeypatch.chdir(tmp_path)
+    cell = {"kind": "my_fast_cell.py:FastLeaky", "units": 6, "leak": 0.3}
+    compare(monkeypatch, {**SERIES, "cell": cell, "forcing": FORCINGS[3]})
 
 
 def test_a_driven_series(monkeypatch):

@@ -43,10 +43,11 @@ def found_of_all(tmp_path_factory):
 def exact(name):
     """Whether no code that this case runs branches by device.
 
-    Pseudo-inverses, spectral norms, frames and the sums over kinks do; single precision has oneDNN's LSTM and GRU.
+    Pseudo-inverses, spectral norms, frames, Cayley transforms and sums over kinks do; single precision has oneDNN's
+    LSTM and GRU.
     """
     group, cell, *rest = name.split("/")
-    branches = {"linear", "affine", "lstm", "gru", "dendritic_plrnn", *MOST_WAITS}
+    branches = {"linear", "affine", "lstm", "gru", "dendritic_plrnn", "scornn", "scurnn", *MOST_WAITS}
     return group in ("series", "task", "policy") and branches.isdisjoint((cell, *rest))
 
 

@@ -137,6 +137,7 @@ def pace(section: Section, configs: Sequence[Config], device: str, seconds: floa
     on_card = device != "cpu"
     if on_card:
         torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated() if on_card else 0
     _, steps = stream(alike, device)
     next(steps), next(steps)
     section.synchronise()
@@ -147,5 +148,5 @@ def pace(section: Section, configs: Sequence[Config], device: str, seconds: floa
         done += 20
     took = (time.perf_counter() - began) / done * 1e6
     steps.close()  # type: ignore[attr-defined]
-    memory = torch.cuda.max_memory_allocated() / 1e6 if on_card else 0.0
+    memory = (torch.cuda.max_memory_allocated() - before) / 1e6 if on_card else 0.0
     return {"us": round(took, 1), "us a member": round(took / len(configs), 3), "MB": round(memory, 1)}

@@ -4,6 +4,7 @@ A is diagonal, W1 (units, hidden), W2 (hidden, units); the subtraction (`clipped
 State: z (units). Jacobian: diag(A) + W1 D W2 with D = diag(1[W2 z + h2 > 0] - clipped 1[W2 z > 0]).
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -27,17 +28,43 @@ from lyapsweep.setting_types import Count
 
 
 def hidden_unit(f: Any) -> tuple:
-    """r = relu(v + h2) - c relu(v) of one hidden unit, v = W2 z, q = (h2, c), c = 1 if clipped; and its way back."""
+    """r = relu(v + h2) of one hidden unit with v = W2 z, q = (h2,), and its way back."""
     zero = f.zero
 
     def bend(v, q):
-        return max(v + q[0], zero) - q[1] * max(v, zero)
+        return max(v + q[0], zero)
 
     def back(g, v, q):
-        first = g if v + q[0] > zero else zero
-        return first - (q[1] * g if v > zero else zero), (first, zero)
+        passed = g if v + q[0] > zero else zero
+        return passed, (passed,)
 
     return bend, back
+
+
+def clipped_unit(f: Any) -> tuple:
+    """r = relu(v + h2) - relu(v), and its way back."""
+    zero = f.zero
+
+    def bend(v, q):
+        return max(v + q[0], zero) - max(v, zero)
+
+    def back(g, v, q):
+        passed = g if v + q[0] > zero else zero
+        return passed - (g if v > zero else zero), (passed,)
+
+    return bend, back
+
+
+PLAIN = Elementwise(
+    diagonal_unit,
+    biases=("h1",),
+    parameters=("A",),
+    bend=hidden_unit,
+    bend_parameters=("h2",),
+    matrix="W1",
+    inner="W2",
+)
+CLIPPED = replace(PLAIN, bend=clipped_unit)
 
 
 class ShallowPlrnn(AbstractUnrolledCell):
@@ -62,15 +89,7 @@ class ShallowPlrnn(AbstractUnrolledCell):
 
     linear_part = ("A", "W1", "h1")
     entry = ("C", "h1")
-    elementwise = Elementwise(
-        diagonal_unit,
-        biases=("h1",),
-        parameters=("A",),
-        bend=hidden_unit,
-        bend_parameters=("h2", "clipped"),
-        matrix="W1",
-        inner="W2",
-    )
+    elementwise = PLAIN
     A: nn.Parameter
     W1: nn.Parameter
     W2: nn.Parameter
@@ -83,6 +102,7 @@ class ShallowPlrnn(AbstractUnrolledCell):
             raise ValueError(f"cell/hidden >= 1 must hold, but got {hidden}.")
         super().__init__(inputs, units, population, state=units)
         self.hidden, self.clipped = hidden, clipped
+        self.elementwise = CLIPPED if clipped else PLAIN
 
     def draw(self, init: Draw, generator: Generator) -> dict[str, Tensor]:
         n, m, k = self.units, self.inputs, self.hidden

@@ -116,10 +116,14 @@ class Schedule:
                 generator.set_state(state["forcing/generators"][p].clone())  # torch misreads a view's memory
 
     def stack(self, update: int, generators: Sequence[torch.Generator | None]) -> PopulationStrengths:
-        columns = [
-            forcing.strengths(self.length, Moment(update, self.updates, generator))
-            for forcing, generator in zip(self.forcings, generators)
-        ]
+        """Strengths (time, population); members of equal settings that draw nothing share one computation."""
+        known: dict[object, Tensor] = {}
+        columns = []
+        for p, (forcing, generator) in enumerate(zip(self.forcings, generators)):
+            key = p if forcing.drawn else (type(forcing), *sorted(map(str, vars(forcing).items())))
+            if key not in known:
+                known[key] = forcing.strengths(self.length, Moment(update, self.updates, generator))
+            columns.append(known[key])
         return torch.stack(columns, dim=1)
 
     def truncate(self) -> Truncations | None:

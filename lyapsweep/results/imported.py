@@ -146,12 +146,12 @@ def from_frame(
     spectra = exponents_of(rows, named["e"], UNITS[unit], where)
     last = ~rows["trial"].duplicated(keep="last").to_numpy(bool)
     measured = pd.DataFrame(values | statistics(spectra, map, partial) if spectra.size else values, rows.index)
-    outcomes = np.full(len(rows), Outcome.RUNNING.value, dtype=object)
+    endings = np.full(len(rows), Outcome.RUNNING.value, dtype=object)
     cells = rows[ended].to_numpy() if ended else np.full(len(rows), Outcome.FINISHED.value)
-    outcomes[last] = final_outcomes(
+    endings[last] = final_outcomes(
         cells[last].tolist(), next(iter(values.values()))[last], f"{where}, column '{ended}'"
     )
-    keys = rows[["trial", "step"]].assign(outcome=outcomes, final=last, seconds=np.nan)
+    keys = rows[["trial", "step"]].assign(outcome=endings, final=last, seconds=np.nan)
     description = description or SweepDescription()
     held = {map: spectra} if spectra.size else {}
     return Table(

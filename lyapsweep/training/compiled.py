@@ -84,7 +84,7 @@ def make_layout(network: Network, statement: Elementwise, offsets: Offsets) -> L
         weights=offsets.weights,
         matrix=offsets.weight(cell, s.matrix),
         inner=-1 if s.inner is None else offsets.weight(cell, s.inner),
-        entry=offsets.weight(cell, cell.entry[0]),
+        entry=offsets.weight(cell, getattr(cell, "entry", ("U",))[0]),
         driven=np.array(s.driven, np.int64),
         biases=np.array(biases, np.int64),
         parameters=np.array(parameters, np.int64).reshape(-1, 2),

@@ -44,6 +44,7 @@ STARTS = 2  # attempts to start Ray on this machine
 TOO_LONG_PATH = "AF_UNIX path length"  # of sockets in the temporary folder
 MAX_PACKS = 10_000  # packs at a time that Ray is told to expect
 OBJECT_STORE = 128 * 1024**2  # bytes; results are small
+IDLE = {"num_workers_soft_limit": 0, "idle_worker_killing_time_threshold_ms": 30_000}  # no worker stays without work
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def start(jobs: int | None) -> None:
     """Start Ray on this machine; a busy machine may need a second attempt."""
     for attempt in range(STARTS):
         try:
-            ray.init(address="local", num_cpus=jobs, object_store_memory=OBJECT_STORE, **QUIET)
+            ray.init(address="local", num_cpus=jobs, object_store_memory=OBJECT_STORE, _system_config=IDLE, **QUIET)
             return
         except Exception as error:  # Ray raises a bare one where it times out during startup
             ray.shutdown()
