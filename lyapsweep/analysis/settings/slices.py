@@ -61,8 +61,8 @@ def through_best(table: Table, axis: str, column: str, groups: Sequence[str], se
             along = rows
             pooled |= {c for c in others if len(set(values[c][rows])) > 1}
         chosen |= along
-    trials = set(finals.frame["trial"][chosen])
-    part = table.take(table.frame["trial"].isin(trials).to_numpy(bool))
+    trials = finals.frame["trial"].astype(str).to_numpy()[chosen]
+    part = table.take(np.isin(table.frame["trial"].astype(str).to_numpy(), trials))
     return Slice(part, tuple(c for c in others if c not in pooled), tuple(c for c in others if c in pooled))
 
 

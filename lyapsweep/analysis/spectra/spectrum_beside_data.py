@@ -5,6 +5,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from lyapsweep.analysis.shared import theme
@@ -88,7 +89,7 @@ def find(table: Table, trial: str, map: str) -> SpectrumBesideDataFinding:
     )
 
 
-def known_exponents(cells: "np.ndarray | dict") -> np.ndarray:
+def known_exponents(cells: pd.Series) -> np.ndarray:
     """All exponents of the data that a record knows, nats per sample."""
     whole, largest = cells.get("data/exponents"), cells.get("data/lambda_max")
     if isinstance(whole, str):
