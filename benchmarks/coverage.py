@@ -115,7 +115,7 @@ def rows_of(name: str, case: Case | None, seeds: range, orbits: int) -> list[np.
 def autoregression(seed: int, orbits: int) -> np.ndarray:
     """Blocks (1, orbits, blocks) of a process with a memory of 0.5 from block to block, of mean 0."""
     noise = np.random.default_rng(seed).normal(size=(1, orbits, BLOCKS + 50))
-    return lfilter([1.0], [1.0, -0.5], noise)[..., 50:]
+    return np.asarray(lfilter([1.0], [1.0, -0.5], noise))[..., 50:]
 
 
 def followed(case: Case, steps: int, seed: int, orbits: int) -> np.ndarray:
