@@ -14,7 +14,6 @@ of 0.5.
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -60,8 +59,7 @@ def network(kind: str) -> Case:
 
 def plrnn() -> Case:
     """The network of the first example after training, from states near zero; of seed 2, which has one attractor."""
-    config = Config.load("configs/lorenz63.yaml")
-    config = replace(config, seed=2)
+    config = Config.load("configs/lorenz63.yaml", {"seed": 2})
     *_, record = run_trial(config)
     cell = restore_network(config, record.weights)[0].cell.double()
     return Case(cell, lambda n, g: 0.1 * torch.randn(1, n, cell.state, generator=g, dtype=torch.float64))
