@@ -14,7 +14,6 @@ of 0.5.
 
 import argparse
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -60,8 +59,7 @@ def network(kind: str) -> Case:
 
 def plrnn() -> Case:
     """The network of the first example after training, from states near zero; of seed 2, which has one attractor."""
-    config = Config.load("configs/lorenz63.yaml")
-    config = replace(config, seed=2)
+    config = Config.load("configs/lorenz63.yaml", {"seed": 2})
     *_, record = run_trial(config)
     cell = restore_network(config, record.weights)[0].cell.double()
     return Case(cell, lambda n, g: 0.1 * torch.randn(1, n, cell.state, generator=g, dtype=torch.float64))
@@ -115,7 +113,7 @@ def rows_of(name: str, case: Case | None, seeds: range, orbits: int) -> list[np.
 def autoregression(seed: int, orbits: int) -> np.ndarray:
     """Blocks (1, orbits, blocks) of a process with a memory of 0.5 from block to block, of mean 0."""
     noise = np.random.default_rng(seed).normal(size=(1, orbits, BLOCKS + 50))
-    return lfilter([1.0], [1.0, -0.5], noise)[..., 50:]
+    return np.asarray(lfilter([1.0], [1.0, -0.5], noise))[..., 50:]
 
 
 def followed(case: Case, steps: int, seed: int, orbits: int) -> np.ndarray:
