@@ -3,6 +3,8 @@
 An address that is a constant of the code would forbid numba's cache; a symbol is resolved when cached code is loaded.
 """
 
+from typing import Any
+
 import llvmlite.binding
 import numba
 import numpy as np
@@ -34,7 +36,7 @@ def integer_type() -> str:
     return signature.split("(")[1].split(",")[2].strip(" *")
 
 
-sgemm_ = bind("cython_blas", "sgemm", 13)
+sgemm_: Any = bind("cython_blas", "sgemm", 13)
 
 
 def call_arguments() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

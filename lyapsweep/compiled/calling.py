@@ -16,13 +16,15 @@ def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
     return context.get_dummy_value()
 
 
-@intrinsic
-def run_forward(typing_context, where, call, layout, x, a, pull, L, R, changed):
+def call_forward(typing_context, where, call, layout, x, a, pull, L, R, changed):
     """Call `passes.forward_pass` of a cell."""
     return types.none(where, call, layout, x, a, pull, L, R, changed), generate
 
 
-@intrinsic
-def run_backward(typing_context, where, call, layout, x, a, pull, ends, L, R, changed):
+def call_backward(typing_context, where, call, layout, x, a, pull, ends, L, R, changed):
     """Call `passes.backward_pass` of a cell."""
     return types.none(where, call, layout, x, a, pull, ends, L, R, changed), generate
+
+
+run_forward: Any = intrinsic(call_forward)
+run_backward: Any = intrinsic(call_backward)

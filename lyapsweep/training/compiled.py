@@ -47,8 +47,8 @@ INFINITE = float("inf")
 class Offsets:
     """Where weights and constants of a network lie in a member's vector."""
 
-    def __init__(self, network: Network, weights: Sequence[Tensor]):
-        self.network, self.constants = network, []
+    def __init__(self, network: Network, weights: Sequence[Tensor], shared: Sequence[str] = ()):
+        self.network, self.shared, self.constants = network, shared, []
         sizes = [w[0].numel() for w in weights]
         self.of = {id(w): start for w, start in zip(weights, np.cumsum([0, *sizes]).tolist())}
         self.weights = sum(sizes)
@@ -61,7 +61,7 @@ class Offsets:
         """Offset, stride along the units and stride along the terms of a weight or a setting of the cell."""
         value = getattr(self.network.cell, name)
         if id(value) in self.of:
-            shared = name in self.network.cell.elementwise.shared
+            shared = name in self.shared
             return (self.of[id(value)], 0, 1) if shared else (self.of[id(value)], value[0][0].numel(), 1)
         row = [float(v) for v in torch.as_tensor(value).flatten()]
         self.constants += row
@@ -136,15 +136,15 @@ def task_data(objective: DrivenWindows) -> Data:
     )
 
 
-def rules(plans: Sequence[Training], pulls: Tensor | None, anchors: Tensor | None) -> list[Rule]:
+def rules(plans: Sequence[Training], squares: tuple[Tensor, Tensor] | None = None) -> list[Rule]:
     """How the weights of each member move."""
     none, found = np.zeros(1, np.float32), []
     for p, plan in enumerate(plans):
-        penalised = pulls is not None and anchors is not None and bool(pulls[p].any())
+        pull, anchor = (none, none) if squares is None else (part[p].numpy() for part in squares)
         rate, decay = plan.lr, ((plan.lr_end or plan.lr) / plan.lr) ** (1 / max(plan.steps, 1))
-        clips = (INFINITE if limit is None else limit for limit in (plan.clip, plan.clip_value))
-        pull, anchor = (pulls[p].numpy(), anchors[p].numpy()) if penalised else (none, none)
-        found.append(Rule(OPTIMIZERS[plan.optimizer], rate, decay, *clips, penalised, pull, anchor))
+        clip, clip_value = (INFINITE if limit is None else limit for limit in (plan.clip, plan.clip_value))
+        optimizer = OPTIMIZERS[plan.optimizer]
+        found.append(Rule(optimizer, rate, decay, clip, clip_value, bool(pull.any()), pull, anchor))
     return found
 
 
@@ -163,13 +163,14 @@ class CompiledUpdates:
     def __init__(self, trainer: Trainer, network: Network, plans: Sequence[Training], penalty: Penalty | None):
         statement = statement_of(network.cell)
         assert statement is not None, "`coverage.obstacle` has been asked"
-        self.trainer, self.objective, self.statement = trainer, trainer.objective, statement
-        offsets = Offsets(network, trainer.weights)
+        self.trainer, self.statement = trainer, statement
+        self.objective: Any = trainer.objective  # of one of the two classes that `coverage` knows
+        offsets = Offsets(network, trainer.weights, statement.shared)
         self.layout = make_layout(network, statement, offsets)
         self.constants = np.array(offsets.constants, np.float32)
         task = isinstance(self.objective, DrivenWindows)
         self.data = task_data(self.objective) if task else series_data(self.objective)
-        self.rules = rules(plans, *(quadratic(penalty, trainer.weights) if penalty else (None, None)))
+        self.rules = rules(plans, quadratic(penalty, trainer.weights) if penalty else None)
         self.whole = bool(network.readout.mask.all())
         self.workspaces: dict[int, Workspace] = {}
         self.blas = threadpoolctl.ThreadpoolController()
@@ -284,6 +285,6 @@ def capacity(pulls: np.ndarray, ends: np.ndarray, whole: bool, steps: int) -> tu
         starts = np.zeros(1, int)
         if whole and pull[0] == 1 and not ends.any() and np.isin(pull, (0, 1)).all():
             starts = np.flatnonzero(pull)
-        longest = int(np.diff([*starts, steps]).max())
+        longest = int(np.diff(np.append(starts, steps)).max())
         rows, side = max(rows, longest * len(starts)), max(side, len(starts))
     return rows, side
