@@ -5,6 +5,9 @@ fixed order, so that results do not differ from run to run and do not depend on 
 can be read, not used.
 """
 
+# pyright: reportInvalidTypeForm=false, reportIndexIssue=false
+# Triton's annotations are values, and its kernels are indexed by their grid.
+
 import logging
 from functools import cache
 from types import SimpleNamespace

@@ -118,7 +118,7 @@ def preview(
 
     sweep = replace(sweep, pack=settings["pack"] or sweep.pack, trials=settings["trials"] or sweep.trials)
     folder, seed = ResultsFolder(settings["results"], sweep.name or "sweep"), settings["seed"]
-    chosen = {"changes": changes} | {name: settings[name] for name in ("refine", "storage", "again")}
+    chosen: dict[str, Any] = {"changes": changes} | {name: settings[name] for name in ("refine", "storage", "again")}
     planned = plan_sweep(sweep, sweep.config(changes), folder, seed, resume=True, **chosen)
     points = planned.points or draw(planned.sweep, None, seed, planned.base)
     size = pack_size(planned.pack, sweep.intent, len(points), devices.slots, devices.kind)

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from jaxtyping import Float
@@ -12,6 +12,7 @@ from lyapsweep.config import Training
 from lyapsweep.regularisation import Penalty
 from lyapsweep.training.gradients import GradientClip, collect
 from lyapsweep.training.lr_schedule import LRSchedule
+from lyapsweep.training.sampling import WindowSampler
 
 if TYPE_CHECKING:
     from lyapsweep.training.trainer import Trainer
@@ -47,6 +48,14 @@ class Update:
         return gradient, gradient.norm(dim=1)
 
 
+class RepeatingObjective(Protocol):
+    """An objective whose updates differ in their windows only."""
+
+    sampler: WindowSampler
+
+    def loss_at(self, windows: Tensor, /) -> Float[Tensor, " population"]: ...
+
+
 class GraphedUpdate:
     """An update in one launch: a CUDA graph of the loop's kernels, for objectives whose updates differ in windows only.
 
@@ -61,7 +70,8 @@ class GraphedUpdate:
     """
 
     def __init__(self, eager: Update, step: int):
-        self.eager, self.trainer, self.objective = eager, eager.trainer, eager.trainer.objective
+        self.eager, self.trainer = eager, eager.trainer
+        self.objective = cast("RepeatingObjective", eager.trainer.objective)
         self.windows, self.rate = self.objective.sampler.at(step).clone(), eager.rate(step).clone()
         self.norm = self.loss = torch.zeros(len(self.trainer.theta), device=self.trainer.theta.device)
         before = copies(self.trainer)
