@@ -3,6 +3,7 @@
 import made_up
 import made_up_early
 import numpy as np
+import pandas as pd
 import pytest
 from made_up_early import OUTCOME
 
@@ -24,6 +25,17 @@ def test_the_record_nearest_below_the_moment_is_taken(fraction, step):
         np.testing.assert_allclose(rows.scores[OUTCOME], there["val_loss"])
     else:
         assert rows.scores.shape == (12, 0)  # the loss before training is the same for all
+
+
+def test_a_length_of_training_that_is_no_number_is_that_of_the_longest_trial():
+    """Columns of imported tables may hold anything under any name."""
+    plain, odd = made_up_early.table(n=12), made_up_early.table(n=12)
+    for cell in ("lstm", pd.Timestamp("1973-12-19"), None):
+        odd.frame["training/steps"] = [cell] * len(odd)
+        rows = early_records(odd, OUTCOME, 0.1)
+        np.testing.assert_array_equal(rows.steps, early_records(plain, OUTCOME, 0.1).steps)
+    odd.frame["training/steps"] = 50
+    assert set(early_records(odd, OUTCOME, 0.19).steps) == {0}
 
 
 def test_later_records_do_not_reach_the_predictors():

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lyapsweep.analysis.shared.early_records import planned_steps
 from lyapsweep.analysis.shared.selection import ENDED, LOST, Direction, digits, direction, label, numbers, require
 from lyapsweep.results.table import Table
 
@@ -91,7 +92,7 @@ def event_times(table: Table, column: str, threshold: float | None = None) -> Ev
 def planned_ends(table: Table, last: np.ndarray) -> np.ndarray:
     """The planned last step of each trial."""
     longest = table.frame["step"].to_numpy(float)[last].max(initial=0.0)
-    planned = numbers(table, "training/steps")[last] if "training/steps" in table.frame else np.full(len(last), np.nan)
+    planned = planned_steps(table)[last]
     return np.where(np.isfinite(planned), planned, longest)
 
 

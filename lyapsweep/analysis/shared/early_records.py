@@ -7,6 +7,7 @@ anything later. A trial that had ended by then is left out, since nothing remain
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -208,7 +209,7 @@ def early_rows(table: Table, ended: Table, fraction: float, map: str) -> tuple[n
     """(row of each trial's early record (trials,), -1 for none; whether the trial had ended by then (trials,))."""
     frame = table.frame
     longest = float(frame["step"].max())
-    length = numbers(ended, LENGTH) if LENGTH in ended.frame else np.full(len(ended), longest)
+    length = planned_steps(ended)
     moment = fraction * np.where(np.isfinite(length), length, longest) + TOLERANCE
     measured = ~np.isnan(table.spectra[map]).all(1) & ~frame["final"].to_numpy(bool)
     of = {str(k): rows for k, rows in frame.groupby(frame["trial"].astype(str)).indices.items()}
@@ -220,6 +221,12 @@ def early_rows(table: Table, ended: Table, fraction: float, map: str) -> tuple[n
         if len(rows) and not over[i]:
             at[i] = rows[np.argmax(step[rows])]
     return at, over
+
+
+def planned_steps(table: Table) -> np.ndarray:
+    """The length of training of each row (rows,); NaN where the table does not say it as a number."""
+    cells = table.frame[LENGTH] if LENGTH in table.frame else [None] * len(table)
+    return np.array([float(cell) if isinstance(cell, Real) else np.nan for cell in cells])
 
 
 def varied_settings(trials: Table) -> pd.DataFrame:
