@@ -81,11 +81,11 @@ def test_an_update_waits_for_nothing(found, name):
 
 def check_records(row, name):
     assert "raises" not in row, row["raises"]
-    spectra = {k: v for k, v in row["apart"].items() if "spectra" in k or "gradients" in k}
-    rest = {k: v for k, v in row["apart"].items() if k not in spectra and "norm" not in k}
-    assert max(rest.values()) < CLOSE, rest
+    spectra = {k: v for k, v in row["apart"].items() if "spectra" in k}
+    rest = {k: v for k, v in row["apart"].items() if k not in spectra and "gradients" not in k}  # slopes of about zero
+    assert max(rest.values()) < 10 * CLOSE, rest  # adaptive forcing amplifies
     if "dies" not in name and "scornn" not in name:  # whose weights are huge; whose exponents are all about zero
-        assert max(spectra.values()) < CLOSE, spectra
+        assert max(spectra.values()) < 10 * CLOSE, spectra
 
 
 @pytest.mark.parametrize("name", RECORDED)
