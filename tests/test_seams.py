@@ -56,6 +56,7 @@ ALLOWED = {
     "atlas/orbits.py": "JSON that the explorer embeds in its page",
     "datasets/simulated.py": "parameters of a system by name",
     "systems/equations.py": "parameters of a system by name, from dysts' table",
+    "dysts_table.py": "parameters of a flow by name, as dysts' JSON has them",
     "problems/suggestion.py": "parameters of a system by name",
     "measures/__init__.py": "a measure with settings, as its user wrote it",
     "dynamics/run.py:to_spectrum": "keyword arguments of Spectrum",
