@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from lyapsweep.analysis.settings import setting_curve
 from lyapsweep.analysis.shared.selection import ended_trials
 from lyapsweep.analysis.spectra import correlation
+from lyapsweep.atlas import compression
 from lyapsweep.cli import main
 from lyapsweep.registry import UnknownName
 from lyapsweep.results import imported
@@ -139,7 +140,7 @@ def test_the_command_line_keeps_a_table_that_the_atlas_draws(frame, tmp_path):
     assert drawn.exit_code == 0, drawn.output
     page = (tmp_path / "results/theirs/atlas.html").read_text()
     assert "10 trials" in page
-    assert "lstm" in page
+    assert any(trace.name == "lstm" for fig in compression.figures(page) for trace in fig.data)
     wrong = run(main, ["import", str(file), *said[:2], "--outcome", "val_los", "--results", results])
     assert wrong.exit_code == 2
     assert "theirs.csv: No column is called 'val_los'" in wrong.output

@@ -36,7 +36,8 @@ class CompiledFrame:
         """Carry the frame over steps begin ... end - 1 of a chunk; step t of it is step first + t of the frame's."""
         from lyapsweep.compiled import frames
 
-        work = workspace(*self.V.shape, chunk.factors[4].shape[2])
+        k, state = self.V.shape
+        work = workspace(k, state, chunk.factors[4].shape[2])
         frames.advance(
             self.now,
             self.order,
@@ -59,7 +60,8 @@ class CompiledFrame:
         """Orthonormalise the frame into V; the estimated relative error of its worst stretch."""
         from lyapsweep.compiled import frames
 
-        return frames.orthonormal(self.now, self.order, self.V, self.sums[-1], workspace(*self.V.shape, 0))
+        k, state = self.V.shape
+        return frames.orthonormal(self.now, self.order, self.V, self.sums[-1], workspace(k, state, 0))
 
 
 def workspace(k: int, state: int, hidden: int) -> Arrays:

@@ -133,8 +133,7 @@ def from_frame(
         ['finished', 'diverged']
     """
     named = {k: matched(frame, v, where) for k, v in {"s": settings, "o": outcomes, "e": exponents}.items()}
-    for name in filter(None, (trial, step, ended)):
-        matched(frame, name, where)
+    matched(frame, [name for name in (trial, step, ended) if name], where)
     if not named["o"]:
         raise BadTable(f"{where}: no outcome is named; say which column a trial is judged by.")
     rows = ordered(frame, trial, step, where)
@@ -146,11 +145,7 @@ def from_frame(
     spectra = exponents_of(rows, named["e"], UNITS[unit], where)
     last = ~rows["trial"].duplicated(keep="last").to_numpy(bool)
     measured = pd.DataFrame(values | statistics(spectra, map, partial) if spectra.size else values, rows.index)
-    endings = np.full(len(rows), Outcome.RUNNING.value, dtype=object)
-    cells = rows[ended].to_numpy() if ended else np.full(len(rows), Outcome.FINISHED.value)
-    endings[last] = final_outcomes(
-        cells[last].tolist(), next(iter(values.values()))[last], f"{where}, column '{ended}'"
-    )
+    endings = outcomes_of(rows, ended, last, next(iter(values.values())), where)
     keys = rows[["trial", "step"]].assign(outcome=endings, final=last, seconds=np.nan)
     description = description or SweepDescription()
     held = {map: spectra} if spectra.size else {}
@@ -165,6 +160,16 @@ def from_frame(
             trials=int(last.sum()) if description.trials is None else description.trials,
         ),
     )
+
+
+def outcomes_of(
+    rows: pd.DataFrame, ended: str | None, last: np.ndarray, objective: np.ndarray, where: str
+) -> np.ndarray:
+    """How each trial ended, in its last row; running in the others."""
+    found = np.full(len(rows), Outcome.RUNNING.value, dtype=object)
+    cells = rows[ended].to_numpy() if ended else np.full(len(rows), Outcome.FINISHED.value)
+    found[last] = final_outcomes(cells[last].tolist(), objective[last], f"{where}, column '{ended}'")
+    return found
 
 
 def constants(same: Mapping[str, Any], settings: list[str], where: str) -> dict[str, Any]:

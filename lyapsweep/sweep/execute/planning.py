@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep.execute.dataset_check import check_datasets, check_objective
 from lyapsweep.sweep.execute.optuna_study import recorded_params
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
+from lyapsweep.sweep.observe.summary import command_line, versions
 from lyapsweep.sweep.plan.definition import Sweep
 from lyapsweep.sweep.plan.points import Point, refuse_overridden, varied_paths
 from lyapsweep.sweep.plan.refinement import Refinement
@@ -171,6 +173,33 @@ def base_config(path: Path | str) -> BaseConfig | None:
         return BaseConfig(str(path), Config.load(path).to_dict())
     except ConfigError:
         return None
+
+
+def describe_plan(folder: ResultsFolder, planned: SweepPlan, asked: int) -> None:
+    """Write to sweep.json what a reader of the results must know of the sweep.
+
+    Args:
+        folder: The sweep's results folder.
+        planned: What the run trains.
+        asked: Number of trials requested.
+    """
+    sweep, refinement = planned.sweep, planned.refinement
+    folder.describe(
+        name=folder.name,
+        question=sweep.question or "",
+        intent=sweep.intent,
+        objective=sweep.objective,
+        direction=sweep.direction,
+        varied=tuple(planned.varied),
+        base=base_config(sweep.base),
+        trials=asked,
+        extended=tuple(planned.extended),
+        seed=planned.seed,
+        refined=refinement.description() if refinement else None,
+        command=command_line(),
+        started=time.strftime("%Y-%m-%d %H:%M:%S %z"),
+        versions=versions(),
+    )
 
 
 def recorded_points(sweep: Sweep, records: Mapping[str, Record], study: Path | str) -> list[StoredPoint]:

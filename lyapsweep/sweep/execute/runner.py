@@ -4,7 +4,6 @@ import dataclasses
 import math
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from lyapsweep.sweep.execute.failures import Interrupted, stop_on_signals, writi
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.pack import PackSettings
 from lyapsweep.sweep.execute.pack_source import PackSupply
-from lyapsweep.sweep.execute.planning import base_config, plan_sweep
+from lyapsweep.sweep.execute.planning import describe_plan, plan_sweep
 from lyapsweep.sweep.execute.ray_cluster import ClusterCapacity, Execution, cluster, train
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.execute.searcher import PackSearcher
@@ -23,7 +22,7 @@ from lyapsweep.sweep.execute.sweep_results import SweepResults, recoveries
 from lyapsweep.sweep.execute.tune_callback import TuneCallback
 from lyapsweep.sweep.observe.heartbeat import HeartbeatWriter
 from lyapsweep.sweep.observe.progress import ProgressCounter, SweepProgress
-from lyapsweep.sweep.observe.summary import SweepSummary, command_line, versions
+from lyapsweep.sweep.observe.summary import SweepSummary
 from lyapsweep.sweep.plan.definition import Sweep
 from lyapsweep.sweep.plan.packing import PACK_SIZE, pack_size
 from lyapsweep.sweep.plan.points import Point
@@ -152,7 +151,7 @@ class SweepRunner:
         place, owner = (self.storage, self.folder.id()) if self.storage else (self.folder.paths.optuna_journal, "")
         self.study = OptunaStudy(place, name, sweep.direction, sweep.intent, self.seed, owner)
         self.lost_params = self.study.reconcile(self.planned.results)
-        self.describe()
+        describe_plan(folder=self.folder, planned=self.planned, asked=self.counter.asked)
 
     def open_logger(self) -> "MLflowLogger | NullLogger":
         """Wait for the opening of MLflow, and remove the records that are replaced: nothing stops the sweep now."""
@@ -162,26 +161,6 @@ class SweepRunner:
         logger.labels = {"intent": self.sweep.intent, "objective": self.sweep.objective}
         self.folder.remove_records(self.planned.replaced)
         return logger
-
-    def describe(self) -> None:
-        """Write to sweep.json what a reader of the results must know of the sweep."""
-        sweep = self.sweep
-        self.folder.describe(
-            name=self.folder.name,
-            question=sweep.question or "",
-            intent=sweep.intent,
-            objective=sweep.objective,
-            direction=sweep.direction,
-            varied=tuple(self.planned.varied),
-            base=base_config(sweep.base),
-            trials=self.counter.asked,
-            extended=tuple(self.planned.extended),
-            seed=self.seed,
-            refined=self.refinement.description() if self.refinement else None,
-            command=command_line(),
-            started=time.strftime("%Y-%m-%d %H:%M:%S %z"),
-            versions=versions(),
-        )
 
     def execute(self, execution: Execution, stop: threading.Event) -> Interrupted | None:
         """Train what remains; return why it ended early, if it did. No trial is RUNNING afterwards."""
