@@ -144,8 +144,11 @@ def test_a_full_disk_ends_the_sweep_in_words_and_a_resume_finishes(tmp_path):
 
 
 def sweep_without_server(tmp_path, trials: int, away: float) -> str:
-    """A sweep whose server is killed when the first trial has ended, and is back `away` seconds after that was felt."""
-    sweep, port = slow_sweep(tmp_path, trials), free_port()
+    """A sweep whose server is killed when the first trial has ended, and is back `away` seconds after that was felt.
+
+    The trials must last until then: a sweep that ends first says that MLflow lacks results.
+    """
+    sweep, port = slow_sweep(tmp_path, trials, steps=6000), free_port()
     uri = f"http://127.0.0.1:{port}"
     with mlflow_server(tmp_path / "mlflow", port):
         process = start(tmp_path, sweep, tracking_uri=uri)
@@ -161,10 +164,10 @@ def sweep_without_server(tmp_path, trials: int, away: float) -> str:
 
 @pytest.mark.cluster
 def test_a_server_that_is_away_for_some_seconds_misses_nothing(tmp_path):
-    assert "MLflow did not answer 1 time" in sweep_without_server(tmp_path, trials=8, away=2)
+    assert "MLflow did not answer 1 time" in sweep_without_server(tmp_path, trials=30, away=2)
 
 
 @pytest.mark.cluster
 @pytest.mark.slow
 def test_a_server_that_is_away_for_a_minute_misses_nothing(tmp_path):
-    assert "MLflow did not answer 1 time" in sweep_without_server(tmp_path, trials=30, away=60)
+    assert "MLflow did not answer 1 time" in sweep_without_server(tmp_path, trials=120, away=60)
