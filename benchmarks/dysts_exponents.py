@@ -29,7 +29,7 @@ from torch import Tensor
 from lyapsweep.dynamics import lyapunov_spectra
 from lyapsweep.process import small_networks
 from lyapsweep.systems import DystsFlow
-from lyapsweep.systems.equations import table
+from lyapsweep.dysts_table import table
 
 NAMES = """
 Lorenz Rossler Halvorsen Chua Duffing Aizawa SprottA SprottB SprottC SprottD SprottE SprottF SprottG SprottH SprottI

@@ -41,7 +41,7 @@ def test_a_section_that_fails_is_named_and_the_others_are_drawn(tmp_path, one_br
     assert [(each.section, each.reason) for each in page.errors] == [(OPTIMUM, "ZeroDivisionError: planted <b>")]
     assert f"1 section could not be drawn: {OPTIMUM}. The traceback" in text
     assert "This section could not be drawn (ZeroDivisionError: planted &lt;b&gt;). The traceback is in" in text
-    assert len(compression.figures(text)) == 3  # objective, exponent, spectra
+    assert len(compression.figures(text)) == 4  # objective, spectrum of the best, exponent, spectra
     log = (tmp_path / "atlas-errors.log").read_text()
     assert log.startswith(f"{OPTIMUM}\nTraceback")
     assert "in broken" in log

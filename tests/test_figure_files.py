@@ -28,8 +28,8 @@ def small(tmp_path):
 def test_figures_are_named_after_their_sections(tmp_path):
     path = report.write(made_up.table(), tmp_path / "atlas.html").path
     names = dict(figure_files.named(path.read_text("utf-8")))
-    assert len(names) == 7
-    assert {"lyapunov-spectra-1", "true-and-generated-orbit-2"} <= names.keys()
+    assert len(names) == 8
+    assert {"lyapunov-spectra-1", "verdict-4"} <= names.keys()
     truth = made_up.table().finals
     lines = [t for t in names["lyapunov-spectra-1"].data if t.customdata is not None]
     spectra = [np.asarray(t.customdata) for t in lines]

@@ -36,7 +36,8 @@ class Footprint:
         graph: Whether a GPU replays the update from a CUDA graph.
 
     Example:
-        >>> Footprint(100, 1e6, 1e7, 1e6, graph=True).seconds(members=1), Footprint(100, 1e6, 1e7, 1e6, True).limit(1)
+        >>> small = Footprint(100, 1e6, 1e7, 1e6, graph=True)
+        >>> round(small.seconds(members=1), 6), small.limit(1)
         (0.0002, 'launches')
     """
 
