@@ -27,9 +27,9 @@ import torch
 from torch import Tensor
 
 from lyapsweep.dynamics import lyapunov_spectra
+from lyapsweep.dysts_table import table
 from lyapsweep.process import small_networks
 from lyapsweep.systems import DystsFlow
-from lyapsweep.dysts_table import table
 
 NAMES = """
 Lorenz Rossler Halvorsen Chua Duffing Aizawa SprottA SprottB SprottC SprottD SprottE SprottF SprottG SprottH SprottI

@@ -11,10 +11,10 @@ import torch
 
 from lyapsweep import systems
 from lyapsweep.dynamics.lyapunov import lyapunov_spectra
+from lyapsweep.dysts_table import table
 from lyapsweep.maps import AbstractMap, autodiff_push
 from lyapsweep.registry import UnknownName
 from lyapsweep.systems import SYSTEMS, UnusableFlow, build
-from lyapsweep.dysts_table import table
 from lyapsweep.systems.equations import flows, on_torch
 
 MATRIX = [[0.9, 0.5, 0.0], [-0.3, 0.8, 0.2], [0.1, 0.0, 0.4]]
