@@ -58,7 +58,7 @@ PARTS = {  # of lyapsweep.sweep
     "execute.tune_callback.TuneCallback.on_trial_error": "searcher, callback",
     "execute.runner.train": "Ray's loop",
     "execute.runner.AsyncLogger._attempt": "MLflow: a trial's run",
-    "execute.runner.tracking.prepare": "MLflow: the experiment",
+    "execute.runner.tracking.OpeningThread.result": "MLflow: the experiment",
     "execute.runner.tracking.MLflowLogger.refresh": "MLflow: the experiment",
     "execute.runner.tracking.MLflowLogger.reconcile": "MLflow: the experiment",
     "execute.runner.tracking.MLflowLogger.sync": "MLflow: the experiment",

@@ -20,6 +20,13 @@ from lyapsweep.sweep.execute.trainable import PackTraining
 from lyapsweep.training.checkpoint import Checkpoints
 from lyapsweep.trial import run_trials
 
+
+@pytest.fixture(autouse=True)
+def slow_enough(monkeypatch):
+    """Trained by torch: compiled, these trials would end before a fault can strike."""
+    monkeypatch.setenv("LYAPSWEEP_ENGINE", "torch")
+
+
 BROKEN = Path(__file__).parent / "broken.py"
 STEPS, INTERVAL = 200, 50
 SHORT = TINY.replace("steps: 4, report_every: 2", f"steps: {STEPS}, report_every: {INTERVAL}")
