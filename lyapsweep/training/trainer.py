@@ -134,6 +134,7 @@ def train(
         yield trainer.progress()
 
 
+@runtime_checkable
 class Updates(Protocol):
     """What makes updates: a population's loss, gradient and optimizer, on torch or compiled.
 

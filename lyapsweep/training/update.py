@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -48,6 +48,7 @@ class Update:
         return gradient, gradient.norm(dim=1)
 
 
+@runtime_checkable
 class RepeatingObjective(Protocol):
     """An objective whose updates differ in their windows only."""
 
