@@ -9,7 +9,7 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 import torch
-from test_cli import call, complaint, double_precision, folder, ok, records  # noqa: F401
+from command_line import call, complaint, double_precision, folder, ok, records  # noqa: F401
 from torch import nn
 
 from lyapsweep import lyapunov_spectrum, trial

@@ -10,7 +10,7 @@ import made_up
 import numpy as np
 import pytest
 import torch
-from test_cli import call, complaint, double_precision, folder, ok  # noqa: F401
+from command_line import call, complaint, double_precision, folder, ok  # noqa: F401
 from test_fixed_points import SLOPE
 from torch import nn
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_cli import complaint, folder, ok  # noqa: F401
+from command_line import complaint, folder, ok  # noqa: F401
 
 from lyapsweep.cells import Alrnn, BadWeights, Plrnn, from_plrnn
 from lyapsweep.cells.torch_files import WeightChoice, load_network

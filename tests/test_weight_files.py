@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from command_line import complaint, folder, ok  # noqa: F401
 from safetensors.torch import save_file
-from test_cli import complaint, folder, ok  # noqa: F401
 from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune, spectral_norm, weight_norm
 

@@ -8,6 +8,7 @@ import hashlib
 import inspect
 import types
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,13 @@ def sources_digest(name: str, *functions: Callable[..., Any]) -> str:
     files = {*Path(__file__).parent.glob("*.py"), *(Path(inspect.getfile(f)) for f in functions)}
     text = name.encode() + b"".join(file.read_bytes() for file in sorted(files))
     return hashlib.sha256(text).hexdigest()[:16]
+
+
+def statement_digest(name: str, statement: Any) -> str:
+    """A digest of what is compiled, `name`, and of the `Elementwise` that it is made of."""
+    values = [getattr(statement, field.name) for field in fields(statement)]
+    said = [f"{v.__module__}.{v.__qualname__}" if callable(v) else v for v in values]
+    return sources_digest(f"{name} {said!r}", *(value for value in values if callable(value)))
 
 
 def renamed(function: Callable[..., Any], digest: str, **names: Any) -> Callable[..., Any]:

@@ -91,6 +91,11 @@ def engine_of(what: str, obstacle: str | None) -> str:
     return TORCH
 
 
+def compiled_available() -> bool:
+    """Whether exponents are measured by compiled loops in this process."""
+    return engine_of("exponents", None) == COMPILED
+
+
 @cache
 def tell(sentence: str) -> None:
     """Log a sentence once per process."""

@@ -50,19 +50,25 @@ def weighted(k1, k2, k3, k4):
 
 
 @njit(**OPTIONS)
+def stages(A, b, C, h, z):
+    """The fields k1 ... k4 of a Runge-Kutta step from z, and the states y2 ... y4 at which the last three are taken."""
+    k1 = field(A, b, C, z[0], z[1], z[2])
+    y2 = moved(z, k1, h / 2)
+    k2 = field(A, b, C, y2[0], y2[1], y2[2])
+    y3 = moved(z, k2, h / 2)
+    k3 = field(A, b, C, y3[0], y3[1], y3[2])
+    y4 = moved(z, k3, h)
+    return k1, k2, k3, field(A, b, C, y4[0], y4[1], y4[2]), y2, y3, y4
+
+
+@njit(**OPTIONS)
 def orbits(A, b, C, h, substeps, z, out):
     """Write the states after 1 ... len(out) steps from z (batch, 3) into `out` (steps, batch, 3)."""
     for i in range(len(z)):
         now = (z[i, 0], z[i, 1], z[i, 2])
         for t in range(len(out)):
             for _ in range(substeps):
-                k1 = field(A, b, C, now[0], now[1], now[2])
-                y = moved(now, k1, h / 2)
-                k2 = field(A, b, C, y[0], y[1], y[2])
-                y = moved(now, k2, h / 2)
-                k3 = field(A, b, C, y[0], y[1], y[2])
-                y = moved(now, k3, h)
-                k4 = field(A, b, C, y[0], y[1], y[2])
+                k1, k2, k3, k4, _, _, _ = stages(A, b, C, h, now)
                 now = moved(now, weighted(k1, k2, k3, k4), h / 6)
             out[t, i, 0], out[t, i, 1], out[t, i, 2] = now
 
@@ -89,13 +95,7 @@ def jacobians(A, b, C, h, substeps, z, out):
         out[i, 0, 0] = out[i, 1, 1] = out[i, 2, 2] = 1.0
         now = (z[i, 0], z[i, 1], z[i, 2])
         for _ in range(substeps):
-            k1 = field(A, b, C, now[0], now[1], now[2])
-            y2 = moved(now, k1, h / 2)
-            k2 = field(A, b, C, y2[0], y2[1], y2[2])
-            y3 = moved(now, k2, h / 2)
-            k3 = field(A, b, C, y3[0], y3[1], y3[2])
-            y4 = moved(now, k3, h)
-            k4 = field(A, b, C, y4[0], y4[1], y4[2])
+            k1, k2, k3, k4, y2, y3, y4 = stages(A, b, C, h, now)
             for j in range(3):
                 v = (out[i, j, 0], out[i, j, 1], out[i, j, 2])
                 g1 = tangent(A, C, now, v)

@@ -117,6 +117,27 @@ def product(order, W, direct, inner, second, out, work):
 
 
 @njit(**OPTIONS)
+def jacobian_columns(order, J, factors, p, b, t, out, work):
+    """The columns `order` of the Jacobian of member p, orbit b at step t of a chunk, as rows of `out`.
+
+    J (steps, population, batch, N, N) by columns, or where J has no steps `factors`: W (population, columns, gates N)
+    by columns, outer, inner and direct with (population, steps, batch) first, of which each may be 1 for a constant,
+    and `second`.
+    """
+    W, outer, inner, direct, second = factors
+    if len(J) > 0:
+        for j in range(len(order)):
+            out[j] = J[t, p, b, order[j]]
+        return
+    u = inner[p, min(t, inner.shape[1] - 1), min(b, inner.shape[2] - 1)]
+    e = direct[p, min(t, direct.shape[1] - 1), min(b, direct.shape[2] - 1)]
+    if second.shape[1]:
+        product(order, W[p], e[0, 0], u, second[p], out, work)
+    else:
+        fill(order, W[p], outer[p, min(t, outer.shape[1] - 1), min(b, outer.shape[2] - 1)], e, u, out)
+
+
+@njit(**OPTIONS)
 def triangle(now, after, k, sizes, letters, constants):
     """after <- after L, L the n x k trapezoid below the diagonal of `now`: its first k columns are the new frame."""
     n = len(now)
@@ -178,29 +199,17 @@ def eliminate(F, k, order):
 def advance(F, order, V, begun, J, factors, p, b, begin, end, first, total, sums, work):
     """Carry the frame of member p, orbit b over steps begin ... end - 1 of a chunk; step t is first + t of `total`.
 
-    F (N, N) holds a frame of k = len(V) columns, which is updated with `order`. Jacobians are J (steps, population,
-    batch, N, N) by columns, or where J has no steps those of `factors`: W (population, columns, gates N) by columns,
-    outer, inner and direct with (population, steps, batch) first, of which each may be 1 for a constant, and `second`.
-    Not yet `begun`, the frame is that of the rows of V. To sums (4, k) log |u_ii| are added by quarters of the steps,
-    and at the end of each log |r_ii| of Y = Q R, so that they are the growth of an orthonormal frame.
+    F (N, N) holds a frame of k = len(V) columns, which is updated with `order`; Jacobians are those of
+    `jacobian_columns`. Not yet `begun`, the frame is that of the rows of V. To sums (4, k) log |u_ii| are added by
+    quarters of the steps, and at the end of each log |r_ii| of Y = Q R, so that they are the growth of an orthonormal
+    frame.
     """
-    W, outer, inner, direct, second = factors
-    sizes, letters, constants, _, noise, spare, scaled, _, _ = work
+    sizes, letters, constants, _, noise, spare, _, _, _ = work
     n, k, now, after, swapped = len(F), len(V), F, spare, False
     if not begun:
         order[:] = np.arange(n)
     for t in range(begin, end):
-        if len(J) > 0:
-            for j in range(n):
-                after[j] = J[t, p, b, order[j]]
-        else:
-            u = inner[p, min(t, inner.shape[1] - 1), min(b, inner.shape[2] - 1)]
-            e = direct[p, min(t, direct.shape[1] - 1), min(b, direct.shape[2] - 1)]
-            if scaled.size:
-                product(order, W[p], e[0, 0], u, second[p], after, work)
-            else:
-                d = outer[p, min(t, outer.shape[1] - 1), min(b, outer.shape[2] - 1)]
-                fill(order, W[p], d, e, u, after)
+        jacobian_columns(order, J, factors, p, b, t, after, work)
         if begun:
             triangle(now, after, k, sizes, letters, constants)
             now, after, swapped = after, now, not swapped

@@ -1,6 +1,6 @@
 """Compiled updates of a cell: code that all cells share, and the cell's own passes through time."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -10,7 +10,7 @@ from numba import typeof, types
 
 from lyapsweep.compiled import passes, updates
 from lyapsweep.compiled.blas import call_arguments
-from lyapsweep.compiled.caching import renamed, sources_digest
+from lyapsweep.compiled.caching import renamed, sources_digest, statement_digest
 from lyapsweep.compiled.elementwise import Elementwise
 from lyapsweep.compiled.layout import Arrays, Layout
 from lyapsweep.compiled.loops import make_loops
@@ -45,9 +45,7 @@ def compiled_passes(statement: Elementwise) -> tuple[Any, Any]:
     """The passes through time of the cell that a statement is of; to be compiled by `make_kernel`."""
     names: dict[str, Any] = {"BENDS": statement.bend is not None, "INNER": statement.inner is not None}
     names |= {"GATES": statement.gates, "READS": statement.reads} | make_loops(statement, SINGLE)._asdict()
-    values = [getattr(statement, field.name) for field in fields(statement)]
-    name = repr([f"{v.__module__}.{v.__qualname__}" if callable(v) else v for v in values])
-    digest = sources_digest(name, *(value for value in values if callable(value)))
+    digest = statement_digest("passes", statement)
     forward, backward = (renamed(f, digest, **names) for f in (passes.forward_pass, passes.backward_pass))
     return numba.njit(**OPTIONS, cache=True)(forward), numba.njit(**OPTIONS, cache=True)(backward)
 

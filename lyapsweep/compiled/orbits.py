@@ -1,13 +1,12 @@
 """Orbits of one cell in double precision, one after another, without the GIL."""
 
-from dataclasses import fields
 from functools import cache
 from typing import Any
 
 import numba
 import numpy as np
 
-from lyapsweep.compiled.caching import renamed, sources_digest
+from lyapsweep.compiled.caching import renamed, statement_digest
 from lyapsweep.compiled.elementwise import Elementwise
 from lyapsweep.compiled.loops import make_loops
 from lyapsweep.compiled.scalars import DOUBLE, OPTIONS
@@ -43,8 +42,5 @@ def orbit(W, gates, biases, parameters, states, A, u):
 def compiled_orbit(statement: Elementwise) -> Any:
     """`orbit` of the cell that a statement is of, compiled at its first call or read from the cache."""
     loops = make_loops(statement, DOUBLE)
-    values = [getattr(statement, field.name) for field in fields(statement)]
-    name = repr([f"{v.__module__}.{v.__qualname__}" if callable(v) else v for v in values])
-    digest = sources_digest(f"orbit {name}", *(value for value in values if callable(value)))
     names = {"BENDS": statement.bend is not None, "forward": loops.forward, "bend_terms": loops.bend_terms}
-    return numba.njit(**OPTIONS, cache=True)(renamed(orbit, digest, **names))
+    return numba.njit(**OPTIONS, cache=True)(renamed(orbit, statement_digest("orbit", statement), **names))

@@ -5,30 +5,21 @@ import math
 import numpy as np
 from numba import njit
 
-from lyapsweep.compiled.frames import OPTIONS, fill, multiply, product
+from lyapsweep.compiled.frames import OPTIONS, jacobian_columns, multiply
 
 
 @njit(**OPTIONS)
 def advance(V, logs, matrices, factors, p, b, steps, work):
     """V <- V J^T / |V J^T|_F over the steps of a chunk, one tangent vector per row of V (N, N).
 
-    Matrices or factors are those of `frames.advance`, of member p and orbit b; the logarithms of the norms are added to
-    logs[0].
+    Matrices or factors are those of `frames.jacobian_columns`, of member p and orbit b; the logarithms of the norms
+    are added to logs[0].
     """
-    W, outer, inner, direct, second = factors
-    sizes, letters, constants, _, _, spare, scaled, _, _ = work
+    sizes, letters, constants, _, _, spare, _, _, _ = work
     n, J = len(V), np.empty_like(V)
     order = np.arange(n)
     for t in range(steps):
-        if len(matrices) > 0:
-            J[:] = matrices[t, p, b]
-        else:
-            u = inner[p, min(t, inner.shape[1] - 1), min(b, inner.shape[2] - 1)]
-            e = direct[p, min(t, direct.shape[1] - 1), min(b, direct.shape[2] - 1)]
-            if scaled.size:
-                product(order, W[p], e[0, 0], u, second[p], J, work)
-            else:
-                fill(order, W[p], outer[p, min(t, outer.shape[1] - 1), min(b, outer.shape[2] - 1)], e, u, J)
+        jacobian_columns(order, matrices, factors, p, b, t, J, work)
         multiply(n, n, n, J.ctypes.data, V.ctypes.data, spare.ctypes.data, sizes, letters, constants)
         square = 0.0
         for i in range(n):

@@ -13,7 +13,7 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from lyapsweep.compiled.available import compiled_available
+from lyapsweep.compiled.engine import compiled_available
 from lyapsweep.dynamics.frames import PARTS, Accumulator, Driving, FrameResult, orthonormalise
 from lyapsweep.dynamics.jacobians import Jacobians, jacobians
 from lyapsweep.dynamics.lu_frames import CompiledFrame, ScipyFrame

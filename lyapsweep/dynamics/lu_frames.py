@@ -14,8 +14,8 @@ SUSPICIOUS = 1e-10  # of the largest pivot; smaller pivots are compared with the
 of_thread = threading.local()
 
 
-class CompiledFrame:
-    """One frame Y = P L of member p, orbit b, carried by `compiled.frames` over `total` steps.
+class Frame:
+    """One frame Y = P L of member p, orbit b, over `total` steps.
 
     Args:
         V: First tangent vectors in rows, (k, state), overwritten by the last ones at the end.
@@ -25,12 +25,17 @@ class CompiledFrame:
     """
 
     def __init__(self, V: np.ndarray, p: int, b: int, total: int):
+        k, state = V.shape
         self.V, self.p, self.b, self.total, self.begun = V, p, b, total, False
-        self.now, self.order, self.sums = np.empty((V.shape[1],) * 2), np.arange(V.shape[1]), np.zeros((PARTS, len(V)))
+        self.now, self.order, self.sums = np.empty((state, state), V.dtype), np.arange(state), np.zeros((PARTS, k))
 
     def restart(self, total: int) -> None:
         """Begin anew from the rows of V, for `total` steps."""
         self.total, self.begun, self.sums = total, False, np.zeros_like(self.sums)
+
+
+class CompiledFrame(Frame):
+    """A frame that `compiled.frames` carries; arguments as of `Frame`."""
 
     def advance(self, chunk: Jacobians, begin: int, end: int, first: int) -> None:
         """Carry the frame over steps begin ... end - 1 of a chunk; step t of it is step first + t of the frame's."""
@@ -74,8 +79,8 @@ def workspace(k: int, state: int, hidden: int) -> Arrays:
     return of_thread.work
 
 
-class ScipyFrame:
-    """One frame Y = P L in LAPACK's form, overwritten at each step, where there is no numba: SciPy's calls one by one.
+class ScipyFrame(Frame):
+    """A frame in LAPACK's form, overwritten at each step, where there is no numba: SciPy's calls one by one.
 
     The frame is (state, state), for full spectra, and P L is never formed. J Y = (J P) L is the product of a triangle
     (N^3) and a Jacobian with permuted columns.
@@ -88,21 +93,15 @@ class ScipyFrame:
     """
 
     def __init__(self, V: np.ndarray, p: int, b: int, total: int):
+        super().__init__(V, p, b, total)
         state, dtype = len(V), V.dtype
-        self.V, self.p, self.b, self.total, self.begun = V, p, b, total, False
-        self.sums = np.zeros((PARTS, state))
         (self.trmm,) = get_blas_funcs(("trmm",), dtype=dtype)
         self.getrf, self.laswp, self.geqrf, self.orgqr = get_lapack_funcs(
             ("getrf", "laswp", "geqrf", "orgqr"), dtype=dtype
         )
         self.eps = np.finfo(dtype).eps
         self.rows = np.arange(state, dtype=dtype)[:, None]
-        self.now, self.spare = (np.empty((state, state), dtype) for _ in range(2))
-        self.order = np.arange(state)
-
-    def restart(self, total: int) -> None:
-        """Begin anew from the rows of V, for `total` steps."""
-        self.total, self.begun, self.sums = total, False, np.zeros_like(self.sums)
+        self.spare = np.empty((state, state), dtype)
 
     def advance(self, chunk: Jacobians, begin: int, end: int, first: int) -> None:
         """Carry the frame over steps begin ... end - 1 of a chunk; step t of it is step first + t of the frame's."""

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from lyapsweep.compiled.available import compiled_available
+from lyapsweep.compiled.engine import compiled_available
 from lyapsweep.maps import Inputs, Jacobians, Orbit, States, Tangents
 from lyapsweep.systems.system import AbstractFlow
 

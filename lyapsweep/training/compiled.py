@@ -33,7 +33,7 @@ from lyapsweep.compiled.layout import (
 from lyapsweep.config import Training
 from lyapsweep.regularisation import Penalty
 from lyapsweep.rollout import Network
-from lyapsweep.training.coverage import quadratic
+from lyapsweep.training.compiled_support import quadratic
 from lyapsweep.training.objectives import DrivenWindows, ForcedWindows
 from lyapsweep.training.sampling import CHUNK
 from lyapsweep.training.trainer import Trainer
@@ -162,9 +162,9 @@ class CompiledUpdates:
 
     def __init__(self, trainer: Trainer, network: Network, plans: Sequence[Training], penalty: Penalty | None):
         statement = statement_of(network.cell)
-        assert statement is not None, "`coverage.obstacle` has been asked"
+        assert statement is not None, "`compiled_support.obstacle` has been asked"
         self.trainer, self.statement = trainer, statement
-        self.objective: Any = trainer.objective  # of one of the two classes that `coverage` knows
+        self.objective: Any = trainer.objective  # of one of the two classes that `compiled_support` knows
         offsets = Offsets(network, trainer.weights, statement.shared)
         self.layout = make_layout(network, statement, offsets)
         self.constants = np.array(offsets.constants, np.float32)

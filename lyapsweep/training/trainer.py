@@ -18,7 +18,7 @@ from lyapsweep.config import Config, Lyapunov, Training
 from lyapsweep.optimizers import OPTIMIZERS
 from lyapsweep.regularisation import Penalty
 from lyapsweep.rollout import Network, Strengths
-from lyapsweep.training.coverage import obstacle
+from lyapsweep.training.compiled_support import obstacle
 from lyapsweep.training.gradients import flatten
 from lyapsweep.training.update import GraphedUpdate, Update, fastest
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lyapsweep.analysis.shared.selection import named
-from lyapsweep.results.best import rank_settings
+from lyapsweep.results.best import Ranked, rank_settings
 from lyapsweep.results.table import Table
 
 FEWEST_PLACES = 2  # of an axis, below which a slice shows nothing
@@ -66,7 +66,7 @@ def through_best(table: Table, axis: str, column: str, groups: Sequence[str], se
     return Slice(part, tuple(c for c in others if c not in pooled), tuple(c for c in others if c in pooled))
 
 
-def matching(values: dict[str, np.ndarray], best: Sequence, n: int) -> np.ndarray:
+def matching(values: dict[str, np.ndarray], best: Sequence[Ranked], n: int) -> np.ndarray:
     """Rows whose values are those of the best setting; all rows where there is none."""
     found = np.ones(n, bool)
     for setting in best:

@@ -12,6 +12,7 @@ from lyapsweep.rollout import Network
 from lyapsweep.training.gradients import collect
 from lyapsweep.training.objectives import DrivenWindows, ForcedWindows
 
+LARGEST = 2**26  # numbers of one-hot inputs
 READ = tuple(READOUTS[name] for name in ("linear", "affine", "identity", "neuroview"))
 
 
@@ -40,9 +41,6 @@ def obstacle_of_data(readout: AbstractReadout, objective: ForcedWindows | Driven
     if readout.matrix and readout.features > readout.units:
         return "there are more features than units"
     return None
-
-
-LARGEST = 2**26  # numbers of one-hot inputs
 
 
 def obstacle_of_penalty(network: Network, penalty: Penalty | None) -> str | None:
