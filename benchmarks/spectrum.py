@@ -23,7 +23,7 @@ from benchmarks.peers import STEPS
 from benchmarks.problems import SHARED, gemm_peak, memory, method, problem, step_costs
 from benchmarks.timing import markdown, one_thread, progress
 from lyapsweep.cells import CELLS, AbstractCell
-from lyapsweep.compiled.available import compiled_available
+from lyapsweep.compiled.engine import compiled_available
 
 KINDS, SIZES, BATCHES = ("vanilla", "lstm", "gru", "plrnn"), (16, 64, 128, 256, 512), (1, 8, 32)
 OTHERS = ("shallow_plrnn", "dendritic_plrnn", "alrnn", "antisymmetric", "cornn")  # without peers

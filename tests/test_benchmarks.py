@@ -1,11 +1,14 @@
 """A benchmark compares with what it says: peers compute what we compute, or what is wrong with them is named."""
 
 import json
+from importlib import import_module
+from pkgutil import walk_packages
 
 import pytest
 import torch
 from torch.func import jacrev, vmap
 
+import benchmarks
 from benchmarks import regression
 from benchmarks.peers import JACOBIANS, PEERS, STEPS, module, weights
 from benchmarks.problems import problem
@@ -81,3 +84,10 @@ def test_the_floor_of_a_frame_runs_its_calls():
         cell = problem(kind, 12, 1).cell
         frame_floor(cell)(3)
         frame_floor(cell, only_copies=True)(3)
+
+
+@pytest.mark.parametrize("name", [module.name for module in walk_packages(benchmarks.__path__, "benchmarks.")])
+def test_every_benchmark_imports(name):
+    if name == "benchmarks.jax_peer":
+        pytest.importorskip("jax")
+    import_module(name)
