@@ -3,6 +3,8 @@
 What can only be run on a cluster is read here line by line; docs/cluster.md says what was run.
 """
 
+import copy
+import gzip
 import json
 import re
 import shlex
@@ -51,7 +53,7 @@ def inside(value: Any) -> Iterator[Any]:
 def pods() -> list[dict]:
     """Every pod specification, with its labels."""
     found = [m for document in KUBERNETES for m in inside(document) if "containers" in m.get("spec", {})]
-    assert len(found) == 5  # PostgreSQL, MLflow, head, worker, submitter
+    assert len(found) == 6  # PostgreSQL, MLflow, head, worker, submitter, atlas
     return found
 
 
@@ -96,17 +98,11 @@ def test_the_options_given_to_ray_and_mlflow_are_theirs():
         text = re.sub(r"\n\s+--(?=[a-z])", " --", file.read_text())
         for program, commands in known.items():
             for words in commands_of(text, program, commands):
-                given = {
-                    w.partition("=")[0]
-                    for w in words[: words.index("--") if "--" in words else None]
-                    if w.startswith("--")
-                }
-                allowed = options_of(commands[words[0]]) | (
-                    options_of(ray.commands["start"]) if words[0] == "symmetric-run" else set()
-                )
+                given = {w.partition("=")[0] for w in words if w.startswith("--")}
+                allowed = options_of(commands[words[0]])
                 assert given <= allowed, f"{file.name}: {program} {words[0]} has no {given - allowed}"
                 seen.append((program, words[0]))
-    assert {("ray", "start"), ("ray", "symmetric-run"), ("ray", "up"), ("mlflow", "server")} <= set(seen)
+    assert {("ray", "start"), ("ray", "health-check"), ("ray", "up"), ("mlflow", "server")} <= set(seen)
     (server,) = [c["args"] for p in pods() for c in p["spec"]["containers"] if c["name"] == "mlflow"]
     assert {w.partition("=")[0] for w in server if w.startswith("--")} <= options_of(mlflow.commands["server"])
 
@@ -125,8 +121,9 @@ def test_compose_is_one_image_and_every_service_it_waits_for_is_there():
     hosts = set(re.findall(r"(?:@|//|--address |RAY_ADDRESS: )([a-z]+):\d+", (DEPLOY / "compose.yaml").read_text()))
     assert hosts <= services.keys()
     assert {"head", "mlflow", "postgres"} <= hosts
-    shared = [v for name in ("head", "worker", "sweep") for v in services[name]["volumes"]]
-    assert shared.count("results:/results") == 3
+    folder = "/home/lyapsweep/results"  # of the driver by default: records are written by workers, under the same path
+    assert all(f"results:{folder}" in services[name]["volumes"] for name in ("head", "worker", "sweep"))
+    assert f"WORKDIR {Path(folder).parent}\n" in (ROOT / "Dockerfile").read_text()
 
 
 def test_compose_shows_nothing_to_the_outside_but_mlflow_on_this_machine():
@@ -139,6 +136,50 @@ def test_compose_shows_nothing_to_the_outside_but_mlflow_on_this_machine():
 
 def kinds(kind: str) -> dict[str, dict]:
     return {d["metadata"]["name"]: d for d in KUBERNETES if d["kind"] == kind}
+
+
+def closed(schema: dict) -> dict:
+    """A schema of Kubernetes that admits no field it does not name, as `kubectl --validate=strict` does."""
+    if schema.get("x-kubernetes-preserve-unknown-fields"):
+        return {}
+    if schema.get("x-kubernetes-int-or-string"):
+        return {"type": ["integer", "string"]}
+    parts = {name: closed(part) for name, part in schema.get("properties", {}).items()}
+    kept = {key: schema[key] for key in ("type", "enum", "required", "pattern", "minimum") if key in schema}
+    if "items" in schema:
+        kept["items"] = closed(schema["items"])
+    if isinstance(schema.get("additionalProperties"), dict):
+        return kept | {"additionalProperties": closed(schema["additionalProperties"])}
+    return kept | ({"properties": parts, "additionalProperties": False} if parts else {})
+
+
+def test_the_rayjob_is_what_kuberay_1_5_1_admits():
+    import jsonschema
+
+    (file,) = (ROOT / "tests/data/kuberay").glob("*.json.gz")  # version v1 of KubeRay's definition, Apache-2.0
+    definition = json.loads(gzip.decompress(file.read_bytes()))
+    (version,) = (v for v in definition["spec"]["versions"] if v["name"] == "v1")
+    validator = jsonschema.Draft202012Validator(closed(version["schema"]["openAPIV3Schema"]["properties"]["spec"]))
+    spec = kinds("RayJob")["sweep"]["spec"]
+    assert [error.message for error in validator.iter_errors(spec)] == []
+    assert spec["rayClusterSpec"]["authOptions"] == {"mode": "token"}  # else the operator's own requests get a 401
+    spec = copy.deepcopy(spec)
+    spec["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]["containers"][0]["enviroment"] = []
+    assert not validator.is_valid(spec)
+
+
+def test_pods_pass_the_restricted_pod_security_standard():
+    for pod in pods():
+        context = pod["spec"]["securityContext"]
+        assert context["runAsNonRoot"] is True
+        assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in pod["spec"]["containers"]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+            }
+        kinds_of_volumes = {key for volume in pod["spec"].get("volumes", ()) for key in volume if key != "name"}
+        assert kinds_of_volumes <= {"persistentVolumeClaim", "configMap", "emptyDir"}
 
 
 def test_services_and_policies_find_their_pods_and_ports():

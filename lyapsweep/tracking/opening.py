@@ -7,10 +7,14 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from lyapsweep import __version__
 from lyapsweep.results.table import Table
 from lyapsweep.tracking import sqlite_store
+from lyapsweep.tracking.addresses import is_server
 from lyapsweep.tracking.mlflow_logger import MLflowLogger
 from lyapsweep.tracking.stores import TrackingError, check_active, connect, find_experiment, sqlite_file
+
+VERSION_TAG = "lyapsweep.version"  # of an experiment
 
 
 def prepare(experiment: str, uri: str, artifacts: Path | None = None) -> MLflowLogger:
@@ -25,7 +29,8 @@ def prepare(experiment: str, uri: str, artifacts: Path | None = None) -> MLflowL
         A logger for the experiment.
 
     Raises:
-        TrackingError: Within seconds, if the store cannot be used or the experiment was deleted.
+        TrackingError: Within seconds, if the store cannot be used, its server refuses this user, or the experiment was
+            deleted.
 
     Example:
         >>> prepare("forcing_interval", "sqlite:///results/mlflow.db").log_record(record, file)  # doctest: +SKIP
@@ -36,9 +41,11 @@ def prepare(experiment: str, uri: str, artifacts: Path | None = None) -> MLflowL
         if found is None:
             location = artifacts.resolve().as_uri() if artifacts is not None and uri.startswith("sqlite:") else None
             return MLflowLogger(client, create_experiment(client, experiment, location), experiment)
+        if is_server(uri) and found.lifecycle_stage == "active":
+            client.set_experiment_tag(found.experiment_id, VERSION_TAG, __version__)  # needs the right that runs need
     except (MlflowException, SQLAlchemyError) as error:
         raise TrackingError(
-            f"{uri}: MLflow cannot open experiment '{experiment}' ({first_line(error)}). Choose another name or store."
+            f"{uri}: MLflow cannot open experiment '{experiment}' ({first_line(error)}). {remedy(error)}"
         ) from error
     file = sqlite_file(uri)
     if file is not None and artifacts is not None and file.resolve().parent == artifacts.resolve().parent.parent:
@@ -56,6 +63,16 @@ def create_experiment(client: MlflowClient, name: str, location: str | None) -> 
         if found is None:
             raise
         return found.experiment_id
+
+
+def remedy(error: Exception) -> str:
+    """What to do about an experiment that cannot be opened."""
+    status = error.get_http_status_code() if isinstance(error, MlflowException) else 0
+    if "error code 401" in str(error) or status == 401:
+        return "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to a user of this server."
+    if "error code 403" in str(error) or status == 403:
+        return "This user may not write there: ask the experiment's owner for EDIT rights, or give another --name."
+    return "Choose another name or store."
 
 
 def first_line(error: Exception) -> str:

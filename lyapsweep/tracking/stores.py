@@ -1,6 +1,7 @@
 """MLflow stores: the connection to a server or an SQLite file, and the experiments in it."""
 
 import logging
+import os
 
 from mlflow import MlflowClient
 from mlflow.entities import Experiment
@@ -13,6 +14,7 @@ from lyapsweep.tracking import sqlite_store
 from lyapsweep.tracking.addresses import reachable, sqlite_file
 from lyapsweep.tracking.errors import TrackingError
 
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines for every run on a server
 for name in ("mlflow", "alembic"):  # their levels are set when MLflow is imported
     logging.getLogger(name).setLevel(logging.WARNING)
 
