@@ -100,7 +100,7 @@ WRONG = {
     ),
     "bad type": (["run", "tiny.yaml", "--set", "cell/units=many"], "cell/units must be int, but got 'many'"),
     "long interval": (["run", "tiny.yaml", "--set", "forcing/interval=21"], "interval=21, length=20"),
-    "no config": (["run", "none.yaml"], "none.yaml: there is no such file"),
+    "no config": (["run", "none.yaml"], "none.yaml: there is no such config file"),
     "form of --set": (["run", "tiny.yaml", "--set", "foo"], r"--set foo: .* for example --set forcing/interval=8"),
     "yaml of --set": (["run", "tiny.yaml", "--set", "measures=[loss"], "not YAML"),
     "name": (["run", "tiny.yaml", "--name", "../up"], r"--name may hold.*'\.\./up'"),
