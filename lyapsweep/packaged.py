@@ -74,6 +74,12 @@ def find_file(family: str, path: Path | str) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
+def short_name(path: Path | str) -> str:
+    """Return the name of a packaged config by which commands find it again; of any other file its path."""
+    given = Path(path)
+    return given.stem if ROOT in given.parents and find_file("configs", given.stem) == given else str(path)
+
+
 def missing_file(family: str, path: Path | str) -> str:
     """Return the error message for a config or a sweep that `find_file` does not find, with the most similar name."""
     given, suffix, what = Path(path), SUFFIXES[family], family.removesuffix("s")

@@ -1,14 +1,18 @@
 """Configs and sweeps without a clone: found by name, and carried by the wheel."""
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from command_line import complaint, ok
 
 from lyapsweep import packaged
+from lyapsweep.cli import main
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.sweep import SweepError, load
 
@@ -55,6 +59,33 @@ def test_an_unknown_name_gets_the_most_similar_one():
         Config.load("lorenz36")
     with pytest.raises(SweepError, match=r"sweeps/borders.py: .*Did you mean 'border'\?"):
         load("sweeps/borders.py")
+
+
+def test_a_command_names_a_packaged_config_as_a_user_does():
+    path = packaged.ROOT / "configs/lorenz63.yaml"
+    assert packaged.short_name(path) == "lorenz63"
+    Path("lorenz63.yaml").write_text("")
+    assert packaged.short_name(path) == str(path)  # the name now means another file
+    assert packaged.short_name("configs/lorenz63.yaml") == "configs/lorenz63.yaml"
+
+
+def test_a_new_folder_holds_files_that_come_before_the_packaged_ones(monkeypatch):
+    said = ok("init", "new")
+    assert "cd new && lyapsweep run lorenz63" in said
+    for family in FAMILIES:
+        assert len(list(Path("new", family).iterdir())) == len(packaged.packaged_files(family))
+    assert "new/configs, new/sweeps, new/README.md: already there" in complaint(2, "init", "new")
+    monkeypatch.chdir("new")
+    assert Path(load("forcing_interval").base) == Path("configs/lorenz63.yaml")
+    commands = re.findall(r"^lyapsweep (\w+)", Path("README.md").read_text(), re.MULTILINE)
+    assert len(commands) == 3
+    assert set(commands) <= main.commands.keys()
+
+
+def test_packaged_files_are_listed_with_what_they_are_for():
+    assert re.search("^  forcing_interval +Is the best forcing interval", ok("list", "sweeps"), re.MULTILINE)
+    listed = json.loads(ok("list", "configs", "--json"))["configs"]
+    assert "lorenz63" in [config["name"] for config in listed]
 
 
 def test_a_wheel_works_in_an_empty_folder(folder):

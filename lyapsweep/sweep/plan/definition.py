@@ -11,6 +11,7 @@ from lyapsweep import packaged
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.measures import MEASURES, chosen
 from lyapsweep.registry import unknown
+from lyapsweep.results.description import SweepOptions
 from lyapsweep.results.experiment import is_experiment_name
 from lyapsweep.setting_types import as_plain, is_finite
 from lyapsweep.sweep.plan.errors import SweepError
@@ -43,6 +44,7 @@ class Sweep:
         pack: Largest number of trials trained side by side in one process.
         name: Name of results folder, Optuna study and MLflow experiment; by default the sweep file's.
         question: What is asked; by default the sweep file's docstring.
+        options: What the command line said of the points; kept in sweep.json, for `--resume`.
 
     Raises:
         UnknownName: If `objective` is no measure.
@@ -66,6 +68,7 @@ class Sweep:
     pack: int | None = None
     name: str | None = None
     question: str | None = None
+    options: SweepOptions | None = None
 
     def __post_init__(self) -> None:
         if self.objective not in MEASURES:
