@@ -39,11 +39,11 @@ RUN python -c "import tomllib; p = tomllib.load(open('source/pyproject.toml', 'r
     && pip install --requirement requirements.txt --constraint source/constraints.txt \
     && rm requirements.txt
 
-COPY README.md source/
+COPY README.md setup.py source/
 COPY lyapsweep source/lyapsweep
-RUN pip install --no-deps ./source && rm -r source
 COPY configs configs
 COPY sweeps sweeps
+RUN cp -r configs sweeps source && pip install --no-deps ./source && rm -r source
 COPY --chmod=755 deploy/healthy /usr/local/bin/healthy
 
 RUN mkdir results && chown lyapsweep results

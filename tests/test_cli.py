@@ -48,7 +48,7 @@ def test_no_option_takes_an_infinite_number():
 HEAVY = ("torch", "scipy", "yaml", "ray", "mlflow", "optuna", "pandas", "plotly", "dysts")
 
 
-@pytest.mark.parametrize("args", ["list", "list systems --json", "status tiny", "--help", "sweep --help"])
+@pytest.mark.parametrize("args", ["list", "list systems --json", "list sweeps", "status tiny", "--help", "sweep --help"])
 def test_little_is_loaded_for_little_work(args):
     if args.startswith("status"):
         ok("run", "tiny.yaml", "--no-tracking")
@@ -63,7 +63,8 @@ def test_little_is_loaded_for_little_work(args):
 
 def test_list_names_every_member_with_its_settings():
     listed = json.loads(ok("list", "--json"))
-    assert list(listed) == ["cells", "systems", "datasets", "measures", "inits", "forcings", "readouts"]
+    families = ["cells", "systems", "datasets", "measures", "inits", "forcings", "readouts", "configs", "sweeps"]
+    assert list(listed) == families
     assert all(member["sentence"] for family in listed.values() for member in family)
     forcings = {member["name"]: member["knobs"] for member in listed["forcings"]}
     assert forcings["sparse"] == {"interval": 16}
@@ -100,7 +101,7 @@ WRONG = {
     ),
     "bad type": (["run", "tiny.yaml", "--set", "cell/units=many"], "cell/units must be int, but got 'many'"),
     "long interval": (["run", "tiny.yaml", "--set", "forcing/interval=21"], "interval=21, length=20"),
-    "no config": (["run", "none.yaml"], "none.yaml: there is no such file"),
+    "no config": (["run", "none.yaml"], "none.yaml: there is no such config file"),
     "form of --set": (["run", "tiny.yaml", "--set", "foo"], r"--set foo: .* for example --set forcing/interval=8"),
     "yaml of --set": (["run", "tiny.yaml", "--set", "measures=[loss"], "not YAML"),
     "name": (["run", "tiny.yaml", "--name", "../up"], r"--name may hold.*'\.\./up'"),

@@ -122,7 +122,8 @@ def test_how_a_sweep_ends(tmp_path, capsys, ending, status, message):
 
 @pytest.mark.cluster
 def test_a_sweep_from_start_to_atlas():
-    process = typed_in("sweep", "ask.py", "--jobs", "2", "--set", "forcing/kind=sparse", "--name", "asked")
+    given = ("--set", "forcing/kind=sparse", "--grid", "forcing/interval=2,5", "--name", "asked")
+    process = typed_in("sweep", "ask.py", "--jobs", "2", *given)
     out, errors = process.communicate(timeout=HANGS)
     assert process.returncode == 0, errors
     finals = [r for r in records("asked") if r.outcome is Outcome.FINISHED]
@@ -134,4 +135,6 @@ def test_a_sweep_from_start_to_atlas():
     assert Config.load("tiny.yaml", changes).id == best.trial
     assert Path(re.search(r"^atlas +(.+)$", out, re.MULTILINE)[1]).is_file()
     assert re.search(f"^MLflow +lyapsweep open {Path('results/asked').resolve()}$", out, re.MULTILINE)
-    assert "8/8 trials (8 finished)" in ok("sweep", "ask.py", "--name", "asked")  # complete: nothing to train
+    again = ok("sweep", "ask.py", "--name", "asked", "--resume")  # complete: nothing to train
+    assert "8/8 trials (8 finished)" in again
+    assert "--grid forcing/interval=[2, 5]: as the sweep was started." in again

@@ -7,6 +7,7 @@ from lyapsweep.cli import (
     atlas,
     fixed_points,
     import_table,
+    init,
     list_members,
     open_ui,
     options,
@@ -22,7 +23,8 @@ from lyapsweep.cli.errors import ErrorHandlingGroup
 
 EPILOG = """\b
 Example:
-  lyapsweep run configs/lorenz63.yaml
+  lyapsweep run lorenz63
+  lyapsweep sweep forcing_interval
 
 Exit status: 0 success, 1 the work or some trials failed, 2 bad input, 130 interrupted.
 """
@@ -36,6 +38,7 @@ def main() -> None:
 
 
 for module in (
+    init,
     run,
     sweep,
     plan,
@@ -47,6 +50,7 @@ for module in (
     fixed_points,
     suggest,
     import_table,
+    init,
     list_members,
 ):
     main.add_command(module.command)

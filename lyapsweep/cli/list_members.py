@@ -1,4 +1,4 @@
-"""`lyapsweep list`: cells, systems, data sets and other choices of a config."""
+"""`lyapsweep list`: cells, systems, data sets and other choices of a config; packaged configs and sweeps."""
 
 import json
 
@@ -7,22 +7,29 @@ import click
 from lyapsweep.cli import options, printing
 from lyapsweep.cli.registered import FAMILIES, Member, read_members
 from lyapsweep.dysts_table import table, usable_flows
+from lyapsweep.packaged import SUFFIXES, packaged_files
+
+LISTED = (*FAMILIES, *SUFFIXES)
 
 
-@click.command("list", short_help="List the choices of a config.", epilog=options.example("lyapsweep list cells"))
+@click.command(
+    "list",
+    short_help="List the choices of a config, and packaged sweeps.",
+    epilog=options.example("lyapsweep list cells"),
+)
 @click.argument("family", required=False)
 @options.as_json
 @options.debug
 def command(family: str | None, as_json: bool) -> None:
-    """List the choices of a config with their settings and defaults.
+    """List the choices of a config with their settings and defaults, and the packaged configs and sweeps.
 
-    FAMILY is one of cells, systems, datasets, measures, inits, forcings, readouts.  [default: all]
+    FAMILY is one of cells, systems, datasets, measures, inits, forcings, readouts, configs, sweeps.  [default: all]
     """
     from lyapsweep.registry import unknown
 
-    if family is not None and family not in FAMILIES:
-        raise unknown("family", family, list(FAMILIES))
-    wanted = FAMILIES if family is None else (family,)
+    if family is not None and family not in LISTED:
+        raise unknown("family", family, list(LISTED))
+    wanted = LISTED if family is None else (family,)
     if as_json:
         click.echo(json.dumps({f: [m.content for m in members(f, every_flow=True)] for f in wanted}, indent=1))
         return
@@ -31,7 +38,9 @@ def command(family: str | None, as_json: bool) -> None:
 
 
 def members(family: str, every_flow: bool) -> list[Member]:
-    """The members of a family, those of the file and, of systems, the flows of dysts."""
+    """The members of a family, those of the file and, of systems, the flows of dysts; or the packaged files."""
+    if family in SUFFIXES:
+        return [Member(file.name, file.sentence, {}, []) for file in packaged_files(family)]
     return read_members(family) + (flows() if family == "systems" and every_flow else [])
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lyapsweep.cli import options, printing
+from lyapsweep.cli.sweep_definition import COUNT, SweepRequest, definition
 from lyapsweep.process import small_networks
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from lyapsweep.sweep.plan.footprint import Footprint
 
 SHOWN_CONFIGS, SHOWN_KINDS = 5, 12
-COUNT = click.IntRange(min=1)
 RESERVE = 0.85  # share of a card's memory that packs may fill
 
 
@@ -73,9 +73,7 @@ class PackKind:
     short_help="Show what a sweep would train, and what it asks of a machine.",
     epilog=options.example("lyapsweep plan sweeps/border.py --gpus 4 --memory 80"),
 )
-@click.argument("sweep", type=click.Path(path_type=Path))
-@options.changes("Change a setting of the base config, such as training/steps=100. Repeatable.")
-@click.option("--trials", type=COUNT, help="Number of trials.  [default: the sweep's own]")
+@definition
 @options.results
 @click.option("--pack", type=COUNT, help="Maximum number of trials per batch, trained in one process.")
 @click.option("--jobs", type=COUNT, help="Number of batches trained in parallel.  [default: the number of CPUs]")
@@ -87,24 +85,24 @@ class PackKind:
 @click.option("--seed", type=options.SAMPLER_SEED, default=0, show_default=True, help="Seed of the points of a space.")
 @options.debug
 def command(
-    sweep: Path,
-    changes: dict[str, Any],
+    results: Path,
     jobs: int | None,
     gpus: int | None,
     share: float,
     memory: float | None,
     **settings: Any,
 ) -> None:
-    """Show packs, members, memory and launches of a sweep file, and on GPUs the time that its updates take at least.
+    """Show packs, members, memory and launches of a sweep, and on GPUs the time that its updates take at least.
 
-    Trains nothing; counts one update of every kind of pack. GPU times are those of one H200.
+    SWEEP and the options that say what is varied are those of `lyapsweep sweep`. Trains nothing; counts one update of
+    every kind of pack. GPU times are those of one H200.
     """
-    from lyapsweep.sweep import load
-
     small_networks()
     devices = Devices(jobs, float(gpus or 0), share if gpus else 0.0, memory)
-    as_sweep = {"refine": None, "storage": None, "again": False} | settings
-    preview(load(sweep), changes, as_sweep, devices, printing.console(optional=True))
+    request = SweepRequest.from_arguments(settings, results)
+    sweep = request.define()
+    chosen = {"results": results, "trials": request.options.trials, "refine": None, "storage": None, "again": False}
+    preview(sweep, request.options.changes, chosen | settings, devices, printing.console(optional=True))
 
 
 def preview(

@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 
 from lyapsweep.cli import options, printing
 from lyapsweep.cli.errors import CommandError, Exit
+from lyapsweep.cli.sweep_definition import COUNT, SweepRequest, definition
 from lyapsweep.process import small_networks
 
 if TYPE_CHECKING:
@@ -22,26 +22,19 @@ if TYPE_CHECKING:
     from lyapsweep.sweep.observe.summary import SweepSummary
 
 LINE_INTERVAL = 5.0  # seconds between lines if the output is no terminal
-COUNT = click.IntRange(min=1)
 
 
 @click.command(
     "sweep",
     short_help="Train the trials of a sweep.",
-    epilog=options.example("lyapsweep sweep sweeps/forcing_interval.py --dry-run"),
+    epilog=options.example(
+        "lyapsweep sweep forcing_interval --dry-run",
+        "lyapsweep sweep forcing_interval --grid cell/kind=plrnn,gru --resume",
+        "lyapsweep sweep --base lorenz63 --objective D_stsp --grid forcing/interval=4,8,16 --seeds 3",
+    ),
 )
-@click.argument("sweep", type=click.Path(path_type=Path))
-@options.changes("Change a setting of the base config, such as training/steps=100. Repeatable.")
-@click.option(
-    "--where",
-    multiple=True,
-    metavar="PATH=VALUE",
-    callback=options.read_changes,
-    help="Only this part of the grid, such as cell/kind=lstm or forcing/interval=[8, 16]. Repeatable.",
-)
-@click.option("--trials", type=COUNT, help="Number of trials.  [default: the sweep's own]")
+@definition
 @options.results
-@options.name
 @click.option("--extend", type=COUNT, default=None, metavar="N", help="Train N further trials.")
 @click.option(
     "--refine/--no-refine",
@@ -98,36 +91,32 @@ COUNT = click.IntRange(min=1)
 @click.option("--dry-run", is_flag=True, help="Show the plan and train nothing.")
 @options.debug
 def command(
-    sweep: Path,
-    name: str | None,
-    dry_run: bool,
-    changes: dict[str, Any],
-    where: dict[str, Any],
-    zoom: dict[str, tuple[float, float]],
-    extend: int | None,
-    **settings: Any,
+    results: Path, dry_run: bool, zoom: dict[str, tuple[float, float]], extend: int | None, **settings: Any
 ) -> None:
-    """Train every trial of a sweep file, compute its Lyapunov spectra, and draw the atlas of the results.
+    """Train every trial of a sweep, compute its Lyapunov spectra, and draw the atlas of the results.
 
-    SWEEP is a Python file. Ctrl-C stops within seconds; --resume resumes. Exit status 1 if trials failed; divergence
-    is a result, not a failure.
+    SWEEP is a Python file or the name of a packaged sweep (`lyapsweep list sweeps`); without it, --base is varied along
+    --grid or --space. Ctrl-C stops within seconds; --resume resumes, with the options that the sweep was started with
+    where they are not given again. Exit status 1 if trials failed; divergence is a result, not a failure.
     """
-    from lyapsweep.sweep import load
-    from lyapsweep.sweep.plan.zoom import zoomed
-
     small_networks()
-    region, out = load(sweep), printing.console(optional=True)
-    region = replace(zoomed(region, zoom) if zoom else region, where={**region.where, **where})
-    region = replace(region, name=name or region.name)
+    out = printing.console(optional=True)
+    continued = settings["resume"] or settings["again"] or bool(extend)
+    request = SweepRequest.from_arguments(settings, results, zoom=zoom, resumed=continued)
+    region = request.define(lambda sentence: out.print(sentence, soft_wrap=True))
+    changes, trials = region.options.changes if region.options else {}, request.options.trials
     if dry_run:
         from lyapsweep.cli.plan import Devices, preview
 
-        preview(region, changes, settings, Devices(settings["jobs"], 0.0, settings["gpus"], None), out)
+        devices = Devices(settings["jobs"], 0.0, settings["gpus"], None)
+        preview(region, changes, settings | {"results": results, "trials": trials}, devices, out)
         return
     from lyapsweep.sweep.execute import runner
 
     with display(region.objective, out) as listen:
-        summary = runner.run(region, changes=changes, listen=listen, extend=extend or 0, **settings)
+        summary = runner.run(
+            region, results=results, trials=trials, changes=changes, listen=listen, extend=extend or 0, **settings
+        )
     conclude(summary, region, out)
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from lyapsweep import packaged
 from lyapsweep import trust as trust_of_code
 from lyapsweep.config import identity
 from lyapsweep.config.parsing import ConfigError, flatten, set_path
@@ -45,7 +46,7 @@ class Config:
         """Read a YAML file.
 
         Args:
-            path: The file.
+            path: The file, or the name of a packaged config (`lyapsweep list configs`), such as `lorenz63`.
             changes: Settings to change afterwards, such as `{"forcing/interval": 8}`.
 
         Returns:
@@ -54,9 +55,10 @@ class Config:
         Raises:
             ConfigError: If the file cannot be read or a setting is unknown or invalid; the message names both.
         """
-        path = Path(path)
-        if not path.exists():
-            raise ConfigError(f"{path}: there is no such file. Pass the path of a config.")
+        found = packaged.find_file("configs", path)
+        if found is None:
+            raise ConfigError(packaged.missing_file("configs", path))
+        path = found
         try:
             content = read_yaml(path)
         except ValueError as error:

@@ -48,6 +48,40 @@ class RefinedGrid:
 
 
 @dataclass(frozen=True)
+class SweepOptions:
+    """What the command line said of what a sweep varies, beside its file or without one.
+
+    Args:
+        base: `--base`, a config.
+        objective: `--objective`, a measure.
+        intent: `--intent`, "map" or "hunt".
+        seeds: `--seeds`.
+        trials: `--trials`.
+        changes: `--set`, {path: value}.
+        where: `--where`, {path: value}.
+        grid: `--grid path=...`, {path: values}.
+        added: `--grid path+=...`, {path: values}.
+        space: `--space`, {path: text such as log(1e-4,1e-1)}.
+    """
+
+    base: str = ""
+    objective: str = ""
+    intent: str = ""
+    seeds: int | None = None
+    trials: int | None = None
+    changes: dict[str, Any] = field(default_factory=dict)
+    where: dict[str, Any] = field(default_factory=dict)
+    grid: dict[str, list[Any]] = field(default_factory=dict)
+    added: dict[str, list[Any]] = field(default_factory=dict)
+    space: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def given(self) -> tuple[tuple[str, Any], ...]:
+        """Name and value of each option that was given."""
+        return tuple((f.name, value) for f in fields(self) if (value := getattr(self, f.name)))
+
+
+@dataclass(frozen=True)
 class SweepDescription:
     """What is known of a sweep beside its records; every field may be missing.
 
@@ -64,6 +98,7 @@ class SweepDescription:
         seed: Seed of the sampler.
         pack: Largest number of trials trained together.
         refined: The refined grid; None if every point is trained.
+        options: What the command line said of the points; None of a sweep that Python started.
         command: The command line that started the sweep first.
         started: When that was, as local time with its offset.
         versions: Versions of Python and of the packages that ran.
@@ -91,6 +126,7 @@ class SweepDescription:
     seed: int | None = None
     pack: int | None = None
     refined: RefinedGrid | None = None
+    options: SweepOptions | None = None
     command: str = ""
     started: str = ""
     versions: dict[str, str | None] = field(default_factory=dict)
@@ -112,7 +148,7 @@ class SweepDescription:
         for key in ("varied", "extended"):
             if key in values:
                 values[key] = tuple(values[key])
-        for key, kind in (("base", BaseConfig), ("refined", RefinedGrid)):
+        for key, kind in (("base", BaseConfig), ("refined", RefinedGrid), ("options", SweepOptions)):
             if key in values:
                 values[key] = kind(**values[key])
         if "objective" in values:
@@ -160,4 +196,6 @@ def as_json(value: Any) -> Any:
     """A field's value as JSON has it."""
     if isinstance(value, tuple):
         return list(value)
+    if isinstance(value, SweepOptions):
+        return dict(value.given)
     return vars(value) if isinstance(value, BaseConfig | RefinedGrid) else value

@@ -13,6 +13,7 @@ from typing import Any
 
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets.validation import AUTO
+from lyapsweep.packaged import short_name
 from lyapsweep.problems.changed_inputs import changed_inputs
 from lyapsweep.results.description import BaseConfig, SweepDescription
 from lyapsweep.results.record import Outcome, Record
@@ -170,7 +171,7 @@ def as_begun(base: Config, records: Mapping[str, Record]) -> Config:
 def base_config(path: Path | str) -> BaseConfig | None:
     """The base file as it is; None for one that is a config only with the changes that the sweep makes to it."""
     try:
-        return BaseConfig(str(path), Config.load(path).to_dict())
+        return BaseConfig(short_name(path), Config.load(path).to_dict())
     except ConfigError:
         return None
 
@@ -196,6 +197,7 @@ def describe_plan(folder: ResultsFolder, planned: SweepPlan, asked: int) -> None
         extended=tuple(planned.extended),
         seed=planned.seed,
         refined=refinement.description() if refinement else None,
+        options=sweep.options,
         command=command_line(),
         started=time.strftime("%Y-%m-%d %H:%M:%S %z"),
         versions=versions(),

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from lyapsweep import packaged
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.measures import MEASURES, chosen
 from lyapsweep.registry import unknown
+from lyapsweep.results.description import SweepOptions
 from lyapsweep.results.experiment import is_experiment_name
 from lyapsweep.setting_types import as_plain, is_finite
 from lyapsweep.sweep.plan.errors import SweepError
@@ -42,6 +44,7 @@ class Sweep:
         pack: Largest number of trials trained side by side in one process.
         name: Name of results folder, Optuna study and MLflow experiment; by default the sweep file's.
         question: What is asked; by default the sweep file's docstring.
+        options: What the command line said of the points; kept in sweep.json, for `--resume`.
 
     Raises:
         UnknownName: If `objective` is no measure.
@@ -65,6 +68,7 @@ class Sweep:
     pack: int | None = None
     name: str | None = None
     question: str | None = None
+    options: SweepOptions | None = None
 
     def __post_init__(self) -> None:
         if self.objective not in MEASURES:
@@ -139,7 +143,7 @@ def load(path: Path | str) -> Sweep:
     Only the process that starts a sweep reads its file; workers get points.
 
     Args:
-        path: A Python file that defines `SWEEP = Sweep(...)`.
+        path: A Python file that defines `SWEEP = Sweep(...)`, or the name of a packaged one (`lyapsweep list sweeps`).
 
     Returns:
         The sweep, with `base` located relative to the file.
@@ -149,15 +153,13 @@ def load(path: Path | str) -> Sweep:
         ConfigError: If the base config is missing.
 
     Example:
-        >>> import pathlib, lyapsweep
-        >>> root = pathlib.Path(lyapsweep.__file__).parent.parent
-        >>> load(root / "sweeps" / "forcing_interval.py").name
+        >>> load("forcing_interval").name
         'forcing_interval'
     """
-    path = Path(path)
-    if not path.is_file():
-        near = ", ".join(sorted(str(p) for p in path.parent.glob("*.py"))) or "none"
-        raise SweepError(f"{path}: there is no such sweep file. Python files there: {near}.")
+    found = packaged.find_file("sweeps", path)
+    if found is None:
+        raise SweepError(packaged.missing_file("sweeps", path))
+    path = found
     spec = importlib.util.spec_from_file_location(f"sweep_{path.stem}", path)
     if spec is None or spec.loader is None:
         raise SweepError(f"{path}: this is not a Python file. Give a sweep file that ends in .py.")
@@ -178,8 +180,13 @@ def load(path: Path | str) -> Sweep:
 
 
 def locate(base: Path | str, sweep: Path) -> Path:
-    """`base` relative to the current folder, else to the sweep file's folder or one above it."""
+    """`base` relative to the current folder, to the sweep file's folder or one above it, or a packaged config."""
     for folder in (Path(), *sweep.resolve().parents):
         if (folder / base).is_file():
             return folder / base
-    raise ConfigError(f"{sweep}: no config {base} in the current folder, beside or above the sweep file. Check base=.")
+    if found := packaged.find_file("configs", base):
+        return found
+    raise ConfigError(
+        f"{sweep}: no config {base} in the current folder, beside or above the sweep file, and none of this name is "
+        "packaged (`lyapsweep list configs`). Check base=."
+    )

@@ -1,0 +1,235 @@
+"""The options that say what a sweep varies, and the sweep that they define, with a sweep file or without one."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lyapsweep import packaged
+from lyapsweep.cli import options
+from lyapsweep.cli.errors import CommandError
+from lyapsweep.results.description import SweepDescription, SweepOptions
+from lyapsweep.results.experiment import ExperimentPaths
+
+if TYPE_CHECKING:
+    from lyapsweep.sweep import Sweep
+
+COUNT = click.IntRange(min=1)
+GRID_FORM = "forcing/interval=4,8,16"
+SPACE_FORM = "training/lr=log(1e-4,1e-1)"
+NAMES = {"changes": "set", "added": "grid"}  # of options whose flag has another name
+Axes = dict[str, Any]
+
+
+def read_axes(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> tuple[Axes, Axes]:
+    """Parse `--grid path=a,b,c` and `--grid path+=a,b`: the axes that replace, and the values that are added."""
+    grid: Axes = {}
+    added: Axes = {}
+    for text in given:
+        from lyapsweep.sweep.plan.axis_changes import parse_values
+
+        path, values = split(text, "--grid", GRID_FORM)
+        axes = added if path.endswith("+") else grid
+        axes[path.removesuffix("+").strip()] = parse_values(values, f"--grid {path}")
+    return grid, added
+
+
+def read_space(ctx: click.Context, param: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    """Check `--space path=log(1e-4,1e-1)`; the texts are kept, as sweep.json holds them."""
+    space = {}
+    for text in given:
+        from lyapsweep.sweep.plan.axis_changes import SpaceAxis
+
+        path, written = split(text, "--space", SPACE_FORM)
+        space[path] = str(SpaceAxis.parse(written, f"--space {path}"))
+    return space
+
+
+def split(text: str, flag: str, form: str) -> tuple[str, str]:
+    """The path and the rest of `path=rest`."""
+    from lyapsweep.setting_types import cut
+
+    path, equals, rest = text.partition("=")
+    if not path.strip() or not equals:
+        raise CommandError(f"{flag} {cut(text)}: write {flag} path=..., for example {flag} {form}.")
+    return path.strip(), rest
+
+
+OPTIONS = (
+    click.argument("sweep", required=False),
+    options.changes("Change a setting of the base config, such as training/steps=100. Repeatable."),
+    click.option(
+        "--grid",
+        multiple=True,
+        metavar="PATH=A,B,C",
+        callback=read_axes,
+        help=f"Values of an axis, in place of the sweep's own or as a further one: {GRID_FORM}, or "
+        "cell/kind+=gru to add values to an axis. Repeatable.",
+    ),
+    click.option(
+        "--space",
+        multiple=True,
+        metavar="PATH=DISTRIBUTION",
+        callback=read_space,
+        help=f"A parameter of a space: {SPACE_FORM}, uniform(0.5,2), int(1,64), logint(1,64), choice(gru,lstm). "
+        "Repeatable.",
+    ),
+    click.option(
+        "--where",
+        multiple=True,
+        metavar="PATH=VALUE",
+        callback=options.read_changes,
+        help="Only this part of the grid, such as cell/kind=lstm or forcing/interval=[8, 16]. Repeatable.",
+    ),
+    click.option("--base", metavar="CONFIG", help="The config of what is not varied.  [default: the sweep's own]"),
+    click.option(
+        "--objective",
+        metavar="MEASURE",
+        help="The measure that compares trials.  [default: the sweep's own; without one the config's state_space, else "
+        "its first measure]",
+    ),
+    click.option(
+        "--intent",
+        type=click.Choice(["map", "hunt"]),
+        help="Train every trial to its end, or let a sampler look for one good network.  [default: the sweep's own, "
+        "else map]",
+    ),
+    click.option("--seeds", type=COUNT, help="Number of seeds of each point.  [default: the sweep's own, else 1]"),
+    click.option("--trials", type=COUNT, help="Number of points drawn from a space.  [default: the sweep's own]"),
+    options.name,
+)
+
+
+def definition(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The argument SWEEP and the options that say what is varied; `from_arguments` collects them."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+@dataclasses.dataclass(frozen=True)
+class SweepRequest:
+    """What a command asks for.
+
+    Args:
+        sweep: The argument SWEEP, None without one.
+        name: `--name`.
+        results: The folder of results folders.
+        options: What was said of the points.
+        zoom: `--zoom`.
+        resumed: Whether a sweep is continued, so that options that are not given stay as they were.
+    """
+
+    sweep: str | None
+    name: str | None
+    results: Path
+    options: SweepOptions
+    zoom: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
+    resumed: bool = False
+
+    @classmethod
+    def from_arguments(cls, arguments: dict[str, Any], results: Path, **more: Any) -> "SweepRequest":
+        """Take the arguments of `definition` out of a command's `arguments`."""
+        grid, added = arguments.pop("grid")
+        texts = {key: arguments.pop(key) or "" for key in ("base", "objective", "intent")}
+        others = {key: arguments.pop(key) for key in ("seeds", "trials", "changes", "where", "space")}
+        given = SweepOptions(**texts, **others, grid=grid, added=added)
+        return cls(arguments.pop("sweep"), arguments.pop("name"), results, given, **more)
+
+    def define(self, tell: Callable[[str], object] = lambda sentence: None) -> "Sweep":
+        """The sweep; `tell` gets a sentence for every option that a continued sweep takes over or changes."""
+        if not self.resumed:
+            return self.built()
+        file = self.sweep and packaged.find_file("sweeps", self.sweep)
+        request = (
+            self if file or not self.sweep else dataclasses.replace(self, sweep=None, name=self.name or self.sweep)
+        )
+        name = request.name or request.built().name or ""
+        stored = SweepDescription.load(ExperimentPaths(self.results / name).description).options
+        if stored is None:
+            return self.built()
+        before, now = dict(stored.given), dict(request.options.given)
+        for key, value in before.items():
+            flag = f"--{NAMES.get(key, key)}"
+            if key not in now:
+                tell(f"{flag} {shown(value)}: as the sweep was started.")
+            elif now[key] != value:
+                tell(f"{flag} {shown(now[key])}: the sweep was started with {shown(value)}.")
+        return dataclasses.replace(request, name=name, options=SweepOptions(**(before | now))).built()
+
+    def built(self) -> "Sweep":
+        """The sweep by the file and the options as they are."""
+        from lyapsweep.sweep import load
+        from lyapsweep.sweep.plan.axis_changes import SpaceAxis, with_grid, with_space
+        from lyapsweep.sweep.plan.zoom import zoomed
+
+        asked = self.options
+        if self.sweep is None:
+            sweep = self.without_file()
+        else:
+            changes = {key: value for key in ("intent", "seeds") if (value := getattr(asked, key))}
+            sweep = dataclasses.replace(load(self.sweep), **changes, **self.named())
+            sweep = with_grid(sweep, asked.grid, asked.added)
+            sweep = with_space(sweep, {path: SpaceAxis.parse(text) for path, text in asked.space.items()})
+        sweep = zoomed(sweep, self.zoom) if self.zoom else sweep
+        kept = asked if self.sweep is None else dataclasses.replace(asked, trials=None)
+        where = {**sweep.where, **asked.where}
+        return dataclasses.replace(sweep, where=where, name=self.name or sweep.name, options=kept)
+
+    def named(self) -> dict[str, Any]:
+        """The base config and the objective, where they are given."""
+        from lyapsweep.measures import MEASURES
+
+        found: dict[str, Any] = {}
+        if self.options.base:
+            found["base"] = packaged.find_file("configs", self.options.base)
+            if found["base"] is None:
+                raise CommandError(f"--base {packaged.missing_file('configs', self.options.base)}")
+        if self.options.objective:
+            by_title = {measure.title: name for name, measure in MEASURES.items()}  # such as D_stsp
+            found["objective"] = by_title.get(self.options.objective, self.options.objective)
+        return found
+
+    def without_file(self) -> "Sweep":
+        """The sweep around `--base`."""
+        from lyapsweep.config import Config
+        from lyapsweep.measures import chosen
+        from lyapsweep.sweep import Sweep
+        from lyapsweep.sweep.plan.axis_changes import SpaceAxis, space_of
+
+        asked = self.options
+        if not asked.base:
+            raise CommandError(
+                "SWEEP: neither a sweep nor --base is given. Name a file or a packaged sweep (`lyapsweep list "
+                f"sweeps`), or write --base lorenz63 --grid {GRID_FORM}."
+            )
+        if asked.space and asked.trials is None:
+            raise CommandError("--space: the number of points to draw is missing. Give it with --trials.")
+        if asked.added:
+            raise CommandError(f"--grid {next(iter(asked.added))}+=...: there is no axis to add to. Write = for +=.")
+        named = self.named()
+        measures = chosen(Config.load(named["base"], asked.changes).measures)
+        named.setdefault("objective", "state_space" if "state_space" in measures else next(iter(measures)))
+        axes = {path: SpaceAxis.parse(text) for path, text in asked.space.items()}
+        words = [path.rpartition("/")[2] for path in (*asked.grid, *axes)] or ["seeds"]
+        return Sweep(
+            **named,
+            intent=asked.intent or "map",
+            grid=asked.grid if asked.grid or not axes else None,
+            space=space_of(axes) if axes else None,
+            seeds=asked.seeds or 1,
+            trials=asked.trials,
+            name=self.name or "-".join([Path(asked.base).stem, *words]),
+            question=f"How does {named['objective']} depend on {', '.join((*asked.grid, *axes)) or 'the seed'}?",
+        )
+
+
+def shown(value: Any) -> str:
+    """The value of an option as it is written."""
+    from lyapsweep.config.command import format_value
+
+    if not isinstance(value, dict):
+        return str(value)
+    return " ".join(f"{path}={v if isinstance(v, str) else format_value(v)}" for path, v in value.items())
