@@ -127,7 +127,7 @@ def test_a_hunt_stops_what_is_worse_and_says_so(tmp_path):
     assert counted == {"COMPLETE": told.finished, "PRUNED": told.stopped}
     stopped = [r for r in map(Record.load, summary.folder.glob("records/*.npz")) if r.outcome is Outcome.STOPPED]
     assert len(stopped) == told.stopped
-    assert {r.provenance.stopped_by for r in stopped} == {"scheduler"}
+    assert {r.provenance.stopped_by for r in stopped} == {"halving"}
     assert json.loads((summary.folder / "sweep.json").read_text())["intent"] == "hunt"
 
 

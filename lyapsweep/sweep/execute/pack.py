@@ -33,6 +33,9 @@ class PackSpec:
             the pack, but are not reported.
         parents: Checkpoints of the packs that this one is a part of, the nearest first.
         settings: What all packs share.
+        start: Updates that the members have made before.
+        until: Number of updates at which the pack ends with a checkpoint, to be continued in other packs; None for the
+            end of training.
     """
 
     number: int
@@ -41,6 +44,8 @@ class PackSpec:
     ended: Sequence[str]
     parents: Sequence[str]
     settings: PackSettings
+    start: int = 0
+    until: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The spec as a Ray config."""
@@ -50,6 +55,8 @@ class PackSpec:
             "keys": list(self.keys),
             "ended": list(self.ended),
             "parents": list(self.parents),
+            "start": self.start,
+            "until": self.until,
             "objective": self.settings.objective,
             "device": self.settings.device,
             "records": str(self.settings.records),
@@ -73,6 +80,8 @@ class PackSpec:
                 Path(content["checkpoints"]),
                 content["engine"],
             ),
+            start=content["start"],
+            until=content["until"],
         )
 
 
@@ -95,7 +104,8 @@ class PackReport:
         objective: The best member's value, never NaN: a scheduler sorts it.
         step: Training step, 0 without records.
         members: A report per member that still trained.
-        done: Whether all members have ended.
+        done: Whether all members have ended, or reached the pack's `until`.
+        checkpoint: Name of the file that holds the state of members that reached it.
         resumed_from: With the first report: the step of the checkpoint that training resumed from.
         checkpoint_note: With the first report: why a checkpoint was not used.
         fitting: Number of members that memory suffices for, where it did not suffice for the pack.
@@ -106,6 +116,7 @@ class PackReport:
     step: int = 0
     members: Sequence[MemberReport] = ()
     done: bool = False
+    checkpoint: str = ""
     resumed_from: int | None = None
     checkpoint_note: str = ""
     fitting: int | None = None
@@ -124,6 +135,7 @@ class PackReport:
             step=result["step"],
             members=members,
             done=result["done"],
+            checkpoint=result["checkpoint"],
             resumed_from=result["resumed_from"],
             checkpoint_note=result["checkpoint_note"],
             fitting=result["fitting"],

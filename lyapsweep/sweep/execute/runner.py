@@ -5,12 +5,14 @@ import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lyapsweep import tracking, trust
 from lyapsweep.config import Config
 from lyapsweep.sweep.execute.failures import Interrupted, stop_on_signals, writing
+from lyapsweep.sweep.execute.halving import SuccessiveHalving
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.pack import PackSettings
 from lyapsweep.sweep.execute.pack_source import PackSupply
@@ -176,7 +178,7 @@ class SweepRunner:
                 capacity.wait(packs, stop)
                 searcher = self.searcher(capacity, "cuda" if gpus else "cpu", stop)
                 self.callback = self.make_callback(searcher, execution.time_limit, stop)
-                train(self.sweep, self.base, searcher, self.callback, gpus)
+                train(self.sweep, searcher, self.callback, gpus)
         except (Interrupted, KeyboardInterrupt) as reason:
             interruption = Interrupted(str(reason))
         finally:
@@ -195,7 +197,19 @@ class SweepRunner:
             return capacity()
 
         settings = PackSettings(self.sweep.objective, device, self.folder.records, self.folder.checkpoints)
-        return PackSearcher(self.supply(size, device, capacity()), settings, current_capacity, self.counter.ended)
+        supply, ended, halving = self.supply(size, device, capacity()), self.counter.ended, self.halving
+        rungs = {"next_rung": halving.next_rung} if halving else {}
+        return PackSearcher(supply, settings, current_capacity, ended, size, **rungs)
+
+    @cached_property
+    def halving(self) -> SuccessiveHalving | None:
+        """Which members of a hunt train on; None if all do."""
+        settings = self.sweep.halving_settings
+        if settings is None:
+            return None
+        halving = SuccessiveHalving(settings, self.sweep.direction)
+        halving.restore(self.planned.records.values(), self.folder.records, self.sweep.objective)
+        return halving
 
     def supply(self, size: int, device: str, slots: int) -> Iterator[list[Point]]:
         """The packs that remain."""
@@ -228,6 +242,7 @@ class SweepRunner:
             on_event=self.notify,
             on_step=self.write_heartbeat,
             ended_before=self.planned.ended_before,
+            halving=self.halving,
         )
 
     def close_storage(self, interruption: Interrupted | None) -> Interrupted | None:

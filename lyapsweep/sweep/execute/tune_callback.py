@@ -15,10 +15,11 @@ from ray import tune
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record, reopened
 from lyapsweep.sweep.execute.failures import Interrupted, PackFailure, explanation, writing
+from lyapsweep.sweep.execute.halving import SuccessiveHalving
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.pack import PackReport
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
-from lyapsweep.sweep.execute.searcher import PackSearcher, checkpoint_name
+from lyapsweep.sweep.execute.searcher import PackSearcher
 from lyapsweep.sweep.execute.trainable import ended
 from lyapsweep.sweep.observe.progress import ProgressCounter
 from lyapsweep.sweep.plan.points import Point
@@ -44,6 +45,7 @@ class TuneCallback(tune.Callback):
         on_event: Called after every event.
         on_step: Called at every iteration of Ray's loop.
         ended_before: Last records of trials that an earlier driver ended and that are trained on.
+        halving: Decides which members of a pack that reaches a rung train on; None trains all.
 
     Attributes:
         running: Points that train now, by key.
@@ -66,6 +68,7 @@ class TuneCallback(tune.Callback):
         on_event: Callable[[], None] = lambda: None,
         on_step: Callable[[], None] = lambda: None,
         ended_before: Mapping[str, Record] | None = None,
+        halving: SuccessiveHalving | None = None,
     ):
         self.searcher, self.counter, self.study, self.logger, self.folder = searcher, counter, study, logger, folder
         self.stop, self.objective, self.report_values, self.time_limit = stop, objective, report_values, time_limit
@@ -76,7 +79,7 @@ class TuneCallback(tune.Callback):
         self.timed_out: set[int] = set()
         self.failures: Counter[PackFailure] = Counter()
         self.resumed = self.restarted = 0
-        self.ended_before = dict(ended_before or {})
+        self.ended_before, self.halving = dict(ended_before or {}), halving
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Ray pickles its callbacks for the snapshots that nobody restores
@@ -125,7 +128,19 @@ class TuneCallback(tune.Callback):
             self.files[member.key] = self.folder.records / member.file
             self.logger.log_record(self.files[member.key])
             self.update(point, member.outcome, member.step, member.value)
+        self.halve(number, report)
         self.on_event()
+
+    def halve(self, number: int, report: PackReport) -> None:
+        """At a rung: stop the worst members, and let the others train on in another pack."""
+        step = self.searcher.stops[number]
+        values = {m.key: m.value for m in report.members if m.step == step and m.key in self.running}
+        if self.halving is None or step is None or not values:
+            return
+        points = [self.running[key] for key in values]
+        going_on = self.halving.going_on(points[0].config.training, step, values)
+        self.searcher.promote(number, [p for p in points if p.key in going_on], step, report.checkpoint)
+        self.end([p for p in points if p.key not in going_on], Outcome.STOPPED, stopped_by="halving")
 
     def note_checkpoint(self, trial: Any, report: PackReport) -> None:
         """Count packs that resumed, or could not: a worker says so in its first report."""
@@ -140,7 +155,8 @@ class TuneCallback(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         self.end(self.remaining(trial), Outcome.STOPPED, stopped_by="scheduler")
-        self.folder.remove_checkpoint(checkpoint_name(self.searcher.packs[number_of(trial)]))
+        for file in self.searcher.obsolete(number_of(trial)):
+            self.folder.remove_checkpoint(file)
         self.started.pop(number_of(trial), None)
         self.searcher.release(number_of(trial))
 

@@ -13,10 +13,12 @@ from lyapsweep.registry import unknown
 from lyapsweep.results.experiment import is_experiment_name
 from lyapsweep.setting_types import as_plain, is_finite
 from lyapsweep.sweep.plan.errors import SweepError
+from lyapsweep.sweep.plan.halving import Halving
 from lyapsweep.user_code import described, in_this_folder, user_place
 
 if TYPE_CHECKING:
     import optuna
+    from ray.tune.schedulers import TrialScheduler
 
     Space = Callable[[optuna.Trial], Mapping[str, Any] | None]
 
@@ -40,6 +42,8 @@ class Sweep:
         seeds: Number of seeds that each point is trained from, counted up from the base's.
         threshold: Value of the objective that separates trials where a map is refined.
         pack: Largest number of trials trained side by side in one process.
+        halving: How a hunt stops bad trials: a `Halving`, True for its defaults, None or False to train all to the end.
+        scheduler: A scheduler of Ray Tune for a hunt, which stops whole packs by their best member, instead of halving.
         name: Name of results folder, Optuna study and MLflow experiment; by default the sweep file's.
         question: What is asked; by default the sweep file's docstring.
 
@@ -63,6 +67,8 @@ class Sweep:
     seeds: int = 1
     threshold: float | None = None
     pack: int | None = None
+    halving: Halving | bool | None = True
+    scheduler: "TrialScheduler | None" = None
     name: str | None = None
     question: str | None = None
 
@@ -85,6 +91,7 @@ class Sweep:
         if self.threshold is not None and not is_finite(self.threshold):
             raise SweepError(f"threshold: a finite number is needed, but got {self.threshold}.")
         object.__setattr__(self, "where", as_plain(self.where))
+        self.check_halving()
         self.check_grid() if self.grid is not None else self.check_space()
 
     def check_grid(self) -> None:
@@ -116,6 +123,22 @@ class Sweep:
         if self.intent == "hunt" and self.seeds > 1:
             raise SweepError(f"seeds: a hunt needs seeds=1, but got {self.seeds}. Leave it out.")
 
+    def check_halving(self) -> None:
+        if not isinstance(self.halving, Halving | bool | None):
+            raise SweepError(f"halving: Halving(...), True or False is needed, but got {self.halving!r}.")
+        chosen = isinstance(self.halving, Halving) or self.scheduler is not None
+        if chosen and self.intent == "map":
+            raise SweepError("halving, scheduler: a map trains every trial to its end. Use intent='hunt'.")
+        if isinstance(self.halving, Halving) and self.scheduler is not None:
+            raise SweepError("scheduler: either halving=Halving(...) or a scheduler of Ray is needed, and not both.")
+
+    @property
+    def halving_settings(self) -> Halving | None:
+        """How trials are halved; None if all train to their end, or a scheduler of Ray stops packs."""
+        if self.intent == "map" or not self.halving or self.scheduler is not None:
+            return None
+        return self.halving if isinstance(self.halving, Halving) else Halving()
+
     @property
     def direction(self) -> Literal["minimise", "maximise"]:
         return MEASURES[self.objective].direction
@@ -128,8 +151,11 @@ class Sweep:
                 f"{self.base}: the objective '{self.objective}' is not among its measures "
                 f"({', '.join(chosen(base.measures))}). Add it to measures."
             )
-        if self.intent == "hunt" and base.training.report_every is None:
-            raise SweepError(f"{self.base}: a hunt stops bad trials at their reports. Set training/report_every.")
+        if (self.halving_settings or self.scheduler) and base.training.report_every is None:
+            raise SweepError(
+                f"{self.base}: a hunt stops bad trials at their reports. Set training/report_every, "
+                "or halving=None in the sweep."
+            )
         return base
 
 
