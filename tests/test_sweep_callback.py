@@ -200,7 +200,9 @@ def test_an_interruption_leaves_trials_that_can_be_resumed(sweeping):
     assert last.keys() == {"k0", "k1"}  # k2 had no record and leaves no trace
     assert (last["k1"].outcome, last["k1"].provenance.interrupted) == (Outcome.STOPPED, True)
     assert sweeping.counter.progress(str).running == 0
-    assert [call[:3] for call in sweeping.study[-2:]] == [("finish", f"k{i}", Outcome.STOPPED) for i in (1, 2)]
+    postponed = [call[1] for call in sweeping.study if call[0] == "postpone"]
+    assert postponed == ["k1", "k2"]  # before they are told
+    assert [call[:3] for call in sweeping.study[-2:]] == [("postpone", "k2"), ("finish", "k2", Outcome.STOPPED)]
 
 
 def test_a_record_that_is_reopened_keeps_its_arrays(tmp_path):

@@ -95,6 +95,20 @@ def test_brackets_get_equal_shares_of_updates_and_pass_their_first_rungs():
     assert len(going_on - exempt) == math.ceil(compared / 3)
 
 
+def test_a_trial_that_does_not_improve_stops_after_its_patience():
+    halving = SuccessiveHalving(Halving(patience=2, rungs=(2 / 3,)), "minimise")
+    losses = {"a": [3, 2, 1, 1, 1, 1], "b": [1, 2, 2, 2, 2, 2], "c": [3, 3, 2, math.nan, 0.5, 1]}
+    training, going_on = Training(steps=600, report_every=100), set(losses)
+    left = {}
+    for step in range(0, 600, 100):
+        values = {key: losses[key][step // 100] for key in going_on}
+        for key, value in values.items():
+            halving.observe(key, step, value)
+        if halving.next_rung(training, step - 1) == step:
+            left[step] = going_on = halving.going_on(training, step, values)
+    assert left == {200: {"a", "c"}, 300: {"a", "c"}, 400: {"c"}, 500: {"c"}}
+
+
 def test_a_resumed_hunt_knows_who_reached_which_rung(base, tmp_path):
     configs = [Config.load(base, {"seed": seed}) for seed in range(4)]
     for i, config in enumerate(configs[:3]):

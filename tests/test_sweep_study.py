@@ -13,6 +13,7 @@ from lyapsweep.sweep.execute import optuna_study
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy, recorded_params
 from lyapsweep.sweep.plan.points import Point
 from lyapsweep.sweep.plan.sampling import draw
+from lyapsweep.sweep.plan.space import evaluate_space
 
 
 @pytest.fixture
@@ -41,19 +42,45 @@ def test_every_end_has_its_state_and_none_is_left_running(base, tmp_path):
     study.finish(keys[0], Outcome.FINISHED, 0.5)  # told again by a worker that was restarted
     assert states(tmp_path) == ["COMPLETE", "FAIL", "FAIL", "FAIL", "PRUNED", "RUNNING"]
     study.close()
-    assert states(tmp_path)[5] == "FAIL"
+    assert states(tmp_path)[5] == "WAITING"  # for a resumed sweep
     assert [t.user_attrs["trial_key"] for t in study.study.trials] == keys
     assert [t.params["seed"] for t in study.study.trials] == list(range(6))
 
 
-def test_what_a_dead_driver_left_is_failed_and_told(base, tmp_path):
+def test_what_a_dead_driver_left_waits_and_is_continued_as_the_same_trial(base, tmp_path):
     points = draw(Sweep(base=base, objective="loss", grid={"seed": [0, 1]}))
     dead = journal(tmp_path)
     dead.add(points[0])
     dead.study.enqueue_trial({"seed": 1})
     assert states(tmp_path) == ["RUNNING", "WAITING"]
-    assert journal(tmp_path).reconcile({}) == [{"seed": 0}]
-    assert states(tmp_path) == ["FAIL", "FAIL"]
+    dead.report(points[0].key, 2, 0.25)
+    study = journal(tmp_path)
+    assert study.reconcile({}) == []
+    assert states(tmp_path) == ["WAITING", "FAIL"]
+    study.add(points[0])
+    assert states(tmp_path) == ["RUNNING", "FAIL"]
+    study.finish(points[0].key, Outcome.FINISHED, 0.5)
+    assert states(tmp_path) == ["COMPLETE", "FAIL"]
+    assert study.study.trials[0].intermediate_values == {2: 0.25}
+
+
+def test_a_hunt_that_was_interrupted_asks_for_the_same_trials_again(base, tmp_path):
+    sweep = Sweep(base=base, objective="loss", space=lr_space, trials=2, intent="hunt")
+
+    def make(trial):
+        return evaluate_space(sweep, sweep.config(), trial)
+
+    first = journal(tmp_path, "hunt")
+    points = [first.ask(make) for _ in range(3)]
+    first.finish(points[1].key, Outcome.STOPPED, 0.5)
+    first.postpone(points[0].key)
+    first.close()
+    assert states(tmp_path) == ["WAITING", "PRUNED", "WAITING"]
+    second = journal(tmp_path, "hunt")
+    assert second.reconcile({points[1].key: (Outcome.STOPPED, 0.5)}) == []
+    assert [second.ask(make).key for _ in range(2)] == [points[0].key, points[2].key]
+    assert second.ask(make).key not in {point.key for point in points}
+    assert states(tmp_path) == ["RUNNING", "PRUNED", "RUNNING", "RUNNING"]
 
 
 def test_what_a_dead_driver_had_saved_but_not_told_is_told(base, tmp_path):

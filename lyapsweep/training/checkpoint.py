@@ -145,6 +145,27 @@ def name(members: Sequence[str]) -> str:
     return digest({"members": list(members)}) + SUFFIX
 
 
+@dataclass(frozen=True)
+class SavedState:
+    """Where the state of a member is: the name of a checkpoint file, and the number of updates that it has made."""
+
+    file: str
+    step: int
+
+
+def saved_states(folder: Path) -> dict[str, SavedState]:
+    """The latest state of every member of the checkpoints in a folder, by its id; broken files are left out."""
+    found: dict[str, SavedState] = {}
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                state, members = SavedState(path.name, int(file["step"])), json.loads(str(file["header"]))["members"]
+        except Exception:  # a pack whose checkpoint cannot be read starts over, and says why
+            continue
+        found |= {m: state for m in members if m not in found or state.step > found[m].step}
+    return found
+
+
 class Checkpoints:
     """The checkpoints of a results folder, seen from one pack.
 

@@ -27,10 +27,20 @@ class SuccessiveHalving:
             list
         )  # by rung and bracket, best first
         self.known: set[tuple[int, str]] = set()
+        self.unimproved: dict[
+            str, tuple[int, float, int]
+        ] = {}  # step and best value of a trial, reports without a better
 
     def next_rung(self, training: Training, step: int) -> int | None:
-        """The number of updates at which a pack that has made `step` of them is compared; None if it never is."""
-        return next((rung for rung in self.halving.steps(training) if rung > step), None)
+        """The number of updates at which a pack that has made `step` of them ends; None for the end of training."""
+        return next((stop for stop in self.halving.stops(training) if stop > step), None)
+
+    def observe(self, key: str, step: int, value: float) -> None:
+        """Note the objective of a trial at a report."""
+        before, best, reports = self.unimproved.get(key, (-1, math.inf, 0))
+        if step > before:
+            cost = self.rank_key(key, value)[0]
+            self.unimproved[key] = (step, min(best, cost), 0 if cost < best else reports + 1)
 
     def add(self, training: Training, step: int, values: Mapping[str, float]) -> None:
         """Note the objectives of trials at a rung, by their keys; each counts once."""
@@ -41,10 +51,14 @@ class SuccessiveHalving:
                 insort(self.reached[rung, self.halving.bracket(key)], self.rank_key(key, value))
 
     def going_on(self, training: Training, step: int, values: Mapping[str, float]) -> set[str]:
-        """Note the objectives of trials at a rung; return the keys of those that train on."""
+        """Note the objectives of trials where a pack ended; return the keys of those that train on."""
+        patience, rungs = self.halving.patience, self.halving.steps(training)
+        patient = {key for key in values if patience is None or self.unimproved.get(key, (0, 0, 0))[2] < patience}
+        if step not in rungs:
+            return patient
         self.add(training, step, values)
-        rung = self.halving.steps(training).index(step)
-        return {key for key, value in values.items() if self.goes_on(rung, key, value)}
+        rung = rungs.index(step)
+        return {key for key in patient if self.goes_on(rung, key, values[key])}
 
     def goes_on(self, rung: int, key: str, value: float) -> bool:
         """Whether a trial is among the best at a rung; those of brackets above the rung are not compared there."""
@@ -60,7 +74,7 @@ class SuccessiveHalving:
         return (self.sign * value if math.isfinite(value) else math.inf, key)
 
     def restore(self, records: Iterable[Record], folder: Path, objective: str) -> None:
-        """Read what earlier runs of the sweep saw at the rungs from the records in `folder`.
+        """Read what earlier runs of the sweep saw from the records in `folder`.
 
         Args:
             records: One record of each trial.
@@ -69,8 +83,11 @@ class SuccessiveHalving:
         """
         for record in records:
             training = record.config.training
-            for step in self.halving.steps(training):
+            rungs, reports = self.halving.steps(training), sorted(training.reports)
+            for step in rungs if self.halving.patience is None or record.outcome.final else reports:
                 file = folder / replace(record, step=step).filename
                 if file.exists():
-                    measures = Record.load(file, arrays=False).measures
-                    self.add(training, step, {record.trial: measures.get(objective, math.nan)})
+                    value = Record.load(file, arrays=False).measures.get(objective, math.nan)
+                    self.observe(record.trial, step, value)
+                    if step in rungs:
+                        self.add(training, step, {record.trial: value})

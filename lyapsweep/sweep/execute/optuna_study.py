@@ -1,8 +1,9 @@
 """The sweep as an Optuna study: one Optuna trial per trial, in a journal file or a database.
 
-A trial that diverged, failed or has no finite objective is a FAIL, one that a scheduler stopped is PRUNED; none is left
-RUNNING when the sweep ends. The records are authoritative: a study that lags behind them is updated. The cost of a
-trial does not grow with their number: only samplers look at all trials.
+A trial that diverged, failed or has no finite objective is a FAIL, one that was stopped is PRUNED. One that was
+interrupted is WAITING until the sweep is resumed, so that it is in the study once; none is left RUNNING. The records
+are authoritative: a study that lags behind them is updated. The cost of a trial does not grow with their number: only
+samplers look at all trials.
 """
 
 import json
@@ -19,7 +20,7 @@ from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
-from optuna.trial import Trial, TrialState, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from sqlalchemy import Dialect, event
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -55,7 +56,7 @@ class OptunaStudy:
     """One Optuna study, named like the sweep; trials are addressed by their key.
 
     `results` holds outcome and objective of every trial that has ended, `running` the numbers of the Optuna trials that
-    have not.
+    train now.
 
     Args:
         place: A journal file, or the URL of a database that sweeps may share.
@@ -84,6 +85,7 @@ class OptunaStudy:
         if intent == "hunt":  # a resumed hunt must not draw its start-up points again
             self.study.sampler = tpe_sampler(seed + len(self.study.get_trials(deepcopy=False)))
         self.running: dict[str, list[int]] = {}
+        self.waiting: dict[str, int] = {}  # numbers of trials that were interrupted, by their key
         self.results: dict[str, tuple[Outcome, float]] = {}
 
     def check_owner(self, owner: str, place: str) -> None:
@@ -97,30 +99,45 @@ class OptunaStudy:
         self.study.set_user_attr("results", owner)
 
     def reconcile(self, ended: Mapping[str, tuple[Outcome, float]]) -> list[dict[str, Any]]:
-        """End what a killed driver left RUNNING or WAITING; return the parameters of trials to train again.
-
-        These are the ones that were lost, failed or interrupted, each once.
+        """Settle what an earlier driver left RUNNING or WAITING: told if it has ended, else WAITING.
 
         Args:
-            ended: Outcome and objective of trials whose last record is on disk; every other trial is a FAIL.
+            ended: Outcome and objective of trials whose last record is on disk.
+
+        Returns:
+            The parameters of trials that failed, each once, to be added again.
         """
-        while self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            self.study.tell(self.study.ask(), state=TrialState.FAIL)  # `ask` returns the waiting trial
-        lost: dict[str, dict[str, Any]] = {}
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.FAIL)):
+        failed: dict[str, dict[str, Any]] = {}
+        for trial in self.study.get_trials(deepcopy=False):
             key = trial.user_attrs.get("trial_key", "")
-            if trial.state is TrialState.RUNNING:
-                self.study.tell(trial.number, **optuna_result(*ended.get(key, (Outcome.FAILED, math.nan))))
-            if key not in ended and (key or trial.state is TrialState.RUNNING):
-                lost[key or str(trial.number)] = dict(trial.params)
+            if not trial.state.is_finished():
+                self.settle(trial, key, ended)
+            elif trial.state is not TrialState.COMPLETE and key and key not in ended:
+                failed[key] = dict(trial.params)
         self.results = dict(ended)
-        return list(lost.values())
+        return [params for key, params in failed.items() if key not in self.waiting]
+
+    def settle(self, trial: FrozenTrial, key: str, ended: Mapping[str, tuple[Outcome, float]]) -> None:
+        """Tell a trial that has ended; one without a key was about to be asked for, and fails."""
+        if key in ended or not key:
+            if trial.state is TrialState.WAITING:
+                self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+            self.study.tell(trial.number, **optuna_result(*ended.get(key, (Outcome.FAILED, math.nan))))
+            return
+        self.waiting[key] = trial.number
+        if trial.state is TrialState.RUNNING:
+            self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
     def add(self, point: Point) -> None:
-        """Add a planned point as a RUNNING trial with its parameters.
+        """Add a planned point as a RUNNING trial with its parameters, or continue the one that waits for it.
 
         Not by `Study.enqueue_trial` and `Study.ask`, which search all trials for waiting ones.
         """
+        if point.key in self.waiting:
+            number = self.waiting.pop(point.key)
+            self.storage.set_trial_state_values(self.trial_id(number), TrialState.RUNNING)
+            self.running.setdefault(point.key, []).append(number)
+            return
         template = create_trial(
             state=TrialState.RUNNING,
             params=dict(point.params),
@@ -138,6 +155,7 @@ class OptunaStudy:
         except BaseException:
             self.study.tell(trial, state=TrialState.FAIL)
             raise
+        self.waiting.pop(point.key, None)
         trial.set_user_attr("trial_key", point.key)
         self.running.setdefault(point.key, []).append(trial.number)
         if point.key in self.results:
@@ -163,10 +181,15 @@ class OptunaStudy:
             except UpdateFinishedTrialError:
                 pass  # a restarted worker reports again what was reported before
 
+    def postpone(self, key: str) -> None:
+        """Let every Optuna trial with this key wait for a resumed sweep."""
+        for number in self.running.pop(key, []):
+            self.storage.set_trial_state_values(self.trial_id(number), TrialState.WAITING)
+
     def close(self) -> None:
         """Leave nothing RUNNING, including trials whose creation a database did not confirm."""
         for key in list(self.running):
-            self.finish(key, Outcome.FAILED, math.nan)
+            self.postpone(key)
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self.study.tell(trial.number, state=TrialState.FAIL)
 

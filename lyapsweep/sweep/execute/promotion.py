@@ -1,19 +1,11 @@
 """Members of packs that passed a rung, until a pack of them trains on."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from lyapsweep.sweep.plan.packing import packs
 from lyapsweep.sweep.plan.points import Point
-
-
-@dataclass(frozen=True)
-class SavedState:
-    """Where the state of a member is: the checkpoint file, and the number of updates that it has made."""
-
-    file: str
-    step: int
+from lyapsweep.training.checkpoint import SavedState
 
 
 class PromotionQueue:
@@ -25,15 +17,12 @@ class PromotionQueue:
     Args:
         size: Members of a pack.
         device: "cpu" or "cuda".
-
-    Attributes:
-        states: Where the state of each member is, by its key.
+        states: Where the state of members is that an earlier run of the sweep left unfinished, by their key.
     """
 
-    def __init__(self, size: int, device: str):
-        self.size, self.device = size, device
+    def __init__(self, size: int, device: str, states: Mapping[str, SavedState]):
+        self.size, self.device, self.states = size, device, dict(states)
         self.waiting: list[Point] = []
-        self.states: dict[str, SavedState] = {}
 
     def add(self, points: Sequence[Point], step: int, file: str) -> None:
         """Add members whose state a checkpoint `file` holds after `step` updates."""

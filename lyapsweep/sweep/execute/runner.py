@@ -31,6 +31,7 @@ from lyapsweep.sweep.plan.points import Point
 from lyapsweep.sweep.plan.resume import store_parts
 from lyapsweep.tracking.async_logger import AsyncLogger
 from lyapsweep.tracking.null_logger import NONE, NullLogger
+from lyapsweep.training.checkpoint import saved_states
 
 if TYPE_CHECKING:
     from lyapsweep.tracking import MLflowLogger
@@ -199,7 +200,8 @@ class SweepRunner:
         settings = PackSettings(self.sweep.objective, device, self.folder.records, self.folder.checkpoints)
         supply, ended, halving = self.supply(size, device, capacity()), self.counter.ended, self.halving
         rungs = {"next_rung": halving.next_rung} if halving else {}
-        return PackSearcher(supply, settings, current_capacity, ended, size, **rungs)
+        states = saved_states(self.folder.checkpoints) if self.sweep.intent == "hunt" else {}
+        return PackSearcher(supply, settings, current_capacity, ended, size, states=states, **rungs)
 
     @cached_property
     def halving(self) -> SuccessiveHalving | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ray.tune.search import Searcher
@@ -13,7 +13,7 @@ from lyapsweep.sweep.execute.pack import PackSettings, PackSpec
 from lyapsweep.sweep.execute.promotion import PromotionQueue
 from lyapsweep.sweep.plan.packing import split_evenly
 from lyapsweep.sweep.plan.points import Point
-from lyapsweep.training.checkpoint import name
+from lyapsweep.training.checkpoint import SavedState, name
 
 
 class PackSearcher(Searcher):
@@ -30,6 +30,7 @@ class PackSearcher(Searcher):
         ended: Whether the trial with this key has ended.
         size: Members of a pack.
         next_rung: The number of updates at which members of a config that made so many are compared next, if they are.
+        states: Checkpoints of a hunt's members that an earlier run left unfinished, by their key.
     """
 
     def __init__(
@@ -40,10 +41,11 @@ class PackSearcher(Searcher):
         ended: Callable[[str], bool] = lambda key: False,
         size: int = 1,
         next_rung: Callable[[Training, int], int | None] = lambda training, step: None,
+        states: Mapping[str, SavedState] | None = None,
     ):
         super().__init__()
         self.supply, self.settings, self.capacity, self.ended = supply, settings, capacity, ended
-        self.next_rung, self.promoted = next_rung, PromotionQueue(size, settings.device)
+        self.next_rung, self.promoted = next_rung, PromotionQueue(size, settings.device, states or {})
         self.packs: dict[int, list[Point]] = {}
         self.parents: dict[int, list[str]] = {}  # checkpoints of the packs that a pack is a part of, the nearest first
         self.files: dict[int, set[str]] = {}  # checkpoints of a pack: its own, and those that it began from

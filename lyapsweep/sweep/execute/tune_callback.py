@@ -132,7 +132,9 @@ class TuneCallback(tune.Callback):
         self.on_event()
 
     def halve(self, number: int, report: PackReport) -> None:
-        """At a rung: stop the worst members, and let the others train on in another pack."""
+        """Where a pack ends at a rung: stop the worst members, and let the others train on in another pack."""
+        for member in report.members if self.halving else ():
+            self.halving.observe(member.key, member.step, member.value)
         step = self.searcher.stops[number]
         values = {m.key: m.value for m in report.members if m.step == step and m.key in self.running}
         if self.halving is None or step is None or not values:
@@ -192,6 +194,9 @@ class TuneCallback(tune.Callback):
         for point in points:
             file = self.files.get(point.key)
             last = Record.load(file) if file else None
+            if provenance.get("interrupted"):  # first, because Optuna continues the trial with a resumed sweep
+                with writing(self.folder.path):
+                    self.study.postpone(point.key)
             if last is None and provenance.get("interrupted"):  # a trial without a record leaves no trace
                 self.update(point, outcome, 0, math.nan)
                 continue
