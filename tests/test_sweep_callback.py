@@ -131,7 +131,7 @@ def test_a_lost_worker_is_resubmitted_and_what_it_had_saved_is_collected(sweepin
     sweeping.fail("The actor died")
     assert sweeping.callback.failures == {PackFailure.WORKER: 1}
     assert sweeping.searcher.waiting == [1]
-    assert ("finish", "k0", FINISHED, 0.0) in sweeping.study
+    assert ("finish", "k0", FINISHED, 0.0, {}) in sweeping.study
     assert sweeping.callback.running.keys() == {"k1", "k2"}
     assert sweeping.callback.started == {}
     name, _, record = sweeping.logger[-1]

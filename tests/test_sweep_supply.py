@@ -1,7 +1,7 @@
 """Where packs come from: a plan, the rounds of a refinement, or a sampler."""
 
 import pytest
-from made_up_sweeps import TINY, lr_space, states
+from made_up_sweeps import TINY, a_sweep, lr_space, states
 
 from lyapsweep.config import Config
 from lyapsweep.results.record import Outcome
@@ -20,7 +20,7 @@ def base(tmp_path):
 
 
 def journal(tmp_path, intent="map", name="a"):
-    return OptunaStudy(tmp_path / "optuna.journal", name, "minimise", intent, seed=0)
+    return OptunaStudy(tmp_path / "optuna.journal", name, a_sweep(intent), seed=0)
 
 
 def test_a_resumed_sweep_trains_the_packs_of_its_first_plan(tmp_path, base):

@@ -10,14 +10,13 @@ import json
 import math
 import os
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.samplers import RandomSampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
@@ -26,7 +25,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lyapsweep.redaction import redact
 from lyapsweep.results.record import Outcome
-from lyapsweep.sweep.plan.definition import SweepError
+from lyapsweep.sweep.execute.samplers import make_sampler
+from lyapsweep.sweep.plan.definition import Sweep, SweepError
 from lyapsweep.sweep.plan.points import Point
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -61,8 +61,7 @@ class OptunaStudy:
     Args:
         place: A journal file, or the URL of a database that sweeps may share.
         name: The study's name.
-        direction: "minimise" or "maximise".
-        intent: "hunt" gives the study a TPE sampler.
+        sweep: Its objectives, and the sampler of a hunt.
         seed: Seed of the sampler.
         owner: The results folder's own id: in a database, a study of another folder is refused.
 
@@ -70,23 +69,25 @@ class OptunaStudy:
         SweepError: If there is no such database, or the study belongs to another folder.
     """
 
-    def __init__(self, place: Path | str, name: str, direction: str, intent: str, seed: int, owner: str = ""):
-        self.storage = open_storage(place)
+    def __init__(self, place: Path | str, name: str, sweep: Sweep, seed: int, owner: str = ""):
+        self.storage, self.sweep = open_storage(place), sweep
         self.study = optuna.create_study(
             storage=self.storage,
             study_name=name,
-            direction="minimize" if direction == "minimise" else "maximize",
+            directions=["minimize" if way == "minimise" else "maximize" for way in sweep.directions],
             load_if_exists=True,
             sampler=RandomSampler(seed=seed),
         )
         self.study_id = self.storage.get_study_id_from_name(name)
         if isinstance(place, str):
             self.check_owner(owner, place)
-        if intent == "hunt":  # a resumed hunt must not draw its start-up points again
-            self.study.sampler = tpe_sampler(seed + len(self.study.get_trials(deepcopy=False)))
+        if sweep.intent == "hunt":  # a resumed hunt must not draw its start-up points again
+            self.study.sampler = make_sampler(sweep, seed + len(self.study.get_trials(deepcopy=False)))
         self.running: dict[str, list[int]] = {}
         self.waiting: dict[str, int] = {}  # numbers of trials that were interrupted, by their key
+        self.asked: dict[int, Trial] = {}  # trials of the sampler that have not ended, by their number
         self.results: dict[str, tuple[Outcome, float]] = {}
+        self.scores: dict[str, Mapping[str, float]] = {}  # of trials that an earlier driver ended
 
     def check_owner(self, owner: str, place: str) -> None:
         """Refuse a study of another results folder: each would end the trials that the other one trains."""
@@ -98,11 +99,14 @@ class OptunaStudy:
             )
         self.study.set_user_attr("results", owner)
 
-    def reconcile(self, ended: Mapping[str, tuple[Outcome, float]]) -> list[dict[str, Any]]:
+    def reconcile(
+        self, ended: Mapping[str, tuple[Outcome, float]], scores: Mapping[str, Mapping[str, float]] | None = None
+    ) -> list[dict[str, Any]]:
         """Settle what an earlier driver left RUNNING or WAITING: told if it has ended, else WAITING.
 
         Args:
             ended: Outcome and objective of trials whose last record is on disk.
+            scores: Their further scores.
 
         Returns:
             The parameters of trials that failed, each once, to be added again.
@@ -111,18 +115,24 @@ class OptunaStudy:
         for trial in self.study.get_trials(deepcopy=False):
             key = trial.user_attrs.get("trial_key", "")
             if not trial.state.is_finished():
-                self.settle(trial, key, ended)
+                self.settle(trial, key, ended, scores or {})
             elif trial.state is not TrialState.COMPLETE and key and key not in ended:
                 failed[key] = dict(trial.params)
-        self.results = dict(ended)
+        self.results, self.scores = dict(ended), dict(scores or {})
         return [params for key, params in failed.items() if key not in self.waiting]
 
-    def settle(self, trial: FrozenTrial, key: str, ended: Mapping[str, tuple[Outcome, float]]) -> None:
+    def settle(
+        self,
+        trial: FrozenTrial,
+        key: str,
+        ended: Mapping[str, tuple[Outcome, float]],
+        scores: Mapping[str, Mapping[str, float]],
+    ) -> None:
         """Tell a trial that has ended; one without a key was about to be asked for, and fails."""
         if key in ended or not key:
             if trial.state is TrialState.WAITING:
                 self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
-            self.study.tell(trial.number, **optuna_result(*ended.get(key, (Outcome.FAILED, math.nan))))
+            self.tell(trial.number, *ended.get(key, (Outcome.FAILED, math.nan)), scores.get(key, {}))
             return
         self.waiting[key] = trial.number
         if trial.state is TrialState.RUNNING:
@@ -157,9 +167,10 @@ class OptunaStudy:
             raise
         self.waiting.pop(point.key, None)
         trial.set_user_attr("trial_key", point.key)
+        self.asked[trial.number] = trial
         self.running.setdefault(point.key, []).append(trial.number)
         if point.key in self.results:
-            self.finish(point.key, *self.results[point.key])
+            self.finish(point.key, *self.results[point.key], self.scores.get(point.key))
         return point
 
     def trial_id(self, number: int) -> int:
@@ -171,15 +182,25 @@ class OptunaStudy:
             for number in self.running.get(key, []):
                 self.storage.set_trial_intermediate_value(self.trial_id(number), step, value)
 
-    def finish(self, key: str, outcome: Outcome, value: float) -> None:
-        """End every Optuna trial with this key."""
+    def finish(self, key: str, outcome: Outcome, value: float, scores: Mapping[str, float] | None = None) -> None:
+        """End every Optuna trial with this key; `scores` are those that further objectives and constraints need."""
         self.results[key] = (outcome, value)
         for number in self.running.pop(key, []):
             try:
                 self.storage.set_trial_user_attr(self.trial_id(number), "outcome", outcome.value)
-                self.study.tell(number, **optuna_result(outcome, value))
+                self.tell(number, outcome, value, scores or {})
             except UpdateFinishedTrialError:
                 pass  # a restarted worker reports again what was reported before
+
+    def tell(self, number: int, outcome: Outcome, value: float, scores: Mapping[str, float]) -> None:
+        """End an Optuna trial with its objectives and how far it keeps the constraints."""
+        trial = self.asked.pop(number, None)
+        if self.sweep.bounds:
+            trial = trial or Trial(self.study, self.trial_id(number))
+            for constraint in self.sweep.bounds:
+                trial.set_constraint(constraint.text, constraint.violation(scores))
+        further = [scores.get(name, math.nan) for name in self.sweep.further]
+        self.study.tell(number, **optuna_result(outcome, value, *further))
 
     def postpone(self, key: str) -> None:
         """Let every Optuna trial with this key wait for a resumed sweep."""
@@ -265,15 +286,8 @@ def remove_partial_line(file: Path) -> None:
         journal.truncate(end)
 
 
-def optuna_result(outcome: Outcome, value: float) -> dict[str, Any]:
+def optuna_result(outcome: Outcome, *values: float) -> dict[str, Any]:
     """A trial's end as arguments of `Study.tell`."""
-    if outcome in (Outcome.FINISHED, Outcome.UNBOUNDED) and math.isfinite(value):
-        return {"values": value}
+    if outcome in (Outcome.FINISHED, Outcome.UNBOUNDED) and all(map(math.isfinite, values)):
+        return {"values": values}
     return {"state": TrialState.PRUNED if outcome is Outcome.STOPPED else TrialState.FAIL}
-
-
-def tpe_sampler(seed: int) -> BaseSampler:
-    """A tree-structured Parzen estimator for conditional spaces and parallel trials."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return TPESampler(multivariate=True, group=True, constant_liar=True, seed=seed)

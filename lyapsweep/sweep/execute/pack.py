@@ -12,12 +12,22 @@ from lyapsweep.results.record import Outcome
 
 @dataclass(frozen=True)
 class PackSettings:
-    """What all packs of a sweep share: objective, "cpu" or "cuda", folders that workers write to, and the engine."""
+    """What all packs of a sweep share.
+
+    Attributes:
+        objective: The measure by which members are compared.
+        device: "cpu" or "cuda".
+        records: Folder that workers write records to.
+        checkpoints: Folder that workers write checkpoints to.
+        scores: Names of further scores that the driver needs.
+        engine: What computes.
+    """
 
     objective: str
     device: str
     records: Path
     checkpoints: Path
+    scores: Sequence[str] = ()
     engine: str = field(default_factory=chosen_engine)
 
 
@@ -61,6 +71,7 @@ class PackSpec:
             "device": self.settings.device,
             "records": str(self.settings.records),
             "checkpoints": str(self.settings.checkpoints),
+            "scores": list(self.settings.scores),
             "engine": self.settings.engine,
         }
 
@@ -78,6 +89,7 @@ class PackSpec:
                 content["device"],
                 Path(content["records"]),
                 Path(content["checkpoints"]),
+                content["scores"],
                 content["engine"],
             ),
             start=content["start"],
@@ -87,13 +99,14 @@ class PackSpec:
 
 @dataclass(frozen=True)
 class MemberReport:
-    """One trial at one step: its outcome, the objective's value, and the name of its record's file."""
+    """One trial at one step: its outcome, the objective's value, its record's file, and its further scores."""
 
     key: str
     outcome: Outcome
     step: int
     value: float
     file: str
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,7 @@ class SweepRunner:
         """Determine which points there are and which have ended; `settings` as in `plan_sweep`."""
         self.planned = plan_sweep(self.sweep, self.base, self.folder, self.seed, storage=self.storage, **settings)
         self.refinement, self.sweep, self.base = self.planned.refinement, self.planned.sweep, self.planned.base
-        self.counter = ProgressCounter(self.planned.asked, self.sweep.direction)
+        self.counter = ProgressCounter(self.planned.asked, self.sweep.direction, self.sweep.bounds)
         self.counter.add_recorded(self.planned.ended, self.sweep.objective)
 
     def open_storage(self) -> None:
@@ -152,8 +152,8 @@ class SweepRunner:
             self.folder.store_points(store_parts(self.planned.parts))
         self.opening = None if uri == NONE else tracking.OpeningThread(name, uri, self.folder.paths.artifacts)
         place, owner = (self.storage, self.folder.id()) if self.storage else (self.folder.paths.optuna_journal, "")
-        self.study = OptunaStudy(place, name, sweep.direction, sweep.intent, self.seed, owner)
-        self.lost_params = self.study.reconcile(self.planned.results)
+        self.study = OptunaStudy(place, name, sweep, self.seed, owner)
+        self.lost_params = self.study.reconcile(self.planned.results, self.planned.scores)
         describe_plan(folder=self.folder, planned=self.planned, asked=self.counter.asked)
 
     def open_logger(self) -> "MLflowLogger | NullLogger":
@@ -197,7 +197,8 @@ class SweepRunner:
                 raise Interrupted
             return capacity()
 
-        settings = PackSettings(self.sweep.objective, device, self.folder.records, self.folder.checkpoints)
+        scores = self.sweep.scores
+        settings = PackSettings(self.sweep.objective, device, self.folder.records, self.folder.checkpoints, scores)
         supply, ended, halving = self.supply(size, device, capacity()), self.counter.ended, self.halving
         rungs = {"next_rung": halving.next_rung} if halving else {}
         states = saved_states(self.folder.checkpoints) if self.sweep.intent == "hunt" else {}

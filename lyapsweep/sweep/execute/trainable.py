@@ -16,6 +16,7 @@ from lyapsweep.compiled.engine import choose_engine
 from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
 from lyapsweep.process import small_networks
+from lyapsweep.results.constraints import score_of
 from lyapsweep.results.provenance import Provenance, commit, package_versions
 from lyapsweep.results.record import Outcome, Record, latest, reopened
 from lyapsweep.sweep.execute.pack import MemberReport, PackReport, PackSpec
@@ -87,7 +88,8 @@ class PackTrainable(tune.Trainable):
         record = replace(record, provenance=replace(record.provenance, node=node()))
         file = record.save(folder)
         value = record.measures.get(self.spec.settings.objective, math.nan)
-        return MemberReport(record.trial, record.outcome, record.step, value, file.name)
+        scores = {name: score_of(record, name) for name in self.spec.settings.scores}
+        return MemberReport(record.trial, record.outcome, record.step, value, file.name, scores)
 
     def cleanup(self) -> None:
         self.records.close()

@@ -12,6 +12,7 @@ from typing import Any
 import ray
 from ray import tune
 
+from lyapsweep.results.constraints import score_of
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record, reopened
 from lyapsweep.sweep.execute.failures import Interrupted, PackFailure, explanation, writing
@@ -127,7 +128,7 @@ class TuneCallback(tune.Callback):
                 continue
             self.files[member.key] = self.folder.records / member.file
             self.logger.log_record(self.files[member.key])
-            self.update(point, member.outcome, member.step, member.value)
+            self.update(point, member.outcome, member.step, member.value, member.scores)
         self.halve(number, report)
         self.on_event()
 
@@ -187,7 +188,7 @@ class TuneCallback(tune.Callback):
             self.files[key], last = file, Record.load(file)
             if complete(last):
                 self.logger.log_record(file, last)
-                self.update(by_key[key], last.outcome, last.step, last.measures.get(self.objective, math.nan))
+                self.update(by_key[key], last.outcome, last.step, self.value(last), self.scores(last))
 
     def end(self, points: Iterable[Point], outcome: Outcome, **provenance: Any) -> None:
         """End members that still train, from outside: write their last records and report them."""
@@ -206,7 +207,7 @@ class TuneCallback(tune.Callback):
             final = ended(reopened(last), outcome, **provenance)
             with writing(self.folder.path):
                 self.logger.log_record(final.save(self.folder.records), final)
-            self.update(point, outcome, final.step, final.measures.get(self.objective, math.nan))
+            self.update(point, outcome, final.step, self.value(final), self.scores(final))
         self.on_event()
 
     def interrupt(self) -> int:
@@ -216,13 +217,22 @@ class TuneCallback(tune.Callback):
         self.end(remaining, Outcome.STOPPED, interrupted=True)
         return len(remaining)
 
-    def update(self, point: Point, outcome: Outcome, step: int, value: float) -> None:
-        self.counter.update(point, outcome, value, step / max(point.config.training.steps, 1))
+    def value(self, record: Record) -> float:
+        return record.measures.get(self.objective, math.nan)
+
+    def scores(self, record: Record) -> dict[str, float]:
+        """The scores that further objectives and constraints need."""
+        return {name: score_of(record, name) for name in self.searcher.settings.scores}
+
+    def update(
+        self, point: Point, outcome: Outcome, step: int, value: float, scores: Mapping[str, float] | None = None
+    ) -> None:
+        self.counter.update(point, outcome, value, step / max(point.config.training.steps, 1), scores)
         with writing(self.folder.path):
             if outcome.final:
                 self.running.pop(point.key, None)
                 self.files.pop(point.key, None)
-                self.study.finish(point.key, outcome, value)
+                self.study.finish(point.key, outcome, value, scores)
             elif self.report_values:
                 self.study.report(point.key, step, value)
 
