@@ -122,7 +122,7 @@ def test_a_resumed_hunt_knows_who_reached_which_rung(base, tmp_path):
 def searcher(points, folder, device, size=4, supply=()):
     settings = PackSettings("loss", device, folder, folder)
     halving = SuccessiveHalving(Halving(), "minimise")
-    return PackSearcher(iter([points, *supply]), settings, lambda: 9, size=size, next_rung=halving.next_rung)
+    return PackSearcher(iter([points, *supply]), settings, lambda: 9, size=size, halving=halving)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 from made_up_sweeps import TINY, a_sweep, lr_space, states
-from optuna.samplers import QMCSampler, RandomSampler, TPESampler
+from optuna.samplers import RandomSampler, TPESampler
 from optuna.trial import TrialState
 
 from lyapsweep.config import Config
 from lyapsweep.results.constraints import UNKNOWN
 from lyapsweep.results.record import Outcome
 from lyapsweep.sweep import Sweep, SweepError
-from lyapsweep.sweep.execute import optuna_study, samplers
+from lyapsweep.sweep.execute import optuna_storage, optuna_study, samplers
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy, recorded_params
 from lyapsweep.sweep.plan.definition import SAMPLERS
 from lyapsweep.sweep.plan.points import Point
@@ -156,7 +156,7 @@ def test_a_sampler_that_needs_what_is_missing_says_so(monkeypatch):
         samplers.make_sampler(a_sweep("hunt", sampler="cmaes"), 0)
     with pytest.raises(SweepError, match="one objective only"):
         samplers.make_sampler(a_sweep("hunt", ["loss", "accuracy"], sampler="cmaes"), 0)
-    own = QMCSampler()
+    own = RandomSampler()
     assert samplers.make_sampler(a_sweep("hunt", sampler=own), 0) is own
 
 
@@ -216,8 +216,8 @@ def test_a_database_that_restarts_is_tried_again_with_growing_pauses(monkeypatch
             raise ConnectionError
 
     pauses, dialect = [], Dialect()
-    monkeypatch.setattr(optuna_study.time, "sleep", pauses.append)
+    monkeypatch.setattr(optuna_storage.time, "sleep", pauses.append)
     with pytest.raises(ConnectionError):
-        optuna_study.reconnect(dialect, None, (), {})
+        optuna_storage.reconnect(dialect, None, (), {})
     assert pauses == [0.5, 1, 2, 4, 8, 16, 30]
     assert dialect.calls == 8

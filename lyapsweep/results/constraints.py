@@ -43,7 +43,7 @@ class Constraint:
             bound = math.nan
         if found is None or not math.isfinite(bound):
             raise ValueError(f"a bound such as 'D_stsp <= 0.5' or 'lambda_max >= 0' is needed, but got {text!r}.")
-        return cls(text.strip(), found["score"], 1 if found["relation"] == "<=" else -1, bound)
+        return cls(found[0].strip(), found["score"], 1 if found["relation"] == "<=" else -1, bound)
 
     def violation(self, scores: Mapping[str, float]) -> float:
         """By how much the scores violate the constraint: at most 0 where it holds."""

@@ -5,12 +5,24 @@ from bisect import bisect_left, insort
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from lyapsweep.config.sections import Training
 from lyapsweep.results.best import Direction
 from lyapsweep.results.record import Record
+from lyapsweep.sweep.execute.planning import SweepPlan
 from lyapsweep.sweep.plan.halving import Halving
+
+
+def halving_of(planned: SweepPlan, records: Path) -> "SuccessiveHalving | None":
+    """Which members of a sweep's packs train on, with what the records in a folder say of them; None if all do."""
+    sweep = planned.sweep
+    if sweep.halving_settings is None:
+        return None
+    halving = SuccessiveHalving(sweep.halving_settings, sweep.direction)
+    halving.restore(planned.records.values(), records, sweep.objective)
+    return halving
 
 
 class SuccessiveHalving:
@@ -34,6 +46,11 @@ class SuccessiveHalving:
     def next_rung(self, training: Training, step: int) -> int | None:
         """The number of updates at which a pack that has made `step` of them ends; None for the end of training."""
         return next((stop for stop in self.halving.stops(training) if stop > step), None)
+
+    def expected(self, training: Training, step: int) -> float:
+        """The updates that a trial makes after `step`, on average."""
+        ends = [step, *(stop for stop in self.halving.steps(training) if stop > step), training.steps]
+        return sum((b - a) / self.halving.reduction**k for k, (a, b) in enumerate(pairwise(ends)))
 
     def observe(self, key: str, step: int, value: float) -> None:
         """Note the objective of a trial at a report."""

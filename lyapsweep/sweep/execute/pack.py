@@ -89,7 +89,7 @@ class PackSpec:
                 content["device"],
                 Path(content["records"]),
                 Path(content["checkpoints"]),
-                content["scores"],
+                tuple(content["scores"]),
                 content["engine"],
             ),
             start=content["start"],

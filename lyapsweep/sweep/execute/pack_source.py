@@ -9,6 +9,7 @@ from optuna import Trial
 
 from lyapsweep.config import Config
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
+from lyapsweep.sweep.execute.planning import SweepPlan
 from lyapsweep.sweep.plan.definition import Sweep
 from lyapsweep.sweep.plan.packing import packs
 from lyapsweep.sweep.plan.points import Point, match_recorded
@@ -31,6 +32,20 @@ class PackSupply:
     device: str
     ended: Collection[str] = ()
     failed: Collection[str] = ()
+
+    def remaining(
+        self,
+        planned: SweepPlan,
+        slots: int,
+        lost: Sequence[Mapping[str, Any]] = (),
+        on_round: Callable[[int], None] = lambda requested: None,
+    ) -> Iterator[list[Point]]:
+        """The packs that remain of a sweep; `slots`, `lost` and `on_round` as in `refined` and `hunted`."""
+        if planned.refinement:
+            return self.refined(planned.refinement, slots, on_round)
+        if planned.sweep.intent == "map":
+            return self.planned(planned.parts)
+        return self.hunted(planned.sweep, planned.base, planned.remaining, lost, planned.records)
 
     def planned(self, parts: Sequence[Sequence[Point]], size: int | None = None) -> Iterator[list[Point]]:
         """Packs of points that are known beforehand, part by part.

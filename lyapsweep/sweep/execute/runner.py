@@ -4,15 +4,15 @@ import dataclasses
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lyapsweep import tracking, trust
 from lyapsweep.config import Config
-from lyapsweep.sweep.execute.failures import Interrupted, stop_on_signals, writing
-from lyapsweep.sweep.execute.halving import SuccessiveHalving
+from lyapsweep.sweep.execute.budget import BudgetMeter
+from lyapsweep.sweep.execute.failures import BudgetUsed, Interrupted, stop_on_signals, writing
+from lyapsweep.sweep.execute.halving import halving_of
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.pack import PackSettings
 from lyapsweep.sweep.execute.pack_source import PackSupply
@@ -25,15 +25,17 @@ from lyapsweep.sweep.execute.tune_callback import TuneCallback
 from lyapsweep.sweep.observe.heartbeat import HeartbeatWriter
 from lyapsweep.sweep.observe.progress import ProgressCounter, SweepProgress
 from lyapsweep.sweep.observe.summary import SweepSummary
+from lyapsweep.sweep.plan.budget import Budget
 from lyapsweep.sweep.plan.definition import Sweep
 from lyapsweep.sweep.plan.packing import PACK_SIZE, pack_size
-from lyapsweep.sweep.plan.points import Point
 from lyapsweep.sweep.plan.resume import store_parts
 from lyapsweep.tracking.async_logger import AsyncLogger
 from lyapsweep.tracking.null_logger import NONE, NullLogger
 from lyapsweep.training.checkpoint import saved_states
 
 if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
     from lyapsweep.tracking import MLflowLogger
 
 
@@ -56,6 +58,8 @@ def run(
     tracking_uri: str | None = None,
     storage: str | None = None,
     seed: int = 0,
+    sampler: "str | BaseSampler | None" = None,
+    budget: str | None = None,
     models: bool = True,
     listen: Callable[[SweepProgress], None] | None = None,
 ) -> SweepSummary:
@@ -80,8 +84,12 @@ def run(
             see `results` under the same path.
         node_timeout: Seconds that a cluster may be without a node before the sweep ends; 900 by default.
         tracking_uri: By default MLFLOW_TRACKING_URI, else `results/mlflow.db`; "none" logs nothing to MLflow.
-        storage: URL of a database for the Optuna study, by default OPTUNA_STORAGE, else a journal file in the folder.
+        storage: Where the Optuna study is: the URL of a database, redis://... or grpc://..., or a journal file; by
+            default OPTUNA_STORAGE, else a journal file in the folder.
         seed: Seed of the draws from a space; a trial's own seed is part of its config.
+        sampler: What chooses the points of a hunt, instead of the sweep's own.
+        budget: Time (90s, 30m, 1.5h) or updates of single networks (2000000u) of this run: trials that would exceed it
+            do not start.
         models: Log the best network of each cell as an MLflow model that forecasts.
         listen: Called with the progress at every event.
 
@@ -97,13 +105,14 @@ def run(
     Example:
         >>> run(lyapsweep.sweep.load("sweeps/forcing_interval.py"), jobs=2).best_trial  # doctest: +SKIP
     """
-    name = sweep.name or "sweep"
+    name, meter = sweep.name or "sweep", BudgetMeter(None if budget is None else Budget.parse(budget))
     sweep = dataclasses.replace(sweep, trials=trials or sweep.trials, pack=pack or sweep.pack, name=name)
+    sweep = dataclasses.replace(sweep, sampler=sampler or sweep.sampler)
     base, folder = sweep.config(changes), ResultsFolder(results, name)
     folder.acquire()
     try:
         with stop_on_signals() as stop:
-            runner = SweepRunner(sweep, base, folder, seed, tracking_uri, storage, listen, models)
+            runner = SweepRunner(sweep, base, folder, seed, tracking_uri, storage, listen, models, meter)
             on = resume or again or bool(extend)
             runner.plan(resume=on, extend=extend, refine=refine, again=again, changes=changes)
             runner.open_storage()
@@ -125,11 +134,12 @@ class SweepRunner:
         storage: str | None = None,
         listen: Callable[[SweepProgress], None] | None = None,
         models: bool = True,
+        meter: BudgetMeter | None = None,
     ):
         self.sweep, self.base, self.folder, self.seed, self.models = sweep, base, folder, seed, models
         self.tracking_uri = tracking_uri or tracking.default_uri(folder.path.parent)
         self.storage = storage or os.environ.get("OPTUNA_STORAGE")
-        self.listen = listen or (lambda progress: None)
+        self.listen, self.meter = listen or (lambda progress: None), meter or BudgetMeter(None)
         self.heartbeat = HeartbeatWriter(folder.path)
         self.logger: MLflowLogger | NullLogger | None = None
         self.async_logger: AsyncLogger | None = None
@@ -140,6 +150,7 @@ class SweepRunner:
         """Determine which points there are and which have ended; `settings` as in `plan_sweep`."""
         self.planned = plan_sweep(self.sweep, self.base, self.folder, self.seed, storage=self.storage, **settings)
         self.refinement, self.sweep, self.base = self.planned.refinement, self.planned.sweep, self.planned.base
+        self.halving = halving_of(self.planned, self.folder.records)
         self.counter = ProgressCounter(self.planned.asked, self.sweep.direction, self.sweep.bounds)
         self.counter.add_recorded(self.planned.ended, self.sweep.objective)
 
@@ -180,6 +191,8 @@ class SweepRunner:
                 searcher = self.searcher(capacity, "cuda" if gpus else "cpu", stop)
                 self.callback = self.make_callback(searcher, execution.time_limit, stop)
                 train(self.sweep, searcher, self.callback, gpus)
+        except BudgetUsed:
+            self.meter.reached = True
         except (Interrupted, KeyboardInterrupt) as reason:
             interruption = Interrupted(str(reason))
         finally:
@@ -197,32 +210,13 @@ class SweepRunner:
                 raise Interrupted
             return capacity()
 
-        scores = self.sweep.scores
-        settings = PackSettings(self.sweep.objective, device, self.folder.records, self.folder.checkpoints, scores)
-        supply, ended, halving = self.supply(size, device, capacity()), self.counter.ended, self.halving
-        rungs = {"next_rung": halving.next_rung} if halving else {}
-        states = saved_states(self.folder.checkpoints) if self.sweep.intent == "hunt" else {}
-        return PackSearcher(supply, settings, current_capacity, ended, size, states=states, **rungs)
-
-    @cached_property
-    def halving(self) -> SuccessiveHalving | None:
-        """Which members of a hunt train on; None if all do."""
-        settings = self.sweep.halving_settings
-        if settings is None:
-            return None
-        halving = SuccessiveHalving(settings, self.sweep.direction)
-        halving.restore(self.planned.records.values(), self.folder.records, self.sweep.objective)
-        return halving
-
-    def supply(self, size: int, device: str, slots: int) -> Iterator[list[Point]]:
-        """The packs that remain."""
-        planned = self.planned
+        folder, sweep, planned, meter = self.folder, self.sweep, self.planned, self.meter
+        settings = PackSettings(sweep.objective, device, folder.records, folder.checkpoints, sweep.scores)
         supply = PackSupply(self.study, size, device, planned.ended, planned.failed)
-        if self.refinement:
-            return supply.refined(self.refinement, slots, self.start_round)
-        if self.sweep.intent == "map":
-            return supply.planned(planned.parts)
-        return supply.hunted(self.sweep, self.base, planned.remaining, self.lost_params, planned.records)
+        packs = supply.remaining(planned, capacity(), self.lost_params, self.start_round)
+        meter.set_plan(capacity, sweep.intent, self.halving)
+        states = saved_states(folder.checkpoints) if sweep.intent == "hunt" else {}
+        return PackSearcher(packs, settings, current_capacity, self.counter.ended, size, self.halving, meter, states)
 
     def start_round(self, requested: int) -> None:
         """Count the points of another round of a refinement."""
@@ -245,7 +239,6 @@ class SweepRunner:
             on_event=self.notify,
             on_step=self.write_heartbeat,
             ended_before=self.planned.ended_before,
-            halving=self.halving,
         )
 
     def close_storage(self, interruption: Interrupted | None) -> Interrupted | None:
@@ -267,12 +260,11 @@ class SweepRunner:
         """Draw the atlas, log the summary run and what MLflow misses, and summarise."""
         progress, atlas, interrupted = self.progress(), None, interruption is not None
         results = SweepResults(self.folder, self.logger or self.open_logger(), interrupted)
+        ended = progress.done - self.interrupted_trials
         if interrupted:
-            results.note_interruption(progress.done - self.interrupted_trials, progress.asked, str(interruption))
+            results.note_interruption(ended, progress.asked, str(interruption))
         else:
-            if progress.done < progress.asked:
-                results.notes.append(f"Only {progress.done} of {progress.asked} trials: the space has no more points.")
-            self.folder.remove_checkpoints()
+            results.note_missing(ended, progress.asked, self.meter.reached)
             atlas = results.draw_atlas()
         results.log_summary(progress, self.sweep.objective, atlas, self.models, sync=self.mlflow_may_lag())
         self.notify(message := " ".join(results.notes))
@@ -290,6 +282,7 @@ class SweepRunner:
             message=message,
             notes=" ".join(filter(None, notes)),
             best_lines=results.best_lines,
+            budget=self.meter.sentence(ended, progress.asked),
         )
 
     def mlflow_may_lag(self) -> bool:

@@ -7,8 +7,9 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from lyapsweep.config.sections import Training
+from lyapsweep.sweep.execute.budget import BudgetMeter
 from lyapsweep.sweep.execute.failures import RETRIES, PackFailure, writing
+from lyapsweep.sweep.execute.halving import SuccessiveHalving
 from lyapsweep.sweep.execute.pack import PackSettings, PackSpec
 from lyapsweep.sweep.execute.promotion import PromotionQueue
 from lyapsweep.sweep.plan.packing import split_evenly
@@ -29,7 +30,8 @@ class PackSearcher(Searcher):
         capacity: How many packs can train at a time now.
         ended: Whether the trial with this key has ended.
         size: Members of a pack.
-        next_rung: The number of updates at which members of a config that made so many are compared next, if they are.
+        halving: Stops packs at rungs, where members are compared; None trains packs to their end.
+        meter: Says how many fresh points the budget allows to start.
         states: Checkpoints of a hunt's members that an earlier run left unfinished, by their key.
     """
 
@@ -40,12 +42,14 @@ class PackSearcher(Searcher):
         capacity: Callable[[], int],
         ended: Callable[[str], bool] = lambda key: False,
         size: int = 1,
-        next_rung: Callable[[Training, int], int | None] = lambda training, step: None,
+        halving: SuccessiveHalving | None = None,
+        meter: BudgetMeter | None = None,
         states: Mapping[str, SavedState] | None = None,
     ):
         super().__init__()
         self.supply, self.settings, self.capacity, self.ended = supply, settings, capacity, ended
-        self.next_rung, self.promoted = next_rung, PromotionQueue(size, settings.device, states or {})
+        self.meter, self.held = meter or BudgetMeter(None), list[Point]()
+        self.halving, self.promoted = halving, PromotionQueue(size, settings.device, states or {})
         self.packs: dict[int, list[Point]] = {}
         self.parents: dict[int, list[str]] = {}  # checkpoints of the packs that a pack is a part of, the nearest first
         self.files: dict[int, set[str]] = {}  # checkpoints of a pack: its own, and those that it began from
@@ -78,16 +82,22 @@ class PackSearcher(Searcher):
 
         Members that passed a rung come first where they fill a pack, and last where the supply has ended.
         """
-        pack = self.promoted.take()
-        if pack is None:
-            with writing("The Optuna journal"):
-                pack = next(self.supply, None) or self.promoted.take(fewest=1)
+        pack = self.promoted.take() or self.fresh() or self.promoted.take(fewest=1)
         if not pack:
             return False
         limit = self.limits.get(pack[0].config.shape, len(pack))
         for same in self.promoted.by_step(pack):
             self.waiting += [self.add(part, pack) for part in split_evenly(same, limit)]
         return True
+
+    def fresh(self) -> list[Point]:
+        """The next pack of the supply, as far as the budget allows."""
+        if not self.held:
+            with writing("The Optuna journal"):
+                self.held = next(self.supply, None) or []
+        admitted = self.meter.admit(self.held)
+        pack, self.held = self.held[:admitted], self.held[admitted:]
+        return pack
 
     def add(self, pack: list[Point], whole: list[Point], parents: Sequence[str] = ()) -> int:
         """Number a pack that is `whole` or a part of it."""
@@ -97,7 +107,9 @@ class PackSearcher(Searcher):
         sources, start = [state.file for state in before], before[0].step if before else 0
         names = [*([checkpoint_name(whole)] if pack != whole else []), *parents, *sources]
         self.parents[number], self.files[number] = list(dict.fromkeys(names)), {checkpoint_name(pack), *sources}
-        self.starts[number], self.stops[number] = start, self.next_rung(pack[0].config.training, start)
+        self.starts[number], self.stops[number] = start, None
+        if self.halving:
+            self.stops[number] = self.halving.next_rung(pack[0].config.training, start)
         return number
 
     def promote(self, number: int, points: Sequence[Point], step: int, file: str) -> None:

@@ -15,8 +15,7 @@ from ray import tune
 from lyapsweep.results.constraints import score_of
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record, reopened
-from lyapsweep.sweep.execute.failures import Interrupted, PackFailure, explanation, writing
-from lyapsweep.sweep.execute.halving import SuccessiveHalving
+from lyapsweep.sweep.execute.failures import BudgetUsed, Interrupted, PackFailure, explanation, writing
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.pack import PackReport
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
@@ -46,7 +45,6 @@ class TuneCallback(tune.Callback):
         on_event: Called after every event.
         on_step: Called at every iteration of Ray's loop.
         ended_before: Last records of trials that an earlier driver ended and that are trained on.
-        halving: Decides which members of a pack that reaches a rung train on; None trains all.
 
     Attributes:
         running: Points that train now, by key.
@@ -69,7 +67,6 @@ class TuneCallback(tune.Callback):
         on_event: Callable[[], None] = lambda: None,
         on_step: Callable[[], None] = lambda: None,
         ended_before: Mapping[str, Record] | None = None,
-        halving: SuccessiveHalving | None = None,
     ):
         self.searcher, self.counter, self.study, self.logger, self.folder = searcher, counter, study, logger, folder
         self.stop, self.objective, self.report_values, self.time_limit = stop, objective, report_values, time_limit
@@ -80,7 +77,7 @@ class TuneCallback(tune.Callback):
         self.timed_out: set[int] = set()
         self.failures: Counter[PackFailure] = Counter()
         self.resumed = self.restarted = 0
-        self.ended_before, self.halving = dict(ended_before or {}), halving
+        self.ended_before = dict(ended_before or {})
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Ray pickles its callbacks for the snapshots that nobody restores
@@ -88,6 +85,8 @@ class TuneCallback(tune.Callback):
     def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
         if self.stop.is_set():
             raise Interrupted
+        if self.searcher.meter.exceeded:
+            raise BudgetUsed
         self.on_step()
         for number, (started, trial) in list(self.started.items()):
             late = self.time_limit is not None and time.monotonic() - started > self.time_limit
@@ -97,7 +96,9 @@ class TuneCallback(tune.Callback):
                     ray.kill(worker)  # a worker that hangs does not stop otherwise
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        self.started[number_of(trial)] = time.monotonic(), trial
+        number = number_of(trial)
+        self.started[number] = time.monotonic(), trial
+        self.searcher.meter.start(number, self.remaining(trial), self.searcher.starts[number])
         for point in self.remaining(trial):
             self.running[point.key] = point
             self.counter.update(point, Outcome.RUNNING, math.nan, self.counter.fractions.get(point.key, 0.0))
@@ -122,6 +123,7 @@ class TuneCallback(tune.Callback):
             self.searcher.limit_size(number, report.fitting)
         self.searcher.advance(number, report.step)
         self.note_checkpoint(trial, report)
+        self.searcher.meter.advance(number, {member.key: member.step for member in report.members})
         for member in report.members:
             point = self.running.get(member.key)
             if point is None:  # a restarted worker reports an end that is known already
@@ -134,14 +136,16 @@ class TuneCallback(tune.Callback):
 
     def halve(self, number: int, report: PackReport) -> None:
         """Where a pack ends at a rung: stop the worst members, and let the others train on in another pack."""
-        for member in report.members if self.halving else ():
-            self.halving.observe(member.key, member.step, member.value)
-        step = self.searcher.stops[number]
+        halving, step = self.searcher.halving, self.searcher.stops[number]
+        if halving is None:
+            return
+        for member in report.members:
+            halving.observe(member.key, member.step, member.value)
         values = {m.key: m.value for m in report.members if m.step == step and m.key in self.running}
-        if self.halving is None or step is None or not values:
+        if step is None or not values:
             return
         points = [self.running[key] for key in values]
-        going_on = self.halving.going_on(points[0].config.training, step, values)
+        going_on = halving.going_on(points[0].config.training, step, values)
         self.searcher.promote(number, [p for p in points if p.key in going_on], step, report.checkpoint)
         self.end([p for p in points if p.key not in going_on], Outcome.STOPPED, stopped_by="halving")
 
@@ -149,6 +153,7 @@ class TuneCallback(tune.Callback):
         """Count packs that resumed, or could not: a worker says so in its first report."""
         if report.resumed_from is not None:
             self.resumed += 1
+            self.searcher.meter.start(number_of(trial), self.remaining(trial), report.resumed_from)
             for point in self.remaining(trial):
                 fraction = report.resumed_from / point.config.training.steps
                 self.counter.exclude(fraction - self.counter.fractions.get(point.key, 0.0))
@@ -230,6 +235,7 @@ class TuneCallback(tune.Callback):
         self.counter.update(point, outcome, value, step / max(point.config.training.steps, 1), scores)
         with writing(self.folder.path):
             if outcome.final:
+                self.searcher.meter.end(point.key)
                 self.running.pop(point.key, None)
                 self.files.pop(point.key, None)
                 self.study.finish(point.key, outcome, value, scores)
