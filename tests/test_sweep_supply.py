@@ -90,6 +90,34 @@ def test_a_hunt_fills_its_packs_and_asks_for_no_more_than_is_wanted(tmp_path, ba
     assert states(tmp_path) == ["RUNNING"] * 7
 
 
+def test_the_packs_of_a_hunt_have_one_shape_and_one_forcing_on_a_cpu(base, tmp_path):
+    def space(trial):
+        trial.suggest_int("cell/units", 2, 9)
+        trial.suggest_int("forcing/interval", 1, 9)
+        lr_space(trial)
+
+    sweep = Sweep(base=base, objective="loss", space=space, trials=24, intent="hunt")
+    config = sweep.config({"forcing/kind": "sparse"})
+    packs = list(PackSupply(journal(tmp_path, "hunt"), 8, "cpu").hunted(sweep, config, 24))
+    assert [len(pack) for pack in packs] == [8, 8, 8]
+    for pack in packs:
+        assert len({(p.config.cell["units"], p.config.forcing["interval"]) for p in pack}) == 1
+        assert len({p.config.training.lr for p in pack}) == 8
+    assert len({pack[0].config.cell["units"] for pack in packs}) > 1
+    mixed = list(PackSupply(journal(tmp_path, "hunt", "b"), 8, "cuda").hunted(sweep, config, 8))
+    assert len({p.config.forcing["interval"] for pack in mixed for p in pack}) > 1
+
+
+def test_a_pack_of_a_hunt_takes_another_shape_where_one_has_no_further_point(base, tmp_path):
+    def space(trial):
+        trial.suggest_int("cell/units", 2, 4)
+        trial.suggest_categorical("training/lr", [1e-3, 1e-2])
+
+    sweep = Sweep(base=base, objective="loss", space=space, trials=6, intent="hunt")
+    packs = list(PackSupply(journal(tmp_path, "hunt"), 6, "cpu").hunted(sweep, sweep.config(), 6))
+    assert sum(len(pack) for pack in packs) == 6
+
+
 def test_a_hunt_trains_a_recorded_trial_under_its_old_id(tmp_path, base, monkeypatch):
     monkeypatch.setattr(Config, "legacy_ids", property(lambda self: (f"old{self.seed}",)))
     sweep = Sweep(base=base, objective="loss", space=few, trials=3, intent="hunt")

@@ -11,7 +11,7 @@ from lyapsweep.config import Config
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.planning import SweepPlan
 from lyapsweep.sweep.plan.definition import Sweep
-from lyapsweep.sweep.plan.packing import packs
+from lyapsweep.sweep.plan.packing import packs, shared_params
 from lyapsweep.sweep.plan.points import Point, match_recorded
 from lyapsweep.sweep.plan.refinement import Refinement
 from lyapsweep.sweep.plan.sampling import TRIES
@@ -84,6 +84,7 @@ class PackSupply:
     ) -> Iterator[list[Point]]:
         """Packs of `wanted` distinct points that the sampler chooses, after those whose parameters were `lost`.
 
+        The sampler chooses the first member of a pack freely, and of the others what members of a pack may differ in.
         Points that cannot share a pack form several. Ends early if the sampler finds no new point.
         """
 
@@ -92,16 +93,21 @@ class PackSupply:
 
         queue, seen = list(lost), set(self.study.results)
         while wanted > 0:
-            new: list[Point] = []
+            new, shared = list[Point](), dict[str, Any]()
             for _ in range(TRIES * self.size):
                 if len(new) == min(self.size, wanted):
                     break
                 if queue:
                     self.study.study.enqueue_trial(dict(queue.pop(0)))
+                elif shared and not self.study.waiting:
+                    self.study.study.enqueue_trial(shared)
                 point = self.study.ask(make)
-                if point.key not in seen:
+                if point.key in seen:
+                    shared = {}  # there may be no further point of this shape
+                else:
                     seen.add(point.key)
                     new.append(point)
+                    shared = shared_params(new[0], self.device)
             if not new:
                 return
             wanted -= len(new)

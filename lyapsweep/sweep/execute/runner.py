@@ -186,7 +186,7 @@ class SweepRunner:
             with cluster(execution) as monitor:
                 self.async_logger = AsyncLogger(self.open_logger())
                 capacity, gpus = ClusterCapacity(execution, monitor), execution.gpus
-                packs = math.ceil(self.planned.remaining / (self.planned.pack or PACK_SIZE[self.sweep.intent]))
+                packs = math.ceil(self.planned.remaining / (self.planned.pack or PACK_SIZE))
                 capacity.wait(packs, stop)
                 searcher = self.searcher(capacity, "cuda" if gpus else "cpu", stop)
                 self.callback = self.make_callback(searcher, execution.time_limit, stop)
@@ -201,7 +201,7 @@ class SweepRunner:
 
     def searcher(self, capacity: ClusterCapacity, device: str, stop: threading.Event) -> PackSearcher:
         """Ray's searcher over the packs that remain."""
-        size = pack_size(self.planned.pack, self.sweep.intent, len(self.planned.points), capacity(), device)
+        size = pack_size(self.planned.pack, self.sweep.intent, self.planned.asked, capacity(), device)
         self.folder.describe(pack=size)
 
         def current_capacity() -> int:  # while there is no node Ray calls the searcher only, once per second

@@ -38,7 +38,7 @@ class SweepResults:
         self.notes.append(f"Interrupted after {max(done, 0)} of {asked} trials{because}; continue with --resume.")
 
     def note_missing(self, done: int, asked: int, budget_used: bool) -> None:
-        """Note trials that there are no points for; remove the checkpoints unless trials remain for want of a budget."""
+        """Note trials that there are no points for; keep checkpoints of trials that remain for want of a budget."""
         if done >= asked or not budget_used:
             self.folder.remove_checkpoints()
         if done < asked and not budget_used:
