@@ -148,6 +148,12 @@ class OptunaStudy:
             self.finish(point.key, *self.results[point.key], self.scores.get(point.key))
         return point
 
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """The keys of all trials in the order in which they were added."""
+        keys = (trial.user_attrs.get("trial_key", "") for trial in self.study.get_trials(deepcopy=False))
+        return tuple(dict.fromkeys(filter(None, keys)))
+
     def trial_id(self, number: int) -> int:
         return self.storage.get_trial_id_from_study_id_trial_number(self.study_id, number)
 

@@ -197,6 +197,8 @@ def describe_plan(folder: ResultsFolder, planned: SweepPlan, asked: int) -> None
         intent=sweep.intent,
         objective=sweep.objective,
         direction=sweep.direction,
+        further=tuple(sweep.further),
+        constraints=tuple(sweep.constraints),
         varied=tuple(planned.varied),
         base=base_config(sweep.base),
         trials=asked,

@@ -88,8 +88,7 @@ def run(
             default OPTUNA_STORAGE, else a journal file in the folder.
         seed: Seed of the draws from a space; a trial's own seed is part of its config.
         sampler: What chooses the points of a hunt, instead of the sweep's own.
-        budget: Time (90s, 30m, 1.5h) or updates of single networks (2000000u) of this run: trials that would exceed it
-            do not start.
+        budget: Time (90s, 30m, 1.5h) or updates (2000000u) of this run; trials that would exceed it do not start.
         models: Log the best network of each cell as an MLflow model that forecasts.
         listen: Called with the progress at every event.
 
@@ -248,6 +247,7 @@ class SweepRunner:
                 self.interrupted_trials = self.callback.interrupt()
             with writing(self.folder.path):
                 self.study.close()
+                self.folder.describe(drawn=self.study.drawn if self.sweep.intent == "hunt" else ())
             self.folder.remove_partial_files()
         except (OSError, Interrupted) as error:
             if interruption is not None and not str(interruption):
