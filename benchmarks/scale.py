@@ -206,7 +206,7 @@ def asks(trials: int, times: int = 10) -> float:
 
     with tempfile.TemporaryDirectory() as place:
         sweep = toys(Path(place), trials, "hunt", 1)
-        base, journal = sweep.config(), OptunaStudy(Path(place) / "optuna.journal", "toys", "minimise", "hunt", 0)
+        base, journal = sweep.config(), OptunaStudy(Path(place) / "optuna.journal", "toys", sweep, 0)
         for i, drawn in enumerate(draw(dataclasses.replace(sweep, intent="map"), trials, 0, base)):
             journal.add(drawn)
             journal.finish(drawn.key, Outcome.FINISHED, math.sin(i))

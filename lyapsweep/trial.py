@@ -64,6 +64,7 @@ def run_trials(
     device: str = "cpu",
     checkpoints: Checkpoints | None = None,
     keys: Sequence[str] | None = None,
+    until: int | None = None,
 ) -> Iterator[list[Record]]:
     """Train a pack of configs of one shape side by side.
 
@@ -75,6 +76,7 @@ def run_trials(
         checkpoints: Where training resumes from. The pack saves a checkpoint when it is asked for the next report, so
             records must be kept before.
         keys: Ids of the trials in records and checkpoints; by default the configs' ids.
+        until: A report at which the pack ends with a checkpoint, so that members can continue in other packs.
 
     Yields:
         At each report, a record of every member that still trains.
@@ -115,10 +117,15 @@ def run_trials(
             finished[p] = record.outcome.final
             test_floors = dict(problem.bounds(configs[0], test=True).floors) if record.test else {}
             records.append(replace(record, trial=members[p], test_floors=test_floors))
+        now = replace(now, seconds=past.seconds + time.perf_counter() - began)
+        if until is not None and progress.step >= until:  # what the report leads to needs the checkpoint
+            if checkpoints:
+                checkpoints.save(replace(now, state=progress.state()), conditions)
+            yield records
+            return
         yield records
         if checkpoints and 0 < progress.step < configs[0].training.steps:
-            seconds = past.seconds + time.perf_counter() - began
-            checkpoints.save(replace(past, state=progress.state(), seconds=seconds), conditions)
+            checkpoints.save(replace(now, state=progress.state()), conditions)
 
 
 @fresh_torch_state()

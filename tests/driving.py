@@ -111,6 +111,27 @@ def wait_for(process: subprocess.Popen, moment: str) -> None:
     raise AssertionError(f"'{moment}' was never seen in {''.join(seen)}")
 
 
+def workers_of(driver: int) -> list[int]:
+    """The processes below a driver that train packs."""
+    table = [
+        line.split(None, 2) for line in subprocess.check_output(["ps", "-eo", "pid,ppid,args"], text=True).split("\n")
+    ]
+    rows = [(int(pid), int(parent), args) for pid, parent, args in (row for row in table[1:] if len(row) == 3)]
+    below = {driver}
+    while more := {pid for pid, parent, _ in rows if parent in below} - below:
+        below |= more
+    return [pid for pid, _, args in rows if pid in below and args.startswith(("ray::Pack", "ray::ResourceTrainable"))]
+
+
+def wait_until_done(process: subprocess.Popen, trials: int) -> None:
+    """Until so many trials have ended; several may end at one event."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("PROGRESS") and int(line.split()[1]) >= trials:
+            return
+    raise AssertionError(f"{trials} trials never ended")
+
+
 def runs_of(results: Path, name: str, uri: str | None = None) -> list:
     """MLflow's runs of the sweep's trials."""
     client = MlflowClient(tracking_uri=uri or f"sqlite:///{results / 'mlflow.db'}")

@@ -240,7 +240,10 @@ SPOILT = {
     "of a GPU": (lambda f: rewritten(f, lambda h, a: h["made"].update(device="cuda")), "its device is cuda"),
     "of other data": (lambda f: rewritten(f, lambda h, a: h["made"].update(data="f00")), "its data is f00"),
     "of another precision": (lambda f: rewritten(f, lambda h, a: h["made"].update(dtype="x")), "its dtype is x"),
-    "of other members": (lambda f: rewritten(f, lambda h, a: h.update(members=["a", "b", "c"])), "not in list"),
+    "of other members": (
+        lambda f: rewritten(f, lambda h, a: h.update(members=["a", "b", "c"])),
+        "no member of this pack",
+    ),
     "with an array missing": (lambda f: rewritten(f, lambda h, a: a.pop("theta")), "broken"),
     "with an array of another shape": (lambda f: rewritten(f, lambda h, a: a.update(theta=a["theta"][:1])), "broken"),
 }

@@ -18,7 +18,7 @@ from driving import (
     start,
     wait_for,
 )
-from made_up_sweeps import TINY, states
+from made_up_sweeps import TINY, a_sweep, states
 from waiting import HANGS, patience
 
 from lyapsweep.results.record import Outcome
@@ -33,12 +33,12 @@ BROKEN = Path(__file__).parent / "broken.py"
 
 def test_a_journal_whose_last_line_was_cut_short_is_read_and_written_on(tmp_path):
     file = tmp_path / "optuna.journal"
-    OptunaStudy(file, "a", "minimise", "map", 0).study.ask()
+    OptunaStudy(file, "a", a_sweep(), 0).study.ask()
     with file.open("ab") as journal:
         journal.write(b'{"op_code": 4, "wor')
     (tmp_path / "optuna.journal.lock").write_text("of a dead process")
     began = time.monotonic()
-    again = OptunaStudy(file, "a", "minimise", "map", 0)
+    again = OptunaStudy(file, "a", a_sweep(), 0)
     again.reconcile({})
     again.study.tell(again.study.ask(), 1.0)
     assert time.monotonic() - began < patience(10)  # the lock of a dead process is not waited for

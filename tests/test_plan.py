@@ -73,6 +73,7 @@ def test_a_card_that_is_too_small_is_named_with_the_pack_that_fits(sweep, tmp_pa
 def test_a_hunt_has_bounds(sweep, tmp_path):
     output = shown("plan", sweep("intent='hunt', space=space, trials=10"), "--pack", 4, "--results", tmp_path)
     assert "10 trials in 3 to 10 packs of at most 4" in output
+    assert "the best 1/3 go on after" in output
 
 
 def config(**changes):

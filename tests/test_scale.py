@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_sweeps import TINY, lr_space, states
+from made_up_sweeps import TINY, a_sweep, lr_space, states
 from work import lines
 
 from benchmarks.scale import PARTS, Meter, alone, growth, rows, storage
@@ -53,7 +53,7 @@ def test_lines_are_counted_in_loops_and_comprehensions():
 
 
 def test_the_journal_does_as_much_for_the_last_trial_as_for_the_first(points, tmp_path):
-    study = OptunaStudy(tmp_path / "optuna.journal", "a", "minimise", "map", seed=0)
+    study = OptunaStudy(tmp_path / "optuna.journal", "a", a_sweep(), seed=0)
     work = {}
     for i, point in enumerate(points):
         if i in (FEW, MANY):
@@ -71,7 +71,7 @@ def test_a_trial_takes_as_much_of_the_journal_on_a_fine_grid_as_on_a_coarse_one(
         grid = {"training/lr": spaces.points(0.001, 0.002, values), "seed": [0], "cell/kind": ["vanilla"]}
         drawn = draw(Sweep(base=base, objective="loss", grid=grid), 5)
         file = tmp_path / f"{values}.journal"
-        study = OptunaStudy(file, "a", "minimise", "map", seed=0)
+        study = OptunaStudy(file, "a", a_sweep(), seed=0)
         before = file.stat().st_size
         for point in drawn:
             entered_and_told(study, point)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 from driving import in_order, slow_sweep, start, wait_for
-from made_up_sweeps import TINY, states
+from made_up_sweeps import TINY, a_sweep, states
 from test_nodes import postgres  # noqa: F401  a fixture
 from waiting import HANGS
 
@@ -27,7 +27,7 @@ def points(tmp_path):
 
 def test_a_study_in_a_database_has_the_states_of_one_in_a_file(points, tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
-    study = OptunaStudy(url, "a", "minimise", "map", 0, owner="this one")
+    study = OptunaStudy(url, "a", a_sweep(), 0, owner="this one")
     for point in points:
         study.add(point)
     keys = [p.config.id for p in points]
@@ -37,7 +37,7 @@ def test_a_study_in_a_database_has_the_states_of_one_in_a_file(points, tmp_path)
     study.finish(keys[2], Outcome.DIVERGED, math.nan)
     study.finish(keys[0], Outcome.FINISHED, 0.5)
     assert states(None, "a", url) == ["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
-    again = OptunaStudy(url, "a", "minimise", "map", 0, owner="this one")
+    again = OptunaStudy(url, "a", a_sweep(), 0, owner="this one")
     assert again.reconcile({}) == [{"seed": 2}, {"seed": 3}]  # the diverged one has no record either
     again.study.ask()  # which a database made whose answer was lost
     again.close()
@@ -46,10 +46,10 @@ def test_a_study_in_a_database_has_the_states_of_one_in_a_file(points, tmp_path)
 
 def test_two_folders_of_one_name_do_not_share_a_study(points, tmp_path):
     url = f"sqlite:///{tmp_path / 'optuna.db'}"
-    OptunaStudy(url, "a", "minimise", "map", 0, owner="this one").add(points[0])
+    OptunaStudy(url, "a", a_sweep(), 0, owner="this one").add(points[0])
     with pytest.raises(SweepError, match=r"another results folder.*--name"):
-        OptunaStudy(url, "a", "minimise", "map", 0, owner="that one")
-    OptunaStudy(url, "b", "minimise", "map", 0, owner="that one")
+        OptunaStudy(url, "a", a_sweep(), 0, owner="that one")
+    OptunaStudy(url, "b", a_sweep(), 0, owner="that one")
     assert states(None, "a", url) == ["RUNNING"]
 
 
@@ -62,7 +62,7 @@ def test_a_folder_has_one_id_for_ever(tmp_path):
 def test_a_database_that_cannot_be_used_is_named_without_its_password(tmp_path):
     for url in (f"postgresql+nothing://me:{SECRET}@host/db", f"mysql+nothing://host/db?password={SECRET}"):
         with pytest.raises(SweepError, match=r"--storage .* cannot be used") as raised:
-            OptunaStudy(url, "a", "minimise", "map", 0)
+            OptunaStudy(url, "a", a_sweep(), 0)
         assert SECRET not in str(raised.value)
         assert raised.value.__suppress_context__  # nor in a traceback
 

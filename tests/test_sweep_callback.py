@@ -131,7 +131,7 @@ def test_a_lost_worker_is_resubmitted_and_what_it_had_saved_is_collected(sweepin
     sweeping.fail("The actor died")
     assert sweeping.callback.failures == {PackFailure.WORKER: 1}
     assert sweeping.searcher.waiting == [1]
-    assert ("finish", "k0", FINISHED, 0.0) in sweeping.study
+    assert ("finish", "k0", FINISHED, 0.0, {}) in sweeping.study
     assert sweeping.callback.running.keys() == {"k1", "k2"}
     assert sweeping.callback.started == {}
     name, _, record = sweeping.logger[-1]
@@ -200,7 +200,9 @@ def test_an_interruption_leaves_trials_that_can_be_resumed(sweeping):
     assert last.keys() == {"k0", "k1"}  # k2 had no record and leaves no trace
     assert (last["k1"].outcome, last["k1"].provenance.interrupted) == (Outcome.STOPPED, True)
     assert sweeping.counter.progress(str).running == 0
-    assert [call[:3] for call in sweeping.study[-2:]] == [("finish", f"k{i}", Outcome.STOPPED) for i in (1, 2)]
+    postponed = [call[1] for call in sweeping.study if call[0] == "postpone"]
+    assert postponed == ["k1", "k2"]  # before they are told
+    assert [call[:3] for call in sweeping.study[-2:]] == [("postpone", "k2"), ("finish", "k2", Outcome.STOPPED)]
 
 
 def test_a_record_that_is_reopened_keeps_its_arrays(tmp_path):

@@ -1,16 +1,13 @@
-"""How many packs train at a time, and which trials of a hunt train on."""
+"""How many packs train at a time."""
 
 import threading
 from types import SimpleNamespace
 
 import pytest
-from ray.tune.schedulers import FIFOScheduler
 
-from lyapsweep.config.sections import Training
 from lyapsweep.sweep import SweepError
 from lyapsweep.sweep.execute import ray_cluster, ray_monitor
 from lyapsweep.sweep.execute.failures import Interrupted
-from lyapsweep.sweep.execute.halving import scheduler
 from lyapsweep.sweep.execute.ray_cluster import Execution
 
 
@@ -157,42 +154,3 @@ def test_a_temporary_folder_with_a_long_path_is_said_at_once(monkeypatch):
     with pytest.raises(SweepError, match=r"107 bytes: /a/long/path\. Set RAY_TMPDIR to a folder with a shorter path"):
         ray_cluster.start(3)
     assert calls == [3]
-
-
-# Successive halving
-
-
-@pytest.mark.parametrize(
-    ("steps", "report_every", "rungs"),
-    [
-        (900, 10, [100, 300]),
-        (5000, 500, [555, 1665, 4995]),
-        (900, 200, [200, 600]),  # not before the first report
-        (900, 900, []),
-        (900, None, []),
-        (4, 1, [1, 3]),
-    ],
-)
-def test_a_hunt_compares_at_a_ninth_and_a_third_of_training(steps, report_every, rungs):
-    asha = scheduler("hunt", Training(steps=steps, report_every=report_every))
-    (bracket,) = asha._brackets
-    assert [rung for rung, _ in reversed(bracket._rungs) if rung < steps] == rungs
-    assert (asha._max_t, asha._time_attr) == (steps, "step")
-
-
-def test_one_of_three_trains_on():
-    asha = scheduler("hunt", Training(steps=900, report_every=10))
-    assert asha._reduction_factor == 3
-    assert asha.set_search_properties("objective", "min")
-    bracket = asha._brackets[0]
-    decisions = [bracket.on_result(FakeTrial(str(i)), 100, -value) for i, value in enumerate((3, 6, 9, 1, 2, 8))]
-    assert decisions == ["CONTINUE", "STOP", "STOP", "CONTINUE", "CONTINUE", "STOP"]
-
-
-class FakeTrial:
-    def __init__(self, trial_id):
-        self.trial_id = trial_id
-
-
-def test_a_map_stops_nobody():
-    assert type(scheduler("map", Training(steps=900, report_every=10))) is FIFOScheduler

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from driving import last_outcomes, run, runs_of, slow_sweep, start, wait_for
+from driving import last_outcomes, run, runs_of, slow_sweep, start, wait_for, workers_of
 from made_up_sweeps import TINY, lr_space, states
 from waiting import HANGS, patience
 
@@ -127,20 +127,8 @@ def test_a_hunt_stops_what_is_worse_and_says_so(tmp_path):
     assert counted == {"COMPLETE": told.finished, "PRUNED": told.stopped}
     stopped = [r for r in map(Record.load, summary.folder.glob("records/*.npz")) if r.outcome is Outcome.STOPPED]
     assert len(stopped) == told.stopped
-    assert {r.provenance.stopped_by for r in stopped} == {"scheduler"}
+    assert {r.provenance.stopped_by for r in stopped} == {"halving"}
     assert json.loads((summary.folder / "sweep.json").read_text())["intent"] == "hunt"
-
-
-def workers_of(driver: int) -> list[int]:
-    """The processes below a driver that train packs."""
-    table = [
-        line.split(None, 2) for line in subprocess.check_output(["ps", "-eo", "pid,ppid,args"], text=True).split("\n")
-    ]
-    rows = [(int(pid), int(parent), args) for pid, parent, args in (row for row in table[1:] if len(row) == 3)]
-    below = {driver}
-    while more := {pid for pid, parent, _ in rows if parent in below} - below:
-        below |= more
-    return [pid for pid, _, args in rows if pid in below and args.startswith(("ray::Pack", "ray::ResourceTrainable"))]
 
 
 @pytest.mark.cluster

@@ -7,7 +7,7 @@ import pytest
 from made_up_sweeps import TINY, lr_space, written
 
 from lyapsweep.config import ConfigError
-from lyapsweep.sweep import Sweep, SweepError, load, spaces
+from lyapsweep.sweep import Halving, Sweep, SweepError, load, spaces
 
 
 @pytest.fixture
@@ -33,6 +33,9 @@ def test_a_sweep_file_gives_name_question_and_base(base):
     assert (sweep.name, sweep.question) == ("question", "What is asked?\n\nWhat is expected.")
     assert sweep.config().cell["units"] == 4  # found beside the file
     assert sweep.config({"cell/units": 6}).cell["units"] == 6
+
+
+HUNT = {"objective": "loss", "space": lr_space, "trials": 3, "intent": "hunt"}
 
 
 @pytest.mark.parametrize(
@@ -93,6 +96,17 @@ def test_importing_sweeps_loads_neither_optuna_nor_mlflow_nor_ray_and_workers_on
         ({"objective": "loss", "space": lr_space, "trials": 0}, "trials >= 1"),
         ({"objective": "loss", "space": lr_space, "trials": 3, "intent": "survey"}, "'map' or 'hunt'"),
         ({"objective": "loss", "grid": {"seed": [0]}, "name": "a/b"}, "only letters, digits"),
+        ({"objective": ["loss", "accuracy"], "grid": {"seed": [0]}}, "no sampler uses"),
+        ({"objective": "loss", "grid": {"seed": [0]}, "halving": Halving()}, "trains every trial"),
+        (HUNT | {"objective": ["loss", "los"]}, "los"),
+        (HUNT | {"objective": ["loss", "accuracy"], "halving": Halving()}, "compares one objective"),
+        (HUNT | {"halving": 3}, "Halving"),
+        (HUNT | {"halving": Halving(), "scheduler": object()}, "not both"),
+        (HUNT | {"sampler": "tpee"}, "'tpe'"),
+        (HUNT | {"sampler": 3}, "Optuna sampler"),
+        (HUNT | {"constraints": "loss <= 1"}, "a list"),
+        (HUNT | {"constraints": ["loss < 1"]}, "a bound such as"),
+        (HUNT | {"constraints": ["loss <= 1e"]}, "a bound such as"),
     ],
 )
 def test_sweeps_that_cannot_be_are_refused(base, wrong, message):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from made_up_sweeps import TINY
+from made_up_sweeps import TINY, a_sweep
 
 from lyapsweep.config import Config
 from lyapsweep.results.description import BadTable, SweepDescription
@@ -157,13 +157,13 @@ def test_an_early_record_that_cannot_be_read_is_found_before_training(base, tmp_
 @pytest.mark.parametrize("line", ["{", "[1]", '{"op_code": 99}', "\x00\x00"])
 def test_a_journal_that_is_broken_in_the_middle_is_refused_with_the_remedy(tmp_path, line):
     journal = tmp_path / "optuna.journal"
-    OptunaStudy(journal, "a", "minimise", "map", 0)
+    OptunaStudy(journal, "a", a_sweep(), 0)
     lines = journal.read_text().splitlines()
     journal.write_text("\n".join([line, *lines]) + "\n")
     with pytest.raises(SweepError, match=r"journal of the Optuna study is broken .*Remove it and resume"):
-        OptunaStudy(journal, "a", "minimise", "map", 0)
+        OptunaStudy(journal, "a", a_sweep(), 0)
 
 
 def test_an_empty_journal_is_begun(tmp_path):
     (tmp_path / "optuna.journal").touch()
-    assert OptunaStudy(tmp_path / "optuna.journal", "a", "minimise", "map", 0).study.study_name == "a"
+    assert OptunaStudy(tmp_path / "optuna.journal", "a", a_sweep(), 0).study.study_name == "a"

@@ -1,7 +1,7 @@
 """Where packs come from: a plan, the rounds of a refinement, or a sampler."""
 
 import pytest
-from made_up_sweeps import TINY, lr_space, states
+from made_up_sweeps import TINY, a_sweep, lr_space, states
 
 from lyapsweep.config import Config
 from lyapsweep.results.record import Outcome
@@ -20,7 +20,7 @@ def base(tmp_path):
 
 
 def journal(tmp_path, intent="map", name="a"):
-    return OptunaStudy(tmp_path / "optuna.journal", name, "minimise", intent, seed=0)
+    return OptunaStudy(tmp_path / "optuna.journal", name, a_sweep(intent), seed=0)
 
 
 def test_a_resumed_sweep_trains_the_packs_of_its_first_plan(tmp_path, base):
@@ -88,6 +88,34 @@ def test_a_hunt_fills_its_packs_and_asks_for_no_more_than_is_wanted(tmp_path, ba
     packs = list(PackSupply(journal(tmp_path, "hunt"), 3, "cpu").hunted(sweep, sweep.config(), 7))
     assert [len(pack) for pack in packs] == [3, 3, 1]
     assert states(tmp_path) == ["RUNNING"] * 7
+
+
+def test_the_packs_of_a_hunt_have_one_shape_and_one_forcing_on_a_cpu(base, tmp_path):
+    def space(trial):
+        trial.suggest_int("cell/units", 2, 9)
+        trial.suggest_int("forcing/interval", 1, 9)
+        lr_space(trial)
+
+    sweep = Sweep(base=base, objective="loss", space=space, trials=24, intent="hunt")
+    config = sweep.config({"forcing/kind": "sparse"})
+    packs = list(PackSupply(journal(tmp_path, "hunt"), 8, "cpu").hunted(sweep, config, 24))
+    assert [len(pack) for pack in packs] == [8, 8, 8]
+    for pack in packs:
+        assert len({(p.config.cell["units"], p.config.forcing["interval"]) for p in pack}) == 1
+        assert len({p.config.training.lr for p in pack}) == 8
+    assert len({pack[0].config.cell["units"] for pack in packs}) > 1
+    mixed = list(PackSupply(journal(tmp_path, "hunt", "b"), 8, "cuda").hunted(sweep, config, 8))
+    assert len({p.config.forcing["interval"] for pack in mixed for p in pack}) > 1
+
+
+def test_a_pack_of_a_hunt_takes_another_shape_where_one_has_no_further_point(base, tmp_path):
+    def space(trial):
+        trial.suggest_int("cell/units", 2, 4)
+        trial.suggest_categorical("training/lr", [1e-3, 1e-2])
+
+    sweep = Sweep(base=base, objective="loss", space=space, trials=6, intent="hunt")
+    packs = list(PackSupply(journal(tmp_path, "hunt"), 6, "cpu").hunted(sweep, sweep.config(), 6))
+    assert sum(len(pack) for pack in packs) == 6
 
 
 def test_a_hunt_trains_a_recorded_trial_under_its_old_id(tmp_path, base, monkeypatch):

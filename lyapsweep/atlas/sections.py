@@ -16,6 +16,7 @@ from lyapsweep.analysis.shared.selection import HuntTableError, TooFew, label
 from lyapsweep.analysis.spectra import correlation, spectra_by_outcome, spectrum_beside_data, spectrum_history
 from lyapsweep.atlas import appendix, explorer, verdict
 from lyapsweep.atlas.rendering import render
+from lyapsweep.atlas.search_section import search
 from lyapsweep.atlas.view import AtlasView, is_numeric
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.mixed_inputs import mixed_inputs
@@ -270,6 +271,7 @@ RESULT: dict[str, Content] = {
 }
 SETTINGS: dict[str, Content] = {
     "The best setting in numbers": best,
+    "How the search went": per_source(search),
     "The objective across the sweep": curves,
     "Where the optimum lies": optima,
     "The largest exponent across the sweep": exponents,

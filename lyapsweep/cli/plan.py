@@ -125,6 +125,9 @@ def preview(
     plan = f"{len(points)} trials in {len(found)} packs of at most {size}"
     if sweep.intent == "hunt":
         plan = f"{len(points)} trials in {math.ceil(len(points) / size)} to {len(points)} packs of at most {size}"
+        if halving := planned.sweep.halving_settings:
+            rungs = ", ".join(map(str, halving.steps(planned.base.training)))
+            plan += f"; the best 1/{halving.reduction:g} go on after {rungs} updates" if rungs else ""
     if planned.refinement:
         first = len(next(planned.refinement.rounds({})))
         plan = f"{first} of {len(points)} trials at first, then those along the border"

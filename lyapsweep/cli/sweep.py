@@ -34,6 +34,16 @@ LINE_INTERVAL = 5.0  # seconds between lines if the output is no terminal
     ),
 )
 @definition
+@click.option(
+    "--budget",
+    metavar="TIME|UPDATES",
+    help="Start no trials that would exceed it: 90s, 30m, 1.5h, or 2000000u for updates of single networks.",
+)
+@click.option(
+    "--sampler",
+    type=click.Choice(["tpe", "gp", "cmaes", "nsga2", "qmc", "random"]),
+    help="What chooses the points of a hunt.  [default: the sweep's own, else tpe]",
+)
 @options.results
 @click.option("--extend", type=COUNT, default=None, metavar="N", help="Train N further trials.")
 @click.option(
@@ -85,7 +95,8 @@ LINE_INTERVAL = 5.0  # seconds between lines if the output is no terminal
 @click.option(
     "--storage",
     callback=options.warn_of_password("OPTUNA_STORAGE"),
-    help="Database of the Optuna study.  [default: OPTUNA_STORAGE, else a file in the folder]",
+    help="Where the Optuna study is: URL of a database, redis://host, grpc://host:port, or a journal file.  "
+    "[default: OPTUNA_STORAGE, else a file in the folder]",
 )
 @options.models
 @click.option("--dry-run", is_flag=True, help="Show the plan and train nothing.")
@@ -198,7 +209,7 @@ def conclude(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
         print_best(summary, sweep, out)
     places = [("records", str(summary.folder)), ("MLflow", printing.viewer(summary.tracking_uri, summary.folder))]
     out.print()
-    notes = [("recovered", summary.notes)] if summary.notes else []
+    notes = [(name, text) for name, text in (("recovered", summary.notes), ("budget", summary.budget)) if text]
     printing.write(out, ([("atlas", str(summary.atlas))] if summary.atlas else []) + places + notes)
     if summary.interrupted:
         raise CommandError(summary.message, Exit.FAILED if summary.cause else Exit.INTERRUPTED)

@@ -13,7 +13,9 @@ import pandas as pd
 
 from lyapsweep.measures import MEASURES
 from lyapsweep.registry import readable
+from lyapsweep.results.constraints import LAMBDA_MAX, Constraint
 from lyapsweep.results.floors import Direction, floor_intervals, floor_of, reaches_floor, seed_interval
+from lyapsweep.results.headline import headline_map
 from lyapsweep.results.record import Outcome
 from lyapsweep.results.table import Table, moves
 
@@ -119,7 +121,7 @@ def rank_settings(table: Table, column: str = "", among: np.ndarray | None = Non
     worst = -math.inf if way == "maximise" else math.inf
     frame, floors = finals.frame, floor_intervals(finals, column)
     values, lost = finals.column(column).to_numpy(float), frame["outcome"].isin([str(o) for o in LOST]).to_numpy(bool)
-    wins = np.array([can_win(*pair) for pair in zip(frame["outcome"], values)], bool)
+    wins = np.array([can_win(*pair) for pair in zip(frame["outcome"], values)], bool) & keeps_constraints(finals)
     ended = lost | wins | (np.isfinite(values) & (frame["outcome"] == Outcome.UNBOUNDED).to_numpy(bool))
     rows = np.flatnonzero(ended if among is None else ended & np.asarray(among, bool))
     names, found = frame["trial"].astype(str).to_numpy(), []
@@ -138,6 +140,23 @@ def rank_settings(table: Table, column: str = "", among: np.ndarray | None = Non
         return ranking_key(setting.median, "", way)[0], *ranking_key(values[first], names[first], way)
 
     return sorted(found, key=key)
+
+
+def keeps_constraints(finals: Table) -> np.ndarray:
+    """Whether each trial keeps the constraints of its hunt."""
+    kept = np.ones(len(finals.frame), bool)
+    for constraint in map(Constraint.parse, finals.description.constraints):
+        scores = score_column(finals, constraint.score)
+        kept &= np.array([constraint.holds({constraint.score: value}) for value in scores], bool)
+    return kept
+
+
+def score_column(finals: Table, name: str) -> np.ndarray:
+    """A score that a constraint names, of every trial; NaN where there is none."""
+    if f"measures/{name}" in finals.frame:
+        return finals.frame[f"measures/{name}"].to_numpy(float)
+    map = headline_map(finals.spectra)
+    return finals.spectra[map][:, 0] if name == LAMBDA_MAX and map else np.full(len(finals.frame), math.nan)
 
 
 def grouped(finals: Table, rows: np.ndarray) -> list[np.ndarray]:

@@ -91,6 +91,9 @@ class SweepDescription:
         intent: "map" if the trials cover a region, "hunt" if they gather where success was.
         objective: The measure that trials are judged by, without the prefix `measures/`.
         direction: "minimise" or "maximise".
+        further: Further objectives of a hunt.
+        constraints: Bounds on scores that the best trial of a hunt keeps, such as "D_stsp <= 0.5".
+        drawn: Trials of a hunt in the order in which its sampler drew them.
         varied: Paths of the settings that differ between trials.
         base: The base configuration and its file.
         trials: Number of trials requested, extensions included.
@@ -119,6 +122,9 @@ class SweepDescription:
     intent: Literal["map", "hunt"] | None = None
     objective: str = ""
     direction: Literal["minimise", "maximise"] | None = None
+    further: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    drawn: tuple[str, ...] = ()
     varied: tuple[str, ...] = ()
     base: BaseConfig | None = None
     trials: int | None = None
@@ -145,7 +151,7 @@ class SweepDescription:
         values = {key: value for key, value in data.items() if value is not None and key != "schema"}
         known = {f.name for f in fields(cls)} - {"other"}
         other = {key: values.pop(key) for key in list(values) if key not in known}
-        for key in ("varied", "extended"):
+        for key in ("varied", "extended", "further", "constraints", "drawn"):
             if key in values:
                 values[key] = tuple(values[key])
         for key, kind in (("base", BaseConfig), ("refined", RefinedGrid), ("options", SweepOptions)):

@@ -11,9 +11,10 @@ from lyapsweep.lazy import imported_at_use
 if TYPE_CHECKING:
     from lyapsweep.sweep.plan.definition import Sweep, load
     from lyapsweep.sweep.plan.errors import SweepError
+    from lyapsweep.sweep.plan.halving import Halving
 
-__all__ = ["Sweep", "SweepError", "load"]
+__all__ = ["Halving", "Sweep", "SweepError", "load"]
 
 __getattr__ = imported_at_use(
-    __name__, dict.fromkeys(("Sweep", "load", "SweepError"), "lyapsweep.sweep.plan.definition")
+    __name__, dict.fromkeys(("Halving", "Sweep", "load", "SweepError"), "lyapsweep.sweep.plan.definition")
 )

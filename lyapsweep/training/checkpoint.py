@@ -86,6 +86,19 @@ class Checkpoint:
         rows = torch.tensor([self.members.index(member) for member in members])
         return replace(self, members=members, state={k: v[rows] if v.dim() else v for k, v in self.state.items()})
 
+    @classmethod
+    def joined(cls, parts: Sequence["Checkpoint"]) -> "Checkpoint":
+        """One checkpoint of the members of several, which must have made equally many updates."""
+        if len(parts) == 1:
+            return parts[0]
+        if len(steps := {part.step for part in parts}) > 1:
+            raise BadCheckpoint(f"its members have made {sorted(steps)} updates")
+        states = [part.state for part in parts]
+        state = {k: torch.cat([s[k] for s in states]) if v.dim() else v for k, v in states[0].items()}
+        continued = sorted({step for part in parts for step in part.continued})
+        seconds = max(part.seconds for part in parts)
+        return cls([member for part in parts for member in part.members], state, seconds, continued)
+
     def save(self, path: Path, conditions: CheckpointConditions) -> None:
         """Write it atomically. Raises `UnwrittenCheckpoint`."""
         fields = {"members": list(self.members), "seconds": self.seconds, "continued": list(self.continued)}
@@ -132,6 +145,27 @@ def name(members: Sequence[str]) -> str:
     return digest({"members": list(members)}) + SUFFIX
 
 
+@dataclass(frozen=True)
+class SavedState:
+    """Where the state of a member is: the name of a checkpoint file, and the number of updates that it has made."""
+
+    file: str
+    step: int
+
+
+def saved_states(folder: Path) -> dict[str, SavedState]:
+    """The latest state of every member of the checkpoints in a folder, by its id; broken files are left out."""
+    found: dict[str, SavedState] = {}
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                state, members = SavedState(path.name, int(file["step"])), json.loads(str(file["header"]))["members"]
+        except Exception:  # a pack whose checkpoint cannot be read starts over, and says why
+            continue
+        found |= {m: state for m in members if m not in found or state.step > found[m].step}
+    return found
+
+
 class Checkpoints:
     """The checkpoints of a results folder, seen from one pack.
 
@@ -144,6 +178,7 @@ class Checkpoints:
             own it resumes from its rows of theirs.
         known: Members whose end is recorded. A checkpoint in which others have ended is not used: their records are
             missing.
+        start: The number of updates that the pack begins with: resuming there is not noted as a resumption.
 
     Example:
         >>> checkpoints = Checkpoints(Path("results/lorenz63/checkpoints"))
@@ -151,31 +186,58 @@ class Checkpoints:
         (True, '')
     """
 
-    def __init__(self, folder: Path, cut_from: Sequence[str] = (), known: Collection[str] = ()):
-        self.folder, self.cut_from, self.known = folder, list(cut_from), set(known)
+    def __init__(self, folder: Path, cut_from: Sequence[str] = (), known: Collection[str] = (), start: int = 0):
+        self.folder, self.cut_from, self.known, self.start = folder, list(cut_from), set(known), start
         self.taken: int | None = None
         self.note = ""
 
     def part(self, whole: Sequence[str]) -> "Checkpoints":
         """The checkpoints for a part of the pack `whole`."""
-        return Checkpoints(self.folder, [name(whole), *self.cut_from], self.known)
+        return Checkpoints(self.folder, [name(whole), *self.cut_from], self.known, self.start)
 
     def latest(self, members: Sequence[str], conditions: CheckpointConditions) -> Checkpoint:
-        """The checkpoint to resume from, without a state if none can be used."""
+        """The checkpoint to resume from, without a state if none can be used: each member's from the nearest file."""
+        parts: list[Checkpoint] = []
+        missing = list(members)
         for file in (name(members), *self.cut_from):
             try:
-                found = Checkpoint.load(self.folder / file, conditions).of(members)
-                if unrecorded := [m for m, ended in zip(members, found.ended) if ended and m not in self.known]:
-                    raise BadCheckpoint(f"in it {', '.join(unrecorded)} has ended without a record")
+                found = self.load(file, missing, conditions)
             except FileNotFoundError:
                 continue
             except (BadCheckpoint, KeyError, ValueError, IndexError) as error:
-                self.note = f"{self.folder / file} is not used: {error}."
-                log.warning("%s", self.note)
+                self.reject(f"{self.folder / file} is not used: {error}.")
                 continue
-            self.taken = found.step
-            return replace(found, continued=[*found.continued, found.step])
-        return Checkpoint(members)
+            parts.append(found)
+            missing = [member for member in missing if member not in found.members]
+            if not missing:
+                break
+        if missing:
+            return Checkpoint(members)
+        try:
+            found = Checkpoint.joined(parts).of(members)
+        except BadCheckpoint as error:
+            self.reject(f"The checkpoints of a pack are not used: {error}.")
+            return Checkpoint(members)
+        if found.step == self.start:
+            return found
+        self.taken = found.step
+        return replace(found, continued=[*found.continued, found.step])
+
+    def load(self, file: str, members: Sequence[str], conditions: CheckpointConditions) -> Checkpoint:
+        """The rows of a file that belong to some of `members`. Raises as `Checkpoint.load`."""
+        whole = Checkpoint.load(self.folder / file, conditions)
+        here = [member for member in members if member in whole.members]
+        if not here:
+            raise BadCheckpoint("it holds no member of this pack")
+        found = whole.of(here)
+        if unrecorded := [m for m, ended in zip(found.members, found.ended) if ended and m not in self.known]:
+            raise BadCheckpoint(f"in it {', '.join(unrecorded)} has ended without a record")
+        return found
+
+    def reject(self, note: str) -> None:
+        """Note why a checkpoint is not used."""
+        self.note = note
+        log.warning("%s", note)
 
     def save(self, checkpoint: Checkpoint, conditions: CheckpointConditions) -> None:
         """Write a checkpoint of its members. Raises `UnwrittenCheckpoint`."""

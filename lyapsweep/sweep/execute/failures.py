@@ -23,6 +23,10 @@ class Interrupted(BaseException):
     """
 
 
+class BudgetUsed(Interrupted):
+    """The budget of the sweep is used up."""
+
+
 class PackFailure(Enum):
     """Why Ray returned a pack that had not ended; the value is the sentence of the record."""
 

@@ -1,67 +1,42 @@
 """The sweep as an Optuna study: one Optuna trial per trial, in a journal file or a database.
 
-A trial that diverged, failed or has no finite objective is a FAIL, one that a scheduler stopped is PRUNED; none is left
-RUNNING when the sweep ends. The records are authoritative: a study that lags behind them is updated. The cost of a
-trial does not grow with their number: only samplers look at all trials.
+A trial that diverged, failed or has no finite objective is a FAIL, one that was stopped is PRUNED. One that was
+interrupted is WAITING until the sweep is resumed, so that it is in the study once; none is left RUNNING. The records
+are authoritative: a study that lags behind them is updated. The cost of a trial does not grow with their number: only
+samplers look at all trials.
 """
 
-import json
 import math
-import os
-import time
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.exceptions import ExperimentalWarning, UpdateFinishedTrialError
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
-from optuna.storages import BaseStorage, JournalStorage, RDBStorage, get_storage
-from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
-from optuna.trial import Trial, TrialState, create_trial
-from sqlalchemy import Dialect, event
-from sqlalchemy.exc import SQLAlchemyError
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.samplers import RandomSampler
+from optuna.storages.journal import JournalFileBackend
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from lyapsweep.redaction import redact
 from lyapsweep.results.record import Outcome
-from lyapsweep.sweep.plan.definition import SweepError
+from lyapsweep.sweep.execute.optuna_storage import open_storage, read_journal
+from lyapsweep.sweep.execute.samplers import make_sampler
+from lyapsweep.sweep.plan.definition import Sweep, SweepError
 from lyapsweep.sweep.plan.points import Point
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-BLOCK = 2**16  # bytes read at a time from the end of a journal
-PAUSES = (0.5, 1, 2, 4, 8, 16, 30)  # seconds between attempts to reach a database that was there before
-
-
-class UnlockedJournalFile(BaseJournalBackend):
-    """Optuna's journal file, appended to without a lock and without fsync.
-
-    One driver owns the folder, and the records are authoritative. Optuna's own backend calls fsync six times per
-    trial: two minutes for a map of 4096 trials.
-    """
-
-    def __init__(self, file: Path):
-        self.file, self.reader = file, JournalFileBackend(str(file))
-
-    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
-        return self.reader.read_logs(log_number_from)
-
-    def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        with self.file.open("ab") as journal:
-            journal.write("".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs).encode())
 
 
 class OptunaStudy:
     """One Optuna study, named like the sweep; trials are addressed by their key.
 
     `results` holds outcome and objective of every trial that has ended, `running` the numbers of the Optuna trials that
-    have not.
+    train now.
 
     Args:
         place: A journal file, or the URL of a database that sweeps may share.
         name: The study's name.
-        direction: "minimise" or "maximise".
-        intent: "hunt" gives the study a TPE sampler.
+        sweep: Its objectives, and the sampler of a hunt.
         seed: Seed of the sampler.
         owner: The results folder's own id: in a database, a study of another folder is refused.
 
@@ -69,22 +44,25 @@ class OptunaStudy:
         SweepError: If there is no such database, or the study belongs to another folder.
     """
 
-    def __init__(self, place: Path | str, name: str, direction: str, intent: str, seed: int, owner: str = ""):
-        self.storage = open_storage(place)
+    def __init__(self, place: Path | str, name: str, sweep: Sweep, seed: int, owner: str = ""):
+        self.storage, self.sweep = open_storage(place), sweep
         self.study = optuna.create_study(
             storage=self.storage,
             study_name=name,
-            direction="minimize" if direction == "minimise" else "maximize",
+            directions=["minimize" if way == "minimise" else "maximize" for way in sweep.directions],
             load_if_exists=True,
             sampler=RandomSampler(seed=seed),
         )
         self.study_id = self.storage.get_study_id_from_name(name)
         if isinstance(place, str):
             self.check_owner(owner, place)
-        if intent == "hunt":  # a resumed hunt must not draw its start-up points again
-            self.study.sampler = tpe_sampler(seed + len(self.study.get_trials(deepcopy=False)))
+        if sweep.intent == "hunt":  # a resumed hunt must not draw its start-up points again
+            self.study.sampler = make_sampler(sweep, seed + len(self.study.get_trials(deepcopy=False)))
         self.running: dict[str, list[int]] = {}
+        self.waiting: dict[str, int] = {}  # numbers of trials that were interrupted, by their key
+        self.asked: dict[int, Trial] = {}  # trials of the sampler that have not ended, by their number
         self.results: dict[str, tuple[Outcome, float]] = {}
+        self.scores: dict[str, Mapping[str, float]] = {}  # of trials that an earlier driver ended
 
     def check_owner(self, owner: str, place: str) -> None:
         """Refuse a study of another results folder: each would end the trials that the other one trains."""
@@ -96,31 +74,55 @@ class OptunaStudy:
             )
         self.study.set_user_attr("results", owner)
 
-    def reconcile(self, ended: Mapping[str, tuple[Outcome, float]]) -> list[dict[str, Any]]:
-        """End what a killed driver left RUNNING or WAITING; return the parameters of trials to train again.
-
-        These are the ones that were lost, failed or interrupted, each once.
+    def reconcile(
+        self, ended: Mapping[str, tuple[Outcome, float]], scores: Mapping[str, Mapping[str, float]] | None = None
+    ) -> list[dict[str, Any]]:
+        """Settle what an earlier driver left RUNNING or WAITING: told if it has ended, else WAITING.
 
         Args:
-            ended: Outcome and objective of trials whose last record is on disk; every other trial is a FAIL.
+            ended: Outcome and objective of trials whose last record is on disk.
+            scores: Their further scores.
+
+        Returns:
+            The parameters of trials that failed, each once, to be added again.
         """
-        while self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
-            self.study.tell(self.study.ask(), state=TrialState.FAIL)  # `ask` returns the waiting trial
-        lost: dict[str, dict[str, Any]] = {}
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.FAIL)):
+        failed: dict[str, dict[str, Any]] = {}
+        for trial in self.study.get_trials(deepcopy=False):
             key = trial.user_attrs.get("trial_key", "")
-            if trial.state is TrialState.RUNNING:
-                self.study.tell(trial.number, **optuna_result(*ended.get(key, (Outcome.FAILED, math.nan))))
-            if key not in ended and (key or trial.state is TrialState.RUNNING):
-                lost[key or str(trial.number)] = dict(trial.params)
-        self.results = dict(ended)
-        return list(lost.values())
+            if not trial.state.is_finished():
+                self.settle(trial, key, ended, scores or {})
+            elif trial.state is not TrialState.COMPLETE and key and key not in ended:
+                failed[key] = dict(trial.params)
+        self.results, self.scores = dict(ended), dict(scores or {})
+        return [params for key, params in failed.items() if key not in self.waiting]
+
+    def settle(
+        self,
+        trial: FrozenTrial,
+        key: str,
+        ended: Mapping[str, tuple[Outcome, float]],
+        scores: Mapping[str, Mapping[str, float]],
+    ) -> None:
+        """Tell a trial that has ended; one without a key was about to be asked for, and fails."""
+        if key in ended or not key:
+            if trial.state is TrialState.WAITING:
+                self.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING)
+            self.tell(trial.number, *ended.get(key, (Outcome.FAILED, math.nan)), scores.get(key, {}))
+            return
+        self.waiting[key] = trial.number
+        if trial.state is TrialState.RUNNING:
+            self.storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
 
     def add(self, point: Point) -> None:
-        """Add a planned point as a RUNNING trial with its parameters.
+        """Add a planned point as a RUNNING trial with its parameters, or continue the one that waits for it.
 
         Not by `Study.enqueue_trial` and `Study.ask`, which search all trials for waiting ones.
         """
+        if point.key in self.waiting:
+            number = self.waiting.pop(point.key)
+            self.storage.set_trial_state_values(self.trial_id(number), TrialState.RUNNING)
+            self.running.setdefault(point.key, []).append(number)
+            return
         template = create_trial(
             state=TrialState.RUNNING,
             params=dict(point.params),
@@ -138,11 +140,19 @@ class OptunaStudy:
         except BaseException:
             self.study.tell(trial, state=TrialState.FAIL)
             raise
+        self.waiting.pop(point.key, None)
         trial.set_user_attr("trial_key", point.key)
+        self.asked[trial.number] = trial
         self.running.setdefault(point.key, []).append(trial.number)
         if point.key in self.results:
-            self.finish(point.key, *self.results[point.key])
+            self.finish(point.key, *self.results[point.key], self.scores.get(point.key))
         return point
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """The keys of all trials in the order in which they were added."""
+        keys = (trial.user_attrs.get("trial_key", "") for trial in self.study.get_trials(deepcopy=False))
+        return tuple(dict.fromkeys(filter(None, keys)))
 
     def trial_id(self, number: int) -> int:
         return self.storage.get_trial_id_from_study_id_trial_number(self.study_id, number)
@@ -153,20 +163,35 @@ class OptunaStudy:
             for number in self.running.get(key, []):
                 self.storage.set_trial_intermediate_value(self.trial_id(number), step, value)
 
-    def finish(self, key: str, outcome: Outcome, value: float) -> None:
-        """End every Optuna trial with this key."""
+    def finish(self, key: str, outcome: Outcome, value: float, scores: Mapping[str, float] | None = None) -> None:
+        """End every Optuna trial with this key; `scores` are those that further objectives and constraints need."""
         self.results[key] = (outcome, value)
         for number in self.running.pop(key, []):
             try:
                 self.storage.set_trial_user_attr(self.trial_id(number), "outcome", outcome.value)
-                self.study.tell(number, **optuna_result(outcome, value))
+                self.tell(number, outcome, value, scores or {})
             except UpdateFinishedTrialError:
                 pass  # a restarted worker reports again what was reported before
+
+    def tell(self, number: int, outcome: Outcome, value: float, scores: Mapping[str, float]) -> None:
+        """End an Optuna trial with its objectives and how far it keeps the constraints."""
+        trial = self.asked.pop(number, None)
+        if self.sweep.bounds:
+            trial = trial or Trial(self.study, self.trial_id(number))
+            for constraint in self.sweep.bounds:
+                trial.set_constraint(constraint.text, constraint.violation(scores))
+        further = [scores.get(name, math.nan) for name in self.sweep.further]
+        self.study.tell(number, **optuna_result(outcome, value, *further))
+
+    def postpone(self, key: str) -> None:
+        """Let every Optuna trial with this key wait for a resumed sweep."""
+        for number in self.running.pop(key, []):
+            self.storage.set_trial_state_values(self.trial_id(number), TrialState.WAITING)
 
     def close(self) -> None:
         """Leave nothing RUNNING, including trials whose creation a database did not confirm."""
         for key in list(self.running):
-            self.finish(key, Outcome.FAILED, math.nan)
+            self.postpone(key)
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             self.study.tell(trial.number, state=TrialState.FAIL)
 
@@ -185,72 +210,8 @@ def recorded_params(place: Path | str, name: str) -> dict[str, dict[str, Any]]:
     return {t.user_attrs["trial_key"]: dict(t.params) for t in trials if "trial_key" in t.user_attrs}
 
 
-def open_storage(place: Path | str) -> BaseStorage:
-    """Optuna's storage in a journal file of the one driver that owns the folder, or in a database."""
-    if isinstance(place, Path):
-        remove_partial_line(place)
-        return read_journal(place, UnlockedJournalFile(place))
-    try:
-        database = RDBStorage(place, engine_kwargs={"pool_pre_ping": True})  # replaces closed connections
-    except (ImportError, SQLAlchemyError) as error:
-        raise SweepError(
-            f"--storage {redact(place)} cannot be used ({redact(str(error))}). It is a URL such as "
-            "postgresql+psycopg2://user@host/database; leave it out to keep the study in the results folder."
-        ) from None
-    event.listen(database.engine, "do_connect", reconnect)
-    return get_storage(database)
-
-
-def read_journal(file: Path, backend: BaseJournalBackend) -> BaseStorage:
-    """The storage in a journal; `SweepError` if the file is not one, or broken before its last line."""
-    try:
-        return JournalStorage(backend)
-    except Exception as error:  # Optuna's own, of JSON, of missing keys
-        raise SweepError(
-            f"{file}: the journal of the Optuna study is broken ({type(error).__name__}: {error}). Remove it and "
-            "resume: the records hold all results; a hunt's sampler then starts without what it had learned."
-        ) from error
-
-
-def reconnect(dialect: Dialect, record: object, args: tuple, settings: dict[str, Any]) -> Any:
-    """Connect to a database that may be restarting; raise the last attempt's error."""
-    for pause in PAUSES:
-        try:
-            return dialect.connect(*args, **settings)
-        except dialect.loaded_dbapi.OperationalError:
-            time.sleep(pause)
-    return dialect.connect(*args, **settings)
-
-
-def remove_partial_line(file: Path) -> None:
-    """Remove the lock and the partial last line of a killed driver, after which no line could be read.
-
-    Only for a driver that owns the results folder.
-    """
-    file.with_name(f"{file.name}.lock").unlink(missing_ok=True)
-    if not file.exists():
-        return
-    with file.open("r+b") as journal:
-        end = journal.seek(0, os.SEEK_END)
-        while end:
-            start = max(0, end - BLOCK)
-            journal.seek(start)
-            whole = journal.read(end - start).rfind(b"\n") + 1
-            end = start + whole
-            if whole:
-                break
-        journal.truncate(end)
-
-
-def optuna_result(outcome: Outcome, value: float) -> dict[str, Any]:
+def optuna_result(outcome: Outcome, *values: float) -> dict[str, Any]:
     """A trial's end as arguments of `Study.tell`."""
-    if outcome in (Outcome.FINISHED, Outcome.UNBOUNDED) and math.isfinite(value):
-        return {"values": value}
+    if outcome in (Outcome.FINISHED, Outcome.UNBOUNDED) and all(map(math.isfinite, values)):
+        return {"values": values}
     return {"state": TrialState.PRUNED if outcome is Outcome.STOPPED else TrialState.FAIL}
-
-
-def tpe_sampler(seed: int) -> BaseSampler:
-    """A tree-structured Parzen estimator for conditional spaces and parallel trials."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)
-        return TPESampler(multivariate=True, group=True, constant_liar=True, seed=seed)

@@ -12,12 +12,22 @@ from lyapsweep.results.record import Outcome
 
 @dataclass(frozen=True)
 class PackSettings:
-    """What all packs of a sweep share: objective, "cpu" or "cuda", folders that workers write to, and the engine."""
+    """What all packs of a sweep share.
+
+    Attributes:
+        objective: The measure by which members are compared.
+        device: "cpu" or "cuda".
+        records: Folder that workers write records to.
+        checkpoints: Folder that workers write checkpoints to.
+        scores: Names of further scores that the driver needs.
+        engine: What computes.
+    """
 
     objective: str
     device: str
     records: Path
     checkpoints: Path
+    scores: Sequence[str] = ()
     engine: str = field(default_factory=chosen_engine)
 
 
@@ -33,6 +43,9 @@ class PackSpec:
             the pack, but are not reported.
         parents: Checkpoints of the packs that this one is a part of, the nearest first.
         settings: What all packs share.
+        start: Updates that the members have made before.
+        until: Number of updates at which the pack ends with a checkpoint, to be continued in other packs; None for the
+            end of training.
     """
 
     number: int
@@ -41,6 +54,8 @@ class PackSpec:
     ended: Sequence[str]
     parents: Sequence[str]
     settings: PackSettings
+    start: int = 0
+    until: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The spec as a Ray config."""
@@ -50,10 +65,13 @@ class PackSpec:
             "keys": list(self.keys),
             "ended": list(self.ended),
             "parents": list(self.parents),
+            "start": self.start,
+            "until": self.until,
             "objective": self.settings.objective,
             "device": self.settings.device,
             "records": str(self.settings.records),
             "checkpoints": str(self.settings.checkpoints),
+            "scores": list(self.settings.scores),
             "engine": self.settings.engine,
         }
 
@@ -71,20 +89,24 @@ class PackSpec:
                 content["device"],
                 Path(content["records"]),
                 Path(content["checkpoints"]),
+                tuple(content["scores"]),
                 content["engine"],
             ),
+            start=content["start"],
+            until=content["until"],
         )
 
 
 @dataclass(frozen=True)
 class MemberReport:
-    """One trial at one step: its outcome, the objective's value, and the name of its record's file."""
+    """One trial at one step: its outcome, the objective's value, its record's file, and its further scores."""
 
     key: str
     outcome: Outcome
     step: int
     value: float
     file: str
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -95,7 +117,8 @@ class PackReport:
         objective: The best member's value, never NaN: a scheduler sorts it.
         step: Training step, 0 without records.
         members: A report per member that still trained.
-        done: Whether all members have ended.
+        done: Whether all members have ended, or reached the pack's `until`.
+        checkpoint: Name of the file that holds the state of members that reached it.
         resumed_from: With the first report: the step of the checkpoint that training resumed from.
         checkpoint_note: With the first report: why a checkpoint was not used.
         fitting: Number of members that memory suffices for, where it did not suffice for the pack.
@@ -106,6 +129,7 @@ class PackReport:
     step: int = 0
     members: Sequence[MemberReport] = ()
     done: bool = False
+    checkpoint: str = ""
     resumed_from: int | None = None
     checkpoint_note: str = ""
     fitting: int | None = None
@@ -124,6 +148,7 @@ class PackReport:
             step=result["step"],
             members=members,
             done=result["done"],
+            checkpoint=result["checkpoint"],
             resumed_from=result["resumed_from"],
             checkpoint_note=result["checkpoint_note"],
             fitting=result["fitting"],

@@ -9,8 +9,9 @@ from optuna import Trial
 
 from lyapsweep.config import Config
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
+from lyapsweep.sweep.execute.planning import SweepPlan
 from lyapsweep.sweep.plan.definition import Sweep
-from lyapsweep.sweep.plan.packing import packs
+from lyapsweep.sweep.plan.packing import packs, shared_params
 from lyapsweep.sweep.plan.points import Point, match_recorded
 from lyapsweep.sweep.plan.refinement import Refinement
 from lyapsweep.sweep.plan.sampling import TRIES
@@ -31,6 +32,20 @@ class PackSupply:
     device: str
     ended: Collection[str] = ()
     failed: Collection[str] = ()
+
+    def remaining(
+        self,
+        planned: SweepPlan,
+        slots: int,
+        lost: Sequence[Mapping[str, Any]] = (),
+        on_round: Callable[[int], None] = lambda requested: None,
+    ) -> Iterator[list[Point]]:
+        """The packs that remain of a sweep; `slots`, `lost` and `on_round` as in `refined` and `hunted`."""
+        if planned.refinement:
+            return self.refined(planned.refinement, slots, on_round)
+        if planned.sweep.intent == "map":
+            return self.planned(planned.parts)
+        return self.hunted(planned.sweep, planned.base, planned.remaining, lost, planned.records)
 
     def planned(self, parts: Sequence[Sequence[Point]], size: int | None = None) -> Iterator[list[Point]]:
         """Packs of points that are known beforehand, part by part.
@@ -69,6 +84,7 @@ class PackSupply:
     ) -> Iterator[list[Point]]:
         """Packs of `wanted` distinct points that the sampler chooses, after those whose parameters were `lost`.
 
+        The sampler chooses the first member of a pack freely, and of the others what members of a pack may differ in.
         Points that cannot share a pack form several. Ends early if the sampler finds no new point.
         """
 
@@ -77,16 +93,21 @@ class PackSupply:
 
         queue, seen = list(lost), set(self.study.results)
         while wanted > 0:
-            new: list[Point] = []
+            new, shared = list[Point](), dict[str, Any]()
             for _ in range(TRIES * self.size):
                 if len(new) == min(self.size, wanted):
                     break
                 if queue:
                     self.study.study.enqueue_trial(dict(queue.pop(0)))
+                elif shared and not self.study.waiting:
+                    self.study.study.enqueue_trial(shared)
                 point = self.study.ask(make)
-                if point.key not in seen:
+                if point.key in seen:
+                    shared = {}  # there may be no further point of this shape
+                else:
                     seen.add(point.key)
                     new.append(point)
+                    shared = shared_params(new[0], self.device)
             if not new:
                 return
             wanted -= len(new)

@@ -15,6 +15,7 @@ from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets.validation import AUTO
 from lyapsweep.packaged import short_name
 from lyapsweep.problems.changed_inputs import changed_inputs
+from lyapsweep.results.constraints import score_of
 from lyapsweep.results.description import BaseConfig, SweepDescription
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep.execute.dataset_check import check_datasets, check_objective
@@ -84,6 +85,12 @@ class SweepPlan:
         """Outcome and objective of trials that need no more training."""
         objective = self.sweep.objective
         return {key: (r.outcome, r.measures.get(objective, math.nan)) for key, r in self.ended.items()}
+
+    @cached_property
+    def scores(self) -> dict[str, dict[str, float]]:
+        """The scores of these trials that further objectives and constraints need."""
+        names = self.sweep.scores
+        return {key: {name: score_of(r, name) for name in names} for key, r in self.ended.items()} if names else {}
 
     @cached_property
     def asked(self) -> int:
@@ -191,6 +198,8 @@ def describe_plan(folder: ResultsFolder, planned: SweepPlan, asked: int) -> None
         intent=sweep.intent,
         objective=sweep.objective,
         direction=sweep.direction,
+        further=tuple(sweep.further),
+        constraints=tuple(sweep.constraints),
         varied=tuple(planned.varied),
         base=base_config(sweep.base),
         trials=asked,

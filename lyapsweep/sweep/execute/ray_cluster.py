@@ -17,11 +17,10 @@ import ray
 from ray import tune
 from ray.autoscaler.sdk import request_resources
 from ray.exceptions import RayError
+from ray.tune.schedulers import FIFOScheduler
 
-from lyapsweep.config import Config
 from lyapsweep.redaction import redact
 from lyapsweep.sweep.execute.failures import Interrupted, explanation
-from lyapsweep.sweep.execute.halving import scheduler
 from lyapsweep.sweep.execute.ray_monitor import RayMonitor
 from lyapsweep.sweep.execute.searcher import PackSearcher
 from lyapsweep.sweep.execute.trainable import PackTrainable
@@ -184,7 +183,7 @@ class ClusterCapacity:
                 raise SweepError(f"A pack needs {bundle}, but Ray has {available}. Request less, or add nodes.")
 
 
-def train(sweep: Sweep, base: Config, searcher: PackSearcher, callback: TuneCallback, gpus: float) -> None:
+def train(sweep: Sweep, searcher: PackSearcher, callback: TuneCallback, gpus: float) -> None:
     """Train packs on Ray until the searcher has no more. Raises `Interrupted`."""
     mode = "min" if sweep.direction == "minimise" else "max"
     with tempfile.TemporaryDirectory() as scratch:
@@ -192,7 +191,7 @@ def train(sweep: Sweep, base: Config, searcher: PackSearcher, callback: TuneCall
             tune.with_resources(PackTrainable, {"cpu": 1, "gpu": gpus}),
             tune_config=tune.TuneConfig(
                 search_alg=searcher,
-                scheduler=scheduler(sweep.intent, base.training),
+                scheduler=sweep.scheduler or FIFOScheduler(),  # halving acts inside packs
                 metric="objective",
                 mode=mode,
                 num_samples=-1,

@@ -4,13 +4,15 @@ import dataclasses
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lyapsweep import tracking, trust
 from lyapsweep.config import Config
-from lyapsweep.sweep.execute.failures import Interrupted, stop_on_signals, writing
+from lyapsweep.sweep.execute.budget import BudgetMeter
+from lyapsweep.sweep.execute.failures import BudgetUsed, Interrupted, stop_on_signals, writing
+from lyapsweep.sweep.execute.halving import halving_of
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.pack import PackSettings
 from lyapsweep.sweep.execute.pack_source import PackSupply
@@ -23,14 +25,17 @@ from lyapsweep.sweep.execute.tune_callback import TuneCallback
 from lyapsweep.sweep.observe.heartbeat import HeartbeatWriter
 from lyapsweep.sweep.observe.progress import ProgressCounter, SweepProgress
 from lyapsweep.sweep.observe.summary import SweepSummary
+from lyapsweep.sweep.plan.budget import Budget
 from lyapsweep.sweep.plan.definition import Sweep
 from lyapsweep.sweep.plan.packing import PACK_SIZE, pack_size
-from lyapsweep.sweep.plan.points import Point
 from lyapsweep.sweep.plan.resume import store_parts
 from lyapsweep.tracking.async_logger import AsyncLogger
 from lyapsweep.tracking.null_logger import NONE, NullLogger
+from lyapsweep.training.checkpoint import saved_states
 
 if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
     from lyapsweep.tracking import MLflowLogger
 
 
@@ -53,6 +58,8 @@ def run(
     tracking_uri: str | None = None,
     storage: str | None = None,
     seed: int = 0,
+    sampler: "str | BaseSampler | None" = None,
+    budget: str | None = None,
     models: bool = True,
     listen: Callable[[SweepProgress], None] | None = None,
 ) -> SweepSummary:
@@ -77,8 +84,11 @@ def run(
             see `results` under the same path.
         node_timeout: Seconds that a cluster may be without a node before the sweep ends; 900 by default.
         tracking_uri: By default MLFLOW_TRACKING_URI, else `results/mlflow.db`; "none" logs nothing to MLflow.
-        storage: URL of a database for the Optuna study, by default OPTUNA_STORAGE, else a journal file in the folder.
+        storage: Where the Optuna study is: the URL of a database, redis://... or grpc://..., or a journal file; by
+            default OPTUNA_STORAGE, else a journal file in the folder.
         seed: Seed of the draws from a space; a trial's own seed is part of its config.
+        sampler: What chooses the points of a hunt, instead of the sweep's own.
+        budget: Time (90s, 30m, 1.5h) or updates (2000000u) of this run; trials that would exceed it do not start.
         models: Log the best network of each cell as an MLflow model that forecasts.
         listen: Called with the progress at every event.
 
@@ -94,13 +104,14 @@ def run(
     Example:
         >>> run(lyapsweep.sweep.load("sweeps/forcing_interval.py"), jobs=2).best_trial  # doctest: +SKIP
     """
-    name = sweep.name or "sweep"
+    name, meter = sweep.name or "sweep", BudgetMeter(None if budget is None else Budget.parse(budget))
     sweep = dataclasses.replace(sweep, trials=trials or sweep.trials, pack=pack or sweep.pack, name=name)
+    sweep = dataclasses.replace(sweep, sampler=sampler or sweep.sampler)
     base, folder = sweep.config(changes), ResultsFolder(results, name)
     folder.acquire()
     try:
         with stop_on_signals() as stop:
-            runner = SweepRunner(sweep, base, folder, seed, tracking_uri, storage, listen, models)
+            runner = SweepRunner(sweep, base, folder, seed, tracking_uri, storage, listen, models, meter)
             on = resume or again or bool(extend)
             runner.plan(resume=on, extend=extend, refine=refine, again=again, changes=changes)
             runner.open_storage()
@@ -122,11 +133,12 @@ class SweepRunner:
         storage: str | None = None,
         listen: Callable[[SweepProgress], None] | None = None,
         models: bool = True,
+        meter: BudgetMeter | None = None,
     ):
         self.sweep, self.base, self.folder, self.seed, self.models = sweep, base, folder, seed, models
         self.tracking_uri = tracking_uri or tracking.default_uri(folder.path.parent)
         self.storage = storage or os.environ.get("OPTUNA_STORAGE")
-        self.listen = listen or (lambda progress: None)
+        self.listen, self.meter = listen or (lambda progress: None), meter or BudgetMeter(None)
         self.heartbeat = HeartbeatWriter(folder.path)
         self.logger: MLflowLogger | NullLogger | None = None
         self.async_logger: AsyncLogger | None = None
@@ -137,7 +149,8 @@ class SweepRunner:
         """Determine which points there are and which have ended; `settings` as in `plan_sweep`."""
         self.planned = plan_sweep(self.sweep, self.base, self.folder, self.seed, storage=self.storage, **settings)
         self.refinement, self.sweep, self.base = self.planned.refinement, self.planned.sweep, self.planned.base
-        self.counter = ProgressCounter(self.planned.asked, self.sweep.direction)
+        self.halving = halving_of(self.planned, self.folder.records)
+        self.counter = ProgressCounter(self.planned.asked, self.sweep.direction, self.sweep.bounds)
         self.counter.add_recorded(self.planned.ended, self.sweep.objective)
 
     def open_storage(self) -> None:
@@ -149,8 +162,8 @@ class SweepRunner:
             self.folder.store_points(store_parts(self.planned.parts))
         self.opening = None if uri == NONE else tracking.OpeningThread(name, uri, self.folder.paths.artifacts)
         place, owner = (self.storage, self.folder.id()) if self.storage else (self.folder.paths.optuna_journal, "")
-        self.study = OptunaStudy(place, name, sweep.direction, sweep.intent, self.seed, owner)
-        self.lost_params = self.study.reconcile(self.planned.results)
+        self.study = OptunaStudy(place, name, sweep, self.seed, owner)
+        self.lost_params = self.study.reconcile(self.planned.results, self.planned.scores)
         describe_plan(folder=self.folder, planned=self.planned, asked=self.counter.asked)
 
     def open_logger(self) -> "MLflowLogger | NullLogger":
@@ -172,11 +185,13 @@ class SweepRunner:
             with cluster(execution) as monitor:
                 self.async_logger = AsyncLogger(self.open_logger())
                 capacity, gpus = ClusterCapacity(execution, monitor), execution.gpus
-                packs = math.ceil(self.planned.remaining / (self.planned.pack or PACK_SIZE[self.sweep.intent]))
+                packs = math.ceil(self.planned.remaining / (self.planned.pack or PACK_SIZE))
                 capacity.wait(packs, stop)
                 searcher = self.searcher(capacity, "cuda" if gpus else "cpu", stop)
                 self.callback = self.make_callback(searcher, execution.time_limit, stop)
-                train(self.sweep, self.base, searcher, self.callback, gpus)
+                train(self.sweep, searcher, self.callback, gpus)
+        except BudgetUsed:
+            self.meter.reached = True
         except (Interrupted, KeyboardInterrupt) as reason:
             interruption = Interrupted(str(reason))
         finally:
@@ -185,7 +200,7 @@ class SweepRunner:
 
     def searcher(self, capacity: ClusterCapacity, device: str, stop: threading.Event) -> PackSearcher:
         """Ray's searcher over the packs that remain."""
-        size = pack_size(self.planned.pack, self.sweep.intent, len(self.planned.points), capacity(), device)
+        size = pack_size(self.planned.pack, self.sweep.intent, self.planned.asked, capacity(), device)
         self.folder.describe(pack=size)
 
         def current_capacity() -> int:  # while there is no node Ray calls the searcher only, once per second
@@ -194,18 +209,13 @@ class SweepRunner:
                 raise Interrupted
             return capacity()
 
-        settings = PackSettings(self.sweep.objective, device, self.folder.records, self.folder.checkpoints)
-        return PackSearcher(self.supply(size, device, capacity()), settings, current_capacity, self.counter.ended)
-
-    def supply(self, size: int, device: str, slots: int) -> Iterator[list[Point]]:
-        """The packs that remain."""
-        planned = self.planned
+        folder, sweep, planned, meter = self.folder, self.sweep, self.planned, self.meter
+        settings = PackSettings(sweep.objective, device, folder.records, folder.checkpoints, sweep.scores)
         supply = PackSupply(self.study, size, device, planned.ended, planned.failed)
-        if self.refinement:
-            return supply.refined(self.refinement, slots, self.start_round)
-        if self.sweep.intent == "map":
-            return supply.planned(planned.parts)
-        return supply.hunted(self.sweep, self.base, planned.remaining, self.lost_params, planned.records)
+        packs = supply.remaining(planned, capacity(), self.lost_params, self.start_round)
+        meter.set_plan(capacity, sweep.intent, self.halving)
+        states = saved_states(folder.checkpoints) if sweep.intent == "hunt" else {}
+        return PackSearcher(packs, settings, current_capacity, self.counter.ended, size, self.halving, meter, states)
 
     def start_round(self, requested: int) -> None:
         """Count the points of another round of a refinement."""
@@ -237,6 +247,7 @@ class SweepRunner:
                 self.interrupted_trials = self.callback.interrupt()
             with writing(self.folder.path):
                 self.study.close()
+                self.folder.describe(drawn=self.study.drawn if self.sweep.intent == "hunt" else ())
             self.folder.remove_partial_files()
         except (OSError, Interrupted) as error:
             if interruption is not None and not str(interruption):
@@ -249,12 +260,11 @@ class SweepRunner:
         """Draw the atlas, log the summary run and what MLflow misses, and summarise."""
         progress, atlas, interrupted = self.progress(), None, interruption is not None
         results = SweepResults(self.folder, self.logger or self.open_logger(), interrupted)
+        ended = progress.done - self.interrupted_trials
         if interrupted:
-            results.note_interruption(progress.done - self.interrupted_trials, progress.asked, str(interruption))
+            results.note_interruption(ended, progress.asked, str(interruption))
         else:
-            if progress.done < progress.asked:
-                results.notes.append(f"Only {progress.done} of {progress.asked} trials: the space has no more points.")
-            self.folder.remove_checkpoints()
+            results.note_missing(ended, progress.asked, self.meter.reached)
             atlas = results.draw_atlas()
         results.log_summary(progress, self.sweep.objective, atlas, self.models, sync=self.mlflow_may_lag())
         self.notify(message := " ".join(results.notes))
@@ -272,6 +282,7 @@ class SweepRunner:
             message=message,
             notes=" ".join(filter(None, notes)),
             best_lines=results.best_lines,
+            budget=self.meter.sentence(ended, progress.asked),
         )
 
     def mlflow_may_lag(self) -> bool:

@@ -2,16 +2,19 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ray.tune.search import Searcher
 
+from lyapsweep.sweep.execute.budget import BudgetMeter
 from lyapsweep.sweep.execute.failures import RETRIES, PackFailure, writing
+from lyapsweep.sweep.execute.halving import SuccessiveHalving
 from lyapsweep.sweep.execute.pack import PackSettings, PackSpec
+from lyapsweep.sweep.execute.promotion import PromotionQueue
 from lyapsweep.sweep.plan.packing import split_evenly
 from lyapsweep.sweep.plan.points import Point
-from lyapsweep.training.checkpoint import name
+from lyapsweep.training.checkpoint import SavedState, name
 
 
 class PackSearcher(Searcher):
@@ -26,6 +29,10 @@ class PackSearcher(Searcher):
         settings: What all packs share.
         capacity: How many packs can train at a time now.
         ended: Whether the trial with this key has ended.
+        size: Members of a pack.
+        halving: Stops packs at rungs, where members are compared; None trains packs to their end.
+        meter: Says how many fresh points the budget allows to start.
+        states: Checkpoints of a hunt's members that an earlier run left unfinished, by their key.
     """
 
     def __init__(
@@ -34,11 +41,20 @@ class PackSearcher(Searcher):
         settings: PackSettings,
         capacity: Callable[[], int],
         ended: Callable[[str], bool] = lambda key: False,
+        size: int = 1,
+        halving: SuccessiveHalving | None = None,
+        meter: BudgetMeter | None = None,
+        states: Mapping[str, SavedState] | None = None,
     ):
         super().__init__()
         self.supply, self.settings, self.capacity, self.ended = supply, settings, capacity, ended
+        self.meter, self.held = meter or BudgetMeter(None), list[Point]()
+        self.halving, self.promoted = halving, PromotionQueue(size, settings.device, states or {})
         self.packs: dict[int, list[Point]] = {}
         self.parents: dict[int, list[str]] = {}  # checkpoints of the packs that a pack is a part of, the nearest first
+        self.files: dict[int, set[str]] = {}  # checkpoints of a pack: its own, and those that it began from
+        self.starts: dict[int, int] = {}  # updates that the members of a pack have made before
+        self.stops: dict[int, int | None] = {}  # the rung at which a pack ends; None if it trains to its end
         self.training: set[int] = set()
         self.waiting: list[int] = []
         self.losses: Counter[int] = Counter()  # of a pack since it last advanced
@@ -58,28 +74,57 @@ class PackSearcher(Searcher):
         keys = [point.key for point in points]
         ended = [key for key in keys if self.ended(key)]
         configs = [point.config for point in points]
-        return PackSpec(number, configs, keys, ended, self.parents[number], self.settings).to_dict()
+        parents, start = self.parents[number], self.starts[number]
+        return PackSpec(number, configs, keys, ended, parents, self.settings, start, self.stops[number]).to_dict()
 
     def add_packs(self) -> bool:
-        """Queue the next pack of the supply, split to the size that memory suffices for; False if there is none."""
-        with writing("The Optuna journal"):
-            pack = next(self.supply, None)
+        """Queue the next pack, split to the size that memory suffices for; False if there is none.
+
+        Members that passed a rung come first where they fill a pack, and last where the supply has ended.
+        """
+        pack = self.promoted.take() or self.fresh() or self.promoted.take(fewest=1)
         if not pack:
             return False
         limit = self.limits.get(pack[0].config.shape, len(pack))
-        self.waiting += [self.add(part, pack) for part in split_evenly(pack, limit)]
+        for same in self.promoted.by_step(pack):
+            self.waiting += [self.add(part, pack) for part in split_evenly(same, limit)]
         return True
+
+    def fresh(self) -> list[Point]:
+        """The next pack of the supply, as far as the budget allows."""
+        if not self.held:
+            with writing("The Optuna journal"):
+                self.held = next(self.supply, None) or []
+        admitted = self.meter.admit(self.held)
+        pack, self.held = self.held[:admitted], self.held[admitted:]
+        return pack
 
     def add(self, pack: list[Point], whole: list[Point], parents: Sequence[str] = ()) -> int:
         """Number a pack that is `whole` or a part of it."""
-        number = len(self.packs)
+        number, states = len(self.packs), self.promoted.states
         self.packs[number] = pack
-        self.parents[number] = [*([checkpoint_name(whole)] if pack != whole else []), *parents]
+        before = [states[point.key] for point in pack if point.key in states]
+        sources, start = [state.file for state in before], before[0].step if before else 0
+        names = [*([checkpoint_name(whole)] if pack != whole else []), *parents, *sources]
+        self.parents[number], self.files[number] = list(dict.fromkeys(names)), {checkpoint_name(pack), *sources}
+        self.starts[number], self.stops[number] = start, None
+        if self.halving:
+            self.stops[number] = self.halving.next_rung(pack[0].config.training, start)
         return number
+
+    def promote(self, number: int, points: Sequence[Point], step: int, file: str) -> None:
+        """Members of a pack passed the rung at `step`, where a checkpoint `file` holds them: they train on later."""
+        self.promoted.add(points, step, file)
+        self.packs[number] = [point for point in self.packs[number] if point not in points]
 
     def release(self, number: int) -> None:
         """The pack no longer trains."""
         self.training.discard(number)
+
+    def obsolete(self, number: int) -> set[str]:
+        """Checkpoints of a pack that nobody resumes from any more."""
+        states = self.promoted.states
+        return self.files[number] - {state.file for key, state in states.items() if not self.ended(key)}
 
     def advance(self, number: int, step: int) -> None:
         """Note a report. A pack that advances was not the cause of earlier losses."""

@@ -37,6 +37,13 @@ class SweepResults:
         because = f" because {cause}" if cause else ""
         self.notes.append(f"Interrupted after {max(done, 0)} of {asked} trials{because}; continue with --resume.")
 
+    def note_missing(self, done: int, asked: int, budget_used: bool) -> None:
+        """Note trials that there are no points for; keep checkpoints of trials that remain for want of a budget."""
+        if done >= asked or not budget_used:
+            self.folder.remove_checkpoints()
+        if done < asked and not budget_used:
+            self.notes.append(f"Only {done} of {asked} trials: the space has no more points.")
+
     @cached_property
     def best(self) -> BestSetting | None:
         """The best setting; None where no trial can win, and of an interrupted sweep."""

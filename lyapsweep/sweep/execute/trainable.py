@@ -16,11 +16,12 @@ from lyapsweep.compiled.engine import choose_engine
 from lyapsweep.config import Config
 from lyapsweep.measures import MEASURES
 from lyapsweep.process import small_networks
+from lyapsweep.results.constraints import score_of
 from lyapsweep.results.provenance import Provenance, commit, package_versions
 from lyapsweep.results.record import Outcome, Record, latest, reopened
 from lyapsweep.sweep.execute.pack import MemberReport, PackReport, PackSpec
 from lyapsweep.sweep.plan.packing import split_evenly
-from lyapsweep.training.checkpoint import Checkpoints, UnwrittenCheckpoint
+from lyapsweep.training.checkpoint import Checkpoints, UnwrittenCheckpoint, name
 from lyapsweep.trial import run_trials
 from lyapsweep.user_code import described
 
@@ -36,8 +37,9 @@ class PackTrainable(tune.Trainable):
         small_networks()
         self.spec = PackSpec.from_dict(new_config)
         choose_engine(self.spec.settings.engine)
-        self.checkpoints = Checkpoints(self.spec.settings.checkpoints, self.spec.parents, self.spec.ended)
-        self.training = PackTraining(self.spec.settings.device, self.latest, self.checkpoints)
+        spec = self.spec
+        self.checkpoints = Checkpoints(spec.settings.checkpoints, spec.parents, spec.ended, spec.start)
+        self.training = PackTraining(spec.settings.device, self.latest, self.checkpoints, until=spec.until)
         self.records = self.training.run(self.spec.configs, self.spec.keys)
         self.remaining = set(self.spec.keys).difference(self.spec.ended)
         self.first_report = True
@@ -63,7 +65,7 @@ class PackTrainable(tune.Trainable):
         except OSError as error:  # no fault of a trial: the sweep ends here, to be resumed when the folder is available
             text = f"{node()} cannot write to {self.spec.settings.records} ({error})"
             return replace(worst, error=text, done=True)
-        self.remaining -= {record.trial for record in records if record.outcome.final}
+        self.remaining -= {record.trial for record in records if self.training.over(record)}
         values = [member.value for member in members if not math.isnan(member.value)]
         best = min if measure.direction == "minimise" else max
         first, self.first_report = self.first_report, False
@@ -72,6 +74,7 @@ class PackTrainable(tune.Trainable):
             step=max((record.step for record in records), default=0),
             members=members,
             done=not self.remaining,
+            checkpoint=name(self.training.members),
             resumed_from=self.checkpoints.taken if first else None,
             checkpoint_note=self.checkpoints.note if first else "",
             fitting=self.training.fitting(records),
@@ -85,7 +88,8 @@ class PackTrainable(tune.Trainable):
         record = replace(record, provenance=replace(record.provenance, node=node()))
         file = record.save(folder)
         value = record.measures.get(self.spec.settings.objective, math.nan)
-        return MemberReport(record.trial, record.outcome, record.step, value, file.name)
+        scores = {name: score_of(record, name) for name in self.spec.settings.scores}
+        return MemberReport(record.trial, record.outcome, record.step, value, file.name, scores)
 
     def cleanup(self) -> None:
         self.records.close()
@@ -106,12 +110,20 @@ class PackTraining:
         latest: Returns a trial's last record that was saved.
         checkpoints: What to resume from.
         oversized: Sizes of packs that memory did not suffice for.
+        until: Number of updates at which training ends with a checkpoint; None for the end of training.
+        members: Keys of the members that train together now.
     """
 
     device: str = "cpu"
     latest: Callable[[str], Record | None] = lambda key: None
     checkpoints: Checkpoints | None = None
     oversized: list[int] = field(default_factory=list)
+    until: int | None = None
+    members: list[str] = field(default_factory=list)
+
+    def over(self, record: Record) -> bool:
+        """Whether this training makes no further record of the trial."""
+        return record.outcome.final or (self.until is not None and record.step >= self.until)
 
     def fitting(self, records: Sequence[Record]) -> int | None:
         """How many members memory suffices for, where it did not suffice for the whole pack."""
@@ -150,9 +162,10 @@ class PackTraining:
     ) -> Generator[list[Record], None, dict[str, str] | None]:
         """Train a pack, removing members that end from `remaining`; return the error that ended it, if any."""
         try:
-            for records in run_trials(configs, self.device, checkpoints, keys):
+            self.members = list(keys)
+            for records in run_trials(configs, self.device, checkpoints, keys, self.until):
                 for record in records:
-                    if record.outcome.final:
+                    if self.over(record):
                         remaining.pop(record.trial, None)
                 yield records
             if remaining:

@@ -12,13 +12,14 @@ from typing import Any
 import ray
 from ray import tune
 
+from lyapsweep.results.constraints import score_of
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record, reopened
-from lyapsweep.sweep.execute.failures import Interrupted, PackFailure, explanation, writing
+from lyapsweep.sweep.execute.failures import BudgetUsed, Interrupted, PackFailure, explanation, writing
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.pack import PackReport
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
-from lyapsweep.sweep.execute.searcher import PackSearcher, checkpoint_name
+from lyapsweep.sweep.execute.searcher import PackSearcher
 from lyapsweep.sweep.execute.trainable import ended
 from lyapsweep.sweep.observe.progress import ProgressCounter
 from lyapsweep.sweep.plan.points import Point
@@ -84,6 +85,8 @@ class TuneCallback(tune.Callback):
     def on_step_begin(self, iteration: int, trials: list, **info: Any) -> None:
         if self.stop.is_set():
             raise Interrupted
+        if self.searcher.meter.exceeded:
+            raise BudgetUsed
         self.on_step()
         for number, (started, trial) in list(self.started.items()):
             late = self.time_limit is not None and time.monotonic() - started > self.time_limit
@@ -93,7 +96,9 @@ class TuneCallback(tune.Callback):
                     ray.kill(worker)  # a worker that hangs does not stop otherwise
 
     def on_trial_start(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
-        self.started[number_of(trial)] = time.monotonic(), trial
+        number = number_of(trial)
+        self.started[number] = time.monotonic(), trial
+        self.searcher.meter.start(number, self.remaining(trial), self.searcher.starts[number])
         for point in self.remaining(trial):
             self.running[point.key] = point
             self.counter.update(point, Outcome.RUNNING, math.nan, self.counter.fractions.get(point.key, 0.0))
@@ -118,19 +123,37 @@ class TuneCallback(tune.Callback):
             self.searcher.limit_size(number, report.fitting)
         self.searcher.advance(number, report.step)
         self.note_checkpoint(trial, report)
+        self.searcher.meter.advance(number, {member.key: member.step for member in report.members})
         for member in report.members:
             point = self.running.get(member.key)
             if point is None:  # a restarted worker reports an end that is known already
                 continue
             self.files[member.key] = self.folder.records / member.file
             self.logger.log_record(self.files[member.key])
-            self.update(point, member.outcome, member.step, member.value)
+            self.update(point, member.outcome, member.step, member.value, member.scores)
+        self.halve(number, report)
         self.on_event()
+
+    def halve(self, number: int, report: PackReport) -> None:
+        """Where a pack ends at a rung: stop the worst members, and let the others train on in another pack."""
+        halving, step = self.searcher.halving, self.searcher.stops[number]
+        if halving is None:
+            return
+        for member in report.members:
+            halving.observe(member.key, member.step, member.value)
+        values = {m.key: m.value for m in report.members if m.step == step and m.key in self.running}
+        if step is None or not values:
+            return
+        points = [self.running[key] for key in values]
+        going_on = halving.going_on(points[0].config.training, step, values)
+        self.searcher.promote(number, [p for p in points if p.key in going_on], step, report.checkpoint)
+        self.end([p for p in points if p.key not in going_on], Outcome.STOPPED, stopped_by="halving")
 
     def note_checkpoint(self, trial: Any, report: PackReport) -> None:
         """Count packs that resumed, or could not: a worker says so in its first report."""
         if report.resumed_from is not None:
             self.resumed += 1
+            self.searcher.meter.start(number_of(trial), self.remaining(trial), report.resumed_from)
             for point in self.remaining(trial):
                 fraction = report.resumed_from / point.config.training.steps
                 self.counter.exclude(fraction - self.counter.fractions.get(point.key, 0.0))
@@ -140,7 +163,8 @@ class TuneCallback(tune.Callback):
 
     def on_trial_complete(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
         self.end(self.remaining(trial), Outcome.STOPPED, stopped_by="scheduler")
-        self.folder.remove_checkpoint(checkpoint_name(self.searcher.packs[number_of(trial)]))
+        for file in self.searcher.obsolete(number_of(trial)):
+            self.folder.remove_checkpoint(file)
         self.started.pop(number_of(trial), None)
         self.searcher.release(number_of(trial))
 
@@ -169,13 +193,16 @@ class TuneCallback(tune.Callback):
             self.files[key], last = file, Record.load(file)
             if complete(last):
                 self.logger.log_record(file, last)
-                self.update(by_key[key], last.outcome, last.step, last.measures.get(self.objective, math.nan))
+                self.update(by_key[key], last.outcome, last.step, self.value(last), self.scores(last))
 
     def end(self, points: Iterable[Point], outcome: Outcome, **provenance: Any) -> None:
         """End members that still train, from outside: write their last records and report them."""
         for point in points:
             file = self.files.get(point.key)
             last = Record.load(file) if file else None
+            if provenance.get("interrupted"):  # first, because Optuna continues the trial with a resumed sweep
+                with writing(self.folder.path):
+                    self.study.postpone(point.key)
             if last is None and provenance.get("interrupted"):  # a trial without a record leaves no trace
                 self.update(point, outcome, 0, math.nan)
                 continue
@@ -185,7 +212,7 @@ class TuneCallback(tune.Callback):
             final = ended(reopened(last), outcome, **provenance)
             with writing(self.folder.path):
                 self.logger.log_record(final.save(self.folder.records), final)
-            self.update(point, outcome, final.step, final.measures.get(self.objective, math.nan))
+            self.update(point, outcome, final.step, self.value(final), self.scores(final))
         self.on_event()
 
     def interrupt(self) -> int:
@@ -195,13 +222,23 @@ class TuneCallback(tune.Callback):
         self.end(remaining, Outcome.STOPPED, interrupted=True)
         return len(remaining)
 
-    def update(self, point: Point, outcome: Outcome, step: int, value: float) -> None:
-        self.counter.update(point, outcome, value, step / max(point.config.training.steps, 1))
+    def value(self, record: Record) -> float:
+        return record.measures.get(self.objective, math.nan)
+
+    def scores(self, record: Record) -> dict[str, float]:
+        """The scores that further objectives and constraints need."""
+        return {name: score_of(record, name) for name in self.searcher.settings.scores}
+
+    def update(
+        self, point: Point, outcome: Outcome, step: int, value: float, scores: Mapping[str, float] | None = None
+    ) -> None:
+        self.counter.update(point, outcome, value, step / max(point.config.training.steps, 1), scores)
         with writing(self.folder.path):
             if outcome.final:
+                self.searcher.meter.end(point.key)
                 self.running.pop(point.key, None)
                 self.files.pop(point.key, None)
-                self.study.finish(point.key, outcome, value)
+                self.study.finish(point.key, outcome, value, scores)
             elif self.report_values:
                 self.study.report(point.key, step, value)
 

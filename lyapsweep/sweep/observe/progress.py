@@ -3,11 +3,12 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lyapsweep.config import Config
 from lyapsweep.results.best import Direction, can_win, ranking_key
+from lyapsweep.results.constraints import Constraint, score_of
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep.plan.points import Point
 
@@ -48,6 +49,7 @@ class ProgressCounter:
     Attributes:
         asked: Number of trials requested.
         direction: "minimise" or "maximise": which value of the objective is best.
+        bounds: Constraints that the best trial must keep.
         outcomes: The latest outcome of every trial.
         counts: Number of trials per outcome, updated and not recounted: every event needs it.
         fractions: How much of each running trial is done, from 0 to 1.
@@ -58,6 +60,7 @@ class ProgressCounter:
 
     asked: int
     direction: Direction
+    bounds: Sequence[Constraint] = ()
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     counts: Counter[Outcome] = field(default_factory=Counter)
     fractions: dict[str, float] = field(default_factory=dict)
@@ -71,11 +74,14 @@ class ProgressCounter:
         """Count trials that an earlier driver trained to their end; they do not enter the time estimate."""
         for key, record in ended.items():
             point = Point(record.config, {}, {}, recorded_as=key)
-            self.update(point, record.outcome, record.measures.get(objective, math.nan), 1.0)
+            scores = {bound.score: score_of(record, bound.score) for bound in self.bounds}
+            self.update(point, record.outcome, record.measures.get(objective, math.nan), 1.0, scores)
         self.excluded, self.first_trial = len(ended), None
 
-    def update(self, point: Point, outcome: Outcome, value: float, fraction: float) -> None:
-        """Set a trial's outcome, its objective, and how much of it is done."""
+    def update(
+        self, point: Point, outcome: Outcome, value: float, fraction: float, scores: Mapping[str, float] | None = None
+    ) -> None:
+        """Set a trial's outcome, its objective, how much of it is done, and the scores that constraints need."""
         self.first_trial = self.first_trial or time.monotonic()
         if before := self.outcomes.get(point.key):
             self.counts[before] -= 1
@@ -84,7 +90,8 @@ class ProgressCounter:
         self.fractions.pop(point.key, None)
         if not outcome.final:
             self.fractions[point.key] = fraction
-        if can_win(outcome, value) and self.improves(value, point.key):
+        feasible = all(bound.holds(scores or {}) for bound in self.bounds)
+        if feasible and can_win(outcome, value) and self.improves(value, point.key):
             self.best, self.best_key = (value, point.config), point.key
 
     def improves(self, value: float, key: str) -> bool:

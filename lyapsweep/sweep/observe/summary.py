@@ -29,6 +29,7 @@ class SweepSummary:
         progress: The final counts.
         best_trial: Key of the best trial of the best setting; None if none has finished. Of an interrupted sweep, of
             the best trial so far.
+        budget: How much of the budget was used, if trials remain for want of it.
         best_lines: The scores of the best setting, and those that are tied with it, as (name, sentence); none of an
             interrupted sweep.
         atlas: The report; None if it was not drawn.
@@ -48,6 +49,7 @@ class SweepSummary:
     message: str
     notes: str = ""
     cause: str = ""
+    budget: str = ""
     best_lines: tuple[tuple[str, str], ...] = ()
 
 

@@ -11,16 +11,23 @@ from lyapsweep import packaged
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.measures import MEASURES, chosen
 from lyapsweep.registry import unknown
+from lyapsweep.results.constraints import Constraint
 from lyapsweep.results.description import SweepOptions
 from lyapsweep.results.experiment import is_experiment_name
 from lyapsweep.setting_types import as_plain, is_finite
 from lyapsweep.sweep.plan.errors import SweepError
+from lyapsweep.sweep.plan.halving import Halving
 from lyapsweep.user_code import described, in_this_folder, user_place
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.samplers import BaseSampler
+    from ray.tune.schedulers import TrialScheduler
 
     Space = Callable[[optuna.Trial], Mapping[str, Any] | None]
+
+
+SAMPLERS = ("tpe", "gp", "cmaes", "nsga2", "qmc", "random")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +37,8 @@ class Sweep:
     Args:
         base: Config file of everything that is not varied, relative to the current folder, the sweep file's folder or
             a folder above it.
-        objective: Name of a measure; its direction says whether the smallest or the largest value is best.
+        objective: Name of a measure; its direction says whether the smallest or the largest value is best. Of a hunt
+            also a list of measures: Optuna then looks for the Pareto front, and the first one decides the best trial.
         intent: "map" trains every point to its end, so that correlations and atlases may be drawn from it; "hunt" lets
             a sampler look for one good network and stops bad trials early.
         grid: {path: values}, every combination in this order. A value may be a whole section, as in
@@ -42,6 +50,13 @@ class Sweep:
         seeds: Number of seeds that each point is trained from, counted up from the base's.
         threshold: Value of the objective that separates trials where a map is refined.
         pack: Largest number of trials trained side by side in one process.
+        halving: How a hunt stops bad trials: a `Halving`, True for its defaults, None or False to train all to the end.
+        scheduler: A scheduler of Ray Tune for a hunt, which stops whole packs by their best member, instead of halving.
+        sampler: What chooses the points of a hunt: "tpe", "gp", "cmaes", "nsga2", "qmc" or "random", or a sampler of
+            Optuna. Of these, gp, cmaes and qmc draw parameters at random that only some trials have.
+        constraints: Bounds on scores of a hunt's trials, such as ["D_stsp <= 0.5", "lambda_max >= 0"]: Optuna's
+            samplers prefer trials that keep them, and only these can be the best.
+        further: The objectives after the first.
         name: Name of results folder, Optuna study and MLflow experiment; by default the sweep file's.
         question: What is asked; by default the sweep file's docstring.
         options: What the command line said of the points; kept in sweep.json, for `--resume`.
@@ -57,7 +72,7 @@ class Sweep:
     """
 
     base: Path | str
-    objective: str
+    objective: str  # or a list, of which the first remains
     intent: str = "map"
     grid: Mapping[str, Sequence[Any]] | None = None
     where: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -66,13 +81,23 @@ class Sweep:
     seeds: int = 1
     threshold: float | None = None
     pack: int | None = None
+    halving: Halving | bool | None = True
+    scheduler: "TrialScheduler | None" = None
+    sampler: "str | BaseSampler" = "tpe"
+    constraints: Sequence[str] = ()
+    further: Sequence[str] = ()
     name: str | None = None
     question: str | None = None
     options: SweepOptions | None = None
+    bounds: tuple[Constraint, ...] = dataclasses.field(init=False, default=(), repr=False)
 
     def __post_init__(self) -> None:
-        if self.objective not in MEASURES:
-            raise unknown("measure", self.objective, list(MEASURES), "objective")
+        if isinstance(self.objective, list | tuple) and self.objective:
+            object.__setattr__(self, "further", tuple(self.objective[1:]))
+            object.__setattr__(self, "objective", self.objective[0])
+        for objective in self.objectives:
+            if objective not in MEASURES:
+                raise unknown("measure", objective, list(MEASURES), "objective")
         if self.intent not in ("map", "hunt"):
             raise SweepError(f"intent: 'map' or 'hunt' is needed, but got {self.intent!r}.")
         if (self.grid is None) == (self.space is None):
@@ -89,6 +114,7 @@ class Sweep:
         if self.threshold is not None and not is_finite(self.threshold):
             raise SweepError(f"threshold: a finite number is needed, but got {self.threshold}.")
         object.__setattr__(self, "where", as_plain(self.where))
+        self.check_hunt()
         self.check_grid() if self.grid is not None else self.check_space()
 
     def check_grid(self) -> None:
@@ -120,6 +146,62 @@ class Sweep:
         if self.intent == "hunt" and self.seeds > 1:
             raise SweepError(f"seeds: a hunt needs seeds=1, but got {self.seeds}. Leave it out.")
 
+    def check_hunt(self) -> None:
+        """Check what only a hunt has."""
+        for what, given in (("objective", self.further), ("constraints", self.constraints)):
+            if given and self.intent == "map":
+                raise SweepError(f"{what}: a map covers its region, and no sampler uses {given!r}. Use intent='hunt'.")
+        if isinstance(self.sampler, str) and self.sampler not in SAMPLERS:
+            raise unknown("sampler", self.sampler, list(SAMPLERS), "sampler")
+        if not isinstance(self.sampler, str) and not hasattr(self.sampler, "sample_relative"):
+            raise SweepError(
+                f"sampler: a name ({', '.join(SAMPLERS)}) or an Optuna sampler is needed; got {self.sampler!r}."
+            )
+        if isinstance(self.constraints, str):
+            raise SweepError(
+                f"constraints: a list is needed, but got {self.constraints!r}. Write [{self.constraints!r}]."
+            )
+        try:
+            object.__setattr__(self, "bounds", tuple(map(Constraint.parse, self.constraints)))
+        except ValueError as error:
+            raise SweepError(f"constraints: {error}") from error
+        if self.further and isinstance(self.halving, Halving):
+            raise SweepError(f"halving: it compares one objective, but got {self.objectives}. Use halving=None.")
+        self.check_halving()
+
+    def check_halving(self) -> None:
+        if not isinstance(self.halving, Halving | bool | None):
+            raise SweepError(f"halving: Halving(...), True or False is needed, but got {self.halving!r}.")
+        chosen = isinstance(self.halving, Halving) or self.scheduler is not None
+        if chosen and self.intent == "map":
+            raise SweepError("halving, scheduler: a map trains every trial to its end. Use intent='hunt'.")
+        if isinstance(self.halving, Halving) and self.scheduler is not None:
+            raise SweepError("scheduler: either halving=Halving(...) or a scheduler of Ray is needed, and not both.")
+
+    @property
+    def halving_settings(self) -> Halving | None:
+        """How trials are halved; None if a scheduler of Ray stops packs, and if all train to their end.
+
+        With several objectives all do.
+        """
+        if self.intent == "map" or not self.halving or self.scheduler is not None or self.further:
+            return None
+        return self.halving if isinstance(self.halving, Halving) else Halving()
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """All objectives, the first of which decides the best trial."""
+        return (self.objective, *self.further)
+
+    @property
+    def directions(self) -> tuple[Literal["minimise", "maximise"], ...]:
+        return tuple(MEASURES[objective].direction for objective in self.objectives)
+
+    @property
+    def scores(self) -> tuple[str, ...]:
+        """The scores beside the objective that the sampler needs."""
+        return tuple(dict.fromkeys([*self.further, *(constraint.score for constraint in self.bounds)]))
+
     @property
     def direction(self) -> Literal["minimise", "maximise"]:
         return MEASURES[self.objective].direction
@@ -127,13 +209,24 @@ class Sweep:
     def config(self, changes: Mapping[str, Any] | None = None) -> Config:
         """The base config with `changes`; raises `ConfigError`, or `SweepError` if it does not fit the sweep."""
         base = Config.load(self.base, changes)
-        if self.objective not in chosen(base.measures):
+        measured = list(chosen(base.measures))
+        for objective in self.objectives:
+            if objective not in measured:
+                raise SweepError(
+                    f"{self.base}: the objective '{objective}' is not among its measures ({', '.join(measured)}). "
+                    "Add it to measures."
+                )
+        for bound in self.bounds:
+            if bound.score in MEASURES and bound.score not in measured:
+                raise SweepError(
+                    f"{self.base}: the constraint '{bound.text}' needs {bound.score}, which is not among its measures "
+                    f"({', '.join(measured)}). Add it to measures."
+                )
+        if (self.halving_settings or self.scheduler) and base.training.report_every is None:
             raise SweepError(
-                f"{self.base}: the objective '{self.objective}' is not among its measures "
-                f"({', '.join(chosen(base.measures))}). Add it to measures."
+                f"{self.base}: a hunt stops bad trials at their reports. Set training/report_every, "
+                "or halving=None in the sweep."
             )
-        if self.intent == "hunt" and base.training.report_every is None:
-            raise SweepError(f"{self.base}: a hunt stops bad trials at their reports. Set training/report_every.")
         return base
 
 

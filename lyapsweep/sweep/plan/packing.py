@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from lyapsweep.config import Config
+from lyapsweep.config.config import PER_MEMBER
 from lyapsweep.forcing import FORCINGS
 from lyapsweep.sweep.plan.points import Point
 
 T = TypeVar("T")
-PACK_SIZE = {"map": 32, "hunt": 1}  # by default; a scheduler can stop only whole packs
-LARGEST = 512  # members of a map's pack on a GPU by default: an update takes hardly longer than of 32
+PACK_SIZE = 32  # members of a pack by default, at most on a CPU and at least on a GPU
+LARGEST = 512  # members of a pack on a GPU by default: an update takes hardly longer than of 32
+ROUNDS = {"cpu": 16, "cuda": 4}  # packs per slot, at least, that a hunt's sampler learns from one after another
 ALONE = 64  # members of one forcing that are not mixed with others on a GPU
 
 
@@ -39,6 +41,12 @@ def packs(points: Sequence[Point], size: int, device: str = "cpu") -> list[list[
     return sorted(chunks, key=lambda pack: -sequential_steps(pack[0].config))
 
 
+def shared_params(point: Point, device: str) -> dict[str, object]:
+    """The parameters of a space that the members of a pack share, with this point's values."""
+    free = tuple(path for path in PER_MEMBER if device != "cpu" or path != "forcing/")
+    return {path: value for path, value in point.params.items() if not path.startswith(free)}
+
+
 def forcing_key(config: Config) -> tuple[object, ...]:
     """What members share whose windows are forced at the same steps."""
     drawn = FORCINGS[config.forcing["kind"]].drawn
@@ -60,11 +68,12 @@ def sequential_steps(config: Config) -> int:
 
 
 def pack_size(requested: int | None, intent: str, points: int, slots: int, device: str) -> int:
-    """Members per pack: as requested, else the default, with which a map keeps every slot busy.
+    """Members per pack: as requested, else so many that slots are busy and the sampler of a hunt learns on the way.
 
     On a GPU the default is 32 to 512: a pack that memory does not suffice for is halved.
     """
-    default, shares = PACK_SIZE[intent], math.ceil(points / max(slots, 1))
-    if requested or intent != "map":
-        return requested or default
-    return min(default, shares) if device == "cpu" else max(default, min(LARGEST, shares))
+    if requested:
+        return requested
+    rounds = 1 if intent == "map" else ROUNDS[device]
+    shares = math.ceil(points / (rounds * max(slots, 1)))
+    return min(PACK_SIZE, shares) if device == "cpu" else max(PACK_SIZE, min(LARGEST, shares))
