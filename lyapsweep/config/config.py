@@ -14,6 +14,7 @@ from lyapsweep.config.parsing import ConfigError, flatten, set_path
 from lyapsweep.config.sections import FAMILIES
 from lyapsweep.config.validation import complete
 from lyapsweep.config.yaml_text import read_yaml
+from lyapsweep.display import html_table
 from lyapsweep.setting_types import as_plain
 from lyapsweep.user_code import described, user_place
 
@@ -41,11 +42,13 @@ class Config:
     sections: Mapping[str, Any]
 
     @classmethod
-    def load(cls, path: Path | str, changes: Mapping[str, Any] | None = None) -> "Config":
-        """Read a YAML file.
+    def load(
+        cls, path: "Path | str | Mapping[str, Any] | Config", changes: Mapping[str, Any] | None = None
+    ) -> "Config":
+        """Read a YAML file, or take settings as they are.
 
         Args:
-            path: The file.
+            path: The file; or nested settings, or a `Config`.
             changes: Settings to change afterwards, such as `{"forcing/interval": 8}`.
 
         Returns:
@@ -54,6 +57,10 @@ class Config:
         Raises:
             ConfigError: If the file cannot be read or a setting is unknown or invalid; the message names both.
         """
+        if isinstance(path, Mapping):
+            path = cls.of(path)
+        if isinstance(path, Config):
+            return path.changed(changes or {})
         path = Path(path)
         if not path.exists():
             raise ConfigError(f"{path}: there is no such file. Pass the path of a config.")
@@ -140,7 +147,7 @@ class Config:
     @property
     def trusted(self) -> bool:
         """Whether all Python files that the settings name may be executed (`lyapsweep.trust`)."""
-        return all(map(trust_of_code.trusted, trust_of_code.files_named(self.flat)))
+        return all(map(trust_of_code.trusted, trust_of_code.code_named(self.flat)))
 
     @cached_property
     def id(self) -> str:
@@ -165,6 +172,18 @@ class Config:
     def shape(self) -> str:
         """Hash of the settings that the members of a pack share. Not stable across versions."""
         return identity.digest({k: v for k, v in self.flat.items() if not k.startswith(PER_MEMBER)})
+
+    def __repr__(self) -> str:
+        return f"Config({self.cell['kind']} on {self.dataset['kind']}, id={self.id!r})"
+
+    def _repr_html_(self) -> str:
+        settings, defaults = identity.settings_and_defaults(self.sections)
+        rows = [(path, value) for path, value in settings.items() if identity.differs(path, value, defaults)]
+        measures = ", ".join(identity.measure_names(self.sections))
+        return html_table(f"Config {self.id}; measures {measures}; other settings have their defaults", rows)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.sections})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Config) and self.id == other.id

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.execute.searcher import PackSearcher
 from lyapsweep.sweep.execute.sweep_results import SweepResults, recoveries
 from lyapsweep.sweep.execute.tune_callback import TuneCallback
+from lyapsweep.sweep.observe.callbacks import Callback, CallbackList, CallbackLogger
 from lyapsweep.sweep.observe.heartbeat import HeartbeatWriter
 from lyapsweep.sweep.observe.progress import ProgressCounter, SweepProgress
 from lyapsweep.sweep.observe.summary import SweepSummary
@@ -55,6 +56,7 @@ def run(
     seed: int = 0,
     models: bool = True,
     listen: Callable[[SweepProgress], None] | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> SweepSummary:
     """Train every trial of a sweep that `results/<name>` does not hold yet, then write its atlas.
 
@@ -81,6 +83,7 @@ def run(
         seed: Seed of the draws from a space; a trial's own seed is part of its config.
         models: Log the best network of each cell as an MLflow model that forecasts.
         listen: Called with the progress at every event.
+        callbacks: Told of trials and their records.
 
     Returns:
         How the sweep ended.
@@ -100,11 +103,14 @@ def run(
     folder.acquire()
     try:
         with stop_on_signals() as stop:
-            runner = SweepRunner(sweep, base, folder, seed, tracking_uri, storage, listen, models)
+            runner = SweepRunner(sweep, base, folder, seed, tracking_uri, storage, listen, models, callbacks)
             on = resume or again or bool(extend)
             runner.plan(resume=on, extend=extend, refine=refine, again=again, changes=changes)
             runner.open_storage()
-            return runner.finish(runner.execute(Execution(jobs, gpus, time_limit, address, node_timeout), stop))
+            runner.callbacks.call("on_sweep_start", runner.progress())
+            summary = runner.finish(runner.execute(Execution(jobs, gpus, time_limit, address, node_timeout), stop))
+            runner.callbacks.call("on_sweep_end", summary)
+            return summary
     finally:
         folder.release()
 
@@ -122,11 +128,12 @@ class SweepRunner:
         storage: str | None = None,
         listen: Callable[[SweepProgress], None] | None = None,
         models: bool = True,
+        callbacks: Sequence[Callback] = (),
     ):
         self.sweep, self.base, self.folder, self.seed, self.models = sweep, base, folder, seed, models
         self.tracking_uri = tracking_uri or tracking.default_uri(folder.path.parent)
         self.storage = storage or os.environ.get("OPTUNA_STORAGE")
-        self.listen = listen or (lambda progress: None)
+        self.listen, self.callbacks = listen or (lambda progress: None), CallbackList(callbacks)
         self.heartbeat = HeartbeatWriter(folder.path)
         self.logger: MLflowLogger | NullLogger | None = None
         self.async_logger: AsyncLogger | None = None
@@ -219,7 +226,7 @@ class SweepRunner:
             searcher,
             self.counter,
             self.study,
-            self.async_logger,
+            CallbackLogger(self.async_logger, self.callbacks),
             self.folder,
             stop,
             self.sweep.objective,
