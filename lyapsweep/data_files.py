@@ -62,7 +62,7 @@ def dataset_section(
 
 def trajectories(data: Any) -> list[Any]:
     """The trajectories in what a user passed as a series."""
-    if isinstance(data, list) and not all(isinstance(each, int | float | np.number) for each in data):
+    if isinstance(data, list) and data and not is_row(data[0]):
         return data
     if isinstance(data, pd.DataFrame | pd.Series):
         return [data]
@@ -75,6 +75,12 @@ def trajectories(data: Any) -> list[Any]:
             f"{values.shape}. Reshape it."
         )
     return [values]
+
+
+def is_row(value: Any) -> bool:
+    """Whether an entry of a list is one time step: a number, or a list of numbers."""
+    first = value[0] if isinstance(value, list | tuple) and value else value
+    return isinstance(first, int | float | np.number)
 
 
 def trajectory_file(data: Any, experiment: Path) -> str:

@@ -182,7 +182,7 @@ def described_data(value: Any, seen: set[int]) -> Iterator[str]:
         yield from described([getattr(value, each.name) for each in fields(value)], seen)
     elif hasattr(value, "tobytes") and hasattr(value, "shape"):
         yield f"{value.dtype}{value.shape}{hashlib.sha256(value.tobytes()).hexdigest()}"
-    elif hasattr(value, "detach"):
+    elif hasattr(value, "detach") and hasattr(value, "cpu"):
         yield from described_data(value.detach().cpu().numpy(), seen)
 
 
