@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from lyapsweep import trust
+from lyapsweep import in_memory, trust
 from lyapsweep.setting_types import cut
 from lyapsweep.user_code import described, in_this_folder, user_place
 
@@ -64,9 +64,14 @@ def is_from_file(name: object) -> bool:
     return isinstance(name, str) and name.rpartition(":")[0].endswith(".py")
 
 
+def is_users(name: object) -> bool:
+    """Whether a member is the user's own: named as a file's, or as an object in memory."""
+    return is_from_file(name) or in_memory.is_in_memory(name)
+
+
 def readable(name: object) -> bool:
-    """Whether a member may be looked up: it is registered, or its file is trusted (`lyapsweep.trust`)."""
-    return not is_from_file(name) or trust.trusted(str(name).rpartition(":")[0])
+    """Whether a member may be looked up: it is registered, or its code is trusted (`lyapsweep.trust`)."""
+    return all(map(trust.trusted, trust.code_named(name)))
 
 
 def from_file(family: str, name: str) -> Any:
@@ -139,16 +144,33 @@ class Registry(Mapping[str, Member], Generic[Member]):
         shared: tuple[inspect.Parameter, ...] = (),
     ):
         self.family, self.members, self.given, self.shared = family, dict(members), given, shared
+        self.aliases: dict[str, str] = {}  # of `register`
+        for name, member in members.items():
+            in_memory.note_member(name, member)
+
+    def register(self, name: str, member: Any) -> None:
+        """Let configs of this process call a class or function by a short name."""
+        if name in self.members:
+            raise ValueError(f"{self.family} '{name}': the library has one of this name. Choose another.")
+        self.aliases[name] = in_memory.name_of(member, name)
+
+    def full_name(self, name: Any) -> Any:
+        """The name under which a config holds a member: `Name:digest` of one that was registered."""
+        return self.aliases.get(name, name) if isinstance(name, str) else name
 
     def __getitem__(self, name: str) -> Member:
         if is_from_file(name):
             return from_file(self.family, name)
+        if in_memory.is_in_memory(name := self.full_name(name)):
+            trust.require(name, f"{self.family} '{name}'")
+            return in_memory.get(name)
         if name not in self:
-            raise unknown(self.family, name, list(self.members))
+            raise unknown(self.family, name, [*self.members, *self.aliases])
         return self.members[name]
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and (name in self.members or is_from_file(name))  # Mapping's expects a KeyError
+        found = self.full_name(name)  # Mapping's own expects a KeyError
+        return isinstance(found, str) and (found in self.members or is_users(found))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.members)

@@ -15,6 +15,8 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from lyapsweep import in_memory
+
 LARGEST_INTEGER = 2**63  # no index, seed or size of a tensor reaches it
 
 
@@ -178,6 +180,8 @@ def cut(text: str) -> str:
 def as_plain(value: Any) -> Any:
     """Return a value as YAML has it: NumPy numbers and arrays as numbers and lists, paths as text, tuples as lists.
 
+    A class or function is called by its name (`lyapsweep.in_memory.name_of`).
+
     Example:
         >>> as_plain({"length": np.int64(3), "path": Path("a.csv"), "starts": (np.float64(0.5),)})
         {'length': 3, 'path': 'a.csv', 'starts': [0.5]}
@@ -186,6 +190,8 @@ def as_plain(value: Any) -> Any:
         return as_plain(value.tolist())
     if isinstance(value, Path):
         return str(value)
+    if callable(value):
+        return in_memory.name_of(value)
     if isinstance(value, Mapping):
         return {key: as_plain(inner) for key, inner in value.items()}
     return [as_plain(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -12,13 +12,12 @@ import torch
 from lyapsweep.config import Config
 from lyapsweep.dynamics import Spectrum
 from lyapsweep.evaluation.evaluation import Evaluation
-from lyapsweep.flossing import floss
 from lyapsweep.measures import chosen
 from lyapsweep.measures.bounds import Bounds
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.problems import Problem, problem_of
 from lyapsweep.problems.memory import check_memory
-from lyapsweep.problems.network import build_network, load_weights
+from lyapsweep.problems.network import build_network, initialise, load_weights
 from lyapsweep.problems.series import forcing_schedule
 from lyapsweep.process import fresh_torch_state, in_fresh_torch_state
 from lyapsweep.regularisation import penalty
@@ -104,7 +103,7 @@ def run_trials(
     conditions, members = problem.conditions(network), list(keys or [c.id for c in configs])
     past = checkpoints.latest(members, conditions) if checkpoints else Checkpoint(members)
     if not past.state:
-        floss(network.cell, [c.flossing for c in configs])
+        initialise(network, configs)
     penalties = penalty(network, [c.regularisation for c in configs])
     objective, finished = problem.objective(network, configs, device), past.ended
     for progress in train(network, objective, [c.training for c in configs], penalties, past.state):
@@ -162,7 +161,7 @@ def restore_network(config: Config, weights: Mapping[str, np.ndarray] | None = N
     problem = problem_of(config)
     network = build_network([config], *problem.size)
     if weights is None:
-        floss(network.cell, [config.flossing])
+        initialise(network, [config])
     else:
         load_weights(network, weights)
     return network, problem

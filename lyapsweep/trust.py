@@ -2,7 +2,9 @@
 
 A config names code of a user's own as `path/to/file.py:Name`. A file that the user names (in a config, in a sweep, on
 the command line) is executed. A file that only a record names is executed if this user started a run or sweep with
-the same file before (by its digest, kept in the state directory of the user), or after `--trust` (`trust=True`).
+the same file before (by its digest, kept in the state directory of the user), or after `--trust` (`trust=True`). What a
+config names as `Name:digest` (`lyapsweep.in_memory`) is never loaded from disk: only a process that defined it, and the
+workers of a sweep that it started, hold it.
 """
 
 import hashlib
@@ -11,6 +13,8 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from lyapsweep import in_memory
 
 log = logging.getLogger(__name__)
 
@@ -23,33 +27,35 @@ class UntrustedCode(ValueError):
     """A Python file that only a record names, and that this user has not run before."""
 
 
-def files_named(content: Any) -> Iterator[str]:
-    """Yield the paths of Python files in nested settings: FILE of each string `FILE.py:Name`.
+def code_named(content: Any) -> Iterator[str]:
+    """Yield the code in nested settings: FILE of each string `FILE.py:Name`, and the names of objects in memory.
 
     Example:
-        >>> list(files_named({"cell": {"kind": "mine.py:Leaky"}, "measures": ["loss", "own.py:score"]}))
-        ['mine.py', 'own.py']
+        >>> list(code_named({"cell": {"kind": "mine.py:Leaky"}, "measures": ["loss", "score:0123456789ab"]}))
+        ['mine.py', 'score:0123456789ab']
     """
     if isinstance(content, str):
         path = content.rpartition(":")[0]
         if path.endswith(".py"):
             yield path
+        elif in_memory.is_in_memory(content):
+            yield content
     elif isinstance(content, Mapping):
         for value in content.values():
-            yield from files_named(value)
+            yield from code_named(value)
     elif isinstance(content, list | tuple):
         for value in content:
-            yield from files_named(value)
+            yield from code_named(value)
 
 
 def named_by_user(content: Any) -> None:
     """Trust the files in settings that the user gives, in this process."""
-    _by_user.update(files_named(content))
+    _by_user.update(code_named(content))
 
 
 def named_by_record(content: Any) -> None:
     """Execute the files in a record's settings only if they are trusted for another reason."""
-    _by_records.update(files_named(content))
+    _by_records.update(code_named(content))
 
 
 def trust_everything() -> None:
@@ -59,14 +65,21 @@ def trust_everything() -> None:
 
 
 def trusted(path: str) -> bool:
-    """Whether a Python file, as written in a config, may be executed."""
+    """Whether a Python file, as written in a config, may be executed, or this process holds an object in memory."""
+    if in_memory.is_in_memory(path):
+        return in_memory.known(path)
     if _everything or path in _by_user or path not in _by_records:
         return True
     return digest_of(path) in remembered()
 
 
 def require(path: str, what: str) -> None:
-    """Raise `UntrustedCode` unless a file may be executed; `what` begins the message."""
+    """Raise `UntrustedCode` unless code may be executed; `what` begins the message."""
+    if in_memory.is_in_memory(path) and not trusted(path):
+        raise UntrustedCode(
+            f"{what}: it was defined in the memory of another process, and its source was {path.rpartition(':')[2]}. "
+            "Define it again with the same source, and pass or register it before."
+        )
     if not trusted(path):
         raise UntrustedCode(
             f"{what}: a record names the code {path}, which this user has not run before. "
@@ -76,7 +89,8 @@ def require(path: str, what: str) -> None:
 
 def remember() -> None:
     """Store the digests of the files that the user named in this process, when a run or sweep starts with them."""
-    new = {digest: path for path in sorted(_by_user) if (digest := digest_of(path)) and digest not in remembered()}
+    files = sorted(path for path in _by_user if not in_memory.is_in_memory(path))
+    new = {digest: path for path in files if (digest := digest_of(path)) and digest not in remembered()}
     if not new:
         return
     try:
@@ -101,7 +115,9 @@ def store() -> Path:
 
 
 def digest_of(path: str) -> str:
-    """SHA-256 of a file; "" if it cannot be read."""
+    """SHA-256 of a file; "" if it cannot be read. Of an object in memory, the digest in its name."""
+    if in_memory.is_in_memory(path):
+        return path.rpartition(":")[2]
     try:
         return hashlib.sha256(Path(path).expanduser().read_bytes()).hexdigest()
     except OSError:

@@ -47,6 +47,8 @@ def system_itself(truth: np.ndarray, reference: np.ndarray) -> Evidence:
         lags=lags,
         growth=LAMBDA * lags,
         exponent=LAMBDA,
+        exponents=np.array([LAMBDA, 0.0, -0.2914]),
+        known_exponents=(LAMBDA, 0.0, -0.2914),
         lambda_max=LAMBDA,
         dt=0.02,
         orbit=truth.copy(),
@@ -69,6 +71,7 @@ def spoilt(evidence: Evidence, noise: float, seed: int = 0) -> Evidence:
         orbit=evidence.orbit + noise * chance.standard_normal(evidence.orbit.shape),
         errors=evidence.errors + noise**2,
         losses=evidence.losses + noise**2,
+        exponents=evidence.exponents - noise,
         growth=evidence.growth * (1 + noise),
         accuracies=evidence.accuracies / (1 + noise),
         training_losses=evidence.training_losses + noise**2,
@@ -80,7 +83,7 @@ def spoilt(evidence: Evidence, noise: float, seed: int = 0) -> Evidence:
 def lost(evidence: Evidence, value: float) -> Evidence:
     """A network that left the finite numbers at once."""
     fields = ("generated", "orbit", "errors", "forecasts", "losses", "growth", "gradient_norms")
-    fields += ("accuracies", "training_losses", "reset", "unbroken")
+    fields += ("accuracies", "training_losses", "reset", "unbroken", "exponents")
     return replace(evidence, exponent=value, **{f: np.full_like(getattr(evidence, f), value, float) for f in fields})
 
 

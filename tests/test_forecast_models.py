@@ -11,6 +11,7 @@ import pytest
 import torch
 from mlflow.models import Model
 
+from lyapsweep import forecaster
 from lyapsweep.config import Config
 from lyapsweep.results.provenance import InputDescription
 from lyapsweep.results.record import Outcome
@@ -58,18 +59,18 @@ def runs(monkeypatch):
         states = [z[0, 0] * 2.0 ** (t + 1) + (0 if inputs is None else inputs[t, 0, 0]) for t in range(steps)]
         return torch.stack(states)[:, None, None], None
 
-    monkeypatch.setattr(forecast_models, "free", free)
+    monkeypatch.setattr(forecaster, "free", free)
     return asked
 
 
 def test_a_forecast_starts_from_the_last_row_in_the_units_of_the_data(runs):
-    forecaster = Forecaster(Doubling, ["x"], np.array([10.0]), np.array([2.0]))
+    made = Forecaster(Doubling, ["x"], np.array([10.0]), np.array([2.0]))
     observed = pd.DataFrame({"other": [0.0, 0.0], "x": [5.0, 14.0]})
-    forecast = forecaster.predict(observed, {"steps": 3})
+    forecast = made.predict(observed, {"steps": 3})
     assert list(forecast.columns) == ["x"]
     assert forecast["x"].tolist() == [18.0, 26.0, 42.0]  # 10 + 2 z, z = 2 doubled
     assert runs[0][0].dtype == torch.float64
-    forecaster.predict(observed)
+    made.predict(observed)
     assert runs[1][1] == forecast_models.STEPS == 100
 
 
@@ -107,7 +108,7 @@ def test_only_final_records_of_series_can_forecast(record):
 def test_the_forecaster_of_a_record(record, tmp_path):
     made = forecast_models.forecaster(record)
     assert list(made.names) == ["x", "y", "z"]
-    assert all(p.dtype == torch.float64 for p in made.network.parameters())
+    assert all(p.dtype == torch.float64 for p in made.module.parameters())
     record.save(tmp_path)
     loaded = forecast_models._load_pyfunc(str(tmp_path))
     observed = pd.DataFrame([[1.0, 2.0, 25.0]], columns=["x", "y", "z"])

@@ -65,7 +65,9 @@ ALLOWED = {
     "results/header.py": "fields of a record's header on their way from JSON",
     "results/imported.py:constants": "constant settings by path, as the user gives them",
     "results/imported.py:from_frame": "constant settings by path, as the user gives them",
-    "tracking/forecast_models.py:predict": "MLflow's interface of models",
+    "forecaster.py:predict": "MLflow's interface of models",
+    "api/": "settings as their user writes them",
+    "data_files.py": "settings of the section dataset, as their user writes them",
 }
 
 

@@ -20,7 +20,7 @@ from lyapsweep.sweep import Sweep
 from lyapsweep.sweep.plan.space import replay
 from lyapsweep.tracking import forecast_models
 from lyapsweep.trial import restore_network
-from lyapsweep.trust import UntrustedCode, files_named
+from lyapsweep.trust import UntrustedCode, code_named
 
 SMALL = {
     "dataset": {"kind": "simulated", "system": "henon", "length": 400},
@@ -181,7 +181,7 @@ def test_a_home_that_cannot_be_written_is_no_error(code, tmp_path, monkeypatch):
 
 def test_files_are_found_wherever_settings_name_them():
     nested = {"a": ["x.py:Y", {"kind": "deep/er.py:Z"}], "b": 3, "c": "plain", "d": "C:/w.py", "e": None}
-    assert list(files_named(nested)) == ["x.py", "deep/er.py"]
+    assert list(code_named(nested)) == ["x.py", "deep/er.py"]
 
 
 def test_importing_trust_is_cheap():

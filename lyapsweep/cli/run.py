@@ -35,6 +35,13 @@ MIN_COLUMNS = 5  # of the progress table: all but the measures, and the first of
 @click.option("--no-tracking", is_flag=True, help="Write records only; log nothing to MLflow.")
 @click.option("--device", default="cpu", show_default=True, help="Where to train: cpu, cuda, cuda:1.")
 @options.engine
+@click.option(
+    "--from",
+    "start",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="RECORD",
+    help="Start from the weights of a record; the trial is another one than from the initialisation.",
+)
 @click.option("--again", is_flag=True, help="Train the trial again if it has been trained before.")
 @click.option("--resume", is_flag=True, help="Resume an interrupted trial from its last report.")
 @options.debug
@@ -46,6 +53,7 @@ def command(
     tracking_uri: str | None,
     no_tracking: bool,
     device: str,
+    start: Path | None,
     again: bool,
     resume: bool,
 ) -> None:
@@ -56,8 +64,10 @@ def command(
     """
     from lyapsweep import single_trial, tracking
     from lyapsweep.config import Config
+    from lyapsweep.data_files import weights_file
     from lyapsweep.problems import blind_measures, check_config
     from lyapsweep.problems.changed_inputs import changed_inputs
+    from lyapsweep.problems.network import read_weights
 
     small_networks()
     check_device(device)
@@ -65,6 +75,8 @@ def command(
     if not (name or config.stem.strip(".")):
         raise CommandError(f"{config}: its name gives no name of a folder for the results. Give one with --name.")
     folder, out = results / (name or config.stem), printing.console(optional=True)
+    if start is not None:
+        point = point.changed({"training/weights": weights_file(read_weights(start), folder)})
     record, uri = None if again else single_trial.completed(folder, point), None
     if record is not None and (changed := changed_inputs([record])):
         raise CommandError(

@@ -226,23 +226,25 @@ def conclude(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
 
 def print_best(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
     """Print the best setting: its scores and ties; of its best trial score, exponent, settings, and its command."""
-    from lyapsweep.config import Config
     from lyapsweep.config.command import format_value, run_command
     from lyapsweep.results.description import SweepDescription
     from lyapsweep.results.experiment import ExperimentPaths
 
     record = next(last_records(summary.folder, summary.best_trial or ""))
-    varied = SweepDescription.load(ExperimentPaths(summary.folder).description).varied
-    apart = [(path, format_value(record.config.flat[path])) for path in varied if path in record.config.flat]
+    description = SweepDescription.load(ExperimentPaths(summary.folder).description)
+    apart = [
+        (path, format_value(record.config.flat[path])) for path in description.varied if path in record.config.flat
+    ]
     lines = [*summary.best_lines]
     lines += [(name, text) for name, text in printing.scores(record) if name == sweep.objective]
     if record.provenance.data and record.provenance.data.parts:
         lines.append(("data", record.provenance.data.parts))
     if spectrum := record.spectrum:
         lines.append(("lambda_max/step", printing.together(spectrum.maximum, float(spectrum.stderr[0]))))
-    command = run_command(record.config, sweep.base, Config.load(sweep.base).to_dict())
+    if base := description.base:
+        apart.append(("command", run_command(record.config, base.path, base.config)))
     out.print("\nBest", style="bold")
-    printing.write(out, [*lines, *apart, ("command", command)])
+    printing.write(out, [*lines, *apart])
 
 
 def last_records(folder: Path, trial: str = "") -> Iterator["Record"]:

@@ -14,11 +14,18 @@ from typing import Any
 
 import numba
 
+from lyapsweep import in_memory
+
 
 def sources_digest(name: str, *functions: Callable[..., Any]) -> str:
-    """A digest of a name, of all files of this package and of the files in which the functions are defined."""
+    """A digest of a name, of all files of this package and of the files in which the functions are defined.
+
+    A function of a notebook's cell, which no file holds, counts by its source.
+    """
     files = {*Path(__file__).parent.glob("*.py"), *(Path(inspect.getfile(f)) for f in functions)}
-    text = name.encode() + b"".join(file.read_bytes() for file in sorted(files))
+    text = name.encode() + b"".join(file.read_bytes() for file in sorted(files) if file.is_file())
+    loose = [f for f in functions if not Path(inspect.getfile(f)).is_file()]
+    text += "".join(part for f in loose for part in in_memory.described(f, set())).encode()
     return hashlib.sha256(text).hexdigest()[:16]
 
 

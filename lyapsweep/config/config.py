@@ -15,6 +15,7 @@ from lyapsweep.config.parsing import ConfigError, flatten, set_path
 from lyapsweep.config.sections import FAMILIES
 from lyapsweep.config.validation import complete
 from lyapsweep.config.yaml_text import read_yaml
+from lyapsweep.display import html_table
 from lyapsweep.setting_types import as_plain
 from lyapsweep.user_code import described, user_place
 
@@ -42,11 +43,14 @@ class Config:
     sections: Mapping[str, Any]
 
     @classmethod
-    def load(cls, path: Path | str, changes: Mapping[str, Any] | None = None) -> "Config":
-        """Read a YAML file.
+    def load(
+        cls, path: "Path | str | Mapping[str, Any] | Config", changes: Mapping[str, Any] | None = None
+    ) -> "Config":
+        """Read a YAML file, or take settings as they are.
 
         Args:
-            path: The file, or the name of a packaged config (`lyapsweep list configs`), such as `lorenz63`.
+            path: The file, or the name of a packaged config (`lyapsweep list configs`), such as `lorenz63`; or nested
+                settings, or a `Config`.
             changes: Settings to change afterwards, such as `{"forcing/interval": 8}`.
 
         Returns:
@@ -55,6 +59,10 @@ class Config:
         Raises:
             ConfigError: If the file cannot be read or a setting is unknown or invalid; the message names both.
         """
+        if isinstance(path, Mapping):
+            path = cls.of(path)
+        if isinstance(path, Config):
+            return path.changed(changes or {})
         found = packaged.find_file("configs", path)
         if found is None:
             raise ConfigError(packaged.missing_file("configs", path))
@@ -142,7 +150,7 @@ class Config:
     @property
     def trusted(self) -> bool:
         """Whether all Python files that the settings name may be executed (`lyapsweep.trust`)."""
-        return all(map(trust_of_code.trusted, trust_of_code.files_named(self.flat)))
+        return all(map(trust_of_code.trusted, trust_of_code.code_named(self.flat)))
 
     @cached_property
     def id(self) -> str:
@@ -167,6 +175,18 @@ class Config:
     def shape(self) -> str:
         """Hash of the settings that the members of a pack share. Not stable across versions."""
         return identity.digest({k: v for k, v in self.flat.items() if not k.startswith(PER_MEMBER)})
+
+    def __repr__(self) -> str:
+        return f"Config({self.cell['kind']} on {self.dataset['kind']}, id={self.id!r})"
+
+    def _repr_html_(self) -> str:
+        settings, defaults = identity.settings_and_defaults(self.sections)
+        rows = [(path, value) for path, value in settings.items() if identity.differs(path, value, defaults)]
+        measures = ", ".join(identity.measure_names(self.sections))
+        return html_table(f"Config {self.id}; measures {measures}; other settings have their defaults", rows)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.sections})
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Config) and self.id == other.id

@@ -18,6 +18,7 @@ import numpy as np
 from lyapsweep.config.migrations import kinds_of, original
 from lyapsweep.config.parsing import flatten
 from lyapsweep.config.sections import FAMILIES, PLAIN, defaults_of
+from lyapsweep.content_files import without_folder
 from lyapsweep.datasets import is_task
 from lyapsweep.measures import MEASURES, parse_entry
 from lyapsweep.registry import is_from_file
@@ -28,7 +29,8 @@ SCHEMA = 2  # version 0.1 hashed all settings
 def identify(sections: Mapping[str, Any]) -> str:
     """Return the id of a complete config, 12 hexadecimal digits."""
     settings, defaults = original(*settings_and_defaults(sections), kinds_of(sections))
-    written = {path: canonical(value) for path, value in settings.items() if differs(path, value, defaults)}
+    counted = {path: without_folder(value) for path, value in settings.items()}
+    written = {path: canonical(value) for path, value in counted.items() if differs(path, value, defaults)}
     return digest({"schema": SCHEMA, "measures": measure_names(sections), "settings": written})
 
 

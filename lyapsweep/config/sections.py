@@ -34,6 +34,8 @@ class Training:
         report_every: Number of updates between records; None writes only the first record, those of `report_at`, and
             the last.
         report_at: Fractions of `steps` after which a record is written, each in (0, 1).
+        weights: File of the weights that training starts from, of a record or as `numpy.savez` writes arrays by name;
+            None (the default) starts from the initialisation.
 
     Raises:
         ValueError: If a value is out of range.
@@ -52,6 +54,7 @@ class Training:
     clip_value: Positive | None = None
     report_every: Count | None = None
     report_at: list[Share] = field(default_factory=list)
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         check_fields(self, "training")

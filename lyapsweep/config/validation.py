@@ -13,7 +13,7 @@ from lyapsweep.measures import fitting, listed
 from lyapsweep.readouts import READOUTS
 from lyapsweep.registry import listing, nearest, readable, unknown
 from lyapsweep.setting_types import Range, check_setting, cut, shown, type_of
-from lyapsweep.trust import files_named, trusted
+from lyapsweep.trust import code_named, trusted
 
 SEED = Annotated[int, Range(least=-(2**62), below=2**62)]  # generators are seeded with 2 s and 2 s + 1
 
@@ -34,7 +34,7 @@ def complete(content: Mapping[str, Any]) -> dict[str, Any]:
     sections["measures"] = listed(content.get("measures", defaults_of("measures", task)))
     sections["seed"] = content.get("seed", defaults_of("seed", task))
     check_setting("seed", sections["seed"], SEED)
-    if all(map(trusted, files_named([sections[name] for name in (*FAMILIES, "measures")]))):
+    if all(map(trusted, code_named([sections[name] for name in (*FAMILIES, "measures")]))):
         check_sections(sections)
     return sections
 
@@ -50,11 +50,11 @@ def complete_member(section: str, given: Any) -> dict[str, Any]:
     family = FAMILIES[section]
     if not isinstance(given, Mapping) or "kind" not in given:
         raise ConfigError(f"{section} needs a kind. Known: {', '.join(family)}.")
-    kind = given["kind"]
+    kind = family.full_name(given["kind"])
     if kind not in family:
         raise unknown(section, kind, list(family), f"{section}/kind")
     if not readable(kind):
-        return dict(given)
+        return dict(given) | {"kind": kind}
     knobs = family.knobs(kind)
     member = family[kind].__init__ if isinstance(family[kind], type) else family[kind]
     for key, value in given.items():

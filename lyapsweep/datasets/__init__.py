@@ -16,6 +16,7 @@ from lyapsweep.datasets.image_rows import image_rows
 from lyapsweep.datasets.recorded import further_rows, recorded
 from lyapsweep.datasets.recorded_task import recorded_task
 from lyapsweep.datasets.sentiment import sentiment
+from lyapsweep.datasets.sequences import sequences
 from lyapsweep.datasets.series import BadSeries, Series
 from lyapsweep.datasets.simulated import simulated
 from lyapsweep.datasets.sines import sines
@@ -37,6 +38,7 @@ DATASETS: Registry = Registry(
         "buckets": buckets,
         "sentiment": sentiment,
         "recorded_task": recorded_task,
+        "sequences": sequences,
     },
     shared=(
         inspect.Parameter("validation", inspect.Parameter.KEYWORD_ONLY, default=AUTO, annotation=float | str | None),

@@ -11,12 +11,13 @@ from scipy.special import stdtrit
 from lyapsweep.dynamics.attractors import Attractor
 from lyapsweep.dynamics.dimension import dimension_interval, kaplan_yorke, zeros
 from lyapsweep.dynamics.failed_checks import warnings_of
+from lyapsweep.dynamics.spectrum_display import SpectrumDisplay
 
 ZERO = 0.01  # of lambda_1: how far the exponent of a flow nearest to zero may be from it beyond its interval
 
 
-@dataclass(frozen=True)
-class Spectrum:
+@dataclass(frozen=True, repr=False)
+class Spectrum(SpectrumDisplay):
     """The Lyapunov exponents of one map, largest first, in nats per step.
 
     Args:
@@ -25,16 +26,14 @@ class Spectrum:
         steps: Number of counted steps per orbit.
         orbits: Number of orbits.
         map: Which map they belong to: "system" (a known map or flow), "closed loop" (a network that runs freely),
-            "driven"
-            (conditional on inputs) or "forced" (under teacher forcing).
+            "driven" (conditional on inputs) or "forced" (under teacher forcing).
         state: Dimension of the whole state, of which `exponents` may be the leading part.
         dt: Time of one step; None (the default) if the map has no time unit.
         rank_losses: Number of tangent vectors, over all orbits, that a singular Jacobian annihilated; 0 by default.
         settings: The settings of the computation.
         dof: Degrees of freedom of the standard errors, shape (k,); None (the default) if many.
         checks: Results of the checks, in nats per step unless noted. "resolution": estimated largest relative error of
-            one
-            stretching factor. "sum_rule": |sum of all exponents - mean log |det Df||. "halves", "orbits": largest
+            one stretching factor. "sum_rule": |sum of all exponents - mean log |det Df||. "halves", "orbits": largest
             difference between the exponents of two halves of the steps, or of the orbits. "zero": of a flow, the
             exponent nearest to zero, which should be zero unless the flow is at rest.
         escaped: Number of orbits that escape to infinity, 0 by default.

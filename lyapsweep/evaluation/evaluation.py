@@ -41,6 +41,11 @@ def growth_lags(longest: int) -> np.ndarray:
     return np.unique(np.geomspace(1, min(LONGEST_LAG, longest), LAGS).astype(int))
 
 
+def bounded_exponents(spectrum: Spectrum) -> np.ndarray:
+    """Exponents as measures read them: NaN where the orbits escape to infinity."""
+    return np.full_like(spectrum.exponents, np.nan) if spectrum.unbounded else spectrum.exponents
+
+
 def spectrum_settings(lyapunov: Lyapunov, state: int) -> dict[str, Any]:
     """Arguments of `lyapunov_spectra` for a state of so many dimensions."""
     k = None if lyapunov.exponents is None else min(lyapunov.exponents, state)

@@ -15,7 +15,14 @@ from lyapsweep.config import Config, Lyapunov
 from lyapsweep.datasets.series import Series
 from lyapsweep.datasets.validation import Split
 from lyapsweep.dynamics import Spectrum, lyapunov_spectra, tangent_growth
-from lyapsweep.evaluation.evaluation import LONGEST_LAG, Evaluation, double_precision, growth_lags, spectrum_settings
+from lyapsweep.evaluation.evaluation import (
+    LONGEST_LAG,
+    Evaluation,
+    bounded_exponents,
+    double_precision,
+    growth_lags,
+    spectrum_settings,
+)
 from lyapsweep.evaluation.truth import ERROR_STEPS, ORBITS, forecast_starts, forecast_targets, horizon
 from lyapsweep.evaluation.truth import FORECASTS as FORECASTS
 from lyapsweep.evaluation.truth import HORIZON_LYAPUNOV_TIMES as HORIZON_LYAPUNOV_TIMES
@@ -63,6 +70,7 @@ def evaluate(network: Network, progress: TrainingProgress, split: Split[Series],
                 lags=lags,
                 growth=growth[p],
                 exponent=spectra[kind][p].maximum,
+                exponents=bounded_exponents(spectra[kind][p]),
             ),
             tested[p],
         )
@@ -86,11 +94,17 @@ def held_out_evidence(network: Network, progress: TrainingProgress, series: Seri
             targets=targets.cpu().numpy(),
             losses=losses[p].cpu().numpy(),
             lambda_max=series.lambda_max,
+            known_exponents=known_exponents(series),
             dt=series.dt,
             **further[p],
         )
         for p in range(network.cell.population)
     ]
+
+
+def known_exponents(series: Series) -> tuple[float, ...]:
+    """The known exponents of the true dynamics, nats per step."""
+    return series.exponents or (() if series.lambda_max is None else (series.lambda_max,))
 
 
 def spectrum_kind(series: Series) -> str:

@@ -12,7 +12,14 @@ from lyapsweep.config import Config, Lyapunov
 from lyapsweep.datasets.task import Task
 from lyapsweep.datasets.validation import Split
 from lyapsweep.dynamics import Spectrum, lyapunov_spectra, tangent_growth
-from lyapsweep.evaluation.evaluation import NUMBERS, Evaluation, double_precision, growth_lags, spectrum_settings
+from lyapsweep.evaluation.evaluation import (
+    NUMBERS,
+    Evaluation,
+    bounded_exponents,
+    double_precision,
+    growth_lags,
+    spectrum_settings,
+)
 from lyapsweep.evaluation.stateful import SegmentMap, stream_scores
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.rollout import Network, driven
@@ -57,6 +64,7 @@ def evaluate(network: Network, progress: TrainingProgress, split: Split[Task], c
                 lags=lags,
                 growth=growth[p],
                 exponent=spectra["driven"][p].maximum,
+                exponents=bounded_exponents(spectra["driven"][p]),
             ),
             tested[p],
         )

@@ -6,10 +6,11 @@ from typing import Any
 from lyapsweep.measures.accuracy import ACCURACY
 from lyapsweep.measures.divergence import DIVERGENCE
 from lyapsweep.measures.evidence import Evidence
+from lyapsweep.measures.exponents import LAMBDA_MAX, LAMBDA_MAX_ERROR, SPECTRUM_DISTANCE
 from lyapsweep.measures.gradients import GRADIENTS
 from lyapsweep.measures.hess2023 import POWER_SPECTRUM_HESS2023, PREDICTION_ERROR_HESS2023, STATE_SPACE_HESS2023
 from lyapsweep.measures.loss import LOSS, LOSS_RESET, LOSS_UNBROKEN
-from lyapsweep.measures.measure import Measure, Undefined
+from lyapsweep.measures.measure import Measure, Undefined, of_function
 from lyapsweep.measures.mikhaeil2022 import (
     MIXTURE_MIKHAEIL2022,
     POWER_SPECTRUM_MIKHAEIL2022,
@@ -26,7 +27,16 @@ from lyapsweep.registry import Registry, readable
 
 __all__ = ["MEASURES", "Evidence", "Measure", "Undefined", "chosen", "fitting", "listed"]
 
-MEASURES: Registry[Measure] = Registry(
+
+class MeasureRegistry(Registry[Measure]):
+    """The measures by name; a function of the user's is a measure that is minimised (`of_function`)."""
+
+    def __getitem__(self, name: str) -> Measure:
+        found = super().__getitem__(name)
+        return found if isinstance(found, Measure) else of_function(name, found)
+
+
+MEASURES: Registry[Measure] = MeasureRegistry(
     "measure",
     {
         measure.name: measure
@@ -50,6 +60,9 @@ MEASURES: Registry[Measure] = Registry(
             TIME_TO_THRESHOLD,
             LOSS_RESET,
             LOSS_UNBROKEN,
+            LAMBDA_MAX,
+            LAMBDA_MAX_ERROR,
+            SPECTRUM_DISTANCE,
         )
     },
     given=("evidence",),
@@ -80,6 +93,7 @@ def listed(entries: Sequence[Entry]) -> list[str | dict[str, Any]]:
         raise ValueError(f"measures must be a list, such as [loss, state_space], but got {entries!r}.")
     found: dict[str, str | dict[str, Any]] = {}
     for name, settings in map(parse_entry, entries):
+        name = MEASURES.full_name(name)
         if name in found:
             raise ValueError(f"measures: '{name}' is listed twice, but a column holds one convention. Leave one out.")
         if not readable(name):

@@ -23,6 +23,10 @@ class Evidence:
         growth: Mean log || dz_{t+lag} / dz_t || of the free run, or of a run driven by a task's inputs, in nats,
             (lags,).
         exponent: The network's own largest exponent along such runs, nats per step.
+        exponents: The network's own exponents along such runs, largest first, nats per step, (k,); NaN if the orbits
+            escape to infinity.
+        known_exponents: Of a series: the known exponents of the true dynamics, largest first, nats per step; its
+            `lambda_max` alone where no more is known.
         dt: Time between samples; None if there is no time unit.
         truth: Of a series: the held-out part, (time, features).
         reference: Of a series: another part of the truth, (time, features), as long as `truth` if there is enough of
@@ -58,6 +62,8 @@ class Evidence:
     lags: np.ndarray = field(default_factory=NONE)
     growth: np.ndarray = field(default_factory=NONE)
     exponent: float = math.nan
+    exponents: np.ndarray = field(default_factory=NONE)
+    known_exponents: tuple[float, ...] = ()
     dt: float | None = None
     truth: np.ndarray = field(default_factory=NO_ROWS)
     reference: np.ndarray = field(default_factory=NO_ROWS)

@@ -4,7 +4,7 @@ import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,8 @@ class Undefined(ValueError):
     """The score has no value for this evidence, through no fault of the network; it is recorded as NaN."""
 
 
+ON_DEMAND = ("orbit", "errors")  # evidence that is computed only for measures that need it
+WORST_VALUE = 1e12  # of a plain function
 RESTS = 10  # observations where dead networks rest; one more rests at the mean
 
 
@@ -134,6 +136,35 @@ class Measure:
         with np.errstate(all="ignore"):
             further = self.further(evidence) if self.further else {}
         return {f"{self.name}/{name}": float(value) for name, value in further.items()}
+
+
+@lru_cache(maxsize=64)
+def of_function(name: str, function: Callable[..., float]) -> Measure:
+    """Return a measure of a plain function of `Evidence`: the less, the better, for series and tasks alike.
+
+    Args:
+        name: Name of the measure.
+        function: Its first argument is the evidence; further ones with positive defaults are settings.
+
+    Returns:
+        The measure; values above WORST_VALUE count as it. What the function reads of the evidence is computed for it.
+
+    Example:
+        >>> of_function("spread", lambda e, power=2: e.truth.std() ** power).direction
+        'minimise'
+    """
+    _, *others = inspect.signature(function).parameters.values()
+
+    def score(evidence: Evidence, **settings: Any) -> float:
+        return function(evidence, **settings)
+
+    parameter = inspect.Parameter("evidence", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    score.__signature__ = inspect.Signature([parameter, *others])  # type: ignore[attr-defined]
+    score.__doc__ = function.__doc__
+    read = getattr(getattr(function, "__code__", None), "co_names", ())
+    needs = tuple(field for field in ON_DEMAND if field in read)
+    title, kinds = name.partition(":")[0], ("series", "task")
+    return Measure(name, score, "minimise", WORST_VALUE, "1", title, has_floor=False, needs=needs, data=kinds)
 
 
 def at_rest(evidence: Evidence, point: np.ndarray) -> Evidence:

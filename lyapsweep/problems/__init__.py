@@ -7,7 +7,7 @@ from lyapsweep.config import Config
 from lyapsweep.datasets import is_task
 from lyapsweep.measures import MEASURES, chosen
 from lyapsweep.problems.memory import check_memory
-from lyapsweep.problems.network import build_network
+from lyapsweep.problems.network import build_network, load_weights, read_weights
 from lyapsweep.problems.problem import NetworkSize, Problem
 from lyapsweep.problems.series import SeriesProblem
 from lyapsweep.problems.task import TaskProblem
@@ -82,7 +82,9 @@ def check_config(config: Config) -> None:
     """
     check_memory(config)
     problem = problem_of(config)
-    build_network([config], *problem.size)
+    network = build_network([config], *problem.size)
+    if config.training.weights:
+        load_weights(network, read_weights(config.training.weights))
     problem.check(config)
     for remark in problem.description.remarks:
         log.warning("%s.", remark)

@@ -1,12 +1,14 @@
 """Networks from configs, and from the weights of records."""
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from lyapsweep.cells import CELLS
 from lyapsweep.config import Config
+from lyapsweep.flossing import floss
 from lyapsweep.inits import INITS
 from lyapsweep.readouts import READOUTS
 from lyapsweep.rollout import Network
@@ -40,8 +42,32 @@ def initialiser(config: Config) -> Callable[[int, int, torch.Generator], torch.T
     return lambda rows, columns, generator: init(rows, columns, generator, **settings)
 
 
+def initialise(network: Network, configs: Sequence[Config]) -> None:
+    """Set what training starts from: weights of a file where the configs name one, then flossing.
+
+    Raises:
+        ValueError: If the file cannot be read, or its weights do not fit.
+    """
+    if path := configs[0].training.weights:
+        load_weights(network, read_weights(path))
+    floss(network.cell, [config.flossing for config in configs])
+
+
+def read_weights(path: Path | str) -> dict[str, np.ndarray]:
+    """Read the weights of a record, or of an NPZ file of arrays by name."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            found = {name: file[name] for name in file.files}
+    except Exception as error:  # numpy and zipfile raise many types
+        raise ValueError(f"training/weights: {path} cannot be read ({error}). Name the file of a record.") from error
+    held = {name.removeprefix("weights/"): value for name, value in found.items() if name.startswith("weights/")}
+    if "header" in found and not held:
+        raise ValueError(f"training/weights: {path} holds no weights. Name the last record of a trial.")
+    return held or found
+
+
 def load_weights(network: Network, weights: Mapping[str, np.ndarray]) -> None:
-    """Copy the weights of a record into a population of one.
+    """Copy the weights of a record into every member of a population.
 
     Raises:
         ValueError: If weights are missing, of another shape, or not finite.

@@ -68,6 +68,7 @@ class Problem(ABC):
 
     size: NetworkSize
     description: DataDescription
+    head: str = "step"  # or "last": whether a network answers at every step or once
 
     @abstractmethod
     def __init__(self, config: Config) -> None: ...

@@ -54,7 +54,7 @@ class TaskProblem(Problem):
                 f"readout/kind: '{readout}' answers once per sequence, but {self.task.source} asks at every step. "
                 "Use affine."
             )
-        held = self.task.outputs if self.windows.held else 0
+        self.head, held = self.task.head, self.task.outputs if self.windows.held else 0
         self.size = NetworkSize(self.task.outputs, self.task.inputs + held, self.task.length)
         self.description = describe(self.split)
 

@@ -13,6 +13,7 @@ RECORDS = "records"
 CHECKPOINTS = "checkpoints"
 ARTIFACTS = "artifacts"
 DESCRIPTION = "sweep.json"
+BASE = "base.yaml"
 ATLAS = "atlas.html"
 OPTUNA_JOURNAL = "optuna.journal"
 POINTS = "points.jsonl"
@@ -68,6 +69,11 @@ class ExperimentPaths:
     def description(self) -> Path:
         """The JSON file of the `SweepDescription`."""
         return self.folder / DESCRIPTION
+
+    @property
+    def base(self) -> Path:
+        """The base config of a sweep that named no file."""
+        return self.folder / BASE
 
     @property
     def atlas(self) -> Path:

@@ -201,7 +201,7 @@ def split(cls: type, content: Mapping[str, Any], rest: str) -> tuple[dict[str, A
 
 def code_digests(settings: Mapping[str, Any]) -> dict[str, str]:
     """Digests of the Python files that settings name as `path/to/file.py:Name`, by path; "" for a missing file."""
-    return {path: trust.digest_of(path)[:16] for path in trust.files_named(settings)}
+    return {path: trust.digest_of(path)[:16] for path in trust.code_named(settings)}
 
 
 @cache

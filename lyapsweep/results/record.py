@@ -12,6 +12,8 @@ import numpy as np
 
 from lyapsweep.config import Config, ConfigError, migrate
 from lyapsweep.config.migrations import current_version
+from lyapsweep.content_files import relocated
+from lyapsweep.display import html_table, number
 from lyapsweep.dynamics.spectrum import Spectrum, strict
 from lyapsweep.results.experiment import RECORD_SUFFIX, atomic_write, record_files
 from lyapsweep.results.header import (
@@ -30,10 +32,11 @@ from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record_files import files_by_trial
 from lyapsweep.trust import named_by_record
 
+SHOWN = 3  # scores of one line
 NAME = re.compile(r"(?P<trial>.+)-\d{8}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Record:
     """One trial at one step.
 
@@ -79,6 +82,17 @@ class Record:
     def __post_init__(self) -> None:
         if not self.trial:
             object.__setattr__(self, "trial", self.config.id)
+
+    def __repr__(self) -> str:
+        scores = "".join(f", {name} {number(value)}" for name, value in list(self.measures.items())[:SHOWN])
+        found = f", lambda_max {self.spectrum.maximum:.4g} per step" if self.spectrum else ""
+        return f"Record({self.trial}, step {self.step}, {self.outcome}{found}{scores})"
+
+    def _repr_html_(self) -> str:
+        rows = [(name, number(value), number(self.floors.get(name, ""))) for name, value in self.measures.items()]
+        title = f"Trial {self.trial}, {self.config.cell['kind']}, step {self.step}, {self.outcome}"
+        shown = self.spectrum._repr_html_() if self.spectrum else ""
+        return html_table(title, rows, ("measure", "score", "floor")) + shown
 
     @property
     def spectrum(self) -> Spectrum | None:
@@ -144,7 +158,8 @@ class Record:
         path = Path(path)
         header, found = read_file(path, arrays)
         try:
-            config = config_of(json.dumps(header["config"]), header.get("settings", 1), trust)
+            content = json.dumps(relocated(header["config"], path.parent.parent))
+            config = config_of(content, header.get("settings", 1), trust)
         except ConfigError as error:
             raise ConfigError(f"{path}: {error}") from error
         with naming(path):

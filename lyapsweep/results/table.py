@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lyapsweep.config import Config
+from lyapsweep.display import html_table, number
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.registry import unknown
 from lyapsweep.results.description import BadTable, SweepDescription
@@ -40,7 +41,7 @@ class RunLinks:
     command: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """The records of an experiment: one row per record, in the order of trial and step.
 
@@ -119,6 +120,20 @@ class Table:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    def __repr__(self) -> str:
+        return f"Table({self.sentence})"
+
+    def _repr_html_(self) -> str:
+        finals, objective = self.finals.frame, self.description.objective_column
+        columns = [c for c in ("trial", *self.varied, "outcome", objective) if c in finals]
+        rows = [[number(cell) for cell in row] for row in finals[columns].itertuples(index=False)]
+        return html_table(f"{self.sentence}; table.frame holds all columns", rows, columns)
+
+    @property
+    def sentence(self) -> str:
+        """What it holds, such as "63 trials, 189 records, 86 columns"."""
+        return f"{int(self.frame['final'].sum())} trials, {len(self)} records, {len(self.frame.columns)} columns"
 
     def column(self, name: str) -> pd.Series:
         """Return a column of `frame`; an unknown name raises `UnknownName` with the nearest one."""

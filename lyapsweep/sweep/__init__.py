@@ -15,6 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Halving", "Sweep", "SweepError", "load"]
 
-__getattr__ = imported_at_use(
+__getattr__, __dir__ = imported_at_use(
     __name__, dict.fromkeys(("Halving", "Sweep", "load", "SweepError"), "lyapsweep.sweep.plan.definition")
 )

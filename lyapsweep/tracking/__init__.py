@@ -63,4 +63,4 @@ IMPORTED_AT_USE = {  # their modules import MLflow, the first one torch as well
     "read": "lyapsweep.tracking.opening",
 }
 
-__getattr__ = imported_at_use(__name__, IMPORTED_AT_USE)
+__getattr__, __dir__ = imported_at_use(__name__, IMPORTED_AT_USE)

@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lyapsweep import in_memory
 from lyapsweep.compiled.engine import chosen_engine
 from lyapsweep.config import Config
 from lyapsweep.results.record import Outcome
+from lyapsweep.trust import code_named
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,12 @@ class PackSpec:
     until: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The spec as a Ray config."""
+        """The spec as a Ray config, with the classes and functions in memory that its configs name."""
+        configs = [config.to_dict() for config in self.configs]
         return {
             "number": self.number,
-            "configs": [config.to_dict() for config in self.configs],
+            "configs": configs,
+            "objects": in_memory.pickled(code_named([configs, self.settings.objective])),
             "keys": list(self.keys),
             "ended": list(self.ended),
             "parents": list(self.parents),
@@ -78,6 +82,7 @@ class PackSpec:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "PackSpec":
         """The spec of a Ray config."""
+        in_memory.receive(content["objects"])
         return cls(
             number=content["number"],
             configs=[Config.of(config) for config in content["configs"]],

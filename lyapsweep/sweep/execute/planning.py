@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from lyapsweep.config import Config, ConfigError
+from lyapsweep.config.command import format_config
 from lyapsweep.datasets.validation import AUTO
 from lyapsweep.packaged import short_name
 from lyapsweep.problems.changed_inputs import changed_inputs
 from lyapsweep.results.constraints import score_of
 from lyapsweep.results.description import BaseConfig, SweepDescription
+from lyapsweep.results.experiment import atomic_write
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep.execute.dataset_check import check_datasets, check_objective
 from lyapsweep.sweep.execute.optuna_study import recorded_params
@@ -27,6 +29,7 @@ from lyapsweep.sweep.plan.points import Point, refuse_overridden, varied_paths
 from lyapsweep.sweep.plan.refinement import Refinement
 from lyapsweep.sweep.plan.resume import StoredPoint, complete, plan_parts, requested_counts
 from lyapsweep.sweep.plan.sampling import draw
+from lyapsweep.user_code import relative
 
 log = logging.getLogger("lyapsweep")
 HUNT_SAMPLE = 20  # points of a hunt's space from which its varied settings are read
@@ -175,12 +178,20 @@ def as_begun(base: Config, records: Mapping[str, Record]) -> Config:
     return base.changed({"dataset/validation": None})
 
 
-def base_config(path: Path | str) -> BaseConfig | None:
-    """The base file as it is; None for one that is a config only with the changes that the sweep makes to it."""
+def base_config(sweep: Sweep, folder: ResultsFolder) -> BaseConfig | None:
+    """The base file as it is; one in the sweep's folder if the sweep names none.
+
+    None for one that is a config only with the changes that the sweep makes to it.
+    """
     try:
-        return BaseConfig(short_name(path), Config.load(path).to_dict())
+        config = Config.load(sweep.base)
     except ConfigError:
         return None
+    if isinstance(sweep.base, Path | str):
+        return BaseConfig(short_name(sweep.base), config.to_dict())
+    with atomic_write(folder.paths.base) as file:
+        file.write(f"{format_config(config)}\n".encode())
+    return BaseConfig(relative(str(folder.paths.base)), config.to_dict())
 
 
 def describe_plan(folder: ResultsFolder, planned: SweepPlan, asked: int) -> None:
@@ -201,7 +212,7 @@ def describe_plan(folder: ResultsFolder, planned: SweepPlan, asked: int) -> None
         further=tuple(sweep.further),
         constraints=tuple(sweep.constraints),
         varied=tuple(planned.varied),
-        base=base_config(sweep.base),
+        base=base_config(sweep, folder),
         trials=asked,
         extended=tuple(planned.extended),
         seed=planned.seed,

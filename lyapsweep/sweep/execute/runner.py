@@ -4,7 +4,7 @@ import dataclasses
 import math
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.execute.searcher import PackSearcher
 from lyapsweep.sweep.execute.sweep_results import SweepResults, recoveries
 from lyapsweep.sweep.execute.tune_callback import TuneCallback
+from lyapsweep.sweep.observe.callbacks import Callback, CallbackList, CallbackLogger
 from lyapsweep.sweep.observe.heartbeat import HeartbeatWriter
 from lyapsweep.sweep.observe.progress import ProgressCounter, SweepProgress
 from lyapsweep.sweep.observe.summary import SweepSummary
@@ -62,6 +63,7 @@ def run(
     budget: str | None = None,
     models: bool = True,
     listen: Callable[[SweepProgress], None] | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> SweepSummary:
     """Train every trial of a sweep that `results/<name>` does not hold yet, then write its atlas.
 
@@ -91,6 +93,7 @@ def run(
         budget: Time (90s, 30m, 1.5h) or updates (2000000u) of this run; trials that would exceed it do not start.
         models: Log the best network of each cell as an MLflow model that forecasts.
         listen: Called with the progress at every event.
+        callbacks: Told of trials and their records.
 
     Returns:
         How the sweep ended.
@@ -111,11 +114,14 @@ def run(
     folder.acquire()
     try:
         with stop_on_signals() as stop:
-            runner = SweepRunner(sweep, base, folder, seed, tracking_uri, storage, listen, models, meter)
+            runner = SweepRunner(sweep, base, folder, seed, tracking_uri, storage, listen, models, meter, callbacks)
             on = resume or again or bool(extend)
             runner.plan(resume=on, extend=extend, refine=refine, again=again, changes=changes)
             runner.open_storage()
-            return runner.finish(runner.execute(Execution(jobs, gpus, time_limit, address, node_timeout), stop))
+            runner.callbacks.call("on_sweep_start", runner.progress())
+            summary = runner.finish(runner.execute(Execution(jobs, gpus, time_limit, address, node_timeout), stop))
+            runner.callbacks.call("on_sweep_end", summary)
+            return summary
     finally:
         folder.release()
 
@@ -134,11 +140,13 @@ class SweepRunner:
         listen: Callable[[SweepProgress], None] | None = None,
         models: bool = True,
         meter: BudgetMeter | None = None,
+        callbacks: Sequence[Callback] = (),
     ):
         self.sweep, self.base, self.folder, self.seed, self.models = sweep, base, folder, seed, models
         self.tracking_uri = tracking_uri or tracking.default_uri(folder.path.parent)
         self.storage = storage or os.environ.get("OPTUNA_STORAGE")
         self.listen, self.meter = listen or (lambda progress: None), meter or BudgetMeter(None)
+        self.callbacks = CallbackList(callbacks)
         self.heartbeat = HeartbeatWriter(folder.path)
         self.logger: MLflowLogger | NullLogger | None = None
         self.async_logger: AsyncLogger | None = None
@@ -229,7 +237,7 @@ class SweepRunner:
             searcher,
             self.counter,
             self.study,
-            self.async_logger,
+            CallbackLogger(self.async_logger, self.callbacks),
             self.folder,
             stop,
             self.sweep.objective,

@@ -21,10 +21,10 @@ from lyapsweep.sweep.execute.pack import PackReport
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.execute.searcher import PackSearcher
 from lyapsweep.sweep.execute.trainable import ended
+from lyapsweep.sweep.observe.callbacks import RecordLogger
 from lyapsweep.sweep.observe.progress import ProgressCounter
 from lyapsweep.sweep.plan.points import Point
 from lyapsweep.sweep.plan.resume import complete
-from lyapsweep.tracking.async_logger import AsyncLogger
 
 log = logging.getLogger("lyapsweep")
 
@@ -58,7 +58,7 @@ class TuneCallback(tune.Callback):
         searcher: PackSearcher,
         counter: ProgressCounter,
         study: OptunaStudy,
-        logger: AsyncLogger,
+        logger: RecordLogger,
         folder: ResultsFolder,
         stop: threading.Event,
         objective: str,

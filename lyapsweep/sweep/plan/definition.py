@@ -2,7 +2,7 @@
 
 import dataclasses
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, KeysView, Mapping, Sequence, ValuesView
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -35,14 +35,15 @@ class Sweep:
     """A region of settings around a base config, as a grid or as a space to draw from.
 
     Args:
-        base: Config file of everything that is not varied, relative to the current folder, the sweep file's folder or
-            a folder above it.
-        objective: Name of a measure; its direction says whether the smallest or the largest value is best. Of a hunt
-            also a list of measures: Optuna then looks for the Pareto front, and the first one decides the best trial.
+        base: Config of everything that is not varied: a file, relative to the current folder, the sweep file's folder
+            or a folder above it; or nested settings, or a `Config`.
+        objective: Name of a measure, a `Measure`, or a function of `Evidence` (the less, the better); a measure's
+            direction says whether the smallest or the largest value is best. Of a hunt also a list: Optuna then looks
+            for the Pareto front, and the first one decides the best trial.
         intent: "map" trains every point to its end, so that correlations and atlases may be drawn from it; "hunt" lets
             a sampler look for one good network and stops bad trials early.
-        grid: {path: values}, every combination in this order. A value may be a whole section, as in
-            {"cell": [{"kind": "lstm", "units": 30}, {"kind": "vanilla", "units": 60}]}.
+        grid: {path: values}, every combination in this order; values are a list, a range or an array. A value may be a
+            whole section, as in {"cell": [{"kind": "lstm", "units": 30}, {"kind": "vanilla", "units": 60}]}.
         where: {path: value, or a list of values} that points of the grid must have: only these are trained.
         space: Function of an Optuna trial whose parameters are paths, as in
             `trial.suggest_int("forcing/interval", 1, 64)`; it may return further {path: value} that follow from them.
@@ -71,8 +72,8 @@ class Sweep:
         'minimise'
     """
 
-    base: Path | str
-    objective: str  # or a list, of which the first remains
+    base: Path | str | Mapping[str, Any] | Config
+    objective: str  # or a measure or function, whose name remains, or a list, of which the first remains
     intent: str = "map"
     grid: Mapping[str, Sequence[Any]] | None = None
     where: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -95,6 +96,8 @@ class Sweep:
         if isinstance(self.objective, list | tuple) and self.objective:
             object.__setattr__(self, "further", tuple(self.objective[1:]))
             object.__setattr__(self, "objective", self.objective[0])
+        object.__setattr__(self, "objective", MEASURES.full_name(as_plain(self.objective)))
+        object.__setattr__(self, "further", tuple(MEASURES.full_name(as_plain(name)) for name in self.further))
         for objective in self.objectives:
             if objective not in MEASURES:
                 raise unknown("measure", objective, list(MEASURES), "objective")
@@ -126,7 +129,7 @@ class Sweep:
             raise SweepError(f"trials: a grid is trained whole, but got trials={self.trials}. Leave it out.")
         if not isinstance(self.grid, Mapping):
             raise SweepError(f"grid: {{path: values}} is needed, but got {self.grid!r}.")
-        grid = {path: as_plain(list(v) if isinstance(v, range) else v) for path, v in self.grid.items()}
+        grid = {path: as_plain(values_of(v)) for path, v in self.grid.items()}
         for path, values in grid.items():
             if not isinstance(path, str):
                 raise SweepError(f"grid: a path must be text, such as 'training/lr', but got {path!r}.")
@@ -203,6 +206,11 @@ class Sweep:
         return tuple(dict.fromkeys([*self.further, *(constraint.score for constraint in self.bounds)]))
 
     @property
+    def place(self) -> str:
+        """The base config in messages: its file, if it is one."""
+        return str(self.base) if isinstance(self.base, Path | str) else f"the base config of {self.name or 'the sweep'}"
+
+    @property
     def direction(self) -> Literal["minimise", "maximise"]:
         return MEASURES[self.objective].direction
 
@@ -213,18 +221,18 @@ class Sweep:
         for objective in self.objectives:
             if objective not in measured:
                 raise SweepError(
-                    f"{self.base}: the objective '{objective}' is not among its measures ({', '.join(measured)}). "
+                    f"{self.place}: the objective '{objective}' is not among its measures ({', '.join(measured)}). "
                     "Add it to measures."
                 )
         for bound in self.bounds:
             if bound.score in MEASURES and bound.score not in measured:
                 raise SweepError(
-                    f"{self.base}: the constraint '{bound.text}' needs {bound.score}, which is not among its measures "
+                    f"{self.place}: the constraint '{bound.text}' needs {bound.score}, which is not among its measures "
                     f"({', '.join(measured)}). Add it to measures."
                 )
         if (self.halving_settings or self.scheduler) and base.training.report_every is None:
             raise SweepError(
-                f"{self.base}: a hunt stops bad trials at their reports. Set training/report_every, "
+                f"{self.place}: a hunt stops bad trials at their reports. Set training/report_every, "
                 "or halving=None in the sweep."
             )
         return base
@@ -269,7 +277,17 @@ def load(path: Path | str) -> Sweep:
         found = "defines none" if sweep is None else f"has a {type(sweep).__name__}"
         raise SweepError(f"{path}: SWEEP = Sweep(...) is needed, but the file {found}. Define it.")
     question = sweep.question or (module.__doc__ or "").strip() or None
-    return dataclasses.replace(sweep, base=locate(sweep.base, path), name=sweep.name or path.stem, question=question)
+    base = locate(sweep.base, path) if isinstance(sweep.base, Path | str) else sweep.base
+    return dataclasses.replace(sweep, base=base, name=sweep.name or path.stem, question=question)
+
+
+def values_of(values: Any) -> Any:
+    """The values of an axis as a list: of any sequence or array; anything else is returned as it is, to be refused."""
+    if hasattr(values, "tolist"):  # of NumPy, pandas, torch
+        return values.tolist()
+    return (
+        list(values) if isinstance(values, Sequence | ValuesView | KeysView) and not isinstance(values, str) else values
+    )
 
 
 def locate(base: Path | str, sweep: Path) -> Path:
