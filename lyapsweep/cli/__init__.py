@@ -5,6 +5,7 @@ import click
 from lyapsweep import __version__
 from lyapsweep.cli import (
     atlas,
+    fit,
     fixed_points,
     import_table,
     list_members,
@@ -36,6 +37,7 @@ def main() -> None:
 
 
 for module in (
+    fit,
     run,
     sweep,
     plan,

@@ -1,0 +1,99 @@
+"""`lyapsweep fit`: from a series to a trained network and the evidence for it."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from lyapsweep.cli import options, printing
+from lyapsweep.cli.suggest import chosen_columns
+from lyapsweep.cli.sweep import display
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from lyapsweep.fitting.result import FitResult
+
+
+@click.command(
+    "fit",
+    short_help="Fit a series: search, confirm, judge.",
+    epilog=options.example("lyapsweep fit my.csv --dt 0.03", "lyapsweep fit my.csv --minutes 20 --name long"),
+)
+@click.argument("series")
+@click.option(
+    "--dt", type=float, callback=options.time_step, help="Time between rows.  [default: a time column's, else 1]"
+)
+@click.option(
+    "--columns", help="Columns to predict, by name or position from 0: x,z.  [default: all but inputs and clocks]"
+)
+@click.option("--inputs", help="Columns that drive the system and are given: rain,light.")
+@click.option(
+    "--minutes", type=options.POSITIVE_NUMBER, default=5.0, show_default=True, help="Time that the fit may take."
+)
+@click.option("--trials", type=click.IntRange(1), help="Networks of the search, instead of --minutes.")
+@options.results
+@options.name
+@click.option(
+    "--seed", type=options.SAMPLER_SEED, default=0, show_default=True, help="Seed of everything that is drawn."
+)
+@click.option("--jobs", type=click.IntRange(1), help="Networks trained in parallel.  [default: the number of CPUs]")
+@options.engine
+@options.tracking_uri
+@click.option("--resume", is_flag=True, help="Resume a fit that was interrupted.")
+@options.debug
+def command(
+    series: str,
+    dt: float | None,
+    columns: str | None,
+    inputs: str | None,
+    minutes: float,
+    trials: int | None,
+    results: Path,
+    name: str | None,
+    seed: int,
+    jobs: int | None,
+    tracking_uri: str | None,
+    resume: bool,
+) -> None:
+    """Find and train a network that reconstructs a recorded series, and say whether to trust it.
+
+    SERIES is a file with one row per time step, evenly spaced, and one column per variable (.csv, .npy, .parquet and
+    others).
+    """
+    from lyapsweep.fitting.fit import Observer, run_fit
+    from lyapsweep.fitting.plan import FitRequest
+    from lyapsweep.fitting.search import Place
+
+    out = printing.console(optional=True)
+    request = FitRequest(
+        series,
+        dt,
+        chosen_columns(series, columns, "auto"),
+        chosen_columns(series, inputs, "auto"),
+        minutes,
+        trials,
+        seed,
+    )
+    place = Place(results, name or request.name, tracking_uri, jobs)
+    with display("state_space", out) as listen:
+        found = run_fit(request, place, resume, Observer(lambda text: out.print(text, soft_wrap=True), listen=listen))
+    summarise(found, out)
+
+
+def summarise(found: "FitResult", out: "Console") -> None:
+    """Print the tables, the verdict with its sentences, and the places of the files."""
+    from lyapsweep.fitting import report
+
+    for table in report.tables(found):
+        out.print(f"\n{table.title}", style="bold")
+        widths = [max(len(row[i]) for row in (table.heads, *table.rows)) for i in range(len(table.heads))]
+        for row in (table.heads, *table.rows):
+            out.print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths)).rstrip(), soft_wrap=True)
+        if table.note:
+            out.print(table.note, soft_wrap=True)
+    out.print(f"\n{report.headline(found)}", style="bold")
+    for sentence in found.reliability.sentences:
+        out.print(f"- {sentence}", soft_wrap=True)
+    out.print()
+    printing.write(out, [*found.files, *report.next_commands(found), ("time", printing.duration(found.seconds))])
