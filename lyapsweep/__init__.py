@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lyapsweep.config import Config
     from lyapsweep.dynamics import Spectrum, lyapunov_spectra
     from lyapsweep.exponents import lyapunov_spectrum
+    from lyapsweep.fitting.pipeline import fit
     from lyapsweep.loading import load
     from lyapsweep.results.record import Record
     from lyapsweep.results.table import Table
@@ -29,6 +30,7 @@ __all__ = [
     "Record",
     "Spectrum",
     "Table",
+    "fit",
     "load",
     "lyapunov_spectra",
     "lyapunov_spectrum",
@@ -42,6 +44,7 @@ MODULES = {
     "Record": "lyapsweep.results.record",
     "Spectrum": "lyapsweep.dynamics",
     "Table": "lyapsweep.results.table",
+    "fit": "lyapsweep.fitting.pipeline",
     "load": "lyapsweep.loading",
     "lyapunov_spectra": "lyapsweep.dynamics",
     "lyapunov_spectrum": "lyapsweep.exponents",

@@ -61,7 +61,7 @@ def command(
     SERIES is a file with one row per time step, evenly spaced, and one column per variable (.csv, .npy, .parquet and
     others).
     """
-    from lyapsweep.fitting.fit import Observer, run_fit
+    from lyapsweep.fitting.pipeline import Observer, run_fit
     from lyapsweep.fitting.plan import FitRequest
     from lyapsweep.fitting.search import Place
 

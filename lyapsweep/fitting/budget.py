@@ -8,7 +8,7 @@ from lyapsweep.config import Config
 from lyapsweep.trial import run_trial
 
 PILOT = (20, 420)  # updates of the two trainings that are measured
-OVERHEAD = 25.0  # seconds for starting Ray twice, for the atlas and the report
+OVERHEAD = 25.0  # seconds for starting Ray twice, for the atlas and the report, on an idle machine
 SLOWER = 1.5  # a search over workers takes this much more than the pilot: data are read and models imported there
 CONFIRMED = 3  # settings that are trained again, by default
 ENOUGH, LEAST = 24, 8  # networks of a search that is worth its name, and the fewest before updates are given up
@@ -22,10 +22,12 @@ class Cost:
     Args:
         update: Seconds per update.
         evaluation: Seconds for everything else: spectra, measures, records.
+        load: Seconds of the clock per second of processor time: 1 on an idle machine.
     """
 
     update: float
     evaluation: float
+    load: float = 1.0
 
     def of(self, steps: int) -> float:
         """Seconds of a training of so many updates."""
@@ -53,9 +55,11 @@ def measured_cost(config: Config) -> Cost:
     """Train a network twice for a few updates; the first time compiles what is compiled."""
     for _ in run_trial(config.changed({"training/steps": 1})):
         pass
+    processor, began = time.process_time(), time.perf_counter()
     few, more = (seconds_of(config.changed({"training/steps": steps})) for steps in PILOT)
+    load = (time.perf_counter() - began) / max(1e-9, time.process_time() - processor)
     update = max(0.0, more - few) / (PILOT[1] - PILOT[0])
-    return Cost(update, max(0.0, few - PILOT[0] * update))
+    return Cost(update, max(0.0, few - PILOT[0] * update), max(1.0, load))
 
 
 def seconds_of(config: Config) -> float:
@@ -85,18 +89,19 @@ def divide(seconds: float, cost: Cost, steps: int, jobs: int, fresh: int) -> Bud
         >>> divide(30.0, Cost(1e-3, 0.5), 9000, jobs=2, fresh=9).shortage[:28]
         'the time is enough for 0 net'
     """
-    working = max(0.0, seconds - OVERHEAD) * jobs / SLOWER
+    overhead = OVERHEAD * cost.load
+    working = max(0.0, seconds - overhead) * jobs / SLOWER
     found = Budget(0, steps, 0.0)
     for share in SHARES:
         few = round(share * steps)
         each = cost.of(few)
         trials = max(0, math.floor(working / each) - fresh)
-        found = Budget(trials, few, OVERHEAD + SLOWER * (trials + fresh) * each / jobs)
+        found = Budget(trials, few, overhead + SLOWER * (trials + fresh) * each / jobs)
         if trials >= ENOUGH:
             break
     if found.trials >= ENOUGH and found.steps == steps:
         return found
-    need = (OVERHEAD + SLOWER * (ENOUGH + fresh) * cost.of(steps) / jobs + 0.0) / 60
+    need = (overhead + SLOWER * (ENOUGH + fresh) * cost.of(steps) / jobs) / 60
     text = (
         f"the time is enough for {found.trials} networks of {found.steps} updates and {fresh} for confirmation, where "
         f"{ENOUGH} of {steps} are wanted: allow {need:.0f} minutes more than the analysis takes"

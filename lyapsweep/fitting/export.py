@@ -22,6 +22,9 @@ class Affine(nn.Module):
         numbers: Numbers of a row that it takes.
     """
 
+    offset: Tensor
+    matrix: Tensor
+
     def __init__(self, function: Callable[[Tensor], Tensor], numbers: int):
         super().__init__()
         rows = torch.cat((torch.zeros(1, numbers), torch.eye(numbers))).double()
@@ -57,6 +60,11 @@ class ForecastModule(nn.Module):
     Attributes:
         names: Names of the numbers of an observation.
     """
+
+    mean: Tensor
+    std: Tensor
+    input_mean: Tensor
+    input_std: Tensor
 
     def __init__(self, record: Record):
         super().__init__()
@@ -112,7 +120,7 @@ def save_torchscript(record: Record, path: Path) -> Path:
     z, s = torch.zeros(2, module.infer.matrix.shape[1]).double(), torch.zeros(2, module.inputs).double()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # torch keeps TorchScript, and prefers torch.export
-        module.step = torch.jit.trace(module.step, (z, s), check_trace=False)
+        setattr(module, "step", torch.jit.trace(module.step, (z, s), check_trace=False))  # noqa: B010  # a traced Step
         torch.jit.script(module).save(str(path))
     return path
 

@@ -118,7 +118,7 @@ def analyse(
     """
     recording = read_recording(path, columns, inputs, dt, reading=reading)
     seen = len(recording.names) - recording.inputs
-    chosen = list(columns) if columns else list(recording.names[:seen]) if inputs else None
+    chosen: list[Column] | None = list(columns or recording.names[:seen]) if columns or inputs else None
     found, refused = None, ""
     try:
         found = suggest_for_series(path, chosen, dt, seed, tell, reading=reading)

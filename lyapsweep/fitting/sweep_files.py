@@ -24,7 +24,9 @@ def space(trial):
     cell["units"] = trial.suggest_categorical("cell/units", UNITS)
     if cell["kind"] == "shallow_plrnn":
         cell["hidden"] = trial.suggest_categorical("cell/hidden", HIDDEN)
-    forcing = {{"kind": trial.suggest_categorical("forcing/kind", ["sparse", "generalised"])}}
+        forcing = {{"kind": trial.suggest_categorical("forcing/kind", ["sparse", "generalised"])}}
+    else:
+        forcing = {{"kind": "sparse"}}
     if forcing["kind"] == "sparse":
         forcing["interval"] = trial.suggest_categorical("forcing/interval", INTERVALS)
     else:

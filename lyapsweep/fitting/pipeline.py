@@ -4,25 +4,31 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lyapsweep.fitting import page
 from lyapsweep.fitting.budget import CONFIRMED, Budget, divide, measured_cost
 from lyapsweep.fitting.export import save_torchscript
 from lyapsweep.fitting.forecasts import Forecasts, forecast_test_part
-from lyapsweep.fitting.plan import FitRequest, read_plan, write_plan
+from lyapsweep.fitting.plan import MINUTES, FitRequest, read_plan, write_plan
 from lyapsweep.fitting.ranking import Criterion
 from lyapsweep.fitting.reliability import Facts, judge
 from lyapsweep.fitting.result import TORCHSCRIPT, FitResult
 from lyapsweep.fitting.search import ConfirmedSetting, Listener, Place, confirm, search
 from lyapsweep.fitting.search_space import HELD_OUT, STEPS, SearchSpace, choose_space
 from lyapsweep.fitting.sentences import analysis_sentences, plan_sentence, question
-from lyapsweep.fitting.series_analysis import SeriesAnalysis, analyse
+from lyapsweep.fitting.series_analysis import Column, SeriesAnalysis, analyse
+from lyapsweep.fitting.series_file import series_file
 from lyapsweep.fitting.sweep_files import SweepFiles
 from lyapsweep.measures import MEASURES
 from lyapsweep.measures.bounds import Bounds
 from lyapsweep.process import small_networks
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep.plan.errors import SweepError
+
+if TYPE_CHECKING:
+    from lyapsweep.fitting.series_file import Series
 
 SEEDS = 3  # of every setting that is confirmed
 
@@ -43,6 +49,64 @@ class Observer:
 
 
 SILENT = Observer()
+
+
+def fit(
+    series: "Series",
+    *,
+    dt: float | None = None,
+    columns: Sequence[Column] | None = None,
+    inputs: Sequence[Column] | None = None,
+    minutes: float = MINUTES,
+    trials: int | None = None,
+    seed: int = 0,
+    name: str | None = None,
+    results: Path | str = "results",
+    tracking_uri: str | None = None,
+    jobs: int | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+) -> FitResult:
+    """Find and train a network that reconstructs a series, and judge it.
+
+    The series is analysed as by `lyapsweep suggest`; networks are searched in the time that there is; the best three
+    settings are trained again from three fresh seeds each; the best by these is forecast beside five baselines and
+    judged by rules. Everything is written to `results/<name>`; `results/<name>-confirmed` holds the fresh seeds.
+
+    Args:
+        series: A file, one row per time step, evenly spaced; or an array, a tensor (time, columns) or a frame of
+            pandas, which is written to the results folder.
+        dt: Time between rows; None reads it off a time column or index, else 1.
+        columns: Columns to predict, by name or position; None takes all but inputs and clocks.
+        inputs: Columns that drive the system and are given.
+        minutes: Time that the fit may take, 5 by default.
+        trials: Networks of the search; the time is then what they take.
+        seed: Seed of everything that is drawn, 0 by default.
+        name: Name of the results folder; the file's name by default, "fit" for a series in memory.
+        results: Parent of the results folder.
+        tracking_uri: MLflow server or store; "none" logs nothing.
+        jobs: Networks trained at a time; None for one per CPU.
+        resume: Whether an interrupted fit is resumed.
+        quiet: Whether nothing is printed on the way.
+
+    Returns:
+        The `FitResult`: tables, verdict, `forecast(history, steps)`, `to_torch()`.
+
+    Raises:
+        BadSeries: If the series cannot be used.
+        ConfigError: If it is too short.
+        SweepError: If the folder holds another fit, or no network ended bounded.
+
+    Example:
+        >>> found = fit("my.csv", dt=0.03)  # doctest: +SKIP
+        >>> found.reliability.verdict, found.forecast(history, 100).shape  # doctest: +SKIP
+        ('yes', (100, 3))
+    """
+    named = name or (FitRequest(str(series)).name if isinstance(series, str | Path) else "fit")
+    place = Place(Path(results), named, tracking_uri, jobs)
+    path = series_file(series, place.folder)
+    observer = SILENT if quiet else Observer(tell=print)
+    return run_fit(FitRequest(path, dt, columns, inputs, minutes, trials, seed), place, resume, observer)
 
 
 def run_fit(request: FitRequest, place: Place, resume: bool = False, observer: Observer = SILENT) -> FitResult:
