@@ -27,7 +27,7 @@ LIMIT = 1e6  # standard deviations, beyond which a forecast that explodes is hel
 ORDERS = (1, 2, 4, 8, 16, 32)  # of autoregressions
 CONTEXTS = (1, 2, 4, 8, 16, 32, 64)  # rows that parroting compares
 RESERVOIR, DENSITY = 300, 0.05  # units of the echo state network, and their share of connections
-RADII, SCALES, RIDGES = (0.4, 0.9, 1.2), (0.1, 0.5), (1e-8, 1e-4)
+RADII, SCALES, RIDGES = (0.4, 0.9), (0.1, 0.5), (1e-8, 1e-4)
 WASHOUT = 100  # first rows that the readout is not fitted to
 CHOICE_STARTS = 40  # forecasts by which a baseline's own settings are chosen
 LAST = 0.2  # share of the training part on which they are
@@ -173,8 +173,9 @@ class EchoStateNetwork(Baseline):
         found = np.empty((starts, steps, features))
         for t in range(steps):
             found[:, t] = np.clip(readout_columns(r) @ self.weights, -LIMIT, LIMIT)
-            ahead = None if inputs is None or rows + t + 1 >= inputs.shape[1] else inputs[:, rows + t : rows + t + 2]
-            r = self.driven(r, read_rows(found[:, t : t + 1], ahead))[-1]
+            if t + 1 < steps:
+                ahead = None if inputs is None else inputs[:, rows + t : rows + t + 2]
+                r = self.driven(r, read_rows(found[:, t : t + 1], ahead))[-1]
         return found
 
 

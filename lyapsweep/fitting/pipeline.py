@@ -2,10 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from threadpoolctl import threadpool_limits
 
 from lyapsweep.fitting import page
 from lyapsweep.fitting.budget import CONFIRMED, Budget, divide, measured_cost
@@ -16,7 +19,7 @@ from lyapsweep.fitting.ranking import Criterion
 from lyapsweep.fitting.reliability import Facts, judge
 from lyapsweep.fitting.result import TORCHSCRIPT, FitResult
 from lyapsweep.fitting.search import ConfirmedSetting, Listener, Place, confirm, search
-from lyapsweep.fitting.search_space import HELD_OUT, STEPS, SearchSpace, choose_space
+from lyapsweep.fitting.search_space import HELD_OUT, SearchSpace, choose_space
 from lyapsweep.fitting.sentences import analysis_sentences, plan_sentence, question
 from lyapsweep.fitting.series_analysis import Column, SeriesAnalysis, analyse
 from lyapsweep.fitting.series_file import series_file
@@ -60,6 +63,7 @@ def fit(
     minutes: float = MINUTES,
     trials: int | None = None,
     seed: int = 0,
+    changes: Mapping[str, Any] = MappingProxyType({}),
     name: str | None = None,
     results: Path | str = "results",
     tracking_uri: str | None = None,
@@ -82,6 +86,7 @@ def fit(
         minutes: Time that the fit may take, 5 by default.
         trials: Networks of the search; the time is then what they take.
         seed: Seed of everything that is drawn, 0 by default.
+        changes: {path: value} to set in the config, such as `{"training/steps": 3000}`.
         name: Name of the results folder; the file's name by default, "fit" for a series in memory.
         results: Parent of the results folder.
         tracking_uri: MLflow server or store; "none" logs nothing.
@@ -106,9 +111,11 @@ def fit(
     place = Place(Path(results), named, tracking_uri, jobs)
     path = series_file(series, place.folder)
     observer = SILENT if quiet else Observer(tell=print)
-    return run_fit(FitRequest(path, dt, columns, inputs, minutes, trials, seed), place, resume, observer)
+    request = FitRequest(path, dt, columns, inputs, minutes, trials, seed, tuple(changes.items()))
+    return run_fit(request, place, resume, observer)
 
 
+@threadpool_limits.wrap(limits=1)  # small matrices: a second thread of BLAS waits more than it computes
 def run_fit(request: FitRequest, place: Place, resume: bool = False, observer: Observer = SILENT) -> FitResult:
     """Fit a series.
 
@@ -130,12 +137,14 @@ def run_fit(request: FitRequest, place: Place, resume: bool = False, observer: O
     small_networks()
     given = {"dt": request.dt, "columns": request.columns}
     observer.tell(f"reading {request.path}")
-    analysis = analyse(request.path, **given, inputs=request.inputs, seed=request.seed, tell=observer.stage)
+    analysis = analyse(
+        request.path, **given, inputs=request.inputs, reading=request.reading, seed=request.seed, tell=observer.stage
+    )
     for text in analysis_sentences(analysis):
         observer.tell(text)
-    space = choose_space(analysis, **given, seed=request.seed)
+    space = choose_space(analysis, **given, seed=request.seed).changed(request.changes)
     budget = before or planned(request, space, place, began, observer)
-    space = space.with_steps(budget.steps)
+    space = space.changed([("training/steps", budget.steps)])
     observer.tell(plan_sentence(space, budget))
     asked = question(request, analysis)
     files = SweepFiles.write(space, place.folder, place.name, asked, budget.trials)
@@ -180,11 +189,11 @@ def write_files(found: FitResult, observer: Observer) -> None:
 def planned(request: FitRequest, space: SearchSpace, place: Place, began: float, observer: Observer) -> Budget:
     """How many networks are trained, and for how many updates."""
     if request.trials is not None:
-        return Budget(request.trials, STEPS, math.nan)
+        return Budget(request.trials, space.base.training.steps, math.nan)
     observer.stage("measuring what a network costs")
     cost = measured_cost(space.base)
     remaining = 60 * request.minutes - (time.monotonic() - began)
-    return divide(remaining, cost, STEPS, place.processes, CONFIRMED * SEEDS)
+    return divide(remaining, cost, space.base.training.steps, place.processes, CONFIRMED * SEEDS)
 
 
 def criterion_of(space: SearchSpace, analysis: SeriesAnalysis) -> Criterion:

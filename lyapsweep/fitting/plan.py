@@ -3,9 +3,11 @@
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
+from lyapsweep.datasets.recording import Reading
 from lyapsweep.fitting.budget import Budget
 from lyapsweep.fitting.series_analysis import Column
 from lyapsweep.results.experiment import atomic_write
@@ -27,6 +29,7 @@ class FitRequest:
         minutes: Time that the fit may take.
         trials: Networks of the search instead; None divides the time.
         seed: Seed of everything that is drawn.
+        changes: Settings of the config, (path, value).
 
     Example:
         >>> FitRequest("my data.csv").name
@@ -40,6 +43,14 @@ class FitRequest:
     minutes: float = MINUTES
     trials: int | None = None
     seed: int = 0
+    changes: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def reading(self) -> Reading:
+        """How the columns of the file are understood."""
+        known = {field.name for field in fields(Reading)}
+        given = {path.removeprefix("dataset/"): value for path, value in self.changes if path.startswith("dataset/")}
+        return Reading(**{name: value for name, value in given.items() if name in known})
 
     @property
     def name(self) -> str:

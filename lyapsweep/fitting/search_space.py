@@ -1,7 +1,8 @@
 """Which networks are tried on a series: cells, sizes, initialisations, forcings and learning rates."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,11 +16,23 @@ ALPHAS = (0.05, 0.1, 0.2, 0.4)  # of generalised forcing
 RATES = (4e-3, 1.5e-2)  # first learning rates; a run ends at a hundredth
 UNITS, HIDDEN = (20, 30), (40, 80)
 INITS = ("uniform", "near_identity")
-WINDOW, NUMBERS = 64, 1024  # steps of a window at least, steps of all windows of an update
+WINDOW, NUMBERS = 64, 1024  # steps of a window, if the series is long enough; of all windows of an update
+SHORTEST, PARTS = 16, 8  # steps of a window; windows that the training part must hold
 STEPS = 9000  # updates, as in configs/lorenz63.yaml
 HELD_OUT = 0.25  # of the series
 MEASURES = ("loss", "divergence", "state_space", "power_spectrum", "prediction_error", "prediction_time")
 COARSE = 10  # bins per column, where 30 are too many for the series
+VARIED = (
+    "cell",
+    "forcing",
+    "init",
+    "cell/kind",
+    "cell/units",
+    "forcing/kind",
+    "init/kind",
+    "training/lr",
+    "training/lr_end",
+)
 JUDGES = ("state_space", "power_spectrum", "prediction_error")  # the first that is not blind on the series
 
 
@@ -49,9 +62,15 @@ class SearchSpace:
     base: Config
     objective: str
 
-    def with_steps(self, steps: int) -> "SearchSpace":
-        """The space with another number of updates."""
-        return replace(self, base=self.base.changed({"training/steps": steps}))
+    def changed(self, changes: Iterable[tuple[str, Any]]) -> "SearchSpace":
+        """The space with other settings of the base config, (path, value); `ConfigError` for one that it varies."""
+        given = dict(changes)
+        if varied := [path for path in given if path in VARIED]:
+            raise ConfigError(
+                f"{varied[0]}: the search varies it, so that setting it has no effect. Set it in the sweep file that "
+                "is written, and run that."
+            )
+        return replace(self, base=self.base.changed(given))
 
 
 def choose_space(
@@ -79,10 +98,12 @@ def choose_space(
         ConfigError: If the series is too short for windows of any useful length.
         BadSeries: If the series cannot be learned from.
     """
-    spacing = np.geomspace(*analysis.intervals, INTERVALS)
+    window = window_length(analysis)
+    low, high = analysis.intervals
+    spacing = np.geomspace(low, max(low, min(high, window // 2)), INTERVALS)
     least = max(1, -(-analysis.features // 10)) * 20 if analysis.features > 10 else UNITS[0]
     units = (least, least + least // 2)
-    base, objective = judged(base_config(analysis, dt, columns, seed, units[0]))
+    base, objective = judged(base_config(analysis, dt, columns, seed, units[0], window))
     return SearchSpace(
         cells=("shallow_plrnn", "plrnn", "vanilla"),
         units=units,
@@ -96,23 +117,31 @@ def choose_space(
     )
 
 
+def window_length(analysis: SeriesAnalysis) -> int:
+    """Steps of a training window: at least two of the longest intervals, at most an eighth of the training part."""
+    low, high = analysis.intervals
+    dimension, delay = analysis.embedding
+    rows = int(analysis.rows * (1 - HELD_OUT)) - (dimension - 1) * delay
+    window, least = min(max(WINDOW, 2 * high), rows // PARTS), max(SHORTEST, 2 * low)
+    if window < least:
+        raise ConfigError(
+            f"{analysis.path}: {analysis.rows} rows are too few: {PARTS} windows of {least} steps need "
+            f"{PARTS * least} rows of states to train on, and there are {max(rows, 0)}. Give a longer recording."
+        )
+    return window
+
+
 def base_config(
     analysis: SeriesAnalysis,
     dt: float | None,
     columns: Sequence[Column] | None,
     seed: int,
     units: int,
+    window: int,
 ) -> Config:
     """The config of everything that is not varied, with the middle of what is."""
     dimension, delay = analysis.embedding
     low, high = analysis.intervals
-    rows = int(analysis.rows * (1 - HELD_OUT)) - (dimension - 1) * delay
-    window = min(max(WINDOW, 2 * high), rows // 8)
-    if window < 2 * low:
-        raise ConfigError(
-            f"{analysis.path}: {analysis.rows} rows are too few: windows of {2 * low} steps, two of the shortest "
-            f"forcing intervals, need {16 * low} rows to train on. Give a longer recording."
-        )
     dataset = {"kind": "recorded", "path": analysis.path, "test": HELD_OUT, "dimension": dimension, "delay": delay}
     dataset |= {} if dt is None else {"dt": dt}
     dataset |= {} if columns is None else {"columns": list(columns)}
@@ -123,7 +152,7 @@ def base_config(
             "dataset": dataset,
             "cell": {"kind": "shallow_plrnn", "units": units, "hidden": 2 * units},
             "readout": {"kind": "linear"},
-            "forcing": {"kind": "sparse", "interval": round((low * high) ** 0.5)},
+            "forcing": {"kind": "sparse", "interval": min(round((low * high) ** 0.5), window // 2)},
             "windows": {"length": window, "batch": max(4, round(NUMBERS / window))},
             "training": {"steps": STEPS, "lr": 1e-2, "lr_end": 1e-4, "clip": 1.0},
             "lyapunov": {"steps": 1500, "warmup": 500, "orbits": 4},
