@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lyapsweep.config import Config
     from lyapsweep.dynamics import Spectrum, lyapunov_spectra
     from lyapsweep.exponents import lyapunov_spectrum
+    from lyapsweep.fitting.pipeline import fit
     from lyapsweep.loading import load
     from lyapsweep.results.record import Record
     from lyapsweep.results.table import Table
@@ -34,6 +35,7 @@ __all__ = [
     "SweepResult",
     "Table",
     "TrialResult",
+    "fit",
     "load",
     "lyapunov_spectra",
     "lyapunov_spectrum",
@@ -52,6 +54,7 @@ MODULES = {
     "SweepResult": "lyapsweep.api",
     "Table": "lyapsweep.results.table",
     "TrialResult": "lyapsweep.api",
+    "fit": "lyapsweep.fitting.pipeline",
     "load": "lyapsweep.loading",
     "lyapunov_spectra": "lyapsweep.dynamics",
     "lyapunov_spectrum": "lyapsweep.exponents",

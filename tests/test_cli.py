@@ -48,7 +48,9 @@ def test_no_option_takes_an_infinite_number():
 HEAVY = ("torch", "scipy", "yaml", "ray", "mlflow", "optuna", "pandas", "plotly", "dysts")
 
 
-@pytest.mark.parametrize("args", ["list", "list systems --json", "list sweeps", "status tiny", "--help", "sweep --help"])
+@pytest.mark.parametrize(
+    "args", ["list", "list systems --json", "list sweeps", "status tiny", "--help", "sweep --help"]
+)
 def test_little_is_loaded_for_little_work(args):
     if args.startswith("status"):
         ok("run", "tiny.yaml", "--no-tracking")

@@ -5,6 +5,7 @@ import click
 from lyapsweep import __version__
 from lyapsweep.cli import (
     atlas,
+    fit,
     fixed_points,
     import_table,
     init,
@@ -39,6 +40,7 @@ def main() -> None:
 
 for module in (
     init,
+    fit,
     run,
     sweep,
     plan,
@@ -50,7 +52,6 @@ for module in (
     fixed_points,
     suggest,
     import_table,
-    init,
     list_members,
 ):
     main.add_command(module.command)

@@ -22,7 +22,6 @@ from lyapsweep.user_code import described, in_this_folder, user_place
 if TYPE_CHECKING:
     import optuna
     from optuna.samplers import BaseSampler
-    from ray.tune.schedulers import TrialScheduler
 
     Space = Callable[[optuna.Trial], Mapping[str, Any] | None]
 
@@ -83,7 +82,7 @@ class Sweep:
     threshold: float | None = None
     pack: int | None = None
     halving: Halving | bool | None = True
-    scheduler: "TrialScheduler | None" = None
+    scheduler: Any = None  # of Ray Tune, which planning does not import
     sampler: "str | BaseSampler" = "tpe"
     constraints: Sequence[str] = ()
     further: Sequence[str] = ()

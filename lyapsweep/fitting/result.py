@@ -1,0 +1,96 @@
+"""The result of a fit: what was found, where its files are, and forecasts by its network."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lyapsweep.fitting.budget import Budget
+from lyapsweep.fitting.export import ForecastModule, forecast_rows
+from lyapsweep.fitting.forecasts import Forecasts
+from lyapsweep.fitting.ranking import Criterion
+from lyapsweep.fitting.reliability import Reliability
+from lyapsweep.fitting.search import ConfirmedSetting, Place
+from lyapsweep.fitting.search_space import SearchSpace
+from lyapsweep.fitting.series_analysis import SeriesAnalysis
+from lyapsweep.results.experiment import ExperimentPaths
+from lyapsweep.results.record import Record
+
+PAGE, TORCHSCRIPT = "fit.html", "model.pt"
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """A fitted series.
+
+    Args:
+        place: Where its files are.
+        analysis: What `suggest` finds in the series.
+        space: What was searched.
+        budget: How the time was divided.
+        criterion: How settings were compared.
+        settings: The confirmed settings, best first.
+        model: The best network of the best setting.
+        forecasts: Forecasts of the test part by the best setting's networks, and by the baselines.
+        reliability: Whether to trust the network, and why not.
+        searched: Number of networks of the search.
+        seconds: How long the fit took.
+    """
+
+    place: Place
+    analysis: SeriesAnalysis
+    space: SearchSpace
+    budget: Budget
+    criterion: Criterion
+    settings: tuple[ConfirmedSetting, ...]
+    model: Record
+    forecasts: Forecasts
+    reliability: Reliability
+    searched: int
+    seconds: float
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The networks of the best setting, trained from fresh seeds."""
+        return self.settings[0].records
+
+    @property
+    def model_file(self) -> Path:
+        """The record of the model."""
+        return ExperimentPaths(self.place.confirmed).records / self.model.filename
+
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """What was written, as (what, place)."""
+        folder, name = self.place.folder, self.place.name
+        found = {
+            "report": folder / PAGE,
+            "model as TorchScript": folder / TORCHSCRIPT,
+            "model as a record": self.model_file,
+            "atlas of the search": ExperimentPaths(folder).atlas,
+            "atlas of the confirmation": ExperimentPaths(self.place.confirmed).atlas,
+            "sweep file": folder / f"{name}.py",
+            "config": folder / f"{name}.yaml",
+        }
+        return tuple((what, str(place)) for what, place in found.items() if place.exists())
+
+    def forecast(self, history: np.ndarray, steps: int, inputs: np.ndarray | None = None) -> np.ndarray:
+        """Forecast the rows that follow a history, by the model.
+
+        Args:
+            history: Rows of the series in its own units, (time, columns), at least as many as the delay embedding
+                spans; (time,) for one column.
+            steps: Number of rows to forecast.
+            inputs: The inputs of these rows, (steps, inputs), of a series with inputs.
+
+        Returns:
+            (steps, columns).
+
+        Raises:
+            ValueError: If the history is too short, or inputs are missing.
+        """
+        return forecast_rows(ForecastModule(self.model), self.analysis.embedding, history, steps, inputs)
+
+    def to_torch(self) -> ForecastModule:
+        """Return the model as a plain `torch.nn.Module` that forecasts."""
+        return ForecastModule(self.model)
