@@ -1,12 +1,13 @@
 """Count false findings of every statistic in tables without a relation, and findings of planted effects.
 
-    python -m benchmarks.independence [--tables 1000] [--effect 1.5] [--trend 3] [--only correlation survival]
+    python -m benchmarks.independence [--tables 1000] [--effect 1.5] [--trend 3] [--noise 2] [--only correlation]
 
 A table has settings (7 learning rates x 3 widths, or x 9) with seeds. What a setting, a data set and a seed do to the
 spectra and to the outcome (standard deviations 1, 1 and 0.3) is drawn anew for each table, independently of each other.
 Rejected is a table in which p or q is below 0.05, or an interval excludes the truth: 0, or a hazard ratio of 1, or the
 true share or optimum. `--effect` adds so many times the third exponent to the outcome, `--trend` so many times
-the logarithm of the learning rate, both of standard deviation 1: rejections are then findings.
+the logarithm of the learning rate, both of standard deviation 1: rejections are then findings. `--noise` is the
+standard deviation of the difference of the early score from the outcome.
 """
 
 import argparse
@@ -56,11 +57,11 @@ class Drawn(NamedTuple):
     settings: pd.DataFrame
     exponents: np.ndarray
     outcome: np.ndarray
-    noise: np.ndarray
+    noise: np.ndarray  # (runs,) of the early score
 
     def table(self, steps: range | tuple[int, ...] = (10, 100)) -> Table:
         """The early and the last records: the loss at 10 is the last one with noise."""
-        loss = [np.exp(self.outcome + 0.5 * self.noise * (step < steps[-1])) for step in steps]
+        loss = [np.exp(self.outcome + self.noise * (step < steps[-1])) for step in steps]
         return self.with_loss(steps, np.array(loss))
 
     def reports(self) -> Table:
@@ -82,7 +83,7 @@ class Drawn(NamedTuple):
         return Table(frame, {MAP: np.tile(spectra, (len(steps), 1))})
 
 
-def draw(seed: int, design: Design, effect: float = 0.0, trend: float = 0.0) -> Drawn:
+def draw(seed: int, design: Design, effect: float = 0.0, trend: float = 0.0, noise: float = 0.5) -> Drawn:
     """Draw the runs of one table."""
     rng = np.random.default_rng((seed, *design))
     count = rng.integers(design.least, design.most + 1, design.settings)
@@ -98,7 +99,7 @@ def draw(seed: int, design: Design, effect: float = 0.0, trend: float = 0.0) -> 
     frame["width"], frame["seed"] = 2.0 ** (setting // RATES), np.arange(len(setting))
     frame["cell/kind"] = np.array(["gru", "lstm"])[setting % 2]
     frame["dataset/system"] = np.array(["henon", "lorenz63", "roessler"])[source]
-    return Drawn(frame, exponents, outcome, rng.normal(size=len(setting)))
+    return Drawn(frame, exponents, outcome, noise * rng.normal(size=len(setting)))
 
 
 def excludes(low: float, high: float, truth: float = 0.0) -> bool:
@@ -125,11 +126,9 @@ def partials(runs: Drawn) -> dict[str, bool]:
 def increments(runs: Drawn) -> dict[str, bool]:
     found = incremental.find(runs.table(), OUTCOME, repeats=2, resamples=300)
     score = found.predictors.names.index("spectrum")
-    return {
-        "incremental, gain over settings": excludes(found.gains.low[0], found.gains.high[0]),
-        "incremental, gain over settings and scores": excludes(found.gains.low[-1], found.gains.high[-1]),
-        "incremental, score of the spectrum": excludes(found.predictors.low[score], found.predictors.high[score]),
-    }
+    gains = {f"incremental, p over {name}": bool(p < SHARE) for name, p in zip(found.gains.names, found.p, strict=True)}
+    excluded = excludes(found.predictors.low[score], found.predictors.high[score])
+    return gains | {"incremental, score of the spectrum": excluded}
 
 
 def transfers(runs: Drawn) -> dict[str, bool]:
@@ -162,7 +161,7 @@ def bands(runs: Drawn) -> dict[str, bool]:
 
 def importances(runs: Drawn) -> dict[str, bool]:
     found = importance.find(
-        runs.table(), OUTCOME, evaluator="ped_anova", settings=["lr", "width"], resamples=1, permutations=19
+        runs.table(), OUTCOME, evaluator="impurity", settings=["lr", "width"], resamples=1, permutations=19
     )
     told = importance.significant(found)
     return {
@@ -202,18 +201,22 @@ STATISTICS: dict[str, Callable[[Drawn], dict[str, bool]]] = {
 }
 
 
-def judged(name: str, design: Design, effect: float, trend: float, seed: int) -> dict[str, bool]:
+def judged(name: str, design: Design, planted: tuple[float, float, float], seed: int) -> dict[str, bool]:
     """The rejections of one table."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return STATISTICS[name](draw(seed, design, effect, trend))
+        return STATISTICS[name](draw(seed, design, *planted))
 
 
 def rates(
-    name: str, design: Design, tables: range, effect: float = 0.0, trend: float = 0.0, processes: int = 1
+    name: str,
+    design: Design,
+    tables: range,
+    planted: tuple[float, float, float] = (0.0, 0.0, 0.5),
+    processes: int = 1,
 ) -> dict[str, float]:
-    """The share of tables, of these seeds, rejected by each number of an analysis."""
-    job, context = partial(judged, name, design, effect, trend), get_context("forkserver")
+    """The share of tables, of these seeds, rejected by each number; `planted` are effect, trend and noise of `draw`."""
+    job, context = partial(judged, name, design, planted), get_context("forkserver")
     if processes == 1:
         told = [job(seed) for seed in tables]
     else:
@@ -228,18 +231,19 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0, help="other seeds give tables that nothing was tuned on")
     parser.add_argument("--effect", type=float, default=0.0)
     parser.add_argument("--trend", type=float, default=0.0)
+    parser.add_argument("--noise", type=float, default=0.5)
     parser.add_argument("--only", nargs="+", choices=tuple(STATISTICS), default=list(STATISTICS))
     parser.add_argument("--designs", nargs="+", choices=tuple(DESIGNS), default=list(DESIGNS))
     parser.add_argument("--processes", type=int, default=1)
     args = parser.parse_args()
     one_thread()
-    print(f"Rejected of {args.tables} tables, effect {args.effect:g}, trend {args.trend:g}:")
+    print(f"Rejected of {args.tables} tables, effect {args.effect:g}, trend {args.trend:g}, noise {args.noise:g}:")
     tables = range(args.first_seed, args.first_seed + args.tables)
     for name in args.only:
         rows: dict[str, dict[str, object]] = {}
         for label in args.designs:
             progress(f"{name}, {label}")
-            found = rates(name, DESIGNS[label], tables, args.effect, args.trend, args.processes)
+            found = rates(name, DESIGNS[label], tables, (args.effect, args.trend, args.noise), args.processes)
             for statistic, share in found.items():
                 rows.setdefault(statistic, {"statistic": statistic})[label] = f"{share:.1%}"
         progress("")

@@ -129,6 +129,28 @@ def test_settings_at_the_floor_are_tied_whatever_their_medians():
     assert above.ties == ()
 
 
+@pytest.mark.parametrize(
+    ("own", "data", "said"),
+    [
+        (
+            [-0.01, 0.1, -0.02],
+            0.12,
+            "not chaotic (largest exponent -0.01 per step, median of all), although the data are (0.12).",
+        ),
+        ([0.1, 0.1, 0.1], 0.12, ""),
+        ([-0.01, -0.01, -0.01], 0.0, ""),
+        ([-0.01, -0.01, -0.01], np.nan, ""),
+    ],
+)
+def test_a_setting_at_the_floor_whose_networks_are_not_chaotic_as_the_data_are_is_said_so(own, data, said):
+    made = table({"a": [0.21, 0.22, 0.23]}, floor=(0.1, 0.3), **{"data/lambda_max": data, "data/lambda_stderr": 0.01})
+    spectra, errors = {"closed loop": np.array(own)[:, None]}, {"closed loop": np.full((3, 1), 0.001)}
+    made = replace(made, spectra=spectra, spectra_stderr=errors)
+    text = tie_sentence(made, best_setting(made, "measures/state_space"), "measures/state_space")
+    assert text.startswith("At the floor")
+    assert text.endswith(said or "on these data.")
+
+
 def test_the_best_setting_is_the_best_by_the_median_over_seeds_not_the_one_with_the_best_seed():
     made = table({"lucky": [0.1, 0.9, 0.9], "good": [0.3, 0.2, 0.25]}, **{"test/state_space": 0.5})
     best = best_setting(made, "measures/state_space")

@@ -17,7 +17,7 @@ from lyapsweep.registry import UnknownName
 from lyapsweep.results.imported import from_frame
 
 ALL, KNOWN = "settings + early scores + spectrum", "settings + early scores"
-QUICK = {"folds": 4, "repeats": 2, "resamples": 100}
+QUICK = {"folds": 4, "repeats": 2, "resamples": 100, "permutations": 0}
 
 
 def score(found, name):
@@ -25,8 +25,11 @@ def score(found, name):
 
 
 def test_a_planted_gain_is_found():
-    found = incremental.find(made_up_early.table(n=200, effect=2.0), OUTCOME, form="quantiles", resamples=300)
+    found = incremental.find(
+        made_up_early.table(n=200, effect=2.0), OUTCOME, form="quantiles", resamples=300, repeats=2
+    )
     assert (found.gains.low > 0).all()
+    assert (found.p < 0.001).all()
     assert score(found, "spectrum") > 0.6
     assert score(found, ALL) > score(found, KNOWN) > score(found, "settings") > 0
     assert "The spectrum improves the prediction" in incremental.sentence(found)
@@ -52,6 +55,17 @@ def coverage(**made) -> np.ndarray:
 
 def test_shuffled_outcomes_show_no_gain():
     assert (coverage(shuffle=True) >= BINOMIAL).all()
+
+
+def test_an_unrelated_spectrum_gains_as_much_as_those_of_other_settings():
+    """The gain of one is below zero, which an interval that holds zero does not tell: p does."""
+    found = [
+        incremental.find(made_up_early.table(n=40, seed=s), OUTCOME, **QUICK | {"permutations": 19}) for s in range(6)
+    ]
+    assert 0.2 < np.mean([f.p for f in found]) < 0.8
+    assert np.mean([f.gains.value for f in found]) < 0
+    with pytest.raises(ValueError, match="must be at least 19"):
+        incremental.find(made_up_early.table(n=40), OUTCOME, permutations=5)
 
 
 @pytest.mark.slow
@@ -121,7 +135,7 @@ def test_what_settings_say_together_is_news_to_ridge_regression_and_none_to_tree
         frame, trial="run", step="epoch", settings=["lr", "width"], outcomes="val_loss", exponents="le_*"
     )
     linear, trees = (
-        incremental.find(table, OUTCOME, learner=learner, repeats=1, folds=5).gains.value[0]
+        incremental.find(table, OUTCOME, learner=learner, repeats=1, folds=5, permutations=0).gains.value[0]
         for learner in ("ridge", "trees")
     )
     assert linear > 0.5
@@ -132,7 +146,7 @@ def test_what_settings_say_together_is_news_to_ridge_regression_and_none_to_tree
 def test_where_nothing_but_seeds_was_varied_settings_foretell_nothing(learner):
     frame = made_up_early.frame(n=100, effect=2.0)
     table = from_frame(frame, trial="run", step="epoch", settings=[], outcomes="val_loss", exponents="le_*")
-    found = incremental.find(table, OUTCOME, form="quantiles", learner=learner, repeats=1, folds=5)
+    found = incremental.find(table, OUTCOME, form="quantiles", learner=learner, repeats=1, folds=5, permutations=0)
     assert score(found, "settings") == pytest.approx(0, abs=1e-9)
     assert score(found, "spectrum") > 0.4
 
@@ -156,7 +170,9 @@ PUBLISHED = {  # Spearman's rho of held-out predictions, ten by ten folds of rid
 
 
 def test_the_published_sweep_says_what_was_computed_of_it_by_other_means():
-    found = incremental.find(grid(), OUTCOME, 0.29, repeats=40)  # with 10, seeds of the folds differ by 0.005
+    found = incremental.find(
+        grid(), OUTCOME, 0.29, repeats=40, permutations=0
+    )  # with 10, seeds of the folds differ by 0.005
     for name, value in PUBLISHED.items():
         assert score(found, name) == pytest.approx(value, abs=0.015), name
     assert found.gains.low[-1] < 0 < found.gains.high[-1]
@@ -164,7 +180,7 @@ def test_the_published_sweep_says_what_was_computed_of_it_by_other_means():
 
 
 def test_components_of_the_whole_published_spectra_say_as_much_as_their_summaries():
-    found = incremental.find(grid(), OUTCOME, 0.29, form="components", repeats=4, resamples=100)
+    found = incremental.find(grid(), OUTCOME, 0.29, form="components", repeats=4, resamples=100, permutations=0)
     assert score(found, "spectrum") == pytest.approx(0.727, abs=0.025)
     assert found.gains.low[-1] < 0 < found.gains.high[-1]
 

@@ -137,7 +137,7 @@ def test_a_jackknife_of_a_mean_is_the_textbooks():
     """Of z = artanh(rho) that is a mean of n values, the jackknife's variance is (n - 3) / (n - 1) s^2 / n."""
     z = np.random.default_rng(0).normal(size=12) / 5
     left = (z.sum() - z) / 11
-    found = jackknifed(np.tanh(z.mean()), np.tanh(left))
+    found = jackknifed(np.tanh(z.mean()), np.tanh(left), np.ones(12))
     error = stats.sem(z) * np.sqrt(9 / 11)
     low, high = np.tanh(stats.t.interval(0.95, 11, z.mean(), error))
     np.testing.assert_allclose([found.low, found.high], [low, high])

@@ -2,8 +2,12 @@
 
 import math
 
+import numpy as np
+import pandas as pd
+
 from lyapsweep.results.best import BestSetting
 from lyapsweep.results.floors import floor_intervals, floor_of
+from lyapsweep.results.headline import headline_map
 from lyapsweep.results.table import Table
 
 MOST_NAMED = 5  # tied settings
@@ -68,8 +72,35 @@ def tie_sentence(table: Table, setting: BestSetting, column: str = "") -> str:
         if setting.at_floor
         else ""
     )
+    floor += regular_sentence(table, setting) if setting.at_floor else ""
     names = [setting_name(table, rows[0]) for rows in setting.ties]
     if not names:
         return floor
     shown = ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" * (len(names) > MOST_NAMED))
     return f"{floor} Tied with {shown}: these trials do not tell them apart.".strip()
+
+
+def regular_sentence(table: Table, setting: BestSetting) -> str:
+    """Whether networks that a measure cannot tell from chaotic data are not chaotic; "" if all are or nothing is known.
+
+    An exponent counts as positive if it is more than two standard errors above zero.
+    """
+    frame, rows, map = table.finals.frame, list(setting.rows), headline_map(table.spectra)
+    if map is None or "data/lambda_max" not in frame:
+        return ""
+    data, unsure = (
+        pd.to_numeric(frame[c]).to_numpy(float)[rows] if c in frame else np.zeros(len(rows))
+        for c in ("data/lambda_max", "data/lambda_stderr")
+    )
+    if not (data > 2 * np.nan_to_num(unsure)).all():
+        return ""
+    own, error = (values[map][rows, 0] for values in (table.finals.spectra, table.finals.spectra_stderr))
+    known = ~np.isnan(own)
+    chaotic, count = int((own > 2 * np.nan_to_num(error))[known].sum()), int(known.sum())
+    if chaotic == count:
+        return ""
+    lacking, verb = count - chaotic, "is" if count - chaotic == 1 else "are"
+    return (
+        f" {lacking} of the {count} networks of this setting {verb} not chaotic (largest exponent "
+        f"{np.median(own[known]):.3g} per step, median of all), although the data are ({data[0]:.3g})."
+    )

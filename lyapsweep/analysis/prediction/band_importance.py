@@ -19,21 +19,24 @@ from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.early_records import SpectrumRows, spectrum_rows
 from lyapsweep.analysis.shared.rank_correlation import MOST, RankCorrelation, rank_correlation
 from lyapsweep.analysis.shared.selection import digits, interval, label, left_out, refuse_hunt
-from lyapsweep.analysis.shared.units import UnitCount
+from lyapsweep.analysis.shared.units import UnitCount, enough_permutations
 from lyapsweep.results.table import Table
 
 Model = Literal["ridge", "trees"]
 PENALTIES = np.logspace(-2, 4, 13)
 LEVEL = 0.05  # false discovery rate of significant bands
+CHANCE = 4  # permutations of a band for outcomes of chance
 
 
 class BandImportanceFinding(NamedTuple):
     """Importance of bands (bands,), and each quantile's own rank correlation with the outcome (points,).
 
     `importance` is the drop of the held-out rank correlation if a band's values are permuted among the held-out
-    trials, mean over splits with its 95 % interval; q is p adjusted for all bands (Benjamini and Hochberg 1995).
-    `edges` (bands, 2) and `quantiles` (points,) are in [0, 1], 0 the largest exponent. `score` is that of the model
-    without permutation. Of the runs `lost` were lost; `without` more had no spectrum.
+    trials, mean over splits with its 95 % interval, which is too long (`over_splits`). Its p is the share of outcomes
+    permuted between settings with as large a drop (Altmann et al. 2010), for trees that of the corrected t; q is p
+    adjusted for all bands (Benjamini and Hochberg 1995). `edges` (bands, 2) and `quantiles` (points,) are in [0, 1], 0
+    the largest exponent. `score` is that of the model without permutation. Of the runs `lost` were lost; `without` more
+    had no spectrum.
     """
 
     which: str
@@ -63,6 +66,7 @@ def find(
     group: str | Sequence[str] | None = None,
     splits: int = cross_validation.SPLITS,
     permutations: int = 20,
+    chance: int = 199,
     resamples: int = MOST,
     hunted: bool = False,
     seed: int = 0,
@@ -83,6 +87,7 @@ def find(
         group: Trials with the same values of these columns stay in one part of a split; by default those of a setting.
         splits: Random splits into training and held-out trials.
         permutations: Per band and split.
+        chance: Outcomes permuted between settings, for p of ridge regression; at least 20 per band, less one.
         resamples: Settings are left out one by one for the intervals of the rank correlations, or in so many blocks.
         hunted: Accept the trials of a hunt.
         seed: Of splits, permutations and blocks.
@@ -94,7 +99,7 @@ def find(
         HuntTableError: If the trials are those of a hunt and `hunted` is false.
         TooFew: With fewer than 40 trials.
         UnknownName: If a map or column does not exist.
-        ValueError: If there are more bands than points.
+        ValueError: If there are more bands than points, or no p of so few outcomes of `chance` can be significant.
 
     Example:
         >>> import pandas as pd
@@ -108,13 +113,21 @@ def find(
     refuse_hunt(table, hunted)
     if not 1 <= bands <= points:
         raise ValueError(f"bands: must lie between 1 and points = {points}, but is {bands}.")
+    enough_permutations(chance, LEVEL / bands)
     rows = spectrum_rows(table, column, map, fraction)
     split = cross_validation.random_splits(rows.trials, splits, seed, group)
     cuts, generator = np.linspace(0, points, bands + 1).round().astype(int), np.random.default_rng(seed)
     regressor = make_regressor(model, seed)
-    scores, drops = zip(*(permuted(rows, p, points, cuts, regressor, permutations, generator) for p in split))
-    score = cross_validation.over_splits(np.array(scores), split, 1.0)
-    drop = cross_validation.over_splits(np.array(drops).T, split)
+    other = np.random.default_rng((seed, 1))
+    orders = [rows.units.permuted(other) for _ in range(chance if model == "ridge" else 0)]
+    outcomes = np.column_stack([rows.target, *(rows.target[order] for order in orders)])
+    made = [drops(rows, outcomes, p, points, cuts, regressor, permutations, generator) for p in split]
+    score = cross_validation.over_splits(np.array([s for s, _ in made]), split, 1.0)
+    dropped = np.array([d for _, d in made])
+    drop = cross_validation.over_splits(dropped[:, :, 0].T, split)
+    if orders:
+        mean = dropped.mean(0)
+        drop = drop._replace(p=(mean >= mean[:, :1]).sum(1) / (1 + chance))
     axis = cross_validation.quantile_axis(rows.spectra, points, np.full(len(rows.values), True))
     units = rows.units
     rho = [rank_correlation(u, rows.values, units, resamples, seed) for u in axis.T]
@@ -136,34 +149,42 @@ def find(
 
 
 def make_regressor(model: Model, seed: int) -> Pipeline:
-    """Ridge regression with its penalty chosen by leave-one-out, or a forest of random trees."""
+    """Ridge regression with a penalty of each outcome by leave-one-out, or a forest of random trees."""
     if model == "trees":
         return make_pipeline(ExtraTreesRegressor(200, min_samples_leaf=3, random_state=seed))
-    return make_pipeline(StandardScaler(), RidgeCV(PENALTIES))
+    return make_pipeline(StandardScaler(), RidgeCV(PENALTIES, alpha_per_target=True))
 
 
-def permuted(
+def drops(
     rows: SpectrumRows,
+    outcomes: np.ndarray,
     part: np.ndarray,
     points: int,
     cuts: np.ndarray,
     model: Pipeline,
     permutations: int,
     generator: np.random.Generator,
-) -> tuple[float, list[float]]:
-    """(rank correlation in the held-out part, its drop as each band is permuted there) of one split."""
+) -> tuple[float, np.ndarray]:
+    """(rank correlation in the held-out part, its drops (bands, outcomes) as each band is permuted there) of one split.
+
+    `outcomes` (trials, outcomes): the actual one first, of which the correlation is, then those of chance, which are
+    judged by `CHANCE` of the permutations of a band.
+    """
     train = part != cross_validation.TEST
-    x = cross_validation.quantile_axis(rows.spectra, points, train)
-    model.fit(x[train], cross_validation.scaled_ranks(rows.target[train], rows.target[train]))
-    held, values, units = x[~train], rows.target[~train], rows.units.take(~train)
-    score, drops = float(cross_validation.rank_score(model.predict(held), values)), []
-    for start, stop in pairwise(cuts):
+    x, ranked = cross_validation.quantile_axis(rows.spectra, points, train), outcomes[train]
+    model.fit(x[train], np.column_stack([cross_validation.scaled_ranks(y, y) for y in ranked.T]))
+    held, values, units = x[~train], outcomes[~train].T[:, None], rows.units.take(~train)
+    predict = lambda x: model.predict(x).reshape(len(x), -1)  # noqa: E731  a forest drops the axis of one outcome
+    score = cross_validation.rank_score(predict(held).T, values[:, 0])
+    found = np.empty((len(cuts) - 1, len(score)))
+    for band, (start, stop) in enumerate(pairwise(cuts)):
         order = np.array([units.permuted(generator) for _ in range(permutations)])
         mixed = np.repeat(held[None], permutations, axis=0)
         mixed[:, :, start:stop] = held[order, start:stop]
-        predicted = model.predict(mixed.reshape(-1, points)).reshape(permutations, -1)
-        drops.append(score - float(cross_validation.rank_score(predicted, values).mean()))
-    return score, drops
+        predicted = predict(mixed.reshape(-1, points)).T.reshape(len(score), permutations, -1)
+        found[band, 0] = score[0] - cross_validation.rank_score(predicted[0], values[0]).mean()
+        found[band, 1:] = score[1:] - cross_validation.rank_score(predicted[1:, :CHANCE], values[1:]).mean(1)
+    return float(score[0]), found
 
 
 def significant(finding: BandImportanceFinding) -> np.ndarray:

@@ -5,8 +5,10 @@ from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
+from scipy import stats
 
 from lyapsweep.analysis.prediction.held_out import (
+    Block,
     Form,
     Learner,
     Score,
@@ -19,13 +21,15 @@ from lyapsweep.analysis.prediction.held_out import (
 )
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.early_records import EarlyRecords, RowSummary, early_records
-from lyapsweep.analysis.shared.selection import label, named, refuse_hunt, require
+from lyapsweep.analysis.shared.selection import digits, label, named, refuse_hunt, require
+from lyapsweep.analysis.shared.units import enough_permutations
 from lyapsweep.results.table import Table
 
 NEED, GROUPS = 20, 3  # fewest trials and groups for cross-validation
 GAINS = {name: f"{name} + spectrum" for name in ("settings", "early scores", "settings + early scores")}
 SETS = {name: tuple(name.split(" + ")) for name in (*GAINS, "spectrum", *GAINS.values())}
 LEARNERS = {"ridge": "ridge regression", "trees": "trees"}
+LEVEL = 0.05  # of p
 
 
 class IncrementalScores(NamedTuple):
@@ -41,7 +45,9 @@ class IncrementalFinding(NamedTuple):
     """Held-out scores of seven sets of predictors, and the gain of three of them by the spectrum.
 
     `gains` are scores with the spectrum minus those without, named by the set without; the last is that beyond settings
-    and early scores. `columns` (3,) counts the predictors of each kind: settings, early scores, spectrum. Intervals
+    and early scores. A spectrum without a relation makes predictions worse, so that its gain is below zero on average:
+    `p` (3,) is that of a gain as large by spectra of other settings, one-sided; NaN for trees, for groups and
+    without permutations. `columns` (3,) counts the predictors of each kind: settings, early scores, spectrum. Intervals
     are over `units`: settings with all their seeds, or groups of trials.
     """
 
@@ -51,6 +57,7 @@ class IncrementalFinding(NamedTuple):
     group: str
     predictors: IncrementalScores
     gains: IncrementalScores
+    p: np.ndarray
     columns: np.ndarray
     units: int
     folds: int
@@ -71,6 +78,7 @@ def find(
     folds: int = 10,
     repeats: int = 10,
     resamples: int = 1000,
+    permutations: int = 19,
     learner: Learner = "ridge",
     hunted: bool = False,
     seed: int = 0,
@@ -94,6 +102,8 @@ def find(
         folds: Of the cross-validation; at most as many as there are groups.
         repeats: Random splits into folds.
         resamples: Bayesian bootstrap draws for the intervals.
+        permutations: Of spectra between settings, for p: a t distribution is fitted to their gains; 19 or more, or 0
+            for no p, which takes most of the time.
         learner: "ridge" regression, or 200 "trees", which model interactions of settings.
         hunted: Accept the trials of a hunt.
         seed: Of folds and bootstrap.
@@ -105,7 +115,7 @@ def find(
         HuntTableError: If the trials are those of a hunt and `hunted` is false.
         TooFew: With fewer than 20 trials, three groups, or five trials in either half (AUC).
         UnknownName: If a map or column does not exist.
-        ValueError: If `fraction` is not in [0, 1) or `form` is unknown.
+        ValueError: If `fraction` is not in [0, 1), `form` is unknown, or `permutations` is too small.
 
     Example:
         >>> import pandas as pd
@@ -120,6 +130,8 @@ def find(
         (30, ('settings', 'early scores', 'settings + early scores'))
     """
     refuse_hunt(table, hunted)
+    if permutations:
+        enough_permutations(permutations, LEVEL)
     rows = early_records(table, outcome, fraction, map, scores)
     require(n := len(rows.values), NEED, "trials with an early spectrum and an outcome")
     units = rows.units.index if group is None else np.unique(named(rows.trials, group), return_inverse=True)[1]
@@ -133,6 +145,12 @@ def find(
     values = np.array([[scored(p, target, w, score) for p in repeat] for repeat in predicted])
     pairs = [[list(SETS).index(name) for name in pair] for pair in GAINS.items()]
     gains = np.stack([values[:, after] - values[:, before] for before, after in pairs], axis=1)
+    p = np.full(len(GAINS), np.nan)
+    if permutations and group is None and learner == "ridge":
+        orders = np.array([rows.units.permuted(generator) for _ in range(permutations)])
+        other = unrelated_gains(blocks, target, splits, values[:, :, 0], orders, score)
+        error = other.std(1, ddof=1) * np.sqrt(1 + 1 / permutations)
+        p = stats.t.sf((gains[:, :, 0].mean(0) - other.mean(1)) / error, permutations - 1)
     clipped = [np.clip(v, 0.0 if score == "AUC" else -1.0, 1.0) for v in interval(values, count, crossed=True)]
     return IncrementalFinding(
         rows=rows.summary,
@@ -141,6 +159,7 @@ def find(
         group=group or "",
         predictors=IncrementalScores(tuple(SETS), *clipped),
         gains=IncrementalScores(tuple(GAINS), *interval(gains, count, crossed=True)),
+        p=p,
         columns=np.array([b.numbers.shape[1] + b.names.shape[1] for b in blocks.values()]),
         units=count,
         folds=folds,
@@ -158,6 +177,32 @@ def target_of(rows: EarlyRecords, score: Score) -> np.ndarray:
     return better
 
 
+def unrelated_gains(
+    blocks: dict[str, Block],
+    y: np.ndarray,
+    splits: list[np.ndarray],
+    scores: np.ndarray,
+    orders: np.ndarray,
+    score: Score,
+) -> np.ndarray:
+    """Gains (3, permutations) by spectra of other settings, `orders` (permutations, n), each with one of the splits.
+
+    `scores` (repeats, sets) are those of the actual predictors, of which those without the spectrum are taken.
+    """
+    before, after, one = (
+        [list(SETS).index(name) for name in GAINS],
+        [SETS[name] for name in GAINS.values()],
+        np.ones(len(y)),
+    )
+    gains = np.empty((len(orders), len(GAINS)))
+    for k, order in enumerate(orders):
+        repeat = k % len(splits)
+        other = blocks | {"spectrum": blocks["spectrum"].take(order)}
+        predicted = held_out(other, after, y, splits[repeat], score)
+        gains[k] = [scored(p, y, one, score) for p in predicted] - scores[repeat, before]
+    return gains.T
+
+
 def sentence(finding: IncrementalFinding) -> str:
     """State the gain by the spectrum beyond settings and early scores, with its interval."""
     rows, predictors, last = finding.rows, finding.predictors, finding.gains.names[-1]
@@ -165,12 +210,13 @@ def sentence(finding: IncrementalFinding) -> str:
     gain, low, high = (float(v[-1]) for v in finding.gains[1:])
     name = "an area under the ROC curve" if finding.score == "AUC" else "a Spearman ρ"
     held = f"trials of held-out {finding.group} ({finding.units} groups)" if finding.group else "held-out trials"
+    chance = f", p = {digits(finding.p[-1])}" if np.isfinite(finding.p[-1]) else ""
     words = (
         f"Settings and early scores predict the final {label(rows.outcome)} of {held} with {name} of {before:.3f}; "
-        f"with the spectrum at {rows.moment} it is {after:.3f}: {signed(gain)} ({signed(low)} to {signed(high)}), "
-        f"n = {rows.count}, by {LEARNERS[finding.learner]}."
+        f"with the spectrum at {rows.moment} it is {after:.3f}: {signed(gain)} ({signed(low)} to "
+        f"{signed(high)}{chance}), n = {rows.count}, by {LEARNERS[finding.learner]}."
     )
-    if low > 0:
+    if finding.p[-1] < LEVEL or (not chance and low > 0):
         return f"{words} The spectrum improves the prediction."
     if high < 0:
         return f"{words} The spectrum makes this prediction worse."

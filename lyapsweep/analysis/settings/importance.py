@@ -183,9 +183,13 @@ def with_chance(
 def with_copies(
     columns: pd.DataFrame, y: np.ndarray, units: Units, judge: AbstractEvaluator, generator: np.random.Generator
 ) -> np.ndarray:
-    """Importances (2 columns,) of columns and of copies of them that are permuted between units, in one study."""
-    copies = {f"{c} permuted": columns[c].to_numpy()[units.permuted(generator)] for c in columns}
-    return importances(pd.concat([columns, pd.DataFrame(copies, index=columns.index)], axis=1), y, judge)
+    """Importances (2 columns,) of columns and of copies of them that are permuted between units, in one study.
+
+    All columns in one order, which keeps their correlations: the best of independent copies exceeds that of correlated
+    columns (Westfall and Young 1993).
+    """
+    copies = columns.iloc[units.permuted(generator)].set_axis(columns.index).add_suffix(" permuted")
+    return importances(pd.concat([columns, copies], axis=1), y, judge)
 
 
 def significant(finding: ImportanceFinding) -> np.ndarray:

@@ -46,22 +46,29 @@ class CorrelationFinding(NamedTuple):
     hunted: bool
 
 
-def jackknifed(rho: np.ndarray, left: np.ndarray, spent: int = 0) -> RankCorrelation:
+def jackknifed(rho: np.ndarray, left: np.ndarray, sizes: np.ndarray, controls: int = 0) -> RankCorrelation:
     """Compute the interval and p of correlations (m,) from those without each of b blocks of settings, left (b, m).
 
-    z = artanh(rho) +- t s with b - 1 - `spent` degrees of freedom, s^2 = (b - 3) / b sum_g (z_g - mean z)^2: the
-    delete-one jackknife, with the factor (b - 3) / (b - 1), without which it exceeds the variance 1 / (b - 3) of z of
-    independent pairs (Fisher 1921). A correlation that is undefined without one block rests on that block alone and
-    counts as 0 there. No p is below 2 / b!, the smallest of an exact permutation test.
+    z = artanh(rho) +- t s, s^2 = (b - 3 - c) / b sum_g (z_g - mean z)^2 for c `controls`: the delete-one jackknife,
+    with the factor (b - 3 - c) / (b - 1), without which it exceeds the variance 1 / (b - 3 - c) of z of independent
+    pairs (Fisher 1921, 1924). t has b' - 1 - c degrees of freedom, b' = (sum n)^2 / sum n^2 the effective number of
+    blocks with n runs each, `sizes` (b,) (Carter, Schnepel, Steigerwald 2017). A correlation that is undefined without
+    one block rests on that block alone and counts as 0 there. No p is below 2 / b!, the smallest of an exact
+    permutation test.
     """
     blocks = len(left)
     z, without = (np.arctanh(np.clip(v, -1 + 1e-9, 1 - 1e-9)) for v in (rho, np.nan_to_num(left)))
-    error = np.sqrt(max(1, blocks - 3) * without.var(0))
-    freedom = max(1, blocks - 1 - spent)
+    error = np.sqrt(max(1, blocks - 3 - controls) * without.var(0))
+    freedom = max(1.0, effective_number(sizes) - 1 - controls)
     half = error * stats.t.ppf(0.975, freedom)
     with np.errstate(divide="ignore", invalid="ignore"):
         p = 2 * stats.t.sf(np.where(z == 0, 0.0, np.abs(z) / error), freedom)
     return RankCorrelation(rho, np.tanh(z - half), np.tanh(z + half), np.maximum(p, 2 / special.factorial(blocks)))
+
+
+def effective_number(sizes: np.ndarray) -> float:
+    """The number of blocks of equal size that are as informative as blocks with so many runs: (sum n)^2 / sum n^2."""
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def rank_correlation(
@@ -71,7 +78,7 @@ def rank_correlation(
     x, y = units.comparable(x), units.comparable(y)
     block = units.blocks(resamples, seed)
     kept = (block != np.arange(block.max() + 1)[:, None]).astype(float)
-    return RankCorrelation(*map(float, jackknifed(spearman(x, y), spearman(x, y, kept))))
+    return RankCorrelation(*map(float, jackknifed(spearman(x, y), spearman(x, y, kept), np.bincount(block))))
 
 
 def correlate(

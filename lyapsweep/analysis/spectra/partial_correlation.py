@@ -158,7 +158,7 @@ def with_intervals(
     rho = partial_correlations(x, y, controls)
     without = [block != b for b in range(block.max() + 1)]
     left = np.array([partial_correlations(x[kept], y[kept], controls[kept]) for kept in without])
-    return jackknifed(rho, left, spent=c)
+    return jackknifed(rho, left, np.bincount(block), controls=c)
 
 
 def partial_correlations(x: np.ndarray, y: np.ndarray, controls: np.ndarray) -> np.ndarray:
