@@ -85,7 +85,7 @@ def divide(seconds: float, cost: Cost, steps: int, jobs: int, fresh: int) -> Bud
 
     Example:
         >>> divide(300.0, Cost(2.5e-4, 0.5), 9000, jobs=2, fresh=9).trials
-        113
+        124
         >>> divide(30.0, Cost(1e-3, 0.5), 9000, jobs=2, fresh=9).shortage[:28]
         'the time is enough for 0 net'
     """

@@ -51,14 +51,21 @@ class Step(nn.Module):
 class ForecastModule(nn.Module):
     """A network that forecasts, in the units of the data and in double precision.
 
-    Of a series with delay coordinates an observation holds, for each column, its value and its earlier values
-    (`fit.json` names them).
+    Of a series with delay coordinates an observation holds, for each column, its value and its earlier values: `names`.
 
     Args:
         record: The final record of a network.
 
     Attributes:
         names: Names of the numbers of an observation.
+
+    Raises:
+        ValueError: If the record is not of a series, or holds no weights.
+
+    Example:
+        >>> module = ForecastModule(Record.load("results/my-confirmed/records/0123456789ab-00009000.npz"))  # doctest: +SKIP
+        >>> module(observed, torch.zeros(1, 100, 0), 100).shape  # doctest: +SKIP
+        torch.Size([1, 100, 3])
     """
 
     mean: Tensor

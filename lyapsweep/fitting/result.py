@@ -35,6 +35,11 @@ class FitResult:
         reliability: Whether to trust the network, and why not.
         searched: Number of networks of the search.
         seconds: How long the fit took.
+
+    Example:
+        >>> found = lyapsweep.fit("my.csv", dt=0.03)  # doctest: +SKIP
+        >>> found.reliability.verdict, found.model_file.exists()  # doctest: +SKIP
+        ('yes', True)
     """
 
     place: Place
