@@ -70,7 +70,6 @@ ALLOWED = {
     "data_files.py": "settings of the section dataset, as their user writes them",
     "fitting/pipeline.py:fit": "settings by path, as the user gives them",
     "fitting/search.py:space": "sections of a config, returned by a search space",
-    "tracking/forecast_models.py:predict": "MLflow's interface of models",
 }
 
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lyapsweep.config import Config
 from lyapsweep.trial import run_trial
@@ -41,13 +41,15 @@ class Budget:
     Args:
         trials: Networks of the search.
         steps: Updates of each.
-        seconds: Expected duration of search and confirmation.
+        seconds: Expected duration of search and confirmation; None where networks were asked for.
+        search_seconds: Time after which the search starts no further networks; None for no limit.
         shortage: Why the budget is too small; "" if it is enough.
     """
 
     trials: int
     steps: int
-    seconds: float
+    seconds: float | None = None
+    search_seconds: float | None = None
     shortage: str = ""
 
 
@@ -91,12 +93,14 @@ def divide(seconds: float, cost: Cost, steps: int, jobs: int, fresh: int) -> Bud
     """
     overhead = OVERHEAD * cost.load
     working = max(0.0, seconds - overhead) * jobs / SLOWER
-    found = Budget(0, steps, 0.0)
+    found = Budget(0, steps)
     for share in SHARES:
         few = round(share * steps)
         each = cost.of(few)
         trials = max(0, math.floor(working / each) - fresh)
-        found = Budget(trials, few, overhead + SLOWER * (trials + fresh) * each / jobs)
+        confirming = SLOWER * fresh * each / jobs + overhead / 2
+        expected = overhead + SLOWER * (trials + fresh) * each / jobs
+        found = Budget(trials, few, expected, max(0.0, seconds - confirming))
         if trials >= ENOUGH:
             break
     if found.trials >= ENOUGH and found.steps == steps:
@@ -106,4 +110,4 @@ def divide(seconds: float, cost: Cost, steps: int, jobs: int, fresh: int) -> Bud
         f"the time is enough for {found.trials} networks of {found.steps} updates and {fresh} for confirmation, where "
         f"{ENOUGH} of {steps} are wanted: allow {need:.0f} minutes more than the analysis takes"
     )
-    return Budget(max(found.trials, LEAST), found.steps, found.seconds, text)
+    return replace(found, trials=max(found.trials, LEAST), shortage=text)
