@@ -10,17 +10,17 @@ import pytest
 import torch
 
 from lyapsweep.config import Config, ConfigError
-from lyapsweep.datasets.recording import read_recording
+from lyapsweep.datasets import BadSeries
 from lyapsweep.fitting.baselines import Persistence
 from lyapsweep.fitting.budget import Budget, Cost, divide
-from lyapsweep.fitting.export import ForecastModule, forecast_rows, save_torchscript
+from lyapsweep.fitting.export import ScriptableForecaster, forecast_rows, save_torchscript
 from lyapsweep.fitting.forecasts import forecast_test_part, interval
+from lyapsweep.fitting.pipeline import fit
 from lyapsweep.fitting.plan import FitRequest, read_plan, write_plan
 from lyapsweep.fitting.ranking import Criterion
 from lyapsweep.fitting.search import FRESH, fresh_seeds
 from lyapsweep.fitting.search_space import choose_space
 from lyapsweep.fitting.series_analysis import SeriesAnalysis
-from lyapsweep.fitting.series_file import series_file
 from lyapsweep.fitting.sweep_files import SweepFiles
 from lyapsweep.problems.suggestion import SeriesSuggestion, Suggestion
 from lyapsweep.results.record import Outcome, Record
@@ -152,7 +152,9 @@ def test_a_small_budget_says_so_and_a_large_one_does_not():
     cost = Cost(update=1e-3, evaluation=0.5)
     enough = divide(600.0, cost, 9000, jobs=2, fresh=9)
     assert (enough.steps, enough.shortage) == (9000, "")
-    assert enough.seconds <= 600
+    assert enough.seconds is not None
+    assert enough.search_seconds is not None
+    assert enough.search_seconds < enough.seconds <= 600
     small = divide(120.0, cost, 9000, jobs=2, fresh=9)
     assert small.steps < 9000
     assert "are wanted: allow" in small.shortage
@@ -189,11 +191,11 @@ def test_the_median_over_seeds_decides_and_lost_ones_are_the_worst():
 
 def test_torchscript_forecasts_the_bits_of_the_module(tmp_path):
     found = trained()
-    module = ForecastModule(found)
+    module = ScriptableForecaster(found)
     again = torch.jit.load(save_torchscript(found, tmp_path / "model.pt"))
     observed, inputs = torch.as_tensor(np.load("waves.npy")[:4]), torch.zeros(4, 25, 0).double()
     assert torch.equal(again(observed, inputs, 25), module(observed, inputs, 25))
-    reloaded = ForecastModule(Record.load(found.save(tmp_path)))
+    reloaded = ScriptableForecaster(Record.load(found.save(tmp_path)))
     assert torch.equal(reloaded(observed, inputs, 25), module(observed, inputs, 25))
 
 
@@ -201,7 +203,7 @@ def test_the_module_forecasts_what_the_measures_score(only_persistence):
     found = trained()
     scored = forecast_test_part([found, found])
     rows = np.load("waves.npy")[-300:]  # the held-out quarter, too short for two parts
-    ours = ForecastModule(found)(torch.as_tensor(rows[:1]), torch.zeros(1, 40, 0).double(), 40)[0].numpy()
+    ours = ScriptableForecaster(found)(torch.as_tensor(rows[:1]), torch.zeros(1, 40, 0).double(), 40)[0].numpy()
     assert scored.networks[0, 0, :40] * scored.std + scored.mean == pytest.approx(ours, abs=1e-9)
     assert scored.targets[0, :40] * scored.std + scored.mean == pytest.approx(rows[1:41], abs=1e-9)
     assert scored.network.valid_steps == pytest.approx(found.measures["prediction_time/samples"])
@@ -214,7 +216,7 @@ def test_the_module_forecasts_what_the_measures_score(only_persistence):
 def test_forecasts_of_embedded_columns_take_and_return_columns():
     found = trained(**{"dataset/columns": [0], "dataset/dimension": 3, "dataset/delay": 4})
     history = np.load("waves.npy")[:20, 0]
-    module = ForecastModule(found)
+    module = ScriptableForecaster(found)
     rows = forecast_rows(module, (3, 4), history, 5, None)
     assert rows.shape == (5, 1)
     state = torch.tensor([[history[-1], history[-5], history[-9]]])
@@ -225,7 +227,7 @@ def test_forecasts_of_embedded_columns_take_and_return_columns():
 
 def test_driven_networks_need_future_inputs(only_persistence):
     found = trained(**{"dataset/path": "driven.csv", "dataset/inputs": ["rain"]})
-    module, rows = ForecastModule(found), pd.read_csv("driven.csv").to_numpy()
+    module, rows = ScriptableForecaster(found), pd.read_csv("driven.csv").to_numpy()
     observed, ahead = rows[900:901, :2], rows[901:911, 2:]
     forecast = forecast_rows(module, (1, 1), observed, 10, ahead)
     scored = forecast_test_part([found])
@@ -240,21 +242,13 @@ def test_the_interval_covers_another_draw_in_nine_of_ten_cases():
     assert ((low < draws[3]) & (draws[3] < high)).mean() == pytest.approx(0.9, abs=0.02)
 
 
-def test_series_in_memory_become_files():
-    rows = np.load("waves.npy")
-    assert series_file("a.csv", Path("out")) == "a.csv"
-    assert (np.load(series_file(rows, Path("out"))) == rows).all()
-    assert np.load(series_file(torch.as_tensor(rows[:, 0]), Path("one"))).shape == (1200, 1)
-    times = pd.date_range("2026-01-01", periods=1200, freq="h", name="time")
-    file = series_file(pd.DataFrame(rows, index=times, columns=pd.Index(["x", "y", "z"])), Path("frame"))
-    found = read_recording(file, inputs=["z"])
-    assert (found.names, found.inputs, found.dt) == (("x", "y", "z"), 1, 3600.0)  # the index is a clock, in seconds
-    with pytest.raises(SweepError, match="holds another series"):
-        series_file(rows[:-1], Path("out"))
+def test_several_recordings_are_refused():
+    with pytest.raises(BadSeries, match="one recording is needed"):
+        fit([np.zeros((90, 1)), np.ones((90, 1))])
 
 
 def test_a_plan_is_kept_and_another_fit_is_refused(tmp_path):
-    request, budget = FitRequest("waves.npy", dt=0.1), Budget(12, 900, 60.0, "little time")
+    request, budget = FitRequest("waves.npy", dt=0.1), Budget(12, 900, 60.0, 40.0, "little time")
     assert read_plan(tmp_path, request, resume=True) is None
     write_plan(tmp_path, request, budget)
     assert read_plan(tmp_path, replace(request, minutes=9), resume=True) == budget

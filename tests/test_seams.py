@@ -68,6 +68,8 @@ ALLOWED = {
     "forecaster.py:predict": "MLflow's interface of models",
     "api/": "settings as their user writes them",
     "data_files.py": "settings of the section dataset, as their user writes them",
+    "fitting/pipeline.py:fit": "settings by path, as the user gives them",
+    "fitting/search.py:space": "sections of a config, returned by a search space",
 }
 
 

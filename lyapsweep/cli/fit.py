@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 
 from lyapsweep.cli import options, printing
+from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.cli.suggest import chosen_columns
 from lyapsweep.cli.sweep import display
 
@@ -90,7 +91,10 @@ def command(
     place = Place(results, name or request.name, tracking_uri, jobs)
     with display("objective", out) as listen:
         tell = lambda text: out.print(text, soft_wrap=True)  # noqa: E731
-        found = run_fit(request, place, resume, Observer(tell, listen=listen))
+        try:
+            found = run_fit(request, place, resume, Observer(tell, listen=listen))
+        except KeyboardInterrupt as error:
+            raise CommandError("Interrupted; the same command with --resume resumes.", Exit.INTERRUPTED) from error
     if as_json:
         click.echo(json.dumps(content(found), indent=1))
     else:

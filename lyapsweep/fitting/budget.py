@@ -2,7 +2,7 @@
 
 import math
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lyapsweep.config import Config
 from lyapsweep.trial import run_trial
@@ -41,13 +41,15 @@ class Budget:
     Args:
         trials: Networks of the search.
         steps: Updates of each.
-        seconds: Expected duration of search and confirmation.
+        seconds: Expected duration of search and confirmation; None where networks were asked for.
+        search_seconds: Time after which the search starts no further networks; None for no limit.
         shortage: Why the budget is too small; "" if it is enough.
     """
 
     trials: int
     steps: int
-    seconds: float
+    seconds: float | None = None
+    search_seconds: float | None = None
     shortage: str = ""
 
 
@@ -85,18 +87,20 @@ def divide(seconds: float, cost: Cost, steps: int, jobs: int, fresh: int) -> Bud
 
     Example:
         >>> divide(300.0, Cost(2.5e-4, 0.5), 9000, jobs=2, fresh=9).trials
-        113
+        124
         >>> divide(30.0, Cost(1e-3, 0.5), 9000, jobs=2, fresh=9).shortage[:28]
         'the time is enough for 0 net'
     """
     overhead = OVERHEAD * cost.load
     working = max(0.0, seconds - overhead) * jobs / SLOWER
-    found = Budget(0, steps, 0.0)
+    found = Budget(0, steps)
     for share in SHARES:
         few = round(share * steps)
         each = cost.of(few)
         trials = max(0, math.floor(working / each) - fresh)
-        found = Budget(trials, few, overhead + SLOWER * (trials + fresh) * each / jobs)
+        confirming = SLOWER * fresh * each / jobs + overhead / 2
+        expected = overhead + SLOWER * (trials + fresh) * each / jobs
+        found = Budget(trials, few, expected, max(0.0, seconds - confirming))
         if trials >= ENOUGH:
             break
     if found.trials >= ENOUGH and found.steps == steps:
@@ -106,4 +110,4 @@ def divide(seconds: float, cost: Cost, steps: int, jobs: int, fresh: int) -> Bud
         f"the time is enough for {found.trials} networks of {found.steps} updates and {fresh} for confirmation, where "
         f"{ENOUGH} of {steps} are wanted: allow {need:.0f} minutes more than the analysis takes"
     )
-    return Budget(max(found.trials, LEAST), found.steps, found.seconds, text)
+    return replace(found, trials=max(found.trials, LEAST), shortage=text)

@@ -48,17 +48,24 @@ class Step(nn.Module):
         return self.cell.step(z[None], s[None] if self.cell.inputs else None)[0]
 
 
-class ForecastModule(nn.Module):
+class ScriptableForecaster(nn.Module):
     """A network that forecasts, in the units of the data and in double precision.
 
-    Of a series with delay coordinates an observation holds, for each column, its value and its earlier values
-    (`fit.json` names them).
+    Of a series with delay coordinates an observation holds, for each column, its value and its earlier values: `names`.
 
     Args:
         record: The final record of a network.
 
     Attributes:
         names: Names of the numbers of an observation.
+
+    Raises:
+        ValueError: If the record is not of a series, or holds no weights.
+
+    Example:
+        >>> module = ScriptableForecaster(found.model)  # doctest: +SKIP
+        >>> module(observed, torch.zeros(1, 100, 0), 100).shape  # doctest: +SKIP
+        torch.Size([1, 100, 3])
     """
 
     mean: Tensor
@@ -116,7 +123,7 @@ def save_torchscript(record: Record, path: Path) -> Path:
     Raises:
         RuntimeError: If the cell cannot be traced.
     """
-    module = ForecastModule(record).eval()
+    module = ScriptableForecaster(record).eval()
     z, s = torch.zeros(2, module.infer.matrix.shape[1]).double(), torch.zeros(2, module.inputs).double()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # torch keeps TorchScript, and prefers torch.export
@@ -126,7 +133,7 @@ def save_torchscript(record: Record, path: Path) -> Path:
 
 
 def forecast_rows(
-    module: ForecastModule, embedding: tuple[int, int], history: np.ndarray, steps: int, inputs: np.ndarray | None
+    module: ScriptableForecaster, embedding: tuple[int, int], history: np.ndarray, steps: int, inputs: np.ndarray | None
 ) -> np.ndarray:
     """Forecast the rows after a history of columns; see `FitResult.forecast`."""
     dimension, delay = embedding

@@ -60,6 +60,10 @@ class Forecasts:
         mean: Mean of each feature in the units of the data.
         std: Standard deviation of each feature.
         names: Names of the features.
+
+    Example:
+        >>> [each.name for each in forecast_test_part(found.records).beaten_by]  # doctest: +SKIP
+        ['echo state network']
     """
 
     networks: Float[np.ndarray, "networks starts steps features"]

@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from lyapsweep.data_files import dataset_section
+from lyapsweep.datasets import BadSeries
 from lyapsweep.fitting import page
 from lyapsweep.fitting.budget import CONFIRMED, Budget, divide, measured_cost
 from lyapsweep.fitting.export import save_torchscript
@@ -22,16 +24,12 @@ from lyapsweep.fitting.search import ConfirmedSetting, Listener, Place, confirm,
 from lyapsweep.fitting.search_space import HELD_OUT, SearchSpace, choose_space
 from lyapsweep.fitting.sentences import analysis_sentences, plan_sentence, question
 from lyapsweep.fitting.series_analysis import Column, SeriesAnalysis, analyse
-from lyapsweep.fitting.series_file import series_file
 from lyapsweep.fitting.sweep_files import SweepFiles
 from lyapsweep.measures import MEASURES
 from lyapsweep.measures.bounds import Bounds
 from lyapsweep.process import small_networks
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep.plan.errors import SweepError
-
-if TYPE_CHECKING:
-    from lyapsweep.fitting.series_file import Series
 
 SEEDS = 3  # of every setting that is confirmed
 
@@ -55,7 +53,7 @@ SILENT = Observer()
 
 
 def fit(
-    series: "Series",
+    series: Any,
     *,
     dt: float | None = None,
     columns: Sequence[Column] | None = None,
@@ -79,7 +77,7 @@ def fit(
 
     Args:
         series: A file, one row per time step, evenly spaced; or an array, a tensor (time, columns) or a frame of
-            pandas, which is written to the results folder.
+            pandas, which is written to `results/<name>/data`.
         dt: Time between rows; None reads it off a time column or index, else 1.
         columns: Columns to predict, by name or position; None takes all but inputs and clocks.
         inputs: Columns that drive the system and are given.
@@ -109,7 +107,9 @@ def fit(
     """
     named = name or (FitRequest(str(series)).name if isinstance(series, str | Path) else "fit")
     place = Place(Path(results), named, tracking_uri, jobs)
-    path = series_file(series, place.folder)
+    path = dataset_section(series, place.folder).get("path")
+    if not isinstance(path, str):
+        raise BadSeries("series: one recording is needed, but several are given. Fit one of them, or run a sweep.")
     observer = SILENT if quiet else Observer(tell=print)
     request = FitRequest(path, dt, columns, inputs, minutes, trials, seed, tuple(changes.items()))
     return run_fit(request, place, resume, observer)
@@ -150,7 +150,7 @@ def run_fit(request: FitRequest, place: Place, resume: bool = False, observer: O
     files = SweepFiles.write(space, place.folder, place.name, asked, budget.trials)
     write_plan(place.folder, request, budget)
     criterion = criterion_of(space, analysis)
-    records = search(files, place, request.seed, before is not None, observer.listen)
+    records = search(files, place, request.seed, before is not None, observer.listen, budget.search_seconds)
     favourites = best_settings(records, criterion)
     observer.tell(f"searched {len(records)} networks; training the best {len(favourites)} from {SEEDS} fresh seeds")
     settings = confirm(favourites, criterion, files.config, place, SEEDS, before is not None, observer.listen)
@@ -189,7 +189,7 @@ def write_files(found: FitResult, observer: Observer) -> None:
 def planned(request: FitRequest, space: SearchSpace, place: Place, began: float, observer: Observer) -> Budget:
     """How many networks are trained, and for how many updates."""
     if request.trials is not None:
-        return Budget(request.trials, space.base.training.steps, math.nan)
+        return Budget(request.trials, space.base.training.steps)
     observer.stage("measuring what a network costs")
     cost = measured_cost(space.base)
     remaining = 60 * request.minutes - (time.monotonic() - began)

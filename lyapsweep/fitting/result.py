@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lyapsweep.fitting.budget import Budget
-from lyapsweep.fitting.export import ForecastModule, forecast_rows
+from lyapsweep.fitting.export import ScriptableForecaster, forecast_rows
 from lyapsweep.fitting.forecasts import Forecasts
 from lyapsweep.fitting.ranking import Criterion
 from lyapsweep.fitting.reliability import Reliability
@@ -35,6 +35,11 @@ class FitResult:
         reliability: Whether to trust the network, and why not.
         searched: Number of networks of the search.
         seconds: How long the fit took.
+
+    Example:
+        >>> found = lyapsweep.fit("my.csv", dt=0.03)  # doctest: +SKIP
+        >>> found.reliability.verdict, found.model_file.exists()  # doctest: +SKIP
+        ('yes', True)
     """
 
     place: Place
@@ -89,8 +94,8 @@ class FitResult:
         Raises:
             ValueError: If the history is too short, or inputs are missing.
         """
-        return forecast_rows(ForecastModule(self.model), self.analysis.embedding, history, steps, inputs)
+        return forecast_rows(ScriptableForecaster(self.model), self.analysis.embedding, history, steps, inputs)
 
-    def to_torch(self) -> ForecastModule:
+    def to_torch(self) -> ScriptableForecaster:
         """Return the model as a plain `torch.nn.Module` that forecasts."""
-        return ForecastModule(self.model)
+        return ScriptableForecaster(self.model)

@@ -76,9 +76,11 @@ class ConfirmedSetting:
     rank: int
 
 
-def search(files: SweepFiles, place: Place, seed: int, resume: bool, listen: Listener) -> list[Record]:
-    """Run the sweep file; the last record of every network."""
-    run_sweep(load(files.sweep), place, place.name, seed, resume, listen)
+def search(
+    files: SweepFiles, place: Place, seed: int, resume: bool, listen: Listener, seconds: float | None = None
+) -> list[Record]:
+    """Run the sweep file, for at most so many seconds; the last record of every network."""
+    run_sweep(load(files.sweep), place, place.name, seed, resume, listen, seconds)
     return last_records(place.folder)
 
 
@@ -135,7 +137,9 @@ def fresh_seeds(configs: "Sequence[Config]", fresh: int) -> "Callable[[optuna.Tr
     return space
 
 
-def run_sweep(sweep: Sweep, place: Place, name: str, seed: int, resume: bool, listen: Listener) -> None:
+def run_sweep(
+    sweep: Sweep, place: Place, name: str, seed: int, resume: bool, listen: Listener, seconds: float | None = None
+) -> None:
     """Run a sweep to its end; `KeyboardInterrupt` if a signal ended it."""
     summary = runner.run(
         dataclasses.replace(sweep, name=name),
@@ -144,6 +148,7 @@ def run_sweep(sweep: Sweep, place: Place, name: str, seed: int, resume: bool, li
         jobs=place.jobs,
         tracking_uri=place.tracking_uri,
         seed=seed,
+        budget=None if seconds is None else f"{max(seconds, 1.0):.0f}s",
         models=False,
         listen=listen,
     )

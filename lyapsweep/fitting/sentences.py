@@ -40,6 +40,8 @@ def plan_sentence(space: SearchSpace, budget: Budget) -> str:
         f"searching {budget.trials} networks of {budget.steps} updates by {space.objective}: {', '.join(space.cells)}; "
         f"sparse forcing every {intervals} samples, and generalised forcing"
     )
+    if budget.seconds is not None:
+        text += f"; about {max(1, round(budget.seconds / 60))} min with the confirmation"
     return f"{text}. The budget is too small: {budget.shortage}" if budget.shortage else text
 
 
