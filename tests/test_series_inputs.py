@@ -193,8 +193,9 @@ def linear(path, shift=0, n=1500, columns="x,drive"):
 
 
 RUN = (
-    "--no-tracking", "--set", "cell/units=8", "--set", "windows/length=32", "--set", "training/steps=150",
-    "--set", "training/report_every=150", "--set", "lyapunov/steps=300", "--set", "lyapunov/warmup=50",
+    "--no-tracking", "--set", "cell={kind: vanilla, units: 8}", "--set", "windows/length=32",
+    "--set", "training/steps=150", "--set", "training/report_every=150",
+    "--set", "lyapunov/steps=300", "--set", "lyapunov/warmup=50",
 )  # fmt: skip
 
 

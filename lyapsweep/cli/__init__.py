@@ -14,6 +14,7 @@ from lyapsweep.cli import (
     options,
     plan,
     run,
+    simulate,
     spectrum,
     status,
     suggest,
@@ -51,6 +52,7 @@ for module in (
     spectrum,
     fixed_points,
     suggest,
+    simulate,
     import_table,
     list_members,
 ):

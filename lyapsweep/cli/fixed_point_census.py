@@ -1,14 +1,11 @@
 """The census of `lyapsweep fixed-points`: the number of points of each kind per network of a sweep."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-from rich.console import Console
 from rich.table import Table
 
-from lyapsweep.cli import printing
+from lyapsweep.cli import printing, reporting
 from lyapsweep.cli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -21,7 +18,7 @@ def is_sweep(what: str, results: Path) -> bool:
     return any(folder.is_dir() for folder in (Path(what), results / what))
 
 
-def run(what: str, results: Path, measure: str | None, search: "Search", plot: Path | None, as_json: bool) -> None:
+def run(what: str, results: Path, measure: str | None, search: "Search", plot: Path | None) -> None:
     """Search every trained network, print one row per trial, and draw them if `plot` is given."""
     from lyapsweep.analysis.networks import fixed_point_census
     from lyapsweep.loading import load
@@ -31,25 +28,16 @@ def run(what: str, results: Path, measure: str | None, search: "Search", plot: P
     if not measure:
         raise CommandError(f"{what}: the objective is unknown. Name a measure with --measure.")
     column = f"measures/{str(measure).removeprefix('measures/')}"
-    with Console(stderr=True).status(f"searching {what}") as status:
+    with printing.console(stderr=True).status(f"searching {what}") as status:
 
         def report(done: int, total: int) -> None:
             status.update(f"searching {what}: {done} of {total} networks")
 
         found = fixed_point_census.find(table, column, search, progress=report)
-    show_json(found) if as_json else show_census(what, found)
+    show_census(what, found)
+    reporting.report(found, plot)
     if plot is not None:
         fixed_point_census.save(found, plot)
-
-
-def show_json(found: "FixedPointCensusFinding") -> None:
-    from lyapsweep.dynamics.spectrum import strict
-
-    plain = {k: v.tolist() if hasattr(v, "tolist") else v for k, v in found._asdict().items() if k != "relation"}
-    relation = found.relation and {
-        k: v.tolist() if hasattr(v, "tolist") else v for k, v in found.relation._asdict().items()
-    }
-    click.echo(json.dumps(strict(plain | {"relation": relation}), indent=1, allow_nan=False))
 
 
 def show_census(what: str, found: "FixedPointCensusFinding") -> None:

@@ -1,16 +1,14 @@
 """`lyapsweep fixed-points`: fixed and slow points of a system or a network, and their eigenvalues."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
-from lyapsweep.cli import fixed_point_census, options, printing
+from lyapsweep.cli import fixed_point_census, options, printing, reporting
 from lyapsweep.cli.errors import CommandError
 from lyapsweep.cli.spectrum_targets import INPUT_FORM, Kind, check_parameters, no_weights, weight_choice
 from lyapsweep.process import small_networks
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
 
 ORBITS = 32  # of a system, from which points are sought
 ROWS = 20  # points printed
+POINT = ("z", "q", "unstable", "eigenvalues", "time_constants", "frequencies")  # what --json prints of each
 SETTINGS = ("candidates", "noise", "slow", "tolerance", "seed")
 
 
@@ -60,12 +59,10 @@ SETTINGS = ("candidates", "noise", "slow", "tolerance", "seed")
     callback=options.picture_file,
     help="Draw the points: .html, .png or .svg.",
 )
-@options.as_json
+@reporting.options
 @options.trust
 @options.debug
-def command(
-    what: str, changes: Mapping[str, Any], results: Path, as_json: bool, plot: Path | None, **given: Any
-) -> None:
+def command(what: str, changes: Mapping[str, Any], results: Path, plot: Path | None, **given: Any) -> None:
     """Find fixed and slow points, the eigenvalues of the map there, and how close they are to a line attractor.
 
     WHAT is a system, a YAML config (its network as initialised), a record file (its network as trained), or weights
@@ -80,15 +77,16 @@ def command(
     is_sweep = fixed_point_census.is_sweep(what, results)
     check_flags(what, is_sweep, given | {"changes": changes})
     if is_sweep:
-        fixed_point_census.run(what, results, given["measure"], search, plot, as_json)
+        fixed_point_census.run(what, results, given["measure"], search, plot)
         return
-    with Console(stderr=True).status(f"searching {what}") as status:
+    with printing.console(stderr=True).status(f"searching {what}") as status:
 
         def report(stage: str, done: int, total: int) -> None:
             status.update(f"searching {what}: {stage} {done} / {total}")
 
         rest, notes = search_target(what, given | {"changes": changes}, search, report)
-    show_json(what, rest) if as_json else show_points(what, rest, notes)
+    show_points(what, rest, notes)
+    reporting.report(content(what, rest), plot)
     if plot is not None:
         from lyapsweep.analysis.networks import fixed_point_plot
 
@@ -174,11 +172,10 @@ def search_weights(
     return points, notes
 
 
-def show_json(what: str, rest: "NetworkFixedPoints") -> None:
-    from lyapsweep.dynamics.spectrum import strict
-
+def content(what: str, rest: "NetworkFixedPoints") -> dict[str, Any]:
+    """What `--json` prints."""
     found, line = rest.found, rest.line
-    content = {
+    return {
         "what": what,
         "fixed": listed(found.fixed, found.fixed.kinds),
         "slow": listed(found.slow, ("slow",) * len(found.slow)),
@@ -186,19 +183,13 @@ def show_json(what: str, rest: "NetworkFixedPoints") -> None:
         "line": {name: value for name, value in line._asdict().items() if name != "axis"},
         "search": vars(found.search),
     }
-    click.echo(json.dumps(strict(content), indent=1, allow_nan=False))
 
 
 def listed(points: Any, kinds: tuple[str, ...]) -> list[dict[str, Any]]:
     return [
         {
             "kind": kind,
-            "z": points.z[i].tolist(),
-            "q": float(points.q[i]),
-            "unstable": int(points.unstable[i]),
-            "eigenvalues": [[value.real, value.imag] for value in points.eigenvalues[i].tolist()],
-            "time_constants": points.time_constants[i].tolist(),
-            "frequencies": points.frequencies[i].tolist(),
+            **{name: getattr(points, name)[i] for name in POINT},
         }
         for i, kind in enumerate(kinds)
     ]

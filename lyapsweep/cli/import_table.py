@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from lyapsweep.cli import options
+from lyapsweep.cli import options, printing, reporting
 from lyapsweep.cli.errors import CommandError
 
 
@@ -63,6 +63,7 @@ from lyapsweep.cli.errors import CommandError
 @options.changes("A setting that all rows share, such as cell/kind=lstm. Repeatable.")
 @options.name
 @options.results
+@reporting.options
 @options.debug
 def command(
     table: Path,
@@ -92,4 +93,6 @@ def command(
     made = imported.save(table, folder, description, map=which, same=changes, **columns)
     counts = made.finals.frame["outcome"].value_counts()
     told = ", ".join(f"{n} {outcome}" for outcome, n in counts.items())
-    click.echo(f"{folder}: {len(made.finals)} trials ({told}), {len(made)} rows")
+    printing.console().print(f"{folder}: {len(made.finals)} trials ({told}), {len(made)} rows", soft_wrap=True)
+    numbers = {"trials": len(made.finals), "rows": len(made), "outcomes": counts.to_dict()}
+    reporting.report({"name": name, "folder": folder, **numbers}, folder)

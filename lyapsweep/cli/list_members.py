@@ -4,7 +4,7 @@ import json
 
 import click
 
-from lyapsweep.cli import options, printing
+from lyapsweep.cli import options, printing, reporting
 from lyapsweep.cli.registered import FAMILIES, Member, read_members
 from lyapsweep.dysts_table import table, usable_flows
 from lyapsweep.packaged import SUFFIXES, packaged_files
@@ -18,9 +18,9 @@ LISTED = (*FAMILIES, *SUFFIXES)
     epilog=options.example("lyapsweep list cells"),
 )
 @click.argument("family", required=False)
-@options.as_json
+@reporting.options
 @options.debug
-def command(family: str | None, as_json: bool) -> None:
+def command(family: str | None) -> None:
     """List the choices of a config with their settings and defaults, and the packaged configs and sweeps.
 
     FAMILY is one of cells, systems, datasets, measures, inits, forcings, readouts, configs, sweeps.  [default: all]
@@ -30,11 +30,11 @@ def command(family: str | None, as_json: bool) -> None:
     if family is not None and family not in LISTED:
         raise unknown("family", family, list(LISTED))
     wanted = LISTED if family is None else (family,)
-    if as_json:
-        click.echo(json.dumps({f: [m.content for m in members(f, every_flow=True)] for f in wanted}, indent=1))
-        return
+    if reporting.mode() is reporting.Mode.QUIET:
+        click.echo("\n".join(m.name for f in wanted for m in members(f, every_flow=family is not None)))
     for f in wanted:
         print_family(f, every_flow=family is not None)
+    reporting.report({f: [m.content for m in members(f, every_flow=True)] for f in wanted})
 
 
 def members(family: str, every_flow: bool) -> list[Member]:

@@ -200,4 +200,3 @@ trust = click.option(
     help="Execute the Python files that records name, whoever wrote them. Without it only files that this user has "
     "started a run or sweep with are executed.",
 )
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

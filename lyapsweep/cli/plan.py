@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lyapsweep.cli import options, printing
+from lyapsweep.cli import options, printing, reporting
 from lyapsweep.cli.sweep_definition import COUNT, SweepRequest, definition
 from lyapsweep.process import small_networks
 
@@ -71,7 +71,7 @@ class PackKind:
 @click.command(
     "plan",
     short_help="Show what a sweep would train, and what it asks of a machine.",
-    epilog=options.example("lyapsweep plan sweeps/border.py --gpus 4 --memory 80"),
+    epilog=options.example("lyapsweep plan border --gpus 4 --memory 80"),
 )
 @definition
 @options.results
@@ -83,6 +83,7 @@ class PackKind:
 )
 @click.option("--memory", type=options.FiniteRange(min=0, min_open=True), metavar="GB", help="Memory of one GPU.")
 @click.option("--seed", type=options.SAMPLER_SEED, default=0, show_default=True, help="Seed of the points of a space.")
+@reporting.options
 @options.debug
 def command(
     results: Path,
@@ -112,6 +113,7 @@ def preview(
     from lyapsweep.sweep.execute.planning import plan_sweep
     from lyapsweep.sweep.execute.results_folder import ResultsFolder
     from lyapsweep.sweep.plan.packing import pack_size, packs
+    from lyapsweep.sweep.plan.points import varied_paths
     from lyapsweep.sweep.plan.sampling import draw
 
     sweep = replace(sweep, pack=settings["pack"] or sweep.pack, trials=settings["trials"] or sweep.trials)
@@ -134,8 +136,21 @@ def preview(
     plan += f", {ended} of them trained already" if ended else ""
     printing.write(out, [("sweep", sweep.name or ""), ("intent", sweep.intent), ("objective", sweep.objective)])
     printing.write(out, [("plan", plan), ("into", str(folder.path))])
-    print_packs(kinds_of(found), devices, out)
-    print_configs([point.config for point in points], sweep.intent, out)
+    kinds, configs = kinds_of(found), [point.config for point in points]
+    print_packs(kinds, devices, out)
+    print_configs(configs, sweep.intent, out)
+    totals = {"trials": len(points), "packs": len(found), "pack": size, "ended": ended}
+    named = {"sweep": sweep.name, "intent": sweep.intent, "objective": sweep.objective, "folder": folder.path}
+    varied = [{path: config.flat.get(path) for path in varied_paths(configs)} for config in configs]
+    reporting.report(named | totals | {"kinds": [kind_content(kind) for kind in kinds], "points": varied})
+
+
+def kind_content(kind: PackKind) -> dict[str, Any]:
+    """What `--json` prints of packs of one kind."""
+    first = kind.configs[0]
+    shared = {"cell": first.cell["kind"], "forcing": forcing_of(kind.configs), "updates": first.training.steps}
+    asked = {"launches": kind.footprint.launches, "megabytes": kind.megabytes, "h200_seconds": kind.seconds}
+    return {"packs": kind.packs, "members": len(kind.configs), **shared, **asked}
 
 
 def kinds_of(packs: Sequence[Sequence["Config"]]) -> list[PackKind]:

@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from lyapsweep.cli import reporting
 from lyapsweep.redaction import redact
 from lyapsweep.results.experiment import ExperimentPaths
 
@@ -43,16 +44,20 @@ Lines = list[tuple[str, str]]
 """Names and texts, see `write`."""
 
 
-def console(optional: bool = False) -> Console:
-    """A console that prints plain text: no markup, no highlighting.
+def console(optional: bool = False, stderr: bool = False) -> Console:
+    """A console that prints plain text: no markup, no highlighting; nothing with --json and --quiet.
 
     Args:
         optional: Whether the work goes on if the output cannot be written (`OptionalOutput`).
+        stderr: Whether it writes to standard error, such as what is being computed.
     """
+    quiet = reporting.mode() is not reporting.Mode.TEXT
+    if stderr:
+        return Console(stderr=True, quiet=quiet)
     columns = os.environ.get("COLUMNS", "")
     fixed = columns == "0" or (not sys.stdout.isatty() and not columns)  # 0: a terminal that knows no width
     file: Any = OptionalOutput(sys.stdout) if optional else None
-    return Console(file=file, markup=False, highlight=False, emoji=False, width=WIDTH if fixed else None)
+    return Console(file=file, markup=False, highlight=False, emoji=False, width=WIDTH if fixed else None, quiet=quiet)
 
 
 class OptionalOutput:

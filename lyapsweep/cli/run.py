@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lyapsweep.cli import options, printing
+from lyapsweep.cli import options, printing, reporting
 from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.process import small_networks
+from lyapsweep.results.experiment import ExperimentPaths
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +26,7 @@ MIN_COLUMNS = 5  # of the progress table: all but the measures, and the first of
 @click.command(
     "run",
     short_help="Train one network.",
-    epilog=options.example("lyapsweep run configs/lorenz63.yaml --set training/steps=1000"),
+    epilog=options.example("lyapsweep run lorenz63 --set training/steps=1000"),
 )
 @click.argument("config", type=click.Path(path_type=Path))
 @options.changes("Change a setting of the config, such as forcing/interval=8. Repeatable.")
@@ -44,6 +45,7 @@ MIN_COLUMNS = 5  # of the progress table: all but the measures, and the first of
 )
 @click.option("--again", is_flag=True, help="Train the trial again if it has been trained before.")
 @click.option("--resume", is_flag=True, help="Resume an interrupted trial from its last report.")
+@reporting.options
 @options.debug
 def command(
     config: Path,
@@ -59,8 +61,8 @@ def command(
 ) -> None:
     """Train one network and compute its Lyapunov spectrum at every report.
 
-    CONFIG is a YAML file. Exit status 1 if training diverges. Ctrl-C keeps the records, and --resume resumes from the
-    last one.
+    CONFIG is a YAML file or the name of a packaged config (`lyapsweep list configs`). Exit status 1 if training
+    diverges. Ctrl-C keeps the records, and --resume resumes from the last one.
     """
     from lyapsweep import single_trial, tracking
     from lyapsweep.config import Config
@@ -91,7 +93,9 @@ def command(
         record = train(single_trial.SingleTrial(point, folder, uri, device, resume), out)
     else:
         out.print(f"Trial {point.id} has been trained before; --again trains it again.")
-    summarise(record, folder, uri, out)
+    file = ExperimentPaths(folder).records / record.filename
+    summarise(record, file, folder, uri, out)
+    reporting.report({"file": file, **record.to_dict()}, file)
     if record.outcome == "stopped":
         raise CommandError(
             f"Interrupted at step {record.step}, which is recorded. Use --resume to resume.", Exit.INTERRUPTED
@@ -151,11 +155,9 @@ def progress_table(config: "Config", out: "Console") -> Callable[["Record"], Non
     return show
 
 
-def summarise(record: "Record", folder: Path, uri: str | None, out: "Console") -> None:
+def summarise(record: "Record", file: Path, folder: Path, uri: str | None, out: "Console") -> None:
     """Print the spectra, the scores and the paths of the results."""
-    from lyapsweep.results.experiment import ExperimentPaths
-
-    file, data = ExperimentPaths(folder).records / record.filename, record.provenance.data
+    data = record.provenance.data
     for kind, spectrum in record.spectra.items():
         out.print(f"\nSpectrum, {kind}", style="bold")
         out.print(printing.exponents(spectrum, most=SHOWN_EXPONENTS))

@@ -1,19 +1,14 @@
 """`lyapsweep spectrum`: Lyapunov exponents of a system or a network."""
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
-from rich.console import Console
 
-from lyapsweep.cli import options, printing
+from lyapsweep.cli import options, printing, reporting
 from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.cli.spectrum_targets import SpectrumRequest, SpectrumTarget, check_flags, measure
 from lyapsweep.process import small_networks
-
-if TYPE_CHECKING:
-    from lyapsweep.dynamics import Spectrum
 
 POSITIVE = click.IntRange(min=1)
 
@@ -54,10 +49,10 @@ POSITIVE = click.IntRange(min=1)
     callback=options.picture_file,
     help="Draw the spectrum: .html, .png or .svg.",
 )
-@options.as_json
+@reporting.options
 @options.trust
 @options.debug
-def command(as_json: bool, plot: Path | None, **given: Any) -> None:
+def command(plot: Path | None, **given: Any) -> None:
     """Compute Lyapunov exponents with standard errors, and the predictability time.
 
     WHAT is a system (`lyapsweep list systems`), a YAML config (its network as initialised), a record file (its network
@@ -68,9 +63,10 @@ def command(as_json: bool, plot: Path | None, **given: Any) -> None:
     small_networks()
     request = SpectrumRequest(**given)
     check_flags(request)
-    with Console(stderr=True).status(f"computing the spectrum of {request.what}"):
+    with printing.console(stderr=True).status(f"computing the spectrum of {request.what}"):
         target = measure(request)
-    show_json(request.what, target.spectrum) if as_json else show_table(request.what, target)
+    show_table(request.what, target)
+    reporting.report({"what": request.what} | target.spectrum.to_dict(), plot)
     if not target.spectrum.finite:
         raise CommandError(
             f"{request.what}: the orbit left the finite numbers, so it has no exponents. Change the parameters.",
@@ -80,10 +76,6 @@ def command(as_json: bool, plot: Path | None, **given: Any) -> None:
         from lyapsweep.analysis.spectra import spectrum as drawing
 
         drawing.save(drawing.find(target.spectrum, request.path.name), plot)
-
-
-def show_json(what: str, spectrum: "Spectrum") -> None:
-    click.echo(json.dumps({"what": what} | json.loads(spectrum.to_json()), indent=1, allow_nan=False))
 
 
 def show_table(what: str, target: SpectrumTarget) -> None:

@@ -1,14 +1,12 @@
 """`lyapsweep status`: the progress of a sweep."""
 
-import json
 import math
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from lyapsweep.cli import options, printing
+from lyapsweep.cli import options, printing, reporting
 from lyapsweep.cli.errors import CommandError
 from lyapsweep.results.experiment import ExperimentPaths
 
@@ -23,9 +21,9 @@ if TYPE_CHECKING:
 )
 @click.argument("sweep")
 @options.results
-@options.as_json
+@reporting.options
 @options.debug
-def command(sweep: str, results: Path, as_json: bool) -> None:
+def command(sweep: str, results: Path) -> None:
     """Show how many trials of a sweep have ended, the pace and the remaining time.
 
     SWEEP is a results folder, a name below --results, or a sweep file. Only the folder is read, so the command works
@@ -33,11 +31,10 @@ def command(sweep: str, results: Path, as_json: bool) -> None:
     """
     from lyapsweep.sweep.observe.status import read_status
 
-    found = read_status(find_folder(sweep, results))
-    if as_json:
-        click.echo(json.dumps(plain(found)))
-        return
+    folder = find_folder(sweep, results)
+    found = read_status(folder)
     printing.write(printing.console(), lines(found))
+    reporting.report(reporting.plain(found) | {"done": found.done, "runs": found.runs}, folder)
 
 
 def find_folder(sweep: str, results: Path) -> Path:
@@ -78,9 +75,3 @@ def driver_text(state: "SweepStatus") -> str:
         return f"runs on {where}"
     rest = state.asked is None or state.done < state.asked
     return f"no heartbeat, last one on {where}; continue with --resume" if rest else f"ended on {where}"
-
-
-def plain(state: "SweepStatus") -> dict[str, Any]:
-    """Values for JSON: null for what is unknown."""
-    values = asdict(state) | {"done": state.done, "runs": state.runs}
-    return values | {"pace": None if math.isnan(state.pace) else state.pace}

@@ -1,6 +1,5 @@
 """`lyapsweep suggest`: forcing intervals for a recorded series or a system."""
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -8,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
-from lyapsweep.cli import options, printing
+from lyapsweep.cli import options, printing, reporting
 from lyapsweep.cli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -56,7 +54,7 @@ def page_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> 
     type=click.IntRange(0),
     help="Samples of a cubic Savitzky-Golay filter; 0 leaves the data as they are.  [default: by their noise]",
 )
-@options.as_json
+@reporting.options
 @options.debug
 def command(
     what: str,
@@ -65,7 +63,6 @@ def command(
     changes: Mapping[str, Any],
     seed: int,
     plot: Path | None,
-    as_json: bool,
     **choices: int | None,
 ) -> None:
     """Estimate the largest Lyapunov exponent and the predictability time, and suggest forcing intervals to sweep.
@@ -85,10 +82,8 @@ def command(
                     f"--{option} is for files ({', '.join(ENDINGS)}), but {what} is a system. Leave it out."
                 )
         report, lines = of_system(what, changes, dt, seed)
-    if as_json:
-        click.echo(json.dumps(report, indent=1, allow_nan=False))
-        return
     printing.write(printing.console(), lines)
+    reporting.report(report, plot)
 
 
 def of_file(
@@ -105,7 +100,7 @@ def of_file(
     from lyapsweep.timeseries import Choices
 
     skip, reading = read_settings(what, changes)
-    with Console(stderr=True).status(what) as status:
+    with printing.console(stderr=True).status(what) as status:
         chosen = chosen_columns(what, columns, reading.decimal)
         tell = lambda stage: status.update(f"{what}: {stage}")  # noqa: E731
         found = suggest_for_series(what, chosen, dt, seed, tell, skip, reading, Choices(**choices))
@@ -151,7 +146,7 @@ def of_system(what: str, changes: Mapping[str, Any], dt: float | None, seed: int
 
     small_networks()
     check_parameters(what, changes)
-    with Console(stderr=True).status(f"computing the spectrum of {what}"):
+    with printing.console(stderr=True).status(f"computing the spectrum of {what}"):
         found: SystemSuggestion = suggest_for_system(what, changes, dt, seed)
     origin = f"the equations: {found.spectrum.orbits} orbits of {found.spectrum.steps} steps"
     lines = [("what", what), *result_lines(found.suggestion), ("from", origin), *note_lines(found.suggestion)]

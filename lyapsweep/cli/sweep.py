@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lyapsweep.cli import options, printing
+from lyapsweep.cli import options, printing, reporting
 from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.cli.sweep_definition import COUNT, SweepRequest, definition
 from lyapsweep.process import small_networks
@@ -100,6 +100,7 @@ LINE_INTERVAL = 5.0  # seconds between lines if the output is no terminal
 )
 @options.models
 @click.option("--dry-run", is_flag=True, help="Show the plan and train nothing.")
+@reporting.options
 @options.debug
 def command(
     results: Path, dry_run: bool, zoom: dict[str, tuple[float, float]], extend: int | None, **settings: Any
@@ -207,6 +208,8 @@ def conclude(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
     """Print the best trial and the paths of the results; raise if the sweep is incomplete."""
     if summary.best_trial:
         print_best(summary, sweep, out)
+    best = next(last_records(summary.folder, summary.best_trial), None) if summary.best_trial else None
+    reporting.report({"summary": summary, "best": best}, summary.folder)
     places = [("records", str(summary.folder)), ("MLflow", printing.viewer(summary.tracking_uri, summary.folder))]
     out.print()
     notes = [(name, text) for name, text in (("recovered", summary.notes), ("budget", summary.budget)) if text]

@@ -109,16 +109,9 @@ class Record:
         """Name of the record's file, `<trial>-<step>.npz`."""
         return f"{self.trial}-{self.step:08d}{RECORD_SUFFIX}"
 
-    def save(self, folder: Path | str) -> Path:
-        """Write the record to a folder, atomically; writing it again replaces the file.
-
-        Args:
-            folder: Created where it does not exist.
-
-        Returns:
-            The path of the file.
-        """
-        header = {
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the arrays, as the file's header holds it and `--json` prints it."""
+        return {
             "schema": SCHEMA,
             "id": self.trial,
             "settings": current_version(),
@@ -129,7 +122,17 @@ class Record:
             **{name: getattr(self, name) for name in SCORES},
             "provenance": self.provenance.to_json(),
         }
-        arrays: dict[str, Any] = {"header": np.array(json.dumps(strict(header), allow_nan=False))}
+
+    def save(self, folder: Path | str) -> Path:
+        """Write the record to a folder, atomically; writing it again replaces the file.
+
+        Args:
+            folder: Created where it does not exist.
+
+        Returns:
+            The path of the file.
+        """
+        arrays: dict[str, Any] = {"header": np.array(json.dumps(strict(self.to_dict()), allow_nan=False))}
         arrays |= {f"traces/{k}": v for k, v in self.traces.items()}
         arrays |= {f"weights/{k}": v for k, v in self.weights.items()}
         folder = Path(folder)
