@@ -20,7 +20,6 @@ from lyapsweep.user_code import described, in_this_folder, user_place
 if TYPE_CHECKING:
     import optuna
     from optuna.samplers import BaseSampler
-    from ray.tune.schedulers import TrialScheduler
 
     Space = Callable[[optuna.Trial], Mapping[str, Any] | None]
 
@@ -79,7 +78,7 @@ class Sweep:
     threshold: float | None = None
     pack: int | None = None
     halving: Halving | bool | None = True
-    scheduler: "TrialScheduler | None" = None
+    scheduler: Any = None  # a TrialScheduler: nothing here imports Ray
     sampler: "str | BaseSampler" = "tpe"
     constraints: Sequence[str] = ()
     further: Sequence[str] = ()
