@@ -3,7 +3,6 @@
 from functools import cache
 from typing import Any
 
-
 from lyapsweep.compiled.caching import compiled, statement_digest
 from lyapsweep.compiled.elementwise import Elementwise
 from lyapsweep.compiled.loops import make_loops
@@ -18,8 +17,8 @@ def orbit(W, gates, biases, parameters, states, A, u, none):
     """Fill states (steps + 1, parts, N) from states[0].
 
     W (columns, gates N) is the recurrent matrix by columns, biases (steps or 1, rows, N) are what each step adds to the
-    activations, parameters (parameters, N). A (rows or what `step` keeps, N) and u (columns) are overwritten; `none` is an
-    empty array of three dimensions.
+    activations, parameters (parameters, N). A (rows or what `step` keeps, N) and u (columns) are overwritten; `none` is
+    an empty array of three dimensions.
     """
     n, rows = states.shape[2], biases.shape[1]
     products = A[:gates].reshape(-1)
