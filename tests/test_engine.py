@@ -4,10 +4,13 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 
 from lyapsweep.compiled import engine
 from lyapsweep.config import Config
@@ -127,3 +130,25 @@ def test_four_processes_may_compile_at_once_into_an_empty_cache(tmp_path):
     ]
     assert [process.communicate()[0].strip() for process in running] == ["compiled"] * 4
     assert [*Path(tmp_path).rglob("*.nbc")]
+
+
+def test_one_process_compiles_and_the_others_wait(tmp_path, monkeypatch):
+    pytest.importorskip("numba")
+    from lyapsweep.compiled.caching import compiled, is_cached, sources_digest
+    from lyapsweep.compiled.descent import penalise
+
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    function, digest = penalise.py_func, sources_digest("penalise")
+    first = compiled(function)
+    held = FileLock(Path(first.stats.cache_path) / f"{function.__module__}.penalise_{digest}.lock")
+    row, calls = np.ones(3, np.float32), []
+    with held:
+        waiting = threading.Thread(target=lambda: calls.append(first(row, row, row, row)))
+        waiting.start()
+        waiting.join(0.3)
+        assert not calls
+        assert not is_cached("penalise", digest)
+    waiting.join()
+    assert len(calls) == 1
+    assert is_cached("penalise", digest)

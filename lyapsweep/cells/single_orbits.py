@@ -48,5 +48,6 @@ def single_orbits(cell: AbstractCell, statement: Elementwise, z: States, fed: Te
                 states[p, b].view(-1, statement.parts, n).numpy(),
                 A,
                 u,
+                np.zeros((0, 1, 1)),
             )
     return states[:, :, 1:].movedim(2, 0)

@@ -43,12 +43,13 @@ class Data(NamedTuple):
 
 
 @numba.njit(**INTERNAL)
-def segment_starts(pull, ends, whole):
+def segment_starts(pull, ends, whole, starts):
     """Where segments begin, and whether anything happens to a state inside of one.
 
-    They begin where the whole state is replaced, if nothing else happens; else at the first step only.
+    They begin where the whole state is replaced, if nothing else happens; else at the first step only. `starts` is as
+    long as a window; what is returned is a part of it.
     """
-    starts, count, later = np.zeros(len(pull), np.int64), 0, False
+    count, later = 0, False
     changed = not whole or pull[0] != 1
     for t in range(len(pull)):
         changed = changed or ends[t] != 0 or not (pull[t] == 0 or pull[t] == 1)
@@ -63,13 +64,13 @@ def segment_starts(pull, ends, whole):
 
 
 @numba.njit(**INTERNAL)
-def segment_lengths(starts, steps):
-    """The steps of each segment, and the longest."""
-    lengths, longest = np.zeros(len(starts), np.int64), 0
+def segment_lengths(starts, steps, lengths):
+    """The longest segment's steps; those of each are written to `lengths`."""
+    longest = 0
     for c in range(len(starts)):
         lengths[c] = (starts[c + 1] if c + 1 < len(starts) else steps) - starts[c]
         longest = max(longest, lengths[c])
-    return lengths, longest
+    return longest
 
 
 @numba.njit(**INTERNAL)

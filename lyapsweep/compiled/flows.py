@@ -3,13 +3,18 @@
 torch's products of three rows sum plainly from the left; its addcmul and scaled additions are fused. No fast-math here.
 """
 
+from functools import partial
 from typing import Any
 
 from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-OPTIONS: Any = {"nogil": True, "cache": True, "error_model": "numpy"}
+from lyapsweep.compiled.caching import compiled
+from lyapsweep.compiled.scalars import PART
+
+EXACT: Any = {"nogil": True, "error_model": "numpy", "_nrt": False}
+INNER = EXACT | PART
 
 
 def multiply_add(typing_context, a, b, c):
@@ -24,7 +29,7 @@ def multiply_add(typing_context, a, b, c):
 fused: Any = intrinsic(multiply_add)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def field(A, b, C, x, y, z):
     """A z + b + z_1 C z."""
     return (
@@ -34,12 +39,12 @@ def field(A, b, C, x, y, z):
     )
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def moved(z, k, h):
     return fused(k[0], h, z[0]), fused(k[1], h, z[1]), fused(k[2], h, z[2])
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def weighted(k1, k2, k3, k4):
     """k1 + 2 k2 + 2 k3 + k4."""
     return (
@@ -49,7 +54,7 @@ def weighted(k1, k2, k3, k4):
     )
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def stages(A, b, C, h, z):
     """The fields k1 ... k4 of a Runge-Kutta step from z, and the states y2 ... y4 at which the last three are taken."""
     k1 = field(A, b, C, z[0], z[1], z[2])
@@ -61,7 +66,7 @@ def stages(A, b, C, h, z):
     return k1, k2, k3, field(A, b, C, y4[0], y4[1], y4[2]), y2, y3, y4
 
 
-@njit(**OPTIONS)
+@partial(compiled, **EXACT)
 def orbits(A, b, C, h, substeps, z, out):
     """Write the states after 1 ... len(out) steps from z (batch, 3) into `out` (steps, batch, 3)."""
     for i in range(len(z)):
@@ -73,7 +78,7 @@ def orbits(A, b, C, h, substeps, z, out):
             out[t, i, 0], out[t, i, 1], out[t, i, 2] = now
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def tangent(A, C, z, v):
     """A v + z_1 C v + v_1 C z."""
     x, u = z[0], v[0]
@@ -87,12 +92,13 @@ def tangent(A, C, z, v):
     )  # fmt: skip
 
 
-@njit(**OPTIONS)
+@partial(compiled, **EXACT)
 def jacobians(A, b, C, h, substeps, z, out):
     """Write the transposed Jacobian of one step at each of the states z (batch, 3) into `out` (batch, 3, 3)."""
     for i in range(len(z)):
-        out[i] = 0.0
-        out[i, 0, 0] = out[i, 1, 1] = out[i, 2, 2] = 1.0
+        for j in range(3):
+            for k in range(3):
+                out[i, j, k] = 1.0 if j == k else 0.0
         now = (z[i, 0], z[i, 1], z[i, 2])
         for _ in range(substeps):
             k1, k2, k3, k4, y2, y3, y4 = stages(A, b, C, h, now)

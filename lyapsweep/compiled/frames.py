@@ -6,21 +6,24 @@ columns than the state takes one dgemm more) and factorises. Matrices are by col
 """
 
 import math
-from typing import Any
+from functools import partial
 
 import numpy as np
 from numba import njit
 
+from lyapsweep.compiled.blas import address
+from lyapsweep.compiled.caching import compiled
 from lyapsweep.compiled.lapack import dgemm, dgeqrf, dgetrf, dorgqr, dtrmm
+from lyapsweep.compiled.scalars import ACCURATE, PART
 
-OPTIONS: Any = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True, "cache": True, "error_model": "numpy"}
+INNER = ACCURATE | PART
 BLOCK = 64  # columns of LAPACK's workspace
 EPS = float(np.finfo(np.float64).eps)
 TINY = 6  # rows of a matrix below which loops beat calls of BLAS
 SUSPICIOUS = 1e-10  # of the largest pivot; smaller pivots are compared with their rounding error
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def fill(order, W, D, E, P, out):
     """The columns `order` of J = sum_g D_sg W_g diag(P) + E, of one step, as rows of `out`.
 
@@ -40,32 +43,34 @@ def fill(order, W, D, E, P, out):
                     for i in range(n):
                         rows[i] += scale * (d[i] * w[i])
             else:
-                rows[:] = 0.0
+                for i in range(n):
+                    rows[i] = 0.0
             r = 0
             while c >= n:
                 c, r = c - n, r + 1
             rows[c] += E[s, r, c]
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def rounding(F, k, out):
-    """The rounding error of each pivot: eps |L| max_j |U_j|, a bound of the terms of its row."""
+    """The rounding error of each pivot: eps |L| max_j |U_j|, a bound of the terms of its row. `out` is 2 k long."""
     for i in range(k):
         out[i] = 0.0
     for j in range(k):
         column = F[j]
         for i in range(j + 1):
             out[i] = max(out[i], abs(column[i]))
-    largest = out[:k].copy()
+    for i in range(k):
+        out[k + i] = out[i]
     for j in range(k):
-        column, size = F[j], largest[j]
+        column, size = F[j], out[k + j]
         for i in range(j + 1, k):
             out[i] += size * abs(column[i])
     for i in range(k):
         out[i] *= EPS
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def add_logs(F, k, noise, sums):
     """Add log |u_ii|; a pivot no larger than its rounding error is an exact zero."""
     least, most = math.inf, 0.0
@@ -75,7 +80,8 @@ def add_logs(F, k, noise, sums):
     if least < SUSPICIOUS * most:
         rounding(F, k, noise)
     else:
-        noise[:k] = 0.0
+        for i in range(k):
+            noise[i] = 0.0
     for i in range(k):
         size = abs(F[i, i])
         sums[i] += -math.inf if size <= k * noise[i] else math.log(size)
@@ -88,21 +94,21 @@ def workspace(n: int, k: int, hidden: int = 0) -> tuple[np.ndarray, ...]:
     `product`, and what dgeqrf needs.
     """
     letters, constants = np.array((82, 76, 78, 85), np.uint8), np.array((1.0, 0.0))  # R L N U
-    numbers = (k, n * n, n * hidden, k, BLOCK * k)
+    numbers = (2 * k, n * n, n * hidden, k, BLOCK * k)
     noise, spare, scaled, tau, work = (np.empty(size) for size in numbers)
     pivots, sizes = np.empty(k, np.int32), np.empty(6, np.int32)
     return sizes, letters, constants, pivots, noise, spare.reshape(n, n), scaled.reshape(n, hidden), tau, work
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def multiply(m, n, k, A, B, C, sizes, letters, constants):
     """C (m, n) = A (m, k) B (k, n), contiguous columns, given by addresses."""
     sizes[0], sizes[1], sizes[2] = m, n, k
-    M, plain, one = sizes.ctypes.data, letters.ctypes.data + 2, constants.ctypes.data
+    M, plain, one = address(sizes), address(letters) + 2, address(constants)
     dgemm(plain, plain, M, M + 4, M + 8, one, A, M, B, M + 8, one + 8, C, M)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def product(order, W, direct, inner, second, out, work):
     """The columns `order` of J = W diag(inner) second + diag(direct), all matrices by columns, as rows of `out`."""
     sizes, letters, constants, _, _, _, scaled, _, _ = work
@@ -111,12 +117,12 @@ def product(order, W, direct, inner, second, out, work):
         row, given = scaled[j], second[order[j]]
         for i in range(hidden):
             row[i] = inner[i] * given[i]
-    multiply(n, n, hidden, W.ctypes.data, scaled.ctypes.data, out.ctypes.data, sizes, letters, constants)
+    multiply(n, n, hidden, address(W), address(scaled), address(out), sizes, letters, constants)
     for j in range(n):
         out[j, order[j]] += direct[order[j]]
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def jacobian_columns(order, J, factors, p, b, t, out, work):
     """The columns `order` of the Jacobian of member p, orbit b at step t of a chunk, as rows of `out`.
 
@@ -127,7 +133,9 @@ def jacobian_columns(order, J, factors, p, b, t, out, work):
     W, outer, inner, direct, second = factors
     if len(J) > 0:
         for j in range(len(order)):
-            out[j] = J[t, p, b, order[j]]
+            column, given = out[j], J[t, p, b, order[j]]
+            for i in range(len(column)):
+                column[i] = given[i]
         return
     u = inner[p, min(t, inner.shape[1] - 1), min(b, inner.shape[2] - 1)]
     e = direct[p, min(t, direct.shape[1] - 1), min(b, direct.shape[2] - 1)]
@@ -137,7 +145,7 @@ def jacobian_columns(order, J, factors, p, b, t, out, work):
         fill(order, W[p], outer[p, min(t, outer.shape[1] - 1), min(b, outer.shape[2] - 1)], e, u, out)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def triangle(now, after, k, sizes, letters, constants):
     """after <- after L, L the n x k trapezoid below the diagonal of `now`: its first k columns are the new frame."""
     n = len(now)
@@ -148,13 +156,13 @@ def triangle(now, after, k, sizes, letters, constants):
                     after[c, i] += now[c, r] * after[r, i]
         return
     sizes[0], sizes[1], sizes[2] = n, k, n - k
-    N, c, a, f, one = sizes.ctypes.data, letters.ctypes.data, after.ctypes.data, now.ctypes.data, constants.ctypes.data
+    N, c, a, f, one = address(sizes), address(letters), address(after), address(now), address(constants)
     dtrmm(c, c + 1, c + 2, c + 3, N, N + 4, one, f, N, a, N)
     if k < n:
         dgemm(c + 2, c + 2, N, N + 4, N + 8, one, a + 8 * k * n, N, f + 8 * k, N, one, a, N)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def factorise(F, k, order, sums, work):
     """F <- L U with partial pivoting, its rows in the order of `order`; log |u_ii| are added to `sums`."""
     sizes, _, _, pivots, noise, _, _, _, _ = work
@@ -163,8 +171,8 @@ def factorise(F, k, order, sums, work):
         add_logs(F, k, noise, sums)
         return
     sizes[0], sizes[1] = len(F), k
-    N = sizes.ctypes.data
-    dgetrf(N, N + 4, F.ctypes.data, N, pivots.ctypes.data, N + 8)
+    N = address(sizes)
+    dgetrf(N, N + 4, address(F), N, address(pivots), N + 8)
     for i in range(len(F)):
         order[i] = i
     for i in range(k):
@@ -173,7 +181,7 @@ def factorise(F, k, order, sums, work):
     add_logs(F, k, noise, sums)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def eliminate(F, k, order):
     """`factorise` for matrices of which a call of LAPACK costs more than its arithmetic."""
     n = len(F)
@@ -195,7 +203,7 @@ def eliminate(F, k, order):
                 F[j, i] -= F[j, c] * column[i]
 
 
-@njit(**OPTIONS)
+@partial(compiled, **ACCURATE)
 def advance(F, order, V, begun, J, factors, p, b, begin, end, first, total, sums, work):
     """Carry the frame of member p, orbit b over steps begin ... end - 1 of a chunk; step t is first + t of `total`.
 
@@ -207,14 +215,15 @@ def advance(F, order, V, begun, J, factors, p, b, begin, end, first, total, sums
     sizes, letters, constants, _, noise, spare, _, _, _ = work
     n, k, now, after, swapped = len(F), len(V), F, spare, False
     if not begun:
-        order[:] = np.arange(n)
+        for i in range(n):
+            order[i] = i
     for t in range(begin, end):
         jacobian_columns(order, J, factors, p, b, t, after, work)
         if begun:
             triangle(now, after, k, sizes, letters, constants)
             now, after, swapped = after, now, not swapped
         else:
-            multiply(n, k, n, after.ctypes.data, V.ctypes.data, now.ctypes.data, sizes, letters, constants)
+            multiply(n, k, n, address(after), address(V), address(now), sizes, letters, constants)
             begun = True
         part, following = (first + t) * 4 // total, (first + t + 1) * 4 // total
         factorise(now, k, order, sums[part], work)
@@ -224,10 +233,13 @@ def advance(F, order, V, begun, J, factors, p, b, begin, end, first, total, sums
                 sums[part, i] += noise[i]
                 sums[following, i] -= noise[i]
     if swapped:
-        F[:] = now
+        for j in range(n):
+            column, last = F[j], now[j]
+            for i in range(n):
+                column[i] = last[i]
 
 
-@njit(**OPTIONS)
+@partial(compiled, **ACCURATE)
 def orthonormal(F, order, V, logs, work):
     """Write the orthonormal frame of Y = Q R into the rows of V (k, N), add log |r_ii| to `logs`, and return the
     estimated relative error of the worst pivot that is not zero."""
@@ -241,12 +253,12 @@ def orthonormal(F, order, V, logs, work):
     triangular(F, order, V, noise, work)
     for i in range(k):
         logs[i] += noise[i]
-    N, v, t, w = sizes.ctypes.data, V.ctypes.data, tau.ctypes.data, space.ctypes.data
+    N, v, t, w = address(sizes), address(V), address(tau), address(space)
     dorgqr(N, N + 4, N + 4, v, N, t, w, N + 8, N + 12)
     return error
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def triangular(F, order, V, logs, work):
     """Write Y into the rows of V (k, N), factorise Y = Q R in place and write log |r_ii| to `logs`."""
     sizes, _, _, _, _, _, _, tau, space = work
@@ -258,7 +270,7 @@ def triangular(F, order, V, logs, work):
         for i in range(j + 1, n):
             V[j, order[i]] = F[j, i]
     sizes[0], sizes[1], sizes[2] = n, k, len(space)
-    N, v, t, w = sizes.ctypes.data, V.ctypes.data, tau.ctypes.data, space.ctypes.data
+    N, v, t, w = address(sizes), address(V), address(tau), address(space)
     dgeqrf(N, N + 4, v, N, t, w, N + 8, N + 12)
     for i in range(k):
         logs[i] = math.log(abs(V[i, i]))

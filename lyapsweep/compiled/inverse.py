@@ -1,18 +1,21 @@
 """Compiled: from observations to states by a read-out, z = P (x - b), and back to the read-out's weights."""
 
 import numba
-import numpy as np
 
 from lyapsweep.compiled.scalars import INTERNAL, f4
 
 
 @numba.njit(**INTERNAL)
-def pinv(B, P):
-    """P (units, features) = B^T (B B^T)^-1 of B (features, units), in double precision."""
+def pinv(B, P, spare):
+    """P (units, features) = B^T (B B^T)^-1 of B (features, units), in double precision.
+
+    `spare` (features, units + 2 features) is overwritten.
+    """
     M, N = B.shape
-    G = np.zeros((M, 2 * M))
+    G = spare[:, : 2 * M]
     for a in range(M):
-        G[a, M + a] = 1.0
+        for b in range(M):
+            G[a, M + b] = 1.0 if a == b else 0.0
         for b in range(a, M):
             s = 0.0
             for n in range(N):
@@ -36,10 +39,10 @@ def pinv(B, P):
 
 
 @numba.njit(**INTERNAL)
-def pinv_back(B, P, OP, g, at):
+def pinv_back(B, P, OP, g, at, spare):
     """g[at:] += dL/dB of P = pinv(B) from OP (features, units) = dL/dP^T (Golub and Pereyra 1973, for B P = 1)."""
     M, N = B.shape
-    S, PP, D = np.zeros((M, M)), np.zeros((M, M)), np.zeros((M, N))
+    S, PP, D = spare[:, :M], spare[:, M : 2 * M], spare[:, 2 * M :]
     for a in range(M):
         for b in range(M):
             s = q = 0.0

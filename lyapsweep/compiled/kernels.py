@@ -4,17 +4,16 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numba
 import numpy as np
 from numba import typeof, types
 
 from lyapsweep.compiled import passes, updates
 from lyapsweep.compiled.blas import call_arguments
-from lyapsweep.compiled.caching import renamed, sources_digest, statement_digest
+from lyapsweep.compiled.caching import compiled, statement_digest
 from lyapsweep.compiled.elementwise import Elementwise
 from lyapsweep.compiled.layout import Arrays, Layout
 from lyapsweep.compiled.loops import make_loops
-from lyapsweep.compiled.scalars import OPTIONS, SINGLE
+from lyapsweep.compiled.scalars import CALLED, OPTIONS, SINGLE
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ def train() -> Any:
     Raises:
         RuntimeError: If no folder can hold numba's cache.
     """
-    return numba.njit(**OPTIONS, cache=True)(renamed(updates.train, sources_digest("train")))
+    return compiled(updates.train, **OPTIONS)
 
 
 @cache
@@ -46,8 +45,8 @@ def compiled_passes(statement: Elementwise) -> tuple[Any, Any]:
     names: dict[str, Any] = {"BENDS": statement.bend is not None, "INNER": statement.inner is not None}
     names |= {"GATES": statement.gates, "READS": statement.reads} | make_loops(statement, SINGLE)._asdict()
     digest = statement_digest("passes", statement)
-    forward, backward = (renamed(f, digest, **names) for f in (passes.forward_pass, passes.backward_pass))
-    return numba.njit(**OPTIONS, cache=True)(forward), numba.njit(**OPTIONS, cache=True)(backward)
+    forward, backward = (compiled(f, digest, names, **CALLED) for f in (passes.forward_pass, passes.backward_pass))
+    return forward, backward
 
 
 def make_kernel(statement: Elementwise, layout: Layout, arrays: Arrays) -> Kernel:

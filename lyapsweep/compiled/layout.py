@@ -72,7 +72,8 @@ class Arrays(NamedTuple):
     the loss; seen: observations at one step (R, features); S: states of a step, or their errors (n); b, p, q: biases
     and parameters of every row's units, and their gradients gp, gq. W: the recurrent matrix (gates units, reads
     hidden), its transpose WT (a product with it is twice as fast) and its gradient gW; inner: the inner matrix,
-    transposed; B and P (units, features) of the readout, OP = dL/dP^T, sums: dL/dz of inferred states, summed.
+    transposed; B and P (units, features) of the readout, OP = dL/dP^T, sums: dL/dz of inferred states, summed;
+    spare: of `inverse`; starts and lengths of segments.
     """
 
     Z: np.ndarray
@@ -104,10 +105,13 @@ class Arrays(NamedTuple):
     P: np.ndarray
     OP: np.ndarray
     sums: np.ndarray
+    spare: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
 
 
-def allocate(layout: Layout, parts: int, kept: int, rows: int, side: int) -> Arrays:
-    """The arrays of updates of at most so many rows in all, and side by side."""
+def allocate(layout: Layout, parts: int, kept: int, rows: int, side: int, steps: int) -> Arrays:
+    """The arrays of updates of at most so many rows in all, and side by side, on windows of so many steps."""
     N, H, M = layout.units, layout.hidden, layout.features
     activations, K, Q = len(layout.biases), len(layout.parameters), len(layout.bend)
     hidden, states = rows * H if layout.inner >= 0 else 1, (parts, (rows + side) * N)
@@ -143,6 +147,9 @@ def allocate(layout: Layout, parts: int, kept: int, rows: int, side: int) -> Arr
         P=zeros(N, M),
         OP=zeros(M, N),
         sums=zeros(N),
+        spare=np.zeros((M, N + 2 * M)),
+        starts=np.zeros(steps, np.int64),
+        lengths=np.zeros(steps, np.int64),
     )
 
 

@@ -6,9 +6,14 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from lyapsweep.compiled.parts import PartCompiler
+
 FAST = {"reassoc", "contract", "arcp", "nsz", "afn"}  # not nnan, ninf: a diverging network must show its numbers
-OPTIONS: Any = {"fastmath": FAST, "nogil": True, "error_model": "numpy", "boundscheck": False}
-INTERNAL: Any = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # wrappers take a tenth of compiling
+OPTIONS: Any = {"fastmath": FAST, "nogil": True, "error_model": "numpy", "boundscheck": False, "_nrt": False}
+ACCURATE: Any = OPTIONS | {"fastmath": {"reassoc", "contract", "nsz"}}
+CALLED: Any = OPTIONS | {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # by address
+PART: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": PartCompiler}
+INTERNAL: Any = OPTIONS | PART
 INLINE: Any = INTERNAL | {"forceinline": True}  # a loop over a call is not vectorised: 8 times slower
 f4 = np.float32
 

@@ -58,7 +58,7 @@ def start(call, layout, x, a, data, first, starts, pull, R, changed):
         clear(a.Z[s], n)
     if pull != 0:
         if layout.readout != IDENTITY:
-            pinv(a.B, a.P)
+            pinv(a.B, a.P, a.spare)
         for row in range(R):
             for f in range(M):
                 a.seen[row, f] = data.targets[0, first[row % len(first)] + starts[row // len(first)], f]
@@ -88,7 +88,7 @@ def start_back(call, layout, x, a, g, data, first, starts, pull, R):
             for f in range(M):
                 g[layout.B + (i - M) * M + f] += a.OP[f, i]
         return
-    pinv_back(a.B, a.P, a.OP, g, layout.B)
+    pinv_back(a.B, a.P, a.OP, g, layout.B, a.spare)
     if layout.readout == AFFINE:
         for f in range(M):
             for i in range(N):
@@ -156,13 +156,13 @@ def weight_products(call, layout, a, g, L, R, changed):
 
 
 @numba.njit(**INTERNAL)
-def loss_and_gradient(call, passes, layout, data, x, g, a, first, starts, lengths, L, pull, ends, changed):
+def loss_and_gradient(call, passes, layout, data, x, g, a, first, starts, L, pull, ends, changed):
     """The loss of one update, and its gradient in g."""
     R = len(starts) * len(first)
     block, rows = (L, R) if data.last else (1, L * R)
     unpack(layout, x, a, R)
     prepare_readout(layout, x, a)
-    gather_targets(data, first, starts, lengths, L, a.T, a.classes, a.w)
+    gather_targets(data, first, starts, a.lengths, L, a.T, a.classes, a.w)
     if layout.inputs:
         gather_inputs(data, first, starts, L, a.X)
     start(call, layout, x, a, data, first, starts, f4(pull[0]), R, changed)
@@ -199,9 +199,9 @@ def train(call, passes, layout, data, rule, x, g, m, v, a, step, first, pulls, e
     theta, of_weights = x[: layout.weights], g[: layout.weights]
     for k in range(len(first)):
         pull = pulls[k % len(pulls)]
-        starts, changed = segment_starts(pull, ends, whole)
-        lengths, L = segment_lengths(starts, data.steps)
-        loss = loss_and_gradient(call, passes, layout, data, x, g, a, first[k], starts, lengths, L, pull, ends, changed)
+        starts, changed = segment_starts(pull, ends, whole, a.starts)
+        L = segment_lengths(starts, data.steps, a.lengths)
+        loss = loss_and_gradient(call, passes, layout, data, x, g, a, first[k], starts, L, pull, ends, changed)
         if rule.penalised:
             penalise(of_weights, theta, rule.pull, rule.anchor)
         norm = norm_of(of_weights)

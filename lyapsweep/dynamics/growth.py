@@ -73,11 +73,13 @@ def compiled_products(map: AbstractMap, z: States, lags: list[int], inputs: Driv
     population, batch, state = z.shape
     before = torch.cat((z.unsqueeze(0), map.orbit(z, inputs, max(lags))[:-1]))
     V, scale = np.tile(np.eye(state), (population, batch, 1, 1)), np.zeros((population, batch, 1))
+    order, J = np.arange(state), np.empty((state, state))
     for first, last in pairwise([0, *lags]):
-        given = None if inputs is None else inputs[first:last]
+        driving = None if inputs is None else inputs[first:last]
         with single_threaded_blas():
-            for _, chunk in jacobians(map, before[first:last], given, compiled=True):
+            for _, chunk in jacobians(map, before[first:last], driving, compiled=True):
                 work = workspace(state, state, chunk.factors[4].shape[2])
                 for p, b in np.ndindex(population, batch):
-                    products.advance(V[p, b], scale[p, b], chunk.matrices, chunk.factors, p, b, chunk.steps, work)
+                    given = chunk.matrices, chunk.factors, p, b, chunk.steps
+                    products.advance(V[p, b], scale[p, b], *given, order, J, work)
         yield torch.nan_to_num(torch.from_numpy(V)), torch.from_numpy(scale[..., 0])

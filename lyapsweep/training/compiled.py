@@ -258,7 +258,7 @@ class CompiledUpdates:
         space = self.workspaces.get(thread)
         if space is None or space.rows < rows * batch or space.side < side * batch:
             statement, layout = self.statement, self.layout
-            arrays = allocate(layout, statement.parts, statement.kept, rows * batch, side * batch)
+            arrays = allocate(layout, statement.parts, statement.kept, rows * batch, side * batch, len(pulls[0]))
             kernel = make_kernel(statement, layout, arrays)
             gradient = np.zeros(layout.weights + len(self.constants), np.float32)
             space = Workspace(rows * batch, side * batch, arrays, gradient, call_arguments(), kernel)

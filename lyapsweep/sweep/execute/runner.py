@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lyapsweep import tracking, trust
 from lyapsweep.config import Config
 from lyapsweep.sweep.execute.budget import BudgetMeter
+from lyapsweep.sweep.execute.compile_ahead import compiling_ahead
 from lyapsweep.sweep.execute.failures import BudgetUsed, Interrupted, stop_on_signals, writing
 from lyapsweep.sweep.execute.halving import halving_of
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
@@ -190,7 +191,9 @@ class SweepRunner:
             return None
         interruption = None
         try:
-            with cluster(execution) as monitor:
+            configs = [point.config for point in self.planned.points] or [self.base]
+            ahead = [] if execution.gpus or execution.cluster else configs
+            with compiling_ahead(ahead), cluster(execution) as monitor:
                 self.async_logger = AsyncLogger(self.open_logger())
                 capacity, gpus = ClusterCapacity(execution, monitor), execution.gpus
                 packs = math.ceil(self.planned.remaining / (self.planned.pack or PACK_SIZE))
