@@ -88,21 +88,32 @@ def test_the_how_to_pages_sweep_draws_its_grid(howto):
     assert len({point.config.id for point in draw(sweep)}) == 3 * 3 * 3
 
 
-def test_the_notebook_page_runs(tmp_path, monkeypatch):
-    """Block after block, as in a notebook, on a small sweep where it looks for one."""
+SMALLER = {  # what the page's test trains less of
+    "length=7000": "length=600",
+    '"steps": 2000, "lr"': '"steps": 4, "lr"',
+    "steps=1000": "steps=2",
+    "steps=100": "steps=5",
+    '"windows": {': '"lyapunov": {"steps": 20, "warmup": 5, "orbits": 2}, "windows": {',
+}
+
+
+@pytest.mark.cluster
+def test_the_notebook_page_runs(tmp_path, monkeypatch, capsys):
+    """Block after block, as in a notebook, on a shorter series with fewer updates."""
     pytest.importorskip("xarray", reason="the page's arrays need xarray")
-    for kind in ("vanilla", "plrnn"):
-        for interval in (5, 10):
-            for seed in (0, 1, 2):
-                changes = {"cell": {"kind": kind, "units": 4}, "forcing": {"kind": "sparse", "interval": interval}}
-                for record in run_trial(Config.of(TINY | changes | {"seed": seed})):
-                    record.save(tmp_path / "results/forcing_interval/records")
     monkeypatch.chdir(tmp_path)
-    seen = {}
+    seen = {"__name__": "__main__"}  # as a notebook's cells
     for program in blocks("notebook.md", "python"):
+        for text, less in SMALLER.items():
+            program = program.replace(text, less)
         exec(program, seen)
-    assert list(seen["best"].index) == ["plrnn", "vanilla"]
-    assert dict(seen["grid"].sizes) == {"cell.kind": 2, "forcing.interval": 2, "seed": 3, "exponent": 4}
+    assert seen["forecast"].shape == (5, 3)
+    assert seen["longer"].record.step == 2
+    assert seen["warm"].record.trial != seen["result"].record.trial
+    assert capsys.readouterr().out.count("finished") >= 15  # of the callback; a trial of four updates may diverge
+    kinds = [kind.partition(":")[0] for kind in seen["best"].index]
+    assert kinds == ["Leaky", "shallow_plrnn"]
+    assert dict(seen["grid"].sizes) == {"cell.kind": 2, "forcing.interval": 3, "seed": 3, "exponent": 20}
     place = seen["finals"].frame.iloc[seen["winner"]][["cell/kind", "forcing/interval", "seed"]].to_dict()
     lowest = seen["finals"].frame["measures/state_space"].min()
     place = {name.replace("/", "."): value for name, value in place.items()}

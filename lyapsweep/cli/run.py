@@ -66,10 +66,8 @@ def command(
     """
     from lyapsweep import single_trial, tracking
     from lyapsweep.config import Config
-    from lyapsweep.data_files import weights_file
     from lyapsweep.problems import blind_measures, check_config
     from lyapsweep.problems.changed_inputs import changed_inputs
-    from lyapsweep.problems.network import read_weights
 
     small_networks()
     check_device(device)
@@ -77,8 +75,7 @@ def command(
     if not (name or config.stem.strip(".")):
         raise CommandError(f"{config}: its name gives no name of a folder for the results. Give one with --name.")
     folder, out = results / (name or config.stem), printing.console(optional=True)
-    if start is not None:
-        point = point.changed({"training/weights": weights_file(read_weights(start), folder)})
+    point = point if start is None else warm(point, start, folder)
     record, uri = None if again else single_trial.completed(folder, point), None
     if record is not None and (changed := changed_inputs([record])):
         raise CommandError(
@@ -102,6 +99,14 @@ def command(
         )
     if record.outcome == "diverged":
         raise CommandError(f"Training diverged at step {record.step}. {record.outcome.sentence}", Exit.FAILED)
+
+
+def warm(point: "Config", start: Path, folder: Path) -> "Config":
+    """The config that starts from the weights of a record, which are copied to the results folder."""
+    from lyapsweep.data_files import weights_file
+    from lyapsweep.problems.network import read_weights
+
+    return point.changed({"training/weights": weights_file(read_weights(start), folder)})
 
 
 def train(trial: "SingleTrial", out: "Console") -> "Record":
