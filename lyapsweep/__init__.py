@@ -16,6 +16,7 @@ from lyapsweep.lazy import imported_at_use
 
 if TYPE_CHECKING:
     from lyapsweep.api import SweepResult, TrialResult, register, run_sweep, train
+    from lyapsweep.atlas.findings import findings
     from lyapsweep.config import Config
     from lyapsweep.dynamics import Spectrum, lyapunov_spectra
     from lyapsweep.exponents import lyapunov_spectrum
@@ -35,6 +36,7 @@ __all__ = [
     "SweepResult",
     "Table",
     "TrialResult",
+    "findings",
     "fit",
     "load",
     "lyapunov_spectra",
@@ -55,6 +57,7 @@ MODULES = {
     "Table": "lyapsweep.results.table",
     "TrialResult": "lyapsweep.api",
     "fit": "lyapsweep.fitting.pipeline",
+    "findings": "lyapsweep.atlas.findings",
     "load": "lyapsweep.loading",
     "lyapunov_spectra": "lyapsweep.dynamics",
     "lyapunov_spectrum": "lyapsweep.exponents",

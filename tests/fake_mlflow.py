@@ -90,6 +90,11 @@ class FakeClient:
         self.note("log_artifact", run_id, path)
         self.artifacts[run_id][path] = Path(file).read_bytes()
 
+    def log_artifacts(self, run_id, folder, path):
+        self.note("log_artifacts", run_id, path)
+        for file in Path(folder).iterdir():
+            self.artifacts[run_id][f"{path}/{file.name}"] = file.read_bytes()
+
     def list_artifacts(self, run_id, folder=None):
         files = self.artifacts[run_id]
         if folder:

@@ -56,8 +56,10 @@ def test_every_section_is_there_with_a_drawn_figure(body):
     heads = re.findall(r"<h2>(.*?)</h2>", body)
     for wanted in ("The map", "The best setting in numbers", "Lyapunov spectra", "All trials"):
         assert wanted in heads
-    drawn = compression.figures(body)  # objective, spectrum, two orbits; optimum, exponent, spectra, correlation
-    assert len(drawn) == body.count('class="chart"') == 8
+    drawn = compression.figures(
+        body
+    )  # objective, spectrum, two orbits; optimum, importance, exponent, spectra, correlation
+    assert len(drawn) == body.count('class="chart"') == 9
     assert all(fig.data for fig in drawn)
 
 

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import pytest
 import torch
 from command_line import call, complaint, double_precision, folder, ok, records  # noqa: F401
+from matplotlib.figure import Figure
 from torch import nn
 
 from lyapsweep import lyapunov_spectrum, trial
@@ -208,7 +209,7 @@ def test_the_sum_crosses_zero_at_the_kaplan_yorke_dimension():
     index = np.arange(len(found.sums))
     assert np.interp(found.crossing, index, found.sums) == pytest.approx(0.0, abs=1e-12)
     drawn = picture.draw(found)
-    assert [list(trace.x) for trace in drawn.data] == [[1, 2, 3], [0, 1, 2, 3], [found.crossing]]
+    assert [list(trace.x) for trace in drawn.data] == [[1, 2, 3], [0, 1, 2, found.crossing, 3], [found.crossing]]
     assert list(drawn.data[0].error_y.array) == pytest.approx([1.0, 1.0, 1.0])
     contracting = finding(-0.5, -np.inf)
     assert "1 at -∞ not drawn" in picture.heading(contracting)
@@ -330,3 +331,19 @@ def test_a_clock_in_the_driving_series_is_no_input_and_sets_the_time_step(weight
     )
     message = complaint(2, "spectrum", "weights.pt", "--input", "clock.csv", "--dt", "2")
     assert "column 't' rises by 0.5 per row, but dt is 2" in message
+
+
+def test_strong_contraction_does_not_hide_the_leading_exponent_of_a_plot():
+    values = np.array([0.9, 0.0, -14.6, *np.linspace(-20, -126, 17)])
+    found = picture.find(Spectrum(values, np.full(20, 0.01), 100, 1, "closed loop", 20), "a network")
+    fig = picture.draw(found)
+    shown = np.array(fig.data[0].y)
+    assert shown[0] - shown[1] > 0.1 * np.ptp(shown), "a tenth of the axis lies between lambda_1 and 0"
+    assert "−100" in fig.layout.yaxis.ticktext
+    sums = dict(zip(fig.data[1].x, fig.data[1].y))
+    assert sums[found.crossing] == 0
+    page = Figure()
+    picture.plot(found, page)
+    assert [axes.get_yscale() for axes in page.axes] == ["symlog", "symlog"]
+    near = picture.find(Spectrum(values[:3], np.full(3, 0.01), 100, 1, "closed loop", 3), "Lorenz")
+    np.testing.assert_array_equal(picture.draw(near).data[0].y, values[:3])

@@ -1,6 +1,7 @@
 """`lyapsweep sweep` as a user meets it: the dry run, progress, and how it ends."""
 
 import contextlib
+import io
 import json
 import re
 import shlex
@@ -11,16 +12,17 @@ import made_up
 import pytest
 import yaml
 from command_line import SWEEP, TINY, call, complaint, double_precision, folder, ok, records, typed_in  # noqa: F401
+from rich.console import Console
 from waiting import HANGS
 
-from lyapsweep.cli import main, printing
+from lyapsweep.cli import main, printing, sweep_display
 from lyapsweep.cli import sweep as sweep_command
 from lyapsweep.cli.errors import CommandError
 from lyapsweep.config import Config
 from lyapsweep.config.command import run_command
 from lyapsweep.results.record import Outcome
 from lyapsweep.sweep import load
-from lyapsweep.sweep.observe.progress import SweepProgress
+from lyapsweep.sweep.observe.progress import LeadingSetting, SweepProgress
 
 # sweep
 
@@ -37,7 +39,9 @@ def test_a_dry_run_says_what_would_be_trained_and_leaves_nothing():
 
 def progress(**changes):
     still = {"asked": 8, "done": 3, "finished": 1, "failed": 1, "diverged": 1, "stopped": 0, "running": 2}
-    return SweepProgress(**{**still, "best": (0.25, "lstm seed=1"), "seconds": 61.0, "left": 3600.0, **changes})
+    leading = (LeadingSetting("lstm", 0.25, 0.2, 0.4, 3), LeadingSetting("vanilla", 0.5, 0.5, 0.5, 1))
+    still |= {"best": (0.2, "lstm seed=1"), "seconds": 61.0, "left": 3600.0, "leading": leading, "pace": 1234.5}
+    return SweepProgress(**{**still, **changes})
 
 
 def test_a_dry_run_of_a_zoomed_refined_map_names_it_and_its_first_points():
@@ -55,20 +59,37 @@ def test_a_dry_run_of_a_zoomed_refined_map_names_it_and_its_first_points():
 
 def test_progress_in_words_not_too_often(monkeypatch, capsys):
     now = [100.0]
-    monkeypatch.setattr(sweep_command.time, "monotonic", lambda: now[0])
-    lines = sweep_command.PlainProgress("loss", printing.console())
+    monkeypatch.setattr(sweep_display.time, "monotonic", lambda: now[0])
+    lines = sweep_display.PlainProgress("loss", printing.console())
     lines(progress())
     now[0] += 1
     lines(progress(done=4, finished=2))
     now[0] += 5
-    lines(progress(done=5, finished=3, best=None, left=None))
+    lines(progress(done=5, finished=3, leading=(), left=None, pace=None))
     lines(progress(done=8, finished=6, running=0))
+    for _ in range(2):
+        lines(progress(done=8, finished=6, running=0, phase="writing the atlas"))
     assert capsys.readouterr().out.splitlines() == [
-        "3/8 trials (1 finished, 1 diverged, 1 failed, 2 running); best loss 0.25 (lstm seed=1); "
-        "1:01 elapsed, about 1:00:00 remaining",
+        "3/8 trials (1 finished, 1 diverged, 1 failed, 2 running); best loss 0.25 (lstm, 3 seeds); "
+        "1234 updates per second; 1:01 elapsed, about 1:00:00 remaining",
         "5/8 trials (3 finished, 1 diverged, 1 failed, 2 running); no loss yet; 1:01 elapsed",
-        "8/8 trials (6 finished, 1 diverged, 1 failed); best loss 0.25 (lstm seed=1); 1:01 elapsed",
+        "8/8 trials (6 finished, 1 diverged, 1 failed); best loss 0.25 (lstm, 3 seeds); 1234 updates per second; "
+        "1:01 elapsed",
+        "writing the atlas ...",
     ]
+
+
+def test_a_terminal_shows_losses_of_packs_the_best_settings_and_the_phase():
+    screen = sweep_display.LiveProgress("loss")
+    screen(progress(losses=((0, 0.125), (3, 0.5)), phase="writing the atlas"))
+    out = Console(width=100, record=True, file=io.StringIO())
+    out.print(screen)
+    shown = [line.split() for line in out.export_text().splitlines()]
+    assert ["lstm", "0.25", "0.2", "to", "0.4", "3"] in shown
+    assert ["vanilla", "0.5", "1"] in shown
+    assert ["training", "loss", "of", "pack", "0:", "0.125,", "pack", "3:", "0.5"] in shown
+    assert ["writing", "the", "atlas", "..."] in shown
+    assert ["1234", "updates", "per", "second"] in shown
 
 
 def test_the_command_that_trains_one_point_alone_trains_that_point():
@@ -118,6 +139,11 @@ def test_how_a_sweep_ends(tmp_path, capsys, ending, status, message):
     assert ["loss", printing.number(best.measures["loss"])] in shown
     assert ["setting", "validation", "0.2,", "test", "0.3"] in shown
     assert ["forcing/interval", str(best.config.forcing["interval"])] in shown
+    assert shown.count(["Next"]) == (not summary.interrupted)
+    (of_data,) = (line for line in shown if line[:3] == ["of", "the", "data"])
+    assert of_data[3:] == ["0.906", "per", "unit", "time"]
+    value = best.spectrum.per_time[0]
+    assert any(line[:1] == ["exponents"] and float(line[1]) == pytest.approx(value, abs=0.1) for line in shown)
 
 
 @pytest.mark.cluster
@@ -134,6 +160,8 @@ def test_a_sweep_from_start_to_atlas():
     changes = main.commands["run"].make_context("run", shlex.split(alone)[2:]).params["changes"]
     assert Config.load("tiny.yaml", changes).id == best.trial
     assert Path(re.search(r"^atlas +(.+)$", out, re.MULTILINE)[1]).is_file()
+    assert re.search(r"^writing the atlas \.\.\.$", out, re.MULTILINE)
+    assert re.search(r"^longer +lyapsweep run .* training/steps=8$", out.replace("'", ""), re.MULTILINE)
     assert re.search(f"^MLflow +lyapsweep open {Path('results/asked').resolve()}$", out, re.MULTILINE)
     again = ok("sweep", "ask.py", "--name", "asked", "--resume")  # complete: nothing to train
     assert "8/8 trials (8 finished)" in again

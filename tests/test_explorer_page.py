@@ -3,12 +3,14 @@
 import html
 import json
 from functools import partial
+from pathlib import Path
 
 import exploring
 import made_up
 import made_up_evidence
 import made_up_map
 import numpy as np
+import pandas as pd
 from exploring import GAIN, opened, scroll_through, values
 
 from lyapsweep.analysis.spectra import correlation
@@ -26,10 +28,58 @@ def test_figures_wait_until_they_are_seen_and_folds_open_all_at_once(browser, tm
         assert tab.locator("details .chart .plot-container").count() == 0
         scroll_through(tab)
         assert tab.locator("details[open]:has(> summary > h2)").count() == folds.count()
-        assert tab.locator(".chart:has(.plot-container)").count() == tab.locator(".chart").count() == 8
+        assert tab.locator(".chart:has(.plot-container)").count() == tab.locator(".chart").count() == 9
         assert tab.locator('.contents a[aria-current="true"]').inner_text() == "Data"
         tab.click(".contents a >> nth=0")
         tab.wait_for_function("document.querySelector('.contents a').hasAttribute('aria-current')")
+
+
+def test_figures_and_the_table_can_be_saved(browser, tmp_path):
+    path = report.write(made_up.table(), tmp_path / "atlas.html").path
+    with opened(browser, path.as_uri()) as tab:
+        tab.locator(".chart:has(.plot-container)").first.wait_for()
+        for format, magic in (("PNG", b"\x89PNG"), ("SVG", b"<svg")):
+            with tab.expect_download() as saved:
+                tab.locator(".downloads button", has_text=format).first.click()
+            assert saved.value.suggested_filename == f"verdict-1.{format.lower()}"
+            assert Path(saved.value.path()).read_bytes().startswith(magic)
+        tab.click(".unfold")
+        with tab.expect_download() as saved:
+            tab.locator("#all-trials .downloads button").click()
+        frame = pd.read_csv(saved.value.path())
+    finals = made_up.table().finals.frame
+    assert len(frame) == 42
+    scores = frame.set_index("trial")["D_stsp (nats)"].reindex(finals["trial"]).to_numpy()
+    np.testing.assert_array_equal(scores, finals["measures/state_space"].to_numpy())
+
+
+def test_brushing_parallel_coordinates_filters_the_map_and_is_in_the_address(browser, tmp_path):
+    path = report.write(made_up.table(), tmp_path / "atlas.html").path
+    with opened(browser, path.as_uri()) as tab:
+        tab.locator(".parallel summary").click()
+        tab.locator(".lines-of-trials .parcoords").first.wait_for()
+        names = tab.evaluate("window.explorer.trials.axes.map(a => a.name)")
+        k = names.index("forcing/interval")
+        tab.evaluate(
+            "async ([k]) => { const p = window.explorer.parallel.chart;"
+            " await Plotly.restyle(p, `dimensions[${k}].constraintrange`, [[Math.log10(70), Math.log10(250)]], [0]); }",
+            [k],
+        )
+        tab.wait_for_function("document.querySelector('.status').textContent.startsWith('18 of 42')")
+        assert "forcing/interval brushed" in tab.inner_text(".filters summary")
+        sent = tab.evaluate("location.href")
+    with opened(browser, sent) as tab:
+        assert tab.inner_text(".status").startswith("18 of 42")
+
+
+def test_on_a_dark_page_figures_are_dark_and_their_text_is_light(browser, tmp_path):
+    path = report.write(made_up.table(), tmp_path / "atlas.html").path
+    with opened(browser, path.as_uri()) as tab:
+        tab.emulate_media(color_scheme="dark")
+        tab.locator(".chart:has(.plot-container)").first.wait_for()
+        tab.wait_for_function("document.querySelector('.chart').layout.paper_bgcolor === '#16181c'")
+        tab.emulate_media(color_scheme="light")
+        tab.wait_for_function("document.querySelector('.chart').layout.paper_bgcolor === 'white'")
 
 
 def test_inside_another_page_without_an_address_of_its_own_it_works_as_well(browser, tmp_path):
@@ -50,7 +100,7 @@ def test_a_browser_that_cannot_unpack_says_so_and_shows_the_words(browser, tmp_p
     path = report.write(made_up.table(), tmp_path / "atlas.html").path
     with opened(browser, path.as_uri(), script="delete window.DecompressionStream") as tab:
         said = tab.locator(".note", has_text="needs a newer browser")
-        assert said.count() == 9  # eight figures and the map
+        assert said.count() == 10  # nine figures and the map
         assert "shallow_plrnn units=20 interval=80" in tab.inner_text(".verdict")
 
 

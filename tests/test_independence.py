@@ -18,7 +18,7 @@ from lyapsweep.analysis.settings import importance, optimum, phase_plane
 from lyapsweep.analysis.shared.rank_correlation import jackknifed, rank_correlation
 from lyapsweep.analysis.shared.units import UnitCount, Units
 from lyapsweep.analysis.spectra import correlation
-from lyapsweep.atlas import prediction_sections
+from lyapsweep.atlas import sections
 from lyapsweep.atlas.view import AtlasView
 from lyapsweep.results.imported import from_frame
 from lyapsweep.results.table import Table
@@ -213,7 +213,7 @@ def planted():
 
 
 def test_the_atlas_finds_the_planted_setting_and_none_of_the_unrelated_statistics(planted):
-    said = html.unescape(re.sub("<[^>]+>", "", prediction_sections.settings(AtlasView(planted))))
+    said = html.unescape(re.sub("<[^>]+>", "", sections.settings_that_matter(AtlasView(planted))))
     assert "of the settings, lr" in said
     assert re.search("of the statistics of the .*, none is significant", said)
     assert "12 settings, 108 runs" in said

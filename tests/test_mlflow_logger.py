@@ -15,7 +15,7 @@ from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
-from lyapsweep.tracking import MLflowLogger, experiment_view, mlflow_logger
+from lyapsweep.tracking import MLflowLogger, experiment_view, images, mlflow_logger
 from lyapsweep.tracking.queued_record import RecordFile
 
 ABOUT = SweepDescription("which", "Which?", objective="loss", direction="minimise", varied=("seed",))
@@ -85,14 +85,27 @@ def test_params_and_data_are_logged_once_and_the_final_record_ends_the_run(logge
     logger.log_records(files(tmp_path, record(0, Outcome.RUNNING)))
     logger.client.calls.clear()
     logger.log_record(record(), record().save(tmp_path))
-    assert logger.client.names() == ["log_artifact", "log_batch", "set_terminated"]
-    _, _, metrics, params, tags = logger.client.calls[1]
+    assert logger.client.names() == ["log_artifact", "log_artifacts", "log_batch", "set_terminated"]
+    _, _, metrics, params, tags = logger.client.calls[2]
     assert (metrics > 0, params) == (True, 0)
     assert (tags["outcome"], tags["chaotic"]) == ("finished", "yes")
     start = logger.client.runs["run0"].start
-    assert logger.client.calls[2] == ("set_terminated", "run0", "FINISHED", start + 2500)
+    assert logger.client.calls[3] == ("set_terminated", "run0", "FINISHED", start + 2500)
     assert logger.runs[config().id].status == "FINISHED"
     assert logger.runs[config().id].tags["outcome"] == "finished"
+
+
+def test_a_finished_run_holds_images_and_a_running_one_none(logger, tmp_path):
+    logger.log_records(files(tmp_path, record(0, Outcome.RUNNING)))
+    assert not logger.client.list_artifacts("run0", "images")
+    logger.log_records(files(tmp_path, record(4)))
+    assert [f.path for f in logger.client.list_artifacts("run0", "images")] == ["images/spectrum.svg"]
+
+
+def test_an_orbit_that_cannot_be_drawn_costs_no_record(logger, tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "images", lambda record: 1 / 0)
+    logger.log_records(files(tmp_path, record(4)))
+    assert logger.client.runs["run0"].status == "FINISHED"
 
 
 def test_records_of_a_trial_take_one_batch_together(logger, tmp_path):
@@ -205,7 +218,8 @@ def test_sync_logs_what_is_missing(logger, tmp_path):
     logger.client.calls.clear()
     assert logger.sync(tmp_path) == 0
     assert logger.client.names() == []
-    logger.client.artifacts["run0"].popitem()
+    held = logger.client.artifacts["run0"]
+    held.pop(next(name for name in held if name.endswith("-00000004.npz")))
     assert logger.sync(tmp_path) == 1
 
 
@@ -215,7 +229,7 @@ def test_sync_logs_the_last_record_again_where_its_outcome_is_not_the_runs(logge
     logger.runs[config().id].tags["outcome"] = "stopped"
     logger.client.calls.clear()
     assert logger.sync(tmp_path) == 1
-    assert logger.client.names() == ["log_artifact", "log_batch", "set_terminated"]
+    assert logger.client.names() == ["log_artifact", "log_artifacts", "log_batch", "set_terminated"]
     (path,) = [call[2] for call in logger.client.calls if call[0] == "log_artifact"]
     assert path.endswith("00000004.npz")
 
@@ -273,7 +287,8 @@ def test_the_summary_is_one_run_with_metrics_tags_and_files(logger, tmp_path):
     assert logger.client.metrics[run_id] == [("seconds", 3.0, 0, run.start)] * 2
     assert (run.tags["sweep"], run.tags["summary"], run.tags["about/objective"]) == ("which", "yes", "loss")
     assert run.tags["space/seed"] == "0, 1, 2"
-    assert run.tags["mlflow.note.content"].startswith("Which?\n\nBest trial: **seed=1**")
+    answer = "**The lowest Held-out loss is that of the only setting: test 0.25"
+    assert run.tags["mlflow.note.content"].startswith(f"Which?\n\n{answer}")
     assert list(logger.client.artifacts[run_id]) == ["atlas.html"]
     assert logger.client.experiment_tags["mlflow.note.content"] == "Which?"
     assert json.loads(logger.client.experiment_tags[experiment_view.TAG])["orderByAsc"] is True

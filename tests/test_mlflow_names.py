@@ -2,6 +2,7 @@
 
 import json
 import math
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from lyapsweep.config import Config
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
-from lyapsweep.tracking import mlflow_names, run_names
+from lyapsweep.tracking import images, mlflow_names, run_names
 
 DATA = {"lambda_max": 0.02, "dt": 0.5, "digest": "0" * 40, "names": ["x"], "source": None}
 
@@ -217,6 +218,50 @@ def test_names_of_runs():
     assert run_names.run_name(config(), ["cell/missing"]) == ""
     long = config(dataset={"kind": "recorded", "path": "x" * 300})
     assert len(run_names.run_name(long, ["dataset/path"])) == 200
+
+
+def test_names_of_runs_fit_the_column_of_mlflows_table():
+    of = config(cell={"kind": "shallow_plrnn"}, forcing={"kind": "sparse", "interval": 16})
+    name = run_names.short_name(of, ["cell/kind", "forcing/interval", "seed"])
+    assert name == "shallow_plrnn int=16 s3"
+    assert len(name) <= run_names.COLUMN
+    assert run_names.short_name(config(), ["cell/kind", "seed"]) == "lstm seed=3"
+
+
+def test_the_swept_settings_come_first_where_runs_are_compared():
+    of = config(forcing={"kind": "sparse", "interval": 16})
+    params = dict(run_names.swept_params(of, ["forcing/interval", "training/lr", "seed", "cell/kind", "cell/units"]))
+    assert params == {"1 forcing/interval": 16, "2 training/lr": 0.001, "3 cell/kind": "lstm"}
+    assert sorted([*params, *of.flat])[:3] == list(params)
+
+
+def orbits(rows=400):
+    time = np.arange(rows) * 0.1
+    truth = np.stack([np.sin(time), np.cos(time), np.sin(3 * time)], axis=1).astype(np.float32)
+    return {"truth": truth, "generated": np.roll(truth, 40, axis=0), "runs": np.array([0, rows])}
+
+
+def test_images_of_a_finished_run():
+    found = images.images(record(traces=orbits()))
+    assert set(found) == {"orbit.svg", "power_spectrum.svg", "spectrum.svg"}
+    for document in found.values():
+        root = ElementTree.fromstring(document)
+        assert root.tag.endswith("svg")
+        assert "network" in document
+    assert sum(map(len, found.values())) < 40_000
+    assert "cycles per unit time" in found["power_spectrum.svg"]
+    assert "nats per unit time" in found["spectrum.svg"]
+    assert found["spectrum.svg"].count("<circle") == 3  # two finite exponents and the data's largest
+
+
+@pytest.mark.parametrize("last", [np.nan, np.inf, 1e30])
+def test_images_of_an_orbit_that_escapes(last):
+    traces = orbits()
+    traces["generated"] = traces["generated"].copy()
+    traces["generated"][200:] = last
+    found = images.images(record(traces=traces))
+    assert "points outside" in found["orbit.svg"]
+    assert "nan" not in "".join(found.values())
 
 
 def test_parameters_as_text():

@@ -188,8 +188,7 @@ def test_the_summary_tells_the_answer_first(ledger, tmp_path):
     (run,) = ledger.search("tags.summary = 'yes'")
     question, answer, *rest = run.data.tags["mlflow.note.content"].split("\n\n")
     assert question == "Which cell?"
-    won = "Best trial: **vanilla seed=1**, loss 0.2, floor 0.1, chaotic yes, lambda_max 0.5, of the data 0.9056"
-    assert answer.startswith(won)
+    assert answer.startswith("**The lowest Held-out loss is that of vanilla: test 0.25 (0.225 to 0.275)")
     assert "| lstm seed=0 | 0.5 |  | 0.1 | no | -5 | 0.9056 | 7.5 |" in "\n".join(rest)
     assert rest[-1] == "The larger one."
     assert run.data.tags["space/cell/kind"] == "lstm, vanilla"

@@ -9,7 +9,7 @@ import made_up
 import made_up_early
 import pytest
 
-from lyapsweep.atlas import compression, prediction_sections, report
+from lyapsweep.atlas import analyses, compression, prediction_sections, report, section_content, view
 from lyapsweep.atlas.view import AtlasView
 
 
@@ -31,7 +31,7 @@ def test_every_section_has_a_sentence_and_a_figure(written):
 def test_the_gain_of_the_planted_spectrum_is_in_the_table(written):
     section = written[written.index("<h2>What early spectra add</h2>") :].split("</section>")[0]
     gains = [float(v) for v in re.findall(r'settings \+ early scores</td><td class="n" data-v="([^"]+)"', section)]
-    assert len(gains) == len(prediction_sections.EARLY)
+    assert len(gains) == len(analyses.EARLY)
     assert gains[-1] > 0.02
 
 
@@ -50,14 +50,13 @@ def test_spectra_of_the_first_step_do_not_suffice():
 
 
 def test_a_map_of_thousands_is_sampled_and_says_so(monkeypatch):
-    monkeypatch.setattr(prediction_sections, "MAX_TRIALS", 50)
-    view, seen = AtlasView(made_up_early.table(n=120, effect=1.0)), []
-    text = prediction_sections.sampled(lambda part: seen.append(part) or "content")(view)
+    monkeypatch.setattr(view, "MAX_TRIALS", 50)
+    shown = AtlasView(made_up_early.table(n=120, effect=1.0))
+    text = section_content.sampled(lambda part: "content")(shown)
     assert "50 of 120 trials" in text
     assert text.endswith("content")
-    (part,) = seen
-    assert len(part.finals) == 50
-    assert set(part.table.frame["trial"]) < set(view.table.frame["trial"])
+    assert len(shown.sample.finals) == 50
+    assert set(shown.sample.table.frame["trial"]) < set(shown.table.frame["trial"])
 
 
 def test_the_analyses_are_imported_only_where_they_are_drawn():

@@ -85,10 +85,15 @@ def test_the_description_has_the_result_first():
     blocks = summary.description(table()).split("\n\n")
     assert blocks == [
         "Which?",
-        "Best trial: **vanilla seed=1**, loss 0.2, floor 0.1, chaotic yes, lambda_max 0.5, of the data 0.9056, "
-        "seconds 7.5",
-        "Best setting: test 0.25 (0.225 to 0.275), by which it was chosen, so that this score is optimistic; median "
-        "and quartiles of 2 seeds.",
+        "**The lowest Held-out loss is that of vanilla: test 0.25 (0.225 to 0.275), by which it was chosen, so that "
+        "this score is optimistic; median and quartiles of 2 seeds (2.50 times the floor).**",
+        "- The best of the others: lstm (half of its trials or more were lost).\n"
+        "- 1 of 6 trials were lost (1 diverged); in medians they count as the worst.",
+        "Best settings by `loss` over seeds (2 of 2):",
+        "| setting | median | quartiles | seeds | lost |\n"
+        "| --- | --- | --- | --- | --- |\n"
+        "| vanilla | 0.25 | 0.225 to 0.275 | 2 | 0 |\n"
+        "| lstm | inf | 0.5 to 0.5 | 1 | 1 |",
         "Best trials of the best settings by `loss` (minimised):",
         "| trial | loss | test | floor | chaotic | lambda_max | of the data | seconds |\n"
         "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
@@ -115,18 +120,16 @@ def test_unknown_values_leave_their_cells_empty():
     row = summary.best_row(table([bare]).finals, 0, ["seed"])
     assert row == ["seed=0", "0.2", "", "", "unknown", "", "", ""]
     text = summary.description(table([bare]))
-    assert "Best trial: **vanilla seed=0**, loss 0.2, chaotic unknown\n" in text
+    assert "is that of the only setting: test 0.2, by which it was chosen" in text
+    assert "| vanilla seed=0 | 0.2 |  |  | unknown |" in text
 
 
 def test_both_scores_of_the_best_setting_and_its_ties_are_in_the_description():
     made = [(config(seed=s), 0.2 + 0.1 * s) for s in (0, 1)] + [(config("lstm", s), 0.22 + 0.2 * s) for s in (0, 1)]
     tested = [replace(record(c, score), test={"loss": score + 0.1}) for c, score in made]
     text = summary.description(table(tested))
-    assert "Best trial: **vanilla seed=0**, loss 0.2, test 0.3, floor 0.1" in text
-    assert (
-        "Best setting: validation 0.25 (0.225 to 0.275), test 0.35 (0.325 to 0.375); median and quartiles of 2 seeds."
-        in text
-    )
+    assert "is that of vanilla: validation 0.25 (0.225 to 0.275), test 0.35 (0.325 to 0.375); median and" in text
+    assert "| vanilla | 0.25 | 0.225 to 0.275 | 2 | 0 |" in text
     assert "Tied with lstm: these trials do not tell them apart." in text
 
 

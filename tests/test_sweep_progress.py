@@ -53,6 +53,30 @@ def test_the_counter_counts_and_knows_the_best(base):
     assert higher.best_key == points[1].key
 
 
+def test_the_best_settings_so_far_and_losses_and_pace(base, clock):
+    """Settings are ranked by the median over the seeds that have ended; a lost seed counts as the worst."""
+    scores = {1e-3: (0.3, 0.5, 0.4), 1e-2: (0.1, None, None), 1e-1: (0.2, 0.25, None)}
+    counter = ProgressCounter(asked=9, direction="minimise")
+    for lr, seeds in scores.items():
+        for seed, value in enumerate(seeds):
+            point = Point(Config.load(base, {"training/lr": lr, "seed": seed}), {}, {})
+            counter.update(point, Outcome.RUNNING, 9.0, 0.5)
+            clock[0] += 1
+            outcome = Outcome.DIVERGED if value is None else Outcome.FINISHED
+            counter.update(point, outcome, math.nan if value is None else value, 1.0)
+    counter.note_loss(2, 0.5)
+    counter.note_loss(1, 0.25)
+    now = counter.progress(str, setting_of=lambda c: f"lr={c.training.lr:g}")
+    assert [(each.name, each.median, each.seeds) for each in now.leading] == [("lr=0.1", 0.25, 2), ("lr=0.001", 0.4, 3)]
+    assert (now.leading[1].low, now.leading[1].high) == (0.3, 0.5)
+    assert now.losses == ((1, 0.25), (2, 0.5))
+    assert now.pace == pytest.approx(9 * point.config.training.steps / 9)
+    counter.note_loss(2, None)
+    counter.update(Point(Config.load(base, {"training/lr": 1.0}), {}, {}), Outcome.FINISHED, 0.01, 1.0)
+    now = counter.progress(str, phase="writing the atlas", setting_of=lambda c: f"lr={c.training.lr:g}")
+    assert (now.leading[0].name, now.losses, now.phase) == ("lr=1", ((1, 0.25),), "writing the atlas")
+
+
 def points_of(base, n):
     return [Point(Config.load(base, {"seed": s}), {}, {}, recorded_as=f"k{s}") for s in range(n)]
 

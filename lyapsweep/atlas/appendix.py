@@ -5,11 +5,12 @@ import json
 import numpy as np
 from markupsafe import Markup
 
-from lyapsweep.analysis.shared.selection import digits, label, numbers
+from lyapsweep.analysis.shared.rates import in_unit, is_rate, label_with_unit
+from lyapsweep.analysis.shared.selection import digits, numbers
 from lyapsweep.atlas.rendering import render
 from lyapsweep.atlas.view import AtlasView
 
-SHOWN_ELSEWHERE = ("schema", "command", "question", "name", "base")
+SHOWN_ELSEWHERE = ("schema", "command", "question", "name", "base", "best")
 FACTS = ("seed", "data/source", "data/lambda_source", "provenance/commit", "provenance/device", "provenance/versions")
 MAX_ITEMS = 12
 
@@ -32,9 +33,10 @@ def trials(view: AtlasView) -> Markup:
     values = numbers(view.finals, view.objective) if view.measures else np.zeros(len(frame))
     ranked = np.where(np.isnan(values), np.inf, -values if view.measures and view.maximised else values)
     order = np.lexsort((ranked, (frame["outcome"] != "finished").to_numpy()))
-    rows = list(zip(*([as_python(v) for v in frame[c].iloc[order]] for c in columns), strict=True))
+    shown = [in_unit(view.finals, c) if is_rate(c) else frame[c].to_numpy() for c in columns]
+    rows = list(zip(*([as_python(v) for v in column[order]] for column in shown), strict=True))
     best = rows[0] if view.measures and view.best is not None else None
-    return render("sections/trials", heads=[label(c) for c in columns], rows=rows, best=best)
+    return render("sections/trials", heads=[label_with_unit(view.finals, c) for c in columns], rows=rows, best=best)
 
 
 def provenance(view: AtlasView) -> Markup:

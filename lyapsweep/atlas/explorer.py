@@ -11,6 +11,7 @@ from plotly.colors import sample_colorscale
 
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.axis import places, wide
+from lyapsweep.analysis.shared.rates import in_unit, label_with_unit, step_times, unit
 from lyapsweep.analysis.shared.selection import STATISTICS, TooFew, direction, label, numbers
 from lyapsweep.analysis.shared.units import SOURCES
 from lyapsweep.atlas import orbits
@@ -27,6 +28,7 @@ SCRIPTS = (
     "explorer_panels.js",
     "explorer_orbits.js",
     "explorer_card.js",
+    "explorer_parallel.js",
     "explorer.js",
 )
 MAX_PLACES = 128  # of an axis; more distinct values are binned
@@ -61,6 +63,7 @@ def map_data(view: AtlasView) -> MapData:
         "run_links": [links.addresses.get(str(t)) if links else None for t in frame["trial"]],
         "serve_command": links.command or None if links else None,
         "map": view.map,
+        "unit": unit(view.table),
         "scale": [str(colour) for colour in sample_colorscale(theme.SCALE, np.linspace(0, 1, 33).tolist())],
         "choice": first_choice(view, {s["name"] for s in settings if len(s["labels"]) <= MAX_PANELS}),
     }
@@ -71,7 +74,7 @@ def data_properties(view: AtlasView) -> DataProperties:
     found: DataProperties = {}
     for key in DataProperties.__annotations__:
         column = f"data/{key}"
-        if column in view.finals.frame and np.isfinite(values := numbers(view.finals, column)).any():
+        if column in view.finals.frame and np.isfinite(values := in_unit(view.finals, column)).any():
             found[key] = as_json(values, DIGITS)
     return found
 
@@ -109,11 +112,12 @@ def map_columns(view: AtlasView) -> Iterator[MapColumn]:
     initial = initial_rows(view)
     for name in (f"spectra/{m}/{s}" for m in table.spectra for s in STATISTICS):
         if name in finals.frame:
-            yield map_column(name, label(name), numbers(finals, name), "spectrum after training")
-            values = numbers(table, name)
+            words = label_with_unit(table, name)
+            yield map_column(name, words, in_unit(finals, name), "spectrum after training")
+            values = in_unit(table, name)
             before = np.array([np.nan if i is None else values[i] for i in initial])
             if not np.isnan(before).all():
-                yield map_column(f"{name}@0", f"{label(name)}, before", before, "spectrum before training")
+                yield map_column(f"{name}@0", f"{words}, before", before, "spectrum before training")
 
 
 def map_column(name: str, words: str, values: np.ndarray, group: str, better: int = 0) -> MapColumn:
@@ -132,9 +136,12 @@ def map_spectra(view: AtlasView) -> MapSpectra | None:
     """Select exponents of the headline map before and after training."""
     if view.map is None:
         return None
-    spectra = view.table.spectra[view.map]
+    spectra = view.table.spectra[view.map] / step_times(view.table)[:, None]
     before = [np.empty(0) if i is None else spectra[i] for i in initial_rows(view)]
-    return {"before": [*map(thinned, before)], "after": [*map(thinned, view.finals.spectra[view.map])]}
+    return {
+        "before": [*map(thinned, before)],
+        "after": [*map(thinned, spectra[view.table.frame["final"].to_numpy(bool)])],
+    }
 
 
 def thinned(exponents: np.ndarray) -> list[Number]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lyapsweep.analysis.networks.attractor import Curves, Plane, Power, curves, plane, power
+from lyapsweep.analysis.networks.attractor import Curves, Plane, Power, curves, plane, power, run_lengths
 from lyapsweep.analysis.shared.selection import LOST, TooFew, numbers
 from lyapsweep.atlas.compression import compact_json
 from lyapsweep.atlas.page_data import (
@@ -24,8 +24,6 @@ from lyapsweep.atlas.page_data import (
     TrueOrbit,
 )
 from lyapsweep.atlas.view import AtlasView
-from lyapsweep.evaluation.series import ORBITS
-from lyapsweep.trial import ORBIT_POINTS
 
 BUDGET = 1_000_000  # bytes of the page
 BASE64 = 4 / 3
@@ -142,15 +140,6 @@ def fixed_points(found: dict[str, Any], traces: dict[str, np.ndarray]) -> FixedP
         points = [(kind, x, y) for kind, (x, y) in zip(kinds, levels(frame, placed).tolist())]
     kept: Any = {key: found[key] for key in ("kinds", "slow", "started", "regions")}
     return kept | {"points": points, "driven": found.get("driven", False)}
-
-
-def run_lengths(traces: dict[str, np.ndarray]) -> tuple[int, int | None]:
-    """Return the rows of each free run, and of all of them (None where unknown); older records hold neither."""
-    rows = len(traces["generated"])
-    if len(traces.get("runs", ())) > 1:
-        run = int(traces["runs"][1])
-        return max(1, run), run * len(traces["runs"])
-    return (max(1, rows // ORBITS), rows) if rows < ORBIT_POINTS else (rows, None)
 
 
 def true_orbit(frame: Plane, drawn: Curves, spectra: Power) -> TrueOrbit:

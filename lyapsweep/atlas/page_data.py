@@ -43,14 +43,14 @@ class MapColumn(TypedDict):
 
 
 class MapSpectra(TypedDict):
-    """Per trial the number of exponents, followed by a selection of them, largest first, in nats per step."""
+    """Per trial the number of exponents, followed by a selection of them, largest first, in `unit`."""
 
     before: list[list[Number]]
     after: list[list[Number]]
 
 
 class DataProperties(TypedDict, total=False):
-    """Known properties of the data: nats per step, steps, time per step."""
+    """Known properties of the data: in `unit`, steps, time per step."""
 
     lambda_max: list[Number]
     predictability_time: list[Number]
@@ -80,6 +80,7 @@ class MapData(TypedDict):
     run_links: list[str | None]
     serve_command: str | None
     map: str | None
+    unit: str
     scale: list[str]
     choice: MapChoice
 

@@ -11,6 +11,7 @@ from plotly.offline import get_plotlyjs
 from lyapsweep.analysis.networks import best_trial_fixed_points
 from lyapsweep.atlas.errors import AtlasPage, undrawn
 from lyapsweep.atlas.explorer import SCRIPTS
+from lyapsweep.atlas.findings import Findings
 from lyapsweep.atlas.rendering import render
 from lyapsweep.atlas.sections import Question, Section, header, questions, section
 from lyapsweep.atlas.view import AtlasView
@@ -19,7 +20,13 @@ from lyapsweep.results.experiment import ExperimentPaths, atomic_write
 from lyapsweep.results.table import Table
 
 
-def write(table: Table, path: Path | str, folder: Path | str | None = None, trials: Sequence[str] = ()) -> AtlasPage:
+def write(
+    table: Table,
+    path: Path | str,
+    folder: Path | str | None = None,
+    trials: Sequence[str] = (),
+    findings: Path | str | None = None,
+) -> AtlasPage:
     """Write a sweep as one HTML page, whole or not at all.
 
     A section that raises an error is named on the page, its traceback is written to a log beside the page, and the
@@ -31,6 +38,7 @@ def write(table: Table, path: Path | str, folder: Path | str | None = None, tria
         folder: The results folder. With it, fixed points are searched in the best network of each cell (seconds per
             network), and the page gives commands that name the folder's records.
         trials: Keys of trials whose orbits and fixed points are on the page whatever their size.
+        findings: A JSON file for the numbers of the page (`atlas.findings`); none by default.
 
     Returns:
         The page, and the sections that could not be drawn.
@@ -50,6 +58,8 @@ def write(table: Table, path: Path | str, folder: Path | str | None = None, tria
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as file:
         file.write(document.encode(errors="replace"))
+    if findings is not None:
+        Findings(view).save(findings)
     page = AtlasPage(path, tuple(view.errors.found))
     page.write_log()
     return page

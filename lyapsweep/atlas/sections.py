@@ -3,26 +3,22 @@
 A section without enough data is replaced by a note with the reason, and one that returns "" is left out.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import wraps
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 from markupsafe import Markup
 
-from lyapsweep.analysis.networks import orbit
-from lyapsweep.analysis.settings import box_counting, optimum, phase_plane, setting_curve
-from lyapsweep.analysis.shared.selection import HuntTableError, TooFew, label
+from lyapsweep.analysis.networks import orbit, training_curves
+from lyapsweep.analysis.settings import box_counting, importance, optimum, phase_plane, setting_curve
+from lyapsweep.analysis.shared.selection import label
 from lyapsweep.analysis.spectra import correlation, spectra_by_outcome, spectrum_beside_data, spectrum_history
-from lyapsweep.atlas import appendix, explorer, verdict
+from lyapsweep.atlas import analyses, appendix, explorer, verdict
 from lyapsweep.atlas.rendering import render
 from lyapsweep.atlas.search_section import search
-from lyapsweep.atlas.view import AtlasView, is_numeric
-from lyapsweep.registry import UnknownName
+from lyapsweep.atlas.section_content import Content, described, finding, per_source, rendered, sampled
+from lyapsweep.atlas.view import AtlasView
 from lyapsweep.results.mixed_inputs import mixed_inputs
-
-UNAVAILABLE = (TooFew, UnknownName, HuntTableError)  # what an analysis may raise in place of a finding
-Content = Callable[[AtlasView], str]
 
 
 class Section(NamedTuple):
@@ -59,32 +55,12 @@ def section(title: str, content: Content, view: AtlasView) -> Section:
     return Section(title, rendered(content, view))
 
 
-def rendered(content: Content, view: AtlasView) -> str:
-    """Render a section, or a note with the reason why it cannot be drawn; no error ends the page."""
-    try:
-        return content(view)
-    except UNAVAILABLE as reason:
-        return render("note", text=reason)
-    except Exception as error:
-        return render("undrawn", reason=view.errors.add(error).reason)
-
-
-def per_source(content: Content) -> Content:
-    """Render a section for each data set on its own: scores on different data do not compare."""
-
-    @wraps(content)
-    def section(view: AtlasView) -> Markup:
-        return render("per_source", parts=[(name, rendered(content, part)) for name, part in view.sources.items()])
-
-    return section
-
-
 def early_prediction(view: AtlasView) -> dict[str, Content]:
     """Sections about predictions from early spectra, if there are enough; imported only then."""
     try:
         if not view.has_early_spectra:
             return {}
-        from lyapsweep.atlas.prediction_sections import SECTIONS, sampled
+        from lyapsweep.atlas.prediction_sections import SECTIONS
     except Exception as error:
         view.errors.add(error, "Prediction from early spectra")
         return {}
@@ -120,14 +96,14 @@ def result(view: AtlasView) -> Markup:
 
 def decisive_curve(view: AtlasView) -> str:
     """The objective along the main axis; "" where nothing varies."""
-    return curve_figures(view, view.axes[:1]) if view.axes else ""
+    return curve_figures(view, 0, 1) if view.axes else ""
 
 
 def spectrum_beside(view: AtlasView) -> str:
     """The spectrum of the best trial beside that of the data; "" without one."""
-    if view.map is None or view.best_trial is None:
+    found = analyses.spectrum(view)
+    if found is None:
         return ""
-    found = spectrum_beside_data.find(view.table, view.best_trial, view.map)
     caption = f"The best trial's {view.map} exponents with 95 % intervals" + (
         ", beside those of the data." if found.truth.size else "."
     )
@@ -159,41 +135,47 @@ def as_set(value: object) -> str:
 @per_source
 def curves(view: AtlasView) -> str:
     """The objective against every numeric setting but the main one; "" without another."""
-    return curve_figures(view, view.axes[1:4]) if len(view.axes) > 1 else ""
+    return curve_figures(view, 1, None) if len(view.axes) > 1 else ""
 
 
-def curve_figures(view: AtlasView, axes: Sequence[str]) -> Markup:
-    """The objective along each of some axes."""
-    drawn = [(view.curve(axis, view.objective), view.along(axis)) for axis in axes]
+def curve_figures(view: AtlasView, first: int, end: int | None) -> Markup:
+    """The objective along the axes from `first` to `end`."""
+    drawn = [(found, view.along(found.axis)) for found in analyses.curves(view)[first:end]]
     return render("sections/curves", curves=[(found, part, setting_curve.draw(found)) for found, part in drawn])
 
 
 @per_source
 def optima(view: AtlasView) -> str:
     """The best place of every group on the main axis, where that is numeric and has seeds."""
-    if not view.axes or not is_numeric(view.finals.column(view.axes[0])):
+    found = analyses.best_place(view)
+    if found is None:
         return ""
-    found = optimum.find(view.along(view.axes[0]).table, view.axes[0], view.objective, view.groups)
     sentences = [optimum.sentence(found, g) for g in range(len(found.groups))]
     return render("sections/optimum", optimum=optimum, sentences=sentences, fig=optimum.draw(found))
 
 
 @per_source
+@sampled
+def settings_that_matter(view: AtlasView) -> Markup:
+    """The importance of settings, and of statistics of the spectrum."""
+    return described(importance, analyses.importances(view))
+
+
+@per_source
 def exponents(view: AtlasView) -> str:
     """The largest exponent against the main axis."""
-    if view.map is None or not view.axes:
+    found = analyses.largest_exponent(view)
+    if found is None:
         return ""
-    found, part = view.curve(view.axes[0], f"spectra/{view.map}/maximum"), view.along(view.axes[0])
+    part = view.along(found.axis)
     return render("sections/curves", curves=[(found, part, setting_curve.draw(found))], map=view.map)
 
 
 @per_source
 def planes(view: AtlasView) -> Markup:
     """The main axis against other numeric settings, with the lines on which the largest exponent is zero."""
-    numeric = [a for a in view.axes if is_numeric(view.finals.column(a))]
     drawn = []
-    for other in numeric[1:4]:
-        found = phase_plane.find(view.table, numeric[0], other, view.objective, view.group, str(view.map))
+    for found in analyses.planes(view):
         sentences = [phase_plane.sentence(found, p) for p in range(len(found.panels))]
         drawn.append((sentences, phase_plane.draw(found)))
     return render("sections/planes", planes=drawn, map=view.map)
@@ -201,17 +183,10 @@ def planes(view: AtlasView) -> Markup:
 
 def dimension(view: AtlasView) -> str:
     """The box-counting dimension of the border between lost and other networks; "" where the map is too coarse."""
-    numeric = [a for a in view.axes if is_numeric(view.finals.column(a))]
-    try:
-        found = box_counting.find(view.table, numeric[0], numeric[1], view.objective, map=str(view.map))
-    except (IndexError, ValueError):  # fewer axes, several trials at one place, too few places, no border
+    found = analyses.border(view)
+    if found is None:
         return ""
     return finding(box_counting.sentence(found), box_counting.draw(found), "", "34rem")
-
-
-def finding(sentence: str, fig: object, caption: str, min_width: str = "0") -> Markup:
-    """A sentence, and the figure that shows it."""
-    return render("finding", sentence=sentence, fig=fig, caption=caption, min_width=min_width)
 
 
 @per_source
@@ -233,11 +208,19 @@ def spectra(view: AtlasView) -> Markup:
 @per_source
 def history(view: AtlasView) -> str:
     """The spectrum of the best trial during training."""
-    if view.best_trial is None or view.map is None:
+    found = analyses.history(view)
+    if found is None:
         return ""
-    found = spectrum_history.find(view.table, view.best_trial, view.map)
     caption = "The best trial's spectrum at each of its records, the later the lighter."
     return finding(spectrum_history.sentence(found), spectrum_history.draw(found), caption)
+
+
+@per_source
+def learning(view: AtlasView) -> Markup:
+    """The training curves of the best setting of each group."""
+    found = analyses.learning(view)
+    caption = "Running medians over 2 % of training, one line per trial; curves of trials that diverged end early."
+    return finding(training_curves.sentence(found), training_curves.draw(found), caption, "34rem")
 
 
 def orbits(view: AtlasView) -> str:
@@ -253,7 +236,7 @@ def orbits(view: AtlasView) -> str:
 @per_source
 def correlations(view: AtlasView) -> Markup:
     """Rank correlations of statistics of the spectrum with measures."""
-    found = correlation.find(view.table, view.measures)
+    found = analyses.correlations(view)
     columns = (map(label, found.statistics), map(label, found.measures), found.rho, found.low, found.high, found.q)
     rows = [[*r[:2], *map(float, r[2:])] for r in zip(*columns, found.settings, found.n, found.lost, strict=True)]
     min_width = f"{18 + 5 * len(set(found.measures))}rem"
@@ -274,6 +257,7 @@ SETTINGS: dict[str, Content] = {
     "How the search went": per_source(search),
     "The objective across the sweep": curves,
     "Where the optimum lies": optima,
+    "Which settings matter": settings_that_matter,
     "The largest exponent across the sweep": exponents,
     "Two settings at a time": planes,
     "How rough the border is": dimension,
@@ -281,6 +265,7 @@ SETTINGS: dict[str, Content] = {
 DYNAMICS: dict[str, Content] = {
     "Lyapunov spectra": spectra,
     "How a spectrum forms": history,
+    "Training curves": learning,
 }
 PREDICTION: dict[str, Content] = {"Which statistic of the spectrum goes with which measure": correlations}
 DATA: dict[str, Content] = {

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from lyapsweep.analysis.settings import setting_curve, slices
 from lyapsweep.analysis.shared.selection import TooFew, named
-from lyapsweep.analysis.shared.units import SOURCES
+from lyapsweep.analysis.shared.units import SOURCES, Units
 from lyapsweep.atlas.errors import SectionErrors
 from lyapsweep.results.best import BestSetting, best_setting, direction
 from lyapsweep.results.headline import headline_map
@@ -18,6 +19,7 @@ from lyapsweep.results.table import Table, moves
 MAIN_AXES, MAIN_GROUP = ("forcing/interval", "init/gain", "training/lr"), "cell/kind"
 NOTHING_VARIES = "No setting takes more than one value, so there is nothing to compare."
 MIN_TRIALS = 100  # of a sweep whose early spectra are asked to predict outcomes
+MAX_TRIALS = 1000  # of more, so many are drawn evenly, setting by setting, by their keys, which are hashes
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class AtlasView:
         trials: Trials whose orbits are on the page whatever their size.
         fixed_points: What a search of single networks found, by trial.
         errors: Collects sections that cannot be drawn, also of the views that are derived from this one.
+        cache: The findings that were computed, by name (`atlas.analyses`).
     """
 
     table: Table
@@ -37,6 +40,7 @@ class AtlasView:
     trials: tuple[str, ...] = ()
     fixed_points: Mapping[str, dict[str, Any]] = field(default_factory=dict)
     errors: SectionErrors = field(default_factory=SectionErrors)
+    cache: dict[str, object] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def finals(self) -> Table:
@@ -95,6 +99,17 @@ class AtlasView:
             return {"": self}
         names = named(self.table, columns)
         return {name: AtlasView(self.table.take(names == name), errors=self.errors) for name in dict.fromkeys(names)}
+
+    @cached_property
+    def sample(self) -> "AtlasView":
+        """This view, or of more than `MAX_TRIALS` trials a sample of them, setting by setting."""
+        keys = self.finals.frame["trial"].astype(str)
+        if len(keys) <= MAX_TRIALS:
+            return self
+        first = keys.groupby(Units.of(self.finals).index).transform("min")
+        kept = keys.iloc[np.lexsort((keys, first))[:MAX_TRIALS]]
+        chosen = self.table.frame["trial"].astype(str).isin(kept).to_numpy(bool)
+        return AtlasView(self.table.take(chosen), errors=self.errors)
 
     @cached_property
     def map(self) -> str | None:

@@ -5,6 +5,9 @@ import click
 from lyapsweep import __version__
 from lyapsweep.cli import (
     atlas,
+    compare,
+    delete,
+    experiments,
     fit,
     fixed_points,
     import_table,
@@ -13,6 +16,7 @@ from lyapsweep.cli import (
     open_ui,
     options,
     plan,
+    prune,
     run,
     simulate,
     spectrum,
@@ -49,6 +53,10 @@ for module in (
     sync,
     atlas,
     open_ui,
+    experiments,
+    compare,
+    delete,
+    prune,
     spectrum,
     fixed_points,
     suggest,

@@ -1,6 +1,8 @@
 """`lyapsweep atlas`: draw an experiment as one HTML page."""
 
+import contextlib
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,12 @@ if TYPE_CHECKING:
     help="Path of the page.  [default: atlas.html in the results folder]",
 )
 @click.option(
+    "--json",
+    "findings",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Also write the numbers of the page: verdict, ties, correlations, importances with intervals, p and n.",
+)
+@click.option(
     "--trial",
     "trials",
     multiple=True,
@@ -44,6 +52,7 @@ def command(
     results: Path,
     tracking_uri: str | None,
     output: Path | None,
+    findings: Path | None,
     trials: tuple[str, ...],
     png: bool,
     svg: bool,
@@ -54,6 +63,7 @@ def command(
     EXPERIMENT is a results folder, a name below --results (also of an imported table), or an MLflow experiment, which
     comes first if --tracking-uri is given.
     """
+    options.writable_file(findings, "--json", (".json",))
     from lyapsweep.loading import located
 
     table, folder = located(experiment, results, tracking_uri)
@@ -63,8 +73,11 @@ def command(
 
     small_networks()
     table = with_links(table, folder.resolve(), tracking_uri)
-    page = report.write(table, output or ExperimentPaths(folder).atlas, folder, trials)
+    page = report.write(table, output or ExperimentPaths(folder).atlas, folder, trials, findings)
+    note_best(table, folder)
     click.echo(page.path)
+    if findings is not None:
+        click.echo(findings)
     formats = [kind for kind, wanted in zip(figure_files.FORMATS, (png, svg, pdf), strict=True) if wanted]
     try:
         for file in figure_files.write(page.path, formats):
@@ -73,6 +86,18 @@ def command(
         raise CommandError(str(error)) from error
     if page.errors:
         raise CommandError(page.message, Exit.FAILED)
+
+
+def note_best(table: "Table", folder: Path) -> None:
+    """Keep the best setting in sweep.json, where `lyapsweep experiments` reads it; best-effort."""
+    from lyapsweep.results.best import best_setting
+    from lyapsweep.results.winner import best_sentence
+
+    file = ExperimentPaths(folder).description
+    best = best_sentence(table, best_setting(table))
+    if best != table.description.best and file.exists():
+        with contextlib.suppress(OSError):
+            replace(table.description, best=best).save(file)
 
 
 def with_links(table: "Table", folder: Path, uri: str | None) -> "Table":

@@ -1,8 +1,9 @@
 """`lyapsweep sweep`: train the trials of a sweep."""
 
-import contextlib
-import time
-from collections.abc import Callable, Iterator
+import math
+import os
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +12,17 @@ import click
 from lyapsweep.cli import options, printing, reporting
 from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.cli.sweep_definition import COUNT, SweepRequest, definition
+from lyapsweep.cli.sweep_display import display
 from lyapsweep.process import small_networks
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import Console
 
     from lyapsweep.results.record import Record
     from lyapsweep.sweep import Sweep
-    from lyapsweep.sweep.observe.progress import SweepProgress
     from lyapsweep.sweep.observe.summary import SweepSummary
 
-LINE_INTERVAL = 5.0  # seconds between lines if the output is no terminal
+MOST_EXPONENTS = 4  # that are printed of the best trial
 
 
 @click.command(
@@ -132,88 +133,21 @@ def command(
     conclude(summary, region, out)
 
 
-@contextlib.contextmanager
-def display(objective: str, out: "Console") -> Iterator[Callable[["SweepProgress"], None]]:
-    """A progress listener: a live bar on a terminal, a line every few seconds elsewhere."""
-    if not out.is_terminal:
-        yield PlainProgress(objective, out)
-        return
-    from rich.live import Live
-
-    screen = LiveProgress(objective)
-    with Live(screen, console=out, refresh_per_second=4):
-        yield screen
-
-
-class PlainProgress:
-    """Prints lines at most every LINE_INTERVAL seconds; the last state is always printed."""
-
-    def __init__(self, objective: str, out: "Console"):
-        self.objective, self.out = objective, out
-        self.printed, self.text = -LINE_INTERVAL, ""
-
-    def __call__(self, progress: "SweepProgress") -> None:
-        text, now = counts(progress), time.monotonic()
-        complete = progress.done == progress.asked and progress.done > 0
-        if text != self.text and (complete or now - self.printed >= LINE_INTERVAL):
-            self.printed, self.text = now, text
-            line = f"{text}; {best_text(progress, self.objective)}; {time_text(progress, 0.0)}"
-            self.out.print(line, soft_wrap=True)
-
-
-class LiveProgress:
-    """Draws the latest progress; elapsed and remaining time advance between events."""
-
-    def __init__(self, objective: str):
-        self.objective, self.latest, self.received = objective, None, 0.0
-
-    def __call__(self, progress: "SweepProgress") -> None:
-        self.latest, self.received = progress, time.monotonic()
-
-    def __rich__(self) -> "RenderableType":
-        from rich.progress_bar import ProgressBar
-        from rich.table import Table
-
-        if self.latest is None:
-            return "planning ..."
-        bar = ProgressBar(total=max(self.latest.asked, 1), completed=self.latest.done, width=60)
-        since = time.monotonic() - self.received
-        grid = Table.grid()
-        for row in (counts(self.latest), bar, best_text(self.latest, self.objective), time_text(self.latest, since)):
-            grid.add_row(row)
-        return grid
-
-
-def counts(progress: "SweepProgress") -> str:
-    kinds = ("finished", "unbounded", "diverged", "failed", "stopped", "running")
-    parts = [f"{n} {kind}" for kind in kinds if (n := getattr(progress, kind))]
-    return f"{progress.done}/{progress.asked} trials" + (f" ({', '.join(parts)})" if parts else "")
-
-
-def best_text(progress: "SweepProgress", objective: str) -> str:
-    if progress.best is None:
-        return f"no {objective} yet"
-    value, trial = progress.best
-    return f"best {objective} {printing.number(value)} ({trial})"
-
-
-def time_text(progress: "SweepProgress", since: float) -> str:
-    elapsed = f"{printing.duration(progress.seconds + since)} elapsed"
-    if progress.left is None or progress.done == progress.asked:
-        return elapsed
-    return f"{elapsed}, about {printing.duration(max(progress.left - since, 0))} remaining"
-
-
 def conclude(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
     """Print the best trial and the paths of the results; raise if the sweep is incomplete."""
     if summary.best_trial:
         print_best(summary, sweep, out)
     best = next(last_records(summary.folder, summary.best_trial), None) if summary.best_trial else None
     reporting.report({"summary": summary, "best": best}, summary.folder)
-    places = [("records", str(summary.folder)), ("MLflow", printing.viewer(summary.tracking_uri, summary.folder))]
     out.print()
-    notes = [(name, text) for name, text in (("recovered", summary.notes), ("budget", summary.budget)) if text]
-    printing.write(out, ([("atlas", str(summary.atlas))] if summary.atlas else []) + places + notes)
+    mlflow = [("MLflow", printing.viewer(summary.tracking_uri, summary.folder))]
+    places = [("atlas", str(summary.atlas))] if summary.atlas else []
+    places += [("records", str(summary.folder))]
+    places += [(name, text) for name, text in (("recovered", summary.notes), ("budget", summary.budget)) if text]
+    printing.write(out, places + (mlflow if summary.interrupted else []))
+    if not summary.interrupted:
+        out.print("\nNext", style="bold")
+        printing.write(out, [*mlflow, *next_commands(summary)])
     if summary.interrupted:
         raise CommandError(summary.message, Exit.FAILED if summary.cause else Exit.INTERRUPTED)
     if summary.progress.failed:
@@ -227,8 +161,46 @@ def conclude(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
         raise CommandError(summary.message, Exit.FAILED)
 
 
+def next_commands(summary: "SweepSummary") -> list[tuple[str, str]]:
+    """Commands that continue from a sweep that ended."""
+    from lyapsweep.config.command import run_command
+    from lyapsweep.results.description import SweepDescription
+    from lyapsweep.results.experiment import ExperimentPaths
+
+    commands = [("numbers", f"lyapsweep atlas {shlex.quote(os.path.relpath(summary.folder))} --json findings.json")]
+    base = SweepDescription.load(ExperimentPaths(summary.folder).description).base
+    if summary.best_trial and base:
+        best = next(last_records(summary.folder, summary.best_trial)).config
+        longer = best.changed({"training/steps": 2 * best.training.steps})
+        commands.append(("longer", run_command(longer, base.path, base.config)))
+    return commands
+
+
+def spectrum_lines(record: "Record") -> list[tuple[str, str]]:
+    """The leading exponents of a record beside those of its data, and both Kaplan-Yorke dimensions."""
+    import numpy as np
+
+    from lyapsweep.dynamics.dimension import kaplan_yorke
+
+    own, data = record.spectrum, record.provenance.data
+    if own is None or own.unbounded:
+        return []
+    per, known = 1 / (own.dt or 1.0), list(data.exponents) if data else []
+    known = known or ([data.lambda_max] if data and data.lambda_max is not None else [])
+    shown = min(max(len(known), 1), len(own.exponents), MOST_EXPONENTS)
+    unit = "per unit time" if own.dt else "per step"
+    values = [printing.together(own.exponents[i] * per, float(own.stderr[i]) * per) for i in range(shown)]
+    lines = [("exponents", f"{', '.join(values)} {unit} ({own.map})")]
+    if known:
+        lines.append(("of the data", f"{', '.join(printing.number(value * per) for value in known[:shown])} {unit}"))
+    attractor = dict(printing.attractor_lines(own, per, unit))["Kaplan-Yorke dimension"]
+    of_data = kaplan_yorke(np.array(known, float), math.nan) if len(known) > 1 else math.nan
+    beside = f"; of the data {printing.number(of_data)}" if not math.isnan(of_data) else ""
+    return [*lines, ("dimension", f"{attractor}{beside} (Kaplan-Yorke)")]
+
+
 def print_best(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
-    """Print the best setting: its scores and ties; of its best trial score, exponent, settings, and its command."""
+    """Print the best setting: its scores and ties; of its best trial score, exponents, settings, and its command."""
     from lyapsweep.config.command import format_value, run_command
     from lyapsweep.results.description import SweepDescription
     from lyapsweep.results.experiment import ExperimentPaths
@@ -242,8 +214,7 @@ def print_best(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
     lines += [(name, text) for name, text in printing.scores(record) if name == sweep.objective]
     if record.provenance.data and record.provenance.data.parts:
         lines.append(("data", record.provenance.data.parts))
-    if spectrum := record.spectrum:
-        lines.append(("lambda_max/step", printing.together(spectrum.maximum, float(spectrum.stderr[0]))))
+    lines += spectrum_lines(record)
     if base := description.base:
         apart.append(("command", run_command(record.config, base.path, base.config)))
     out.print("\nBest", style="bold")

@@ -106,6 +106,7 @@ class SweepDescription:
         started: When that was, as local time with its offset.
         versions: Versions of Python and of the packages that ran.
         outcomes: Number of trials per outcome when the sweep ended.
+        best: The best setting with its score, in words, when the sweep ended or its atlas was drawn last.
         mark: Random identifier of the folder, by which a shared Optuna storage tells studies apart.
         other: Keys of the file that this version does not know; they are kept when it is written.
 
@@ -137,6 +138,7 @@ class SweepDescription:
     started: str = ""
     versions: dict[str, str | None] = field(default_factory=dict)
     outcomes: dict[str, int] = field(default_factory=dict)
+    best: str = ""
     mark: str = ""
     other: dict[str, Any] = field(default_factory=dict)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("lyapsweep")
 
+ENDS = ("low", "high")  # of an interval
 KEYS = ("trial", "step", "outcome", "final", "seconds")
 MEASURED = (*(f"{name}/" for name in SCORES), "spectra/", "data/", "provenance/")
 
@@ -50,7 +51,8 @@ class Table:
             with, or the latest of a trial that is running), seconds; every path of the configuration
             (forcing/interval, cell/kind, ...; lists as JSON text); `measures/<name>`, `floors/<name>`,
             `saturations/<name>`, `surrogates/<name>/<surrogate>`, `test/<name>`, `test_floors/<name>`;
-            `spectra/<map>/<statistic>` (maximum, sum, mean, kaplan_yorke, entropy_rate, positive; nats per step);
+            `spectra/<map>/<statistic>` (maximum, sum, mean, kaplan_yorke, entropy_rate, positive; nats per step),
+            `spectra/<map>/kaplan_yorke/low` and `/high`: the dimensions that the errors of the exponents allow;
             `data/<key>`; `provenance/<key>` (nested values as JSON text).
         spectra: Exponents by map, shape (rows, k), nats per step, largest first; NaN where a row has no such exponent
             or its orbit is unbounded, -inf where a direction is annihilated.
@@ -273,6 +275,7 @@ def record_row(record: Record, final: bool) -> dict[str, Any]:
         cells |= {f"{scores}/{name}": float(v) for name, v in getattr(record, scores).items()}
     for name, spectrum in record.spectra.items():
         cells |= {f"spectra/{name}/{statistic}": v for statistic, v in spectrum.summary().items()}
+        cells |= dict(zip((f"spectra/{name}/kaplan_yorke/{end}" for end in ENDS), spectrum.kaplan_yorke_interval))
     cells |= {f"data/{k}": v for k, v in data.items() if not isinstance(v, list | dict)}
     cells |= {"data/exponents": json.dumps(data["exponents"])} if "exponents" in data else {}
     return cells | {

@@ -50,6 +50,21 @@ def score_sentence(setting: BestSetting) -> str:
     return f"validation {judged}, test {tested}{seeds}"
 
 
+def best_sentence(table: Table, setting: BestSetting | None) -> str:
+    """The best setting with its score on the validation part, for lists of experiments; "" without one.
+
+    Example:
+        >>> import pandas as pd
+        >>> frame = pd.DataFrame({"trial": ["a", "b"], "final": True, "cell/kind": "gru", "init/gain": [1.0, 2.0]})
+        >>> best_sentence(Table(frame), BestSetting((1,), 0.35, 0.35, 0.35))
+        '0.35, gain=2'
+    """
+    if setting is None:
+        return ""
+    score = with_interval(setting.median, setting.low, setting.high, setting.seeds)
+    return f"{score}, {setting_name(table, setting.rows[0])}"
+
+
 def with_interval(value: float, low: float, high: float, seeds: int) -> str:
     return f"{value:.3g} ({low:.3g} to {high:.3g})" if seeds > 1 else f"{value:.3g}"
 

@@ -7,7 +7,6 @@ byte as artifacts, are what an experiment is read back from.
 """
 
 import math
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -22,9 +21,9 @@ from lyapsweep.results.experiment import DESCRIPTION, RECORDS, ExperimentPaths
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.record_files import files_by_trial
 from lyapsweep.results.table import Table
-from lyapsweep.tracking import experiment_view, links, mlflow_names, summary
+from lyapsweep.tracking import experiment_view, links, mlflow_names, run_artifacts, summary
 from lyapsweep.tracking.queued_record import RecordFile
-from lyapsweep.tracking.run_names import param_text, run_name
+from lyapsweep.tracking.run_names import param_text, short_name, swept_params
 
 METRICS_PER_CALL, PARAMS_PER_CALL = 800, 100  # MLflow accepts 1000 entries per batch
 MAX_TAG_LENGTH, MAX_MODELS = 8000, 12
@@ -133,6 +132,8 @@ class MLflowLogger:
             run = self._create_run(last.config, last.trial, start=int(1000 * began))
         for file in files:
             self.client.log_artifact(run.run_id, str(file.path), RECORDS)
+        if last.outcome.final:
+            run_artifacts.log_images(self.client, run.run_id, last)
         objective = self.labels.get("objective", "")
         metrics = [m for record in records for m in mlflow_names.record_metrics(record, run.start, objective)]
         self._log_batch(run, last.config, metrics, mlflow_names.final_tags(last) if last.outcome.final else {})
@@ -152,7 +153,7 @@ class MLflowLogger:
         """Create a run that starts now or at `start`, milliseconds since 1970."""
         tags = {**self.labels, "sweep": self.name, "attempt": "1", "outcome": Outcome.RUNNING.value}
         tags |= mlflow_names.trial_tags(config, trial)
-        name = run_name(config, self.varied)
+        name = short_name(config, self.varied)
         run = self.runs[trial] = TrialRun.of(
             self.client.create_run(self.experiment_id, start_time=start, tags=tags, run_name=name)
         )
@@ -164,7 +165,8 @@ class MLflowLogger:
         """Log metrics and tags in as few requests as possible; the first ones carry the parameters."""
         tags = tags or {}
         run_tags = [RunTag(key, value) for key, value in tags.items()]
-        params = [] if run.has_params else [Param(key, param_text(value)) for key, value in config.flat.items()]
+        known = [] if run.has_params else [*swept_params(config, self.varied), *config.flat.items()]
+        params = [Param(key, param_text(value)) for key, value in known]
         batches = zip_longest(batched(metrics, METRICS_PER_CALL), batched(params, PARAMS_PER_CALL), fillvalue=())
         for some_metrics, some_params in list(batches) or [((), ())]:
             self.client.log_batch(run.run_id, metrics=some_metrics, params=some_params, tags=run_tags)
@@ -225,7 +227,7 @@ class MLflowLogger:
         description, best = table.description, summary.best_trials(table)
         self._tag_best(best)
         for trial in [b.trial for b in best if b.trial in self.runs][: MAX_MODELS if models else 0]:
-            self._log_model(trial)
+            run_artifacts.log_model(self.client, self.experiment_id, self.runs[trial].run_id)
         run = next(self.search("tags.summary = 'yes'"), None)
         tags = {"sweep": self.name, "summary": "yes", "mlflow.note.content": summary.description(table)}
         if run is None:
@@ -265,19 +267,6 @@ class MLflowLogger:
             elif scope is not None and run.tags.get("best") != scope:
                 self.client.set_tag(run.run_id, "best", scope)
                 run.tags["best"] = scope
-
-    def _log_model(self, trial: str) -> None:
-        """Log the network of a trial's last record as a model, if it can forecast."""
-        from lyapsweep.tracking import forecast_models  # loads torch
-
-        run_id = self.runs[trial].run_id
-        files = sorted(f.path for f in self.client.list_artifacts(run_id, RECORDS))
-        if not files:
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            record = Record.load(self.client.download_artifacts(run_id, files[-1], folder))
-            if forecast_models.can_forecast(record):
-                forecast_models.log_model(self.client, self.experiment_id, run_id, record)
 
     def download(self, folder: Path) -> None:
         """Download the record files and the summary's sweep.json into a folder, laid out as a results folder.

@@ -1,5 +1,6 @@
 """The content of a sweep's summary run: best trials, varied settings, description, view."""
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,15 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lyapsweep.results.best import best_of_groups, best_setting, direction
+from lyapsweep.results.best import best_of_groups, direction, rank_settings
 from lyapsweep.results.headline import headline_map
+from lyapsweep.results.setting_values import listed
 from lyapsweep.results.table import Table
-from lyapsweep.results.winner import score_sentence, tie_sentence
+from lyapsweep.results.winner import setting_name
 from lyapsweep.tracking.experiment_view import ExperimentView
-from lyapsweep.tracking.run_names import param_text, run_name
+from lyapsweep.tracking.run_names import run_name
 
+MAX_SETTINGS = 12  # of the summary's table
 OF_SWEEP, OF_CELL = "of the sweep", "of its cell"
-MAX_LISTED = 12  # values of a setting
 DATA_SETTINGS = ("dataset/kind", "dataset/system", "dataset/path")
 
 
@@ -62,27 +64,11 @@ def varied_settings(table: Table) -> tuple[VariedSetting, ...]:
     return tuple(VariedSetting(path, listed(table.column(path))) for path in table.varied)
 
 
-def listed(column: pd.Series) -> str:
-    values = np.asarray(pd.unique(column.dropna()))
-    if len(values) <= MAX_LISTED:
-        ordered = sorted((to_python(value) for value in values), key=lambda value: (isinstance(value, str), value))
-        return ", ".join(param_text(value) for value in ordered)
-    if pd.api.types.is_numeric_dtype(column):
-        return f"{values.min():.4g} to {values.max():.4g} ({len(values)} values)"
-    return f"{len(values)} values"
-
-
-def to_python(value: Any) -> Any:
-    """A plain Python value, whole numbers as int."""
-    value = value.item() if isinstance(value, np.generic) else value
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
 def description(table: Table) -> str:
     """The summary run's description in Markdown, the result first, because pages show its first lines."""
     settings, best = varied_settings(table), best_trials(table)
     question, _, rest = table.description.question.strip().partition("\n")
-    blocks = [question, *(best_table(table, best) if best else [])]
+    blocks = [question, *verdict_blocks(table), *(best_table(table, best) if best else [])]
     if len(table):
         counts = table.finals.frame["outcome"].value_counts()
         blocks.append("Trials: " + ", ".join(f"{n} {outcome}" for outcome, n in counts.items()) + ".")
@@ -92,17 +78,52 @@ def description(table: Table) -> str:
 
 
 def best_table(table: Table, best: Sequence[BestTrial]) -> list[str]:
-    """The best trial in one line, and a Markdown table of the best trials, the best first."""
+    """Markdown tables of the best settings, with the spread of their seeds, and of the best trials, the best first."""
     objective, finals = table.description.objective, table.finals
     rows = {str(trial): i for i, trial in enumerate(finals.frame["trial"])}
     columns = ("trial", objective, "test", "floor", "chaotic", "lambda_max", "of the data", "seconds")
     cells = [best_row(finals, rows[b.trial], table.varied) for b in best]
-    first = ", ".join(f"{column} {cell}" for column, cell in zip(columns[1:], cells[0][1:]) if cell)
-    lines = ["| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *cells)]
     heading = f"Best trials of the best settings by `{objective}` ({direction(table, objective)}d):"
-    setting = best_setting(table)
-    words = [f"Best setting: {score_sentence(setting)}. {tie_sentence(table, setting)}".strip()] if setting else []
-    return [f"Best trial: **{cells[0][0]}**, {first}", *words, heading, "\n".join(lines)]
+    return [*settings_table(table), heading, markdown(columns, cells)]
+
+
+def verdict_blocks(table: Table) -> list[str]:
+    """The sentences of the verdict of each data set, as on the first screen of the atlas; none where there is none."""
+    from lyapsweep.atlas.analyses import UNAVAILABLE  # loads plotly
+    from lyapsweep.atlas.findings import findings
+
+    blocks = []
+    for name, part in findings(table).sources.items():
+        with contextlib.suppress(*UNAVAILABLE):
+            first, *remarks = part["verdict"].sentences
+            lines = [f"**{name + ': ' if name else ''}{first}**", *(f"- {sentence}" for sentence in remarks)]
+            blocks.append("\n".join(lines[:1]) + ("\n\n" + "\n".join(lines[1:]) if remarks else ""))
+    return blocks
+
+
+def settings_table(table: Table) -> list[str]:
+    """The best settings with the spread of their scores over seeds, where there are several seeds."""
+    ranked = rank_settings(table)
+    if all(len(setting.scored) < 2 for setting in ranked):
+        return []
+    columns = ("setting", "median", "quartiles", "seeds", "lost")
+    rows = [
+        [
+            setting_name(table, setting.rows[0]),
+            number(setting.median),
+            f"{number(setting.low)} to {number(setting.high)}",
+            str(len(setting.scored)),
+            str(setting.lost),
+        ]
+        for setting in ranked[:MAX_SETTINGS]
+    ]
+    heading = f"Best settings by `{table.description.objective}` over seeds ({len(rows)} of {len(ranked)}):"
+    return [heading, markdown(columns, rows)]
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in (columns, ["---"] * len(columns), *rows))
 
 
 def best_row(finals: Table, i: int, varied: Sequence[str]) -> list[str]:

@@ -4,8 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lyapsweep.evaluation.series import ORBITS
 from lyapsweep.measures.power_spectrum import CONSTANT, SIGMA, spectra
 from lyapsweep.timeseries.embedding import autocorrelation_time
+from lyapsweep.trial import ORBIT_POINTS
 
 MARGIN = 0.15  # of the truth's extent, around it
 SMOOTH_STEP = 0.05  # of the plane's diagonal: longest step of a smooth curve
@@ -63,6 +65,15 @@ class Power(NamedTuple):
     truth: np.ndarray
     generated: np.ndarray
     sigma: float
+
+
+def run_lengths(traces: dict[str, np.ndarray]) -> tuple[int, int | None]:
+    """Return the rows of each free run, and of all of them (None where unknown); older records hold neither."""
+    rows = len(traces["generated"])
+    if len(traces.get("runs", ())) > 1:
+        run = int(traces["runs"][1])
+        return max(1, run), run * len(traces["runs"])
+    return (max(1, rows // ORBITS), rows) if rows < ORBIT_POINTS else (rows, None)
 
 
 def plane(truth: np.ndarray) -> Plane:

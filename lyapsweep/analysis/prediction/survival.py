@@ -16,7 +16,8 @@ from lyapsweep.analysis.prediction.time_to_event import event_times
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.axis import is_numeric
 from lyapsweep.analysis.shared.early_records import chosen_map
-from lyapsweep.analysis.shared.selection import digits, interval, label, numbers, refuse_hunt, require
+from lyapsweep.analysis.shared.rates import in_unit, is_rate, statistic, unit
+from lyapsweep.analysis.shared.selection import digits, interval, label, refuse_hunt, require
 from lyapsweep.analysis.shared.units import UnitCount, Units
 from lyapsweep.results.table import Table
 
@@ -59,6 +60,7 @@ class SurvivalFinding(NamedTuple):
     at: int
     early: int
     without: int
+    unit: str = ""  # of `by` where that is a rate
 
 
 def find(
@@ -117,7 +119,7 @@ def find(
     index, labels = grouped(chosen, by, groups)
     require(len(labels), 2, f"groups of {by}")
     units = Units.of(chosen)
-    x = np.array([unit_ranks(numbers(chosen, name)) for name in names]).reshape(len(names), len(chosen))
+    x = np.array([unit_ranks(statistic(chosen, name)) for name in names]).reshape(len(names), len(chosen))
     return SurvivalFinding(
         event=times.event,
         by=by,
@@ -131,6 +133,7 @@ def find(
         at=at,
         early=int((known & ~later).sum()),
         without=without,
+        unit=unit(chosen) if is_rate(by) else "",
     )
 
 
@@ -157,7 +160,7 @@ def grouped(table: Table, by: str, groups: int) -> tuple[np.ndarray, tuple[str, 
     if not is_numeric(column) or column.nunique() <= groups:
         index, values = pd.factorize(column if is_numeric(column) else column.astype(str), sort=True)
         return index, tuple(map(str, values))
-    values = numbers(table, by)
+    values = in_unit(table, by)
     index = np.minimum((groups * (stats.rankdata(values) - 0.5) / len(values)).astype(int), groups - 1)
     used = np.unique(index)
     labels = [f"{digits(values[index == g].min())} to {digits(values[index == g].max())}" for g in used]
@@ -172,7 +175,7 @@ def sentence(finding: SurvivalFinding) -> str:
     when = f" at step {finding.at}" if finding.by.startswith(MEASURED) else ""
     words = (
         f"Of {finding.count}, {finding.reached.sum()} runs reached {finding.event}{lost}. Median steps by "
-        f"{label(finding.by)}{when}: {medians} (95 % intervals; log-rank p = {digits(finding.p)})."
+        f"{grouping(finding)}{when}: {medians} (95 % intervals; log-rank p = {digits(finding.p)})."
     )
     hazard = finding.hazard
     known = np.flatnonzero(np.isfinite(hazard.ratio))
@@ -185,6 +188,11 @@ def sentence(finding: SurvivalFinding) -> str:
         f"standard deviation of its ranks multiplies the rate of reaching the threshold by "
         f"{interval(hazard.ratio[c], hazard.low[c], hazard.high[c])}{varies}."
     )
+
+
+def grouping(finding: SurvivalFinding) -> str:
+    """The name of the column that makes the groups, that of a rate with its unit."""
+    return label(finding.by) + (f" ({finding.unit})" if finding.unit else "")
 
 
 def draw(finding: SurvivalFinding) -> go.Figure:

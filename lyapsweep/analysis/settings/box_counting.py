@@ -18,6 +18,7 @@ from scipy.ndimage import distance_transform_edt
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.axis import log_spaced, wide
 from lyapsweep.analysis.shared.boxes import FEWEST, Boxes, box_counting
+from lyapsweep.analysis.shared.rates import PER_STEP, in_unit, step_times, unit
 from lyapsweep.analysis.shared.selection import (
     Direction,
     digits,
@@ -39,7 +40,8 @@ class BoxCountingFinding(NamedTuple):
     """Arrays (y, x) over the values `xs` and `ys` of two settings; cells not `trained` have their nearest neighbour's.
 
     `value` is the outcome, NaN if `lost`; `inside` says that it is better than `threshold` or, without one, not lost;
-    `before` and `after` are the largest exponent (nats per step) at step 0 and at the end, NaN if there is none.
+    `before` and `after` are the largest exponent (in `unit`) at step 0 and at the end, NaN if there is none; `scale` is
+    one nat per step in that unit.
     """
 
     x: str
@@ -58,6 +60,8 @@ class BoxCountingFinding(NamedTuple):
     before: np.ndarray
     after: np.ndarray
     boxes: Boxes
+    unit: str = PER_STEP
+    scale: float = 1.0
 
     @property
     def maximised(self) -> bool:
@@ -92,7 +96,7 @@ class Grid(NamedTuple):
         if column not in table.frame or not known.any():
             return np.full((len(self.ys), len(self.xs)), np.nan)
         rows = table.take(known)
-        return self.plane(rows, numbers(rows, column))[0]
+        return self.plane(rows, in_unit(rows, column))[0]
 
 
 def find(
@@ -152,6 +156,8 @@ def find(
         before=nearest(grid.exponents(firsts, exponent), trained),
         after=np.where(lost, np.nan, nearest(grid.exponents(trials.table, exponent), trained)),
         boxes=box_counting(good & ~lost),
+        unit=unit(trials.table),
+        scale=float(1 / np.median(step_times(trials.table))),
     )
 
 
@@ -191,7 +197,9 @@ def sentence(finding: BoxCountingFinding) -> str:
 
 def draw(finding: BoxCountingFinding) -> go.Figure:
     """Draw the outcome (lost cells grey), the exponent after training, with lambda_max = 0 before it, and N(s)."""
-    titles = [theme.plain(t) for t in (label(finding.column), TITLE, "Boxes that cover the border")]
+    titles = [
+        theme.plain(t) for t in (label(finding.column), f"{TITLE} ({finding.unit})", "Boxes that cover the border")
+    ]
     fig = go.Figure(make_subplots(cols=3, subplot_titles=titles, horizontal_spacing=0.09))
     fig.update_layout(theme.figure(420, legend=False).layout, margin={"t": 40})
     value = np.log10(finding.value) if wide(finding.value) else finding.value
@@ -227,7 +235,7 @@ def colour_axis(finding: BoxCountingFinding, col: int) -> dict[str, object]:
         low, high = np.log10(ends) if log else ends
         shown = {"cmin": float(low), "cmax": float(high), "colorbar": bar | theme.log_ticks(ends, log)}
         return {"colorscale": theme.SCALE, "reversescale": not finding.maximised} | shown
-    return {"colorscale": theme.DIVERGING, "cmid": 0, "cmin": -1, "cmax": 1, "colorbar": bar}
+    return {"colorscale": theme.DIVERGING, "cmid": 0, "cmin": -finding.scale, "cmax": finding.scale, "colorbar": bar}
 
 
 def save(finding: BoxCountingFinding, path: Path) -> None:
@@ -241,7 +249,12 @@ def plot(finding: BoxCountingFinding, page: "Figure") -> None:
     norm, cmap = "log" if wide(finding.value) else "linear", "viridis" if finding.maximised else "viridis_r"
     for axes, plane, title, colours in (
         (outcome, finding.value, label(finding.column), {"cmap": cmap, "norm": norm, "clim": limits(finding.value)}),
-        (exponent, finding.after, TITLE, {"cmap": "RdBu_r", "clim": (-1, 1)}),
+        (
+            exponent,
+            finding.after,
+            f"{TITLE} ({finding.unit})",
+            {"cmap": "RdBu_r", "clim": (-finding.scale, finding.scale)},
+        ),
     ):
         page.colorbar(axes.pcolormesh(finding.xs, finding.ys, plane, **colours), ax=axes, pad=0.01, extend="both")
         axes.set(xlabel=finding.x, ylabel=finding.y, facecolor=theme.LIGHT)

@@ -12,7 +12,7 @@ from scipy import stats
 from lyapsweep.analysis.settings.evaluators import MEANING, AbstractEvaluator, Evaluator, importances, make_evaluator
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.axis import is_numeric
-from lyapsweep.analysis.shared.early_records import spectrum_rows, varied_settings
+from lyapsweep.analysis.shared.early_records import SpectrumRows, spectrum_rows, varied_settings
 from lyapsweep.analysis.shared.selection import direction, interval, label, left_out, refuse_hunt, require
 from lyapsweep.analysis.shared.spectrum_features import summaries
 from lyapsweep.analysis.shared.units import UnitCount, Units, enough_permutations
@@ -111,7 +111,7 @@ def find(
     worse, units = -rows.values if direction(table, column) == "maximise" else rows.values, rows.units
     parts = [  # settings are compared across settings, however few they are
         (swept, units._replace(stratum=units.source)),
-        (statistic_columns(rows.spectra, statistics), units),
+        (statistic_columns(rows, statistics), units),
     ]
     parts = [(part, own) for part, own in parts if len(part.columns)]
     require(len(parts), 1, "settings or statistics that vary")
@@ -141,9 +141,9 @@ def setting_columns(trials: Table, settings: Sequence[str] | None) -> tuple[pd.D
     return as_ranks(pd.DataFrame(trials.frame[[c for c in names if c not in absent]])), absent
 
 
-def statistic_columns(spectra: np.ndarray, statistics: Sequence[str]) -> pd.DataFrame:
+def statistic_columns(rows: SpectrumRows, statistics: Sequence[str]) -> pd.DataFrame:
     """The statistics of the spectrum that every trial determines and that vary."""
-    known = summaries(spectra)
+    known = summaries(rows.spectra, stderr=rows.stderr)
     for name in statistics:
         if name not in known:
             raise unknown("statistic", name, [str(c) for c in known], "spectrum")

@@ -13,6 +13,7 @@ from plotly.subplots import make_subplots
 
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.axis import places, wide
+from lyapsweep.analysis.shared.rates import PER_STEP, in_unit, unit
 from lyapsweep.analysis.shared.selection import (
     Direction,
     EndedTrials,
@@ -22,7 +23,6 @@ from lyapsweep.analysis.shared.selection import (
     ended_trials,
     label,
     named,
-    numbers,
 )
 from lyapsweep.analysis.shared.units import UnitCount, Units
 from lyapsweep.results.table import Table
@@ -35,8 +35,8 @@ WHEN = ("before training", "after training")
 
 class PhasePlaneFinding(NamedTuple):
     """Arrays (panels, y, x): the `median` outcome, NaN where half of the trials or more were lost, of `count` trials
-    of so many `settings` that ended, `lost` ones included; `before` and `after` the median largest exponent (nats per
-    step) at step 0 and at the end."""
+    of so many `settings` that ended, `lost` ones included; `before` and `after` the median largest exponent in `unit`
+    at step 0 and at the end."""
 
     x: str
     y: str
@@ -52,6 +52,7 @@ class PhasePlaneFinding(NamedTuple):
     before: np.ndarray
     after: np.ndarray
     log_value: bool
+    unit: str = PER_STEP
 
 
 def find(table: Table, x: str, y: str, column: str, group: str = "cell/kind", map: str = "driven") -> PhasePlaneFinding:
@@ -112,6 +113,7 @@ def find(table: Table, x: str, y: str, column: str, group: str = "cell/kind", ma
         before=before,
         after=after,
         log_value=wide(median),
+        unit=unit(table.finals),
     )
 
 
@@ -138,7 +140,7 @@ def exponent_plane(table: Table, exponent: str, shape: tuple[int, int]) -> np.nd
     """The median largest exponent of every cell (y, x), NaN if there is none."""
     plane = np.full(shape, np.nan)
     if exponent in table.frame and len(table):
-        values = numbers(table, exponent)
+        values = in_unit(table, exponent)
         for cell, rows in rows_by_cell(table, shape):
             if np.isfinite(values[rows]).any():
                 plane[cell] = np.nanmedian(values[rows])
@@ -154,7 +156,7 @@ def sentence(finding: PhasePlaneFinding, panel: int) -> str:
         f"{finding.panels[panel]}: the best median is {digits(median[best])}, at {finding.x} "
         f"{finding.x_labels[best[1]]} and {finding.y} {finding.y_labels[best[0]]} (n = "
         f"{sample}), where λ_max is {digits(before[best])} before training and "
-        f"{digits(after[best])} after."
+        f"{digits(after[best])} after ({finding.unit})."
     )
     sides = [median[np.isfinite(median) & side] for side in (before < 0, before >= 0)]
     if all(side.size for side in sides):
@@ -205,7 +207,7 @@ def draw_panel(fig: go.Figure, finding: PhasePlaneFinding, p: int, where: dict[s
         ),
         hovertemplate="median %{customdata[0]:.3g}<br>settings %{customdata[5]:.0f}, runs %{customdata[1]:.0f}, "
         "lost %{customdata[2]:.0f}<br>"
-        "λ_max %{customdata[3]:.3g} before, %{customdata[4]:.3g} after<extra></extra>",
+        f"λ_max %{{customdata[3]:.3g}} before, %{{customdata[4]:.3g}} after ({finding.unit})<extra></extra>",
         coloraxis="coloraxis",
         xgap=1,
         ygap=1,

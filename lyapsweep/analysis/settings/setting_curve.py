@@ -1,6 +1,6 @@
 """How does a value depend on one swept setting? One curve per group, all seeds, and the lost trials above."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,6 +8,7 @@ import plotly.graph_objects as go
 
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.axis import places, wide
+from lyapsweep.analysis.shared.rates import is_rate, step_times, timed, unit
 from lyapsweep.analysis.shared.selection import (
     Direction,
     EndedTrials,
@@ -24,6 +25,8 @@ from lyapsweep.analysis.shared.selection import (
 from lyapsweep.analysis.shared.units import UnitCount, Units
 from lyapsweep.results.floors import floor_intervals, floor_of, seed_interval
 from lyapsweep.results.table import Table
+
+DODGE, DODGE_NAMES = 0.012, 0.12  # distance of neighbouring groups: of the axis, of the distance of two names
 
 
 class SettingCurveFinding(NamedTuple):
@@ -57,6 +60,7 @@ class SettingCurveFinding(NamedTuple):
     binned: bool
     log_axis: bool
     log_value: bool
+    unit: str = ""  # of rates
 
     def sample(self, group: int, point: int) -> UnitCount:
         """The number of settings and runs of a group at a place."""
@@ -87,6 +91,8 @@ def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cel
         array([[0.2, 0.5]])
     """
     trials = ended_trials(table, column)
+    if is_rate(column):
+        trials = trials._replace(values=trials.values / step_times(trials.table))
     where = places(trials.table.column(axis))
     require(len(where.centres), 2, f"values of {axis}")
     of = named(trials.table, group)
@@ -124,6 +130,7 @@ def find(table: Table, axis: str, column: str, group: str | Sequence[str] = "cel
         binned=where.binned,
         log_axis=where.log,
         log_value=wide(trials.values) and not column.startswith("spectra/"),
+        unit=unit(trials.table) if is_rate(column) else "",
     )
 
 
@@ -161,7 +168,9 @@ def value_references(table: Table, column: str) -> tuple[tuple[str, float], ...]
     """The largest exponent of the data if the column is a network's."""
     if not (column.startswith("spectra/") and column.endswith("/maximum")):
         return ()
-    return tuple((f"λ_max of the data = {digits(v)}", v) for v in distinct(table, "data/lambda_max"))
+    per = distinct(table, "data/dt") if timed(table) else [1.0]
+    values = distinct(table, "data/lambda_max") if len(per) == 1 else []
+    return tuple((f"λ_max of the data = {digits(v / per[0])}", v / per[0]) for v in values)
 
 
 def draw(finding: SettingCurveFinding) -> go.Figure:
@@ -180,7 +189,8 @@ def draw(finding: SettingCurveFinding) -> go.Figure:
     scale = {True: "log", False: "linear"}
     fig.update_xaxes(title=theme.plain(finding.axis), type=scale[finding.log_axis], autotickangles=[0, 90], **ticks)
     domain = [0, 0.88 if finding.lost.any() else 1]
-    fig.update_yaxes(title=theme.plain(label(finding.column)), type=scale[finding.log_value], domain=domain)
+    title = label(finding.column) + (f" ({finding.unit})" if finding.unit else "")
+    fig.update_yaxes(title=theme.plain(title), type=scale[finding.log_value], domain=domain)
     if finding.log_value:
         fig.update_yaxes(exponentformat="none", dtick=1, minor={"ticks": "outside", "ticklen": 2})
     if finding.lost.any():
@@ -198,18 +208,20 @@ def position(finding: SettingCurveFinding, x: float) -> float:
 def draw_group(fig: go.Figure, finding: SettingCurveFinding, g: int, name: str) -> None:
     """The median, its spread and the seeds of one group."""
     colour, seeds = theme.colour(g), finding.seed_group == g
+    beside = dodged(finding, g)
     median, shown = finding.median[g], np.isfinite(finding.median[g])
     fig.add_scatter(
-        x=finding.seed_point[seeds],
+        x=beside(finding.seed_point[seeds]),
+        customdata=finding.seed_point[seeds],
         y=finding.seed_value[seeds],
         mode="markers",
         marker={"color": colour, "size": 5, "opacity": 0.45, "symbol": theme.symbol(g)},
         legendgroup=name,
         showlegend=False,
-        hovertemplate=f"{name}, one trial<br>%{{x}}: %{{y:.3g}}<extra></extra>",
+        hovertemplate=f"{name}, one trial<br>%{{customdata}}: %{{y:.3g}}<extra></extra>",
     )
     fig.add_scatter(
-        x=finding.points[shown],
+        x=beside(finding.points[shown]),
         y=median[shown],
         error_y=theme.error_bars(median[shown], finding.low[g][shown], finding.high[g][shown], color=colour, width=3),
         mode="lines+markers" if finding.numeric else "markers",
@@ -218,11 +230,23 @@ def draw_group(fig: go.Figure, finding: SettingCurveFinding, g: int, name: str) 
         line={"color": colour, "width": 2, "dash": theme.dash(g)},
         marker={"color": colour, "size": 8, "symbol": theme.symbol(g)},
         customdata=np.stack(
-            [finding.count[g], finding.low[g], finding.high[g], finding.lost[g], finding.settings[g]], 1
+            [finding.count[g], finding.low[g], finding.high[g], finding.lost[g], finding.settings[g], finding.points], 1
         )[shown],
-        hovertemplate=f"{name}<br>%{{x}}: median %{{y:.3g}}<br>%{{customdata[1]:.3g}} to %{{customdata[2]:.3g}}, "
+        hovertemplate=f"{name}<br>%{{customdata[5]}}: median %{{y:.3g}}<br>%{{customdata[1]:.3g}} to "
+        "%{customdata[2]:.3g}, "
         "settings %{customdata[4]:.0f}, runs %{customdata[0]:.0f}, lost %{customdata[3]:.0f}<extra></extra>",
     )
+
+
+def dodged(finding: SettingCurveFinding, g: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Places of one group on the axis, beside those of the other groups, so that their bars do not overprint."""
+    shift, points = g - (len(finding.groups) - 1) / 2, finding.points
+    if not finding.numeric:
+        return lambda x: x + DODGE_NAMES * shift
+    if finding.log_axis:
+        factor = float(points[-1] / points[0]) ** (DODGE * shift)
+        return lambda x: x * factor
+    return lambda x: x + DODGE * shift * float(points[-1] - points[0])
 
 
 def draw_lost(fig: go.Figure, finding: SettingCurveFinding) -> None:

@@ -57,8 +57,9 @@ class EarlyRecords:
 
     `values` (rows,) is the final outcome, the worst value where the trial was lost. `settings`, `scores` and
     `statistics` are frames of as many rows: the varied settings, the early scores, and the summaries of the early
-    `spectra` (rows, k). `steps` (rows,) are the early steps. Left out are `without` trials without an early spectrum,
-    `over` trials that had ended by then, and `undefined` trials without an outcome.
+    `spectra` (rows, k) with their standard errors `stderr`, None if unknown. `steps` (rows,) are the early steps. Left
+    out are `without` trials without an early spectrum, `over` trials that had ended by then, and `undefined` trials
+    without an outcome.
     """
 
     outcome: str
@@ -72,6 +73,7 @@ class EarlyRecords:
     scores: pd.DataFrame
     statistics: pd.DataFrame
     spectra: np.ndarray
+    stderr: np.ndarray | None
     steps: np.ndarray
     without: int
     over: int
@@ -110,12 +112,14 @@ class EarlyRecords:
 class SpectrumRows:
     """The trials with a spectrum and an outcome; `without` more have an outcome alone.
 
-    `trials` are their last records, `spectra` (trials, k) with NaN past a spectrum's end, `values` (trials,) the worst
+    `trials` are their last records, `spectra` (trials, k) with NaN past a spectrum's end, `stderr` (trials, k) their
+    standard errors, None if unknown, `values` (trials,) the worst
     value (infinite) where a trial was lost. `description` says in words which spectra they are.
     """
 
     trials: Table
     spectra: np.ndarray
+    stderr: np.ndarray | None
     values: np.ndarray
     lost: np.ndarray
     without: int
@@ -153,7 +157,7 @@ def early_records(
     kept = known & (at >= 0)
     require(int(kept.sum()), 1, f"trials with a spectrum ({map}) at or before {100 * fraction:g} % of training")
     first, last = table.take(at[kept]), ended.take(kept)
-    spectra = first.spectra[map]
+    spectra, stderr = first.spectra[map], first.spectra_stderr.get(map)
     return EarlyRecords(
         outcome=outcome,
         direction=direction(table, outcome),
@@ -164,8 +168,9 @@ def early_records(
         lost=last.lost,
         settings=varied_settings(last.table),
         scores=early_scores(first, outcome, scores),
-        statistics=determined(spectra),
+        statistics=determined(spectra, stderr=stderr),
         spectra=spectra,
+        stderr=stderr,
         steps=first.frame["step"].to_numpy(int),
         without=int((known & (at < 0) & ~over).sum()),
         over=int((known & over).sum()),
@@ -186,15 +191,16 @@ def spectrum_rows(
         ended = ended_trials(table, column)
         measured, known = ~np.isnan(ended.table.spectra[map]).all(1), ~np.isnan(ended.values)
         trials, description = ended.take(measured & known), f"final {map} spectrum"
-        spectra, without = trials.table.spectra[map], int((known & ~measured).sum())
+        spectra, stderr = trials.table.spectra[map], trials.table.spectra_stderr.get(map)
+        without = int((known & ~measured).sum())
     else:
         rows = early_records(table, column, fraction, map)
         trials = EndedTrials(rows.trials, rows.values, rows.lost)
-        spectra, without = rows.spectra, rows.without + rows.over
+        spectra, stderr, without = rows.spectra, rows.stderr, rows.without + rows.over
         description = f"{map} spectrum at {100 * fraction:.3g} % of training"
     require(len(spectra), need, f"trials with a spectrum and a value of {column}")
     require(len(np.unique(trials.values)), 2, f"values of {column}")
-    return SpectrumRows(trials.table, spectra, trials.values, trials.lost, without, map, description)
+    return SpectrumRows(trials.table, spectra, stderr, trials.values, trials.lost, without, map, description)
 
 
 def chosen_map(table: Table, map: str | None) -> str:

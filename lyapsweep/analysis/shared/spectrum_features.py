@@ -8,8 +8,9 @@ state. An exponent of -inf (an annihilated direction) counts as `floor`, by defa
 import numpy as np
 import pandas as pd
 
-from lyapsweep.dynamics.dimension import kaplan_yorke
+from lyapsweep.dynamics.dimension import kaplan_yorke, zeros
 
+SURE = 2.0  # standard errors of a 95 % interval
 LN2 = float(np.log(2))
 POINTS = 1000  # of the axis from which quantiles are read
 TOP = 10  # leading exponents, as in Vogt et al. 2022
@@ -65,18 +66,19 @@ def sorted_spectra(spectra: np.ndarray, floor: float | None = None) -> tuple[np.
     return -np.sort(-spectra, axis=1), (~np.isnan(spectra)).sum(1)
 
 
-def summaries(spectra: np.ndarray, floor: float | None = None) -> pd.DataFrame:
+def summaries(spectra: np.ndarray, floor: float | None = None, stderr: np.ndarray | None = None) -> pd.DataFrame:
     """Compute named statistics of each spectrum; NaN where a row does not determine one.
 
     maximum, mean, std, minimum; top_mean and top_abs, the means of the leading ten exponents and of their moduli; above
     -0.5, -1 and -3 bits, the fraction of exponents above that rate per step; quantile u, lambda(u); slope u-v,
     (lambda(v) - lambda(u)) / (v - u); entropy_rate, the sum of the positive exponents, NaN if the last one is positive;
     kaplan_yorke, D = j + (lambda_1 + ... + lambda_j) / |lambda_{j+1}|, NaN if the sum never turns negative: a row does
-    not say whether further exponents follow.
+    not say whether further exponents follow. With standard errors it is the middle of the dimensions that they allow.
 
     Args:
         spectra: Exponents (rows, k), NaN past a spectrum's end.
         floor: What an exponent of -inf counts as; by default the smallest finite exponent.
+        stderr: Standard errors (rows, k); NaN where unknown.
 
     Returns:
         One row per spectrum, one column per statistic.
@@ -106,11 +108,23 @@ def summaries(spectra: np.ndarray, floor: float | None = None) -> pd.DataFrame:
     found |= {f"quantile {u:g}": at[u] for u in QUANTILES}
     found |= {f"slope {u:g}-{v:g}": (at[v] - at[u]) / (v - u) for u, v in SLOPES}
     positive = np.where(known & (ordered > 0), ordered, 0.0).sum(1)
-    dimension = [kaplan_yorke(row[:n], np.nan) for row, n in zip(ordered, count, strict=True)]
+    errors = np.full(ordered.shape, np.nan) if stderr is None else stderr
+    dimension = [dimension_of(row[:n], error[:n]) for row, error, n in zip(ordered, errors, count, strict=True)]
     found |= {"entropy_rate": np.where(found["minimum"] <= 0, positive, np.nan), "kaplan_yorke": np.array(dimension)}
     return pd.DataFrame(found)
 
 
-def determined(spectra: np.ndarray, floor: float | None = None) -> pd.DataFrame:
+def dimension_of(exponents: np.ndarray, stderr: np.ndarray) -> float:
+    """The Kaplan-Yorke dimension; with all errors known the middle of those that they allow."""
+    half = SURE * stderr
+    if np.isnan(half).any():
+        return kaplan_yorke(exponents, np.nan)
+    still = zeros(exponents, half, flow=False)
+    exponents, half = np.where(still, 0.0, exponents), np.where(still, 0.0, half)
+    ends = [kaplan_yorke(np.sort(exponents + sign * half)[::-1], np.nan) for sign in (-1, 1)]
+    return float(np.mean(ends)) if np.isfinite(ends).all() else kaplan_yorke(exponents, np.nan)
+
+
+def determined(spectra: np.ndarray, floor: float | None = None, stderr: np.ndarray | None = None) -> pd.DataFrame:
     """The columns of `summaries` that every row determines."""
-    return summaries(spectra, floor).dropna(axis=1)
+    return summaries(spectra, floor, stderr).dropna(axis=1)

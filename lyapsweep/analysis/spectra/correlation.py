@@ -5,8 +5,11 @@ import plotly.graph_objects as go
 
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.rank_correlation import MOST, CorrelationFinding, correlate
-from lyapsweep.analysis.shared.selection import digits, ended_trials, label, numbers, refuse_hunt, require
-from lyapsweep.results.table import Table
+from lyapsweep.analysis.shared.rates import statistic
+from lyapsweep.analysis.shared.selection import digits, ended_trials, label, refuse_hunt, require
+from lyapsweep.results.table import ENDS, Table
+
+BOUNDS = tuple(f"/{end}" for end in ENDS)
 
 
 def find(
@@ -16,6 +19,7 @@ def find(
 
     rho = corr(rank(statistic), rank(measure)), ties at their mean rank, over the trials that ended. A lost trial
     (diverged or failed) with a spectrum takes the worst rank of the measure. An exponent of -inf takes the lowest rank.
+    Of a Kaplan-Yorke dimension the middle of what the errors of the exponents allow is taken.
     Intervals and p leave out whole settings with all their seeds; of several data sets, or of fewer than eight
     settings, ranks are those within each (`units.Units`).
 
@@ -50,7 +54,7 @@ def find(
     judged = {m: ended_trials(table, m) for m in measures}
     require(len(judged), 1, "columns measures/<name>")
     rows = next(iter(judged.values())).table  # the same trials for every measure
-    statistics = {c: numbers(rows, c) for c in columns if c.startswith("spectra/")}
+    statistics = {c: statistic(rows, c) for c in columns if c.startswith("spectra/") and not c.endswith(BOUNDS)}
     return correlate(statistics, judged, resamples, seed, hunted)
 
 
@@ -59,8 +63,8 @@ def draw(finding: CorrelationFinding) -> go.Figure:
     statistics, measures = list(dict.fromkeys(finding.statistics)), list(dict.fromkeys(finding.measures))
     rho = np.full((len(statistics), len(measures)), np.nan)
     text = np.full(rho.shape, "", dtype=object)
-    for k, (statistic, measure) in enumerate(zip(finding.statistics, finding.measures, strict=True)):
-        cell = statistics.index(statistic), measures.index(measure)
+    for k, (name, measure) in enumerate(zip(finding.statistics, finding.measures, strict=True)):
+        cell = statistics.index(name), measures.index(measure)
         rho[cell] = finding.rho[k]
         text[cell] = theme.bold(digits(finding.rho[k]), finding.low[k] > 0 or finding.high[k] < 0)
     rows, columns = [theme.plain(label(s)) for s in statistics], [theme.plain(label(m)) for m in measures]

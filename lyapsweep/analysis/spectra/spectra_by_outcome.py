@@ -8,6 +8,7 @@ from plotly.colors import sample_colorscale
 
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.axis import wide
+from lyapsweep.analysis.shared.rates import step_times, timed, unit
 from lyapsweep.analysis.shared.selection import (
     Direction,
     check_map,
@@ -16,7 +17,6 @@ from lyapsweep.analysis.shared.selection import (
     distinct,
     ended_trials,
     label,
-    numbers,
     require,
 )
 from lyapsweep.results.table import Table
@@ -74,10 +74,8 @@ def find(table: Table, column: str, map: str = "closed loop") -> SpectraByOutcom
     spectra = trials.table.spectra[map]
     rows = ~np.isnan(spectra).all(1) & ~np.isnan(trials.values)
     require(int(rows.sum()), 1, f"trials with a spectrum and a value of {column}")
-    step = step_times(trials.table)
-    timed = bool(np.isfinite(step[rows]).all())
-    step = np.where(np.isfinite(step), step, 1.0) if timed else np.ones(len(step))
-    values, exponents, truth = trials.values[rows], spectra[rows] / step[rows, None], known_exponents(table, timed)
+    exponents = spectra[rows] / step_times(trials.table)[rows, None]
+    values, truth = trials.values[rows], known_exponents(table, timed(trials.table))
     log_value = wide(values)
     return SpectraByOutcomeFinding(
         map=map,
@@ -88,20 +86,15 @@ def find(table: Table, column: str, map: str = "closed loop") -> SpectraByOutcom
         values=values,
         quality=qualities(values, direction(table, column), log_value),
         truth=truth,
-        unit="nats per unit time" if timed else "nats per step",
+        unit=unit(trials.table),
         log_value=log_value,
         linear=theme.linear_limit(exponents, truth),
     )
 
 
-def step_times(table: Table) -> np.ndarray:
-    """The time of one step (rows,), NaN if the data have no time."""
-    return numbers(table, "data/dt") if "data/dt" in table.frame else np.full(len(table), np.nan)
-
-
-def known_exponents(table: Table, timed: bool) -> np.ndarray:
+def known_exponents(table: Table, per_time: bool) -> np.ndarray:
     """The system's spectrum from a record, or the data's largest exponent; empty if unknown or data sets differ."""
-    steps = distinct(table, "data/dt", most=1) if timed else [1.0]
+    steps = distinct(table, "data/dt", most=1) if per_time else [1.0]
     if len(steps) != 1 or len(distinct(table, "data/lambda_max")) > 1:
         return np.empty(0)
     if TRUTH in table.spectra:

@@ -25,7 +25,8 @@ class SpectrumBesideDataFinding(NamedTuple):
     `exponents` and `stderr` (k,) are the network's; `truth` (m,) are all that are known of the data's, with the
     standard error `truth_stderr` of the largest one. `differs` (min(k, m),) marks exponents that are further apart than
     `SURE` standard errors and `NEAR` of their size. `dimensions` are the Kaplan-Yorke dimensions of the network and of
-    the data, NaN where too few exponents are known.
+    the data, NaN where too few exponents are known; `allowed` are those that the errors of the network's exponents
+    allow, NaN where these are unknown.
     """
 
     trial: str
@@ -37,6 +38,7 @@ class SpectrumBesideDataFinding(NamedTuple):
     truth_stderr: float
     differs: np.ndarray
     dimensions: tuple[float, float]
+    allowed: tuple[float, float] = (math.nan, math.nan)
 
 
 def find(table: Table, trial: str, map: str) -> SpectrumBesideDataFinding:
@@ -76,6 +78,7 @@ def find(table: Table, trial: str, map: str) -> SpectrumBesideDataFinding:
     truth_stderr = float(cells.get("data/lambda_stderr", math.nan)) / per
     errors = np.hypot(stderr[:known], np.where(np.arange(known) == 0, np.nan_to_num(truth_stderr), 0.0))
     gaps = np.abs(exponents[:known] - truth[:known])
+    name = f"spectra/{map}/kaplan_yorke"
     return SpectrumBesideDataFinding(
         trial=trial,
         map=map,
@@ -85,7 +88,8 @@ def find(table: Table, trial: str, map: str) -> SpectrumBesideDataFinding:
         truth=truth,
         truth_stderr=truth_stderr,
         differs=(gaps > SURE * np.nan_to_num(errors)) & (gaps > NEAR * np.abs(truth[:known])) & np.isfinite(errors),
-        dimensions=(float(cells.get(f"spectra/{map}/kaplan_yorke", math.nan)), kaplan_yorke(truth, math.nan)),
+        dimensions=(float(cells.get(name, math.nan)), kaplan_yorke(truth, math.nan)),
+        allowed=(float(cells.get(f"{name}/low", math.nan)), float(cells.get(f"{name}/high", math.nan))),
     )
 
 
@@ -109,9 +113,17 @@ def sentence(finding: SpectrumBesideDataFinding) -> str:
     ]
     text = f"In {finding.unit}: {'; '.join(parts)}."
     own, data = finding.dimensions
-    if math.isfinite(own) and math.isfinite(data):
-        text += f" Kaplan-Yorke dimension {digits(own)}, of the data {digits(data)}."
+    if math.isfinite(own):
+        of_data = f", of the data {digits(data)}" if math.isfinite(data) else ""
+        text += f" Kaplan-Yorke dimension {dimension_text(finding)}{of_data}."
     return text
+
+
+def dimension_text(finding: SpectrumBesideDataFinding) -> str:
+    """The Kaplan-Yorke dimension of the network, with those that its errors allow."""
+    low, high = finding.allowed
+    within = f" ({digits(low)} to {digits(high)} within the errors)" if math.isfinite(low) else ""
+    return digits(finding.dimensions[0]) + within
 
 
 def name(index: int) -> str:

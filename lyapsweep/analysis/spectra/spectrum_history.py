@@ -7,12 +7,13 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
 from lyapsweep.analysis.shared import theme
+from lyapsweep.analysis.shared.rates import PER_STEP, step_times, unit
 from lyapsweep.analysis.shared.selection import check_map, digits, final_row, require
 from lyapsweep.results.table import Table
 
 
 class SpectrumHistoryFinding(NamedTuple):
-    """`exponents` and `stderr` (records, k), nats per step, at the updates `steps` (records,); NaN past the end.
+    """`exponents` and `stderr` (records, k) in `unit` at the updates `steps` (records,); NaN past the end.
 
     The axis is linear for exponents below `linear` and logarithmic beyond, inf: linear throughout.
     """
@@ -23,6 +24,7 @@ class SpectrumHistoryFinding(NamedTuple):
     exponents: np.ndarray
     stderr: np.ndarray
     linear: float
+    unit: str = PER_STEP
 
 
 def find(table: Table, trial: str, map: str) -> SpectrumHistoryFinding:
@@ -52,15 +54,19 @@ def find(table: Table, trial: str, map: str) -> SpectrumHistoryFinding:
     trials = table.frame["trial"].astype(str)
     rows = np.flatnonzero((trials == trial).to_numpy() & ~np.isnan(table.spectra[map]).all(1))
     require(len(rows), 2, f"records of trial {trial} with a spectrum ({map})")
-    exponents = table.spectra[map][rows]
+    per = step_times(table)[rows, None]
+    exponents = table.spectra[map][rows] / per
+    held = int((~np.isnan(exponents)).any(axis=0).sum())  # networks of other trials may have more
+    exponents = exponents[:, :held]
     errors = table.spectra_stderr.get(map)
     return SpectrumHistoryFinding(
         trial=trial,
         map=map,
         steps=table.frame["step"].to_numpy(int)[rows],
         exponents=exponents,
-        stderr=np.full(exponents.shape, np.nan) if errors is None else errors[rows],
+        stderr=np.full(exponents.shape, np.nan) if errors is None else errors[rows, :held] / per,
         linear=theme.linear_limit(exponents, np.empty(0)),
+        unit=unit(table),
     )
 
 
@@ -68,9 +74,9 @@ def sentence(finding: SpectrumHistoryFinding) -> str:
     """State the largest exponent in the first and the last record, and when half of the change was complete."""
     first, last = (f"{digits(finding.exponents[i, 0])} ± {digits(finding.stderr[i, 0])}" for i in (0, -1))
     return (
-        f"λ₁ of trial {finding.trial} ({finding.map}) changed from {first} at update {finding.steps[0]} to {last} nats "
-        f"per step at update {finding.steps[-1]}; half of the change of the whole spectrum was complete by update "
-        f"{halfway(finding)}."
+        f"λ₁ of trial {finding.trial} ({finding.map}) changed from {first} at update {finding.steps[0]} to {last} "
+        f"{finding.unit} at update {finding.steps[-1]}; half of the change of the whole spectrum was complete by "
+        f"update {halfway(finding)}."
     )
 
 
@@ -100,6 +106,7 @@ def draw(finding: SpectrumHistoryFinding) -> go.Figure:
     fig.add_hline(y=0, line={"color": "#444", "width": 1})
     fig.update_xaxes(title="index of the exponent", tickformat="d")
     fig.update_yaxes(
-        title=f"λᵢ, {theme.plain(finding.map)} (nats per step)", **theme.symlog_ticks(finding.exponents, finding.linear)
+        title=f"λᵢ, {theme.plain(finding.map)} ({finding.unit})",
+        **theme.symlog_ticks(finding.exponents, finding.linear),
     )
     return fig

@@ -19,8 +19,15 @@ class Explorer {
     this.key = element("div", "key");
     this.card = new Card(this.trials, i => this.chosen(i), () => this.release());
     this.choice = this.readAddress() ?? this.first();
+    this.parallel = new Parallel(this.trials, brushes => {
+      this.choice.brushes = brushes;
+      this.choice.kept = this.choice.trial = null;
+      this.redraw();
+    });
+    this.parallel.brushes = this.choice.brushes;
     slot.replaceChildren(this.controls(), this.status, element("div", "map", null,
-      element("div", "left", null, this.panels, this.key), this.card.aside));
+      element("div", "left", null, this.panels, this.key), this.card.aside), this.parallel.fold);
+    if (this.choice.brushes.size) this.parallel.fold.open = true;
     new ResizeObserver(() => this.fit()).observe(this.panels);
     slot.addEventListener("keydown", event => { if (event.key === "Escape") this.release(); });
     addEventListener("hashchange", () => {
@@ -35,7 +42,7 @@ class Explorer {
     const without = new Map(Object.entries(only).map(([name, label]) =>
       [name, new Set(this.trials.setting(name).labels.filter(other => other !== label))]));
     const lines = new Set(Object.keys(LINES).filter(line => this.offers(line)));
-    return { and: null, worth: "median", lines, without, outcomes: new Set(), range: null, kept: null, trial: null, ...shown };
+    return { and: null, worth: "median", lines, without, outcomes: new Set(), range: null, brushes: new Map(), kept: null, trial: null, ...shown };
   }
 
   /** Whether there is anything to draw a line of. */
@@ -64,6 +71,7 @@ class Explorer {
     }
     const [low, high] = ["low", "high"].map(end => held.get(end) === null ? null : Number(held.get(end)));
     if (known("range", column)) choice.range = { name: held.get("range"), low, high };
+    choice.brushes = new Map(held.getAll("brush").map(brush => JSON.parse(brush)));
     choice.kept = held.get("place") ? JSON.parse(held.get("place")) : null;
     choice.trial = held.get("trial");
     return choice;
@@ -76,6 +84,7 @@ class Explorer {
     held.set("lines", [...choice.lines].join(" "));
     for (const outcome of choice.outcomes) held.append("not", outcome);
     for (const [name, labels] of choice.without) for (const label of labels) held.append("without", JSON.stringify([name, label]));
+    for (const brush of choice.brushes) held.append("brush", JSON.stringify(brush));
     if (choice.range) {
       held.set("range", choice.range.name);
       for (const end of ["low", "high"]) if (choice.range[end] !== null) held.set(end, choice.range[end]);
@@ -238,6 +247,7 @@ class Explorer {
     for (const s of trials.settings) among(s.name, s.labels, choice.without.get(s.name));
     among("outcome", trials.outcome.names, choice.outcomes);
     const { name, low, high } = choice.range ?? {};
+    for (const axis of trials.axes) if (choice.brushes.has(axis.name)) words.push(`${axis.label} brushed`);
     if (name) words.push(`${trials.column(name).label} ${low ?? "−∞"} to ${high ?? "∞"}`);
     return words;
   }

@@ -68,7 +68,7 @@ class Card {
     const several = cell.rows.length > 1;
     const value = !chosen ? "" : isCount(chosen) || !several ? digits(cell.value) : `${what}${digits(cell.value)}`;
     const exponents = Number.isNaN(cell.after) && Number.isNaN(cell.before) ? ""
-      : ` ${several ? "Median λ₁" : "λ₁"} ${digits(cell.before)} before training, ${digits(cell.after)} after (nats per step).`;
+      : ` ${several ? "Median λ₁" : "λ₁"} ${digits(cell.before)} before training, ${digits(cell.after)} after (${this.trials.unit}).`;
     return `${parts}. ${chosen ? `${chosen.label}: ${value}.` : ""}${exponents}`;
   }
 
@@ -109,7 +109,7 @@ class Card {
 
   /** Exponents against their index, before training and after it, over zero and the data's own largest. */
   *spectrum(i) {
-    const { spectra, data, map } = this.trials, kinds = ["before", "after"];
+    const { spectra, data, map, unit } = this.trials, kinds = ["before", "after"];
     const curves = kinds.map(kind => spectra[kind][i].slice(1).map(number));
     const truth = data.lambda_max?.[i], finite = curves.flat().filter(Number.isFinite);
     if (!finite.length) return;
@@ -131,7 +131,7 @@ class Card {
     const first = k => curves[k].length ? `${digits(curves[k][0])} ${kinds[k]} training` : "";
     const of = Number.isFinite(truth) ? `; λ_max of the data ${digits(truth)} (dotted)` : "";
     const words = [first(0) && `${first(0)} (dashed)`, first(1)].filter(Boolean).join(", ");
-    yield element("p", "small", `${most} exponents, ${map}, in nats per step: λ₁ ${words}${of}.`);
+    yield element("p", "small", `${most} exponents, ${map}, in ${unit}: λ₁ ${words}${of}.`);
   }
 }
 

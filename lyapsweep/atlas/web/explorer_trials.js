@@ -22,8 +22,8 @@ function median(values) {
 
 class Trials {
   /** `data` is MapData of atlas/page_data.py. */
-  constructor({ trial, outcome, settings, columns, spectra, data, commands, run_links, serve_command, map, scale, choice }) {
-    Object.assign(this, { trial, outcome, settings, columns, spectra, data, commands, run_links, serve_command, map, scale, choice });
+  constructor({ trial, outcome, settings, columns, spectra, data, commands, run_links, serve_command, map, unit, scale, choice }) {
+    Object.assign(this, { trial, outcome, settings, columns, spectra, data, commands, run_links, serve_command, map, unit, scale, choice });
     for (const column of this.columns) {
       column.values = column.values.map(number);
       if (column.floor) column.floor = column.floor.map(number);
@@ -37,6 +37,7 @@ class Trials {
     const column = name => this.columns.find(c => c.name === name) ?? COUNTS.find(c => c.name === name);
     [this.setting, this.column] = [axis, column];
     const exponent = `spectra/${this.map}/maximum`;
+    this.axes = parallelAxes(this);
     this.lines = { after: column(exponent)?.values, before: column(`${exponent}@0`)?.values };
   }
 
@@ -54,9 +55,10 @@ class Trials {
   /** The trials that pass the filters of a choice. */
   passing(choice) {
     const range = choice.range && this.column(choice.range.name);
+    const brushes = [...choice.brushes].map(([name, parts]) => [this.axes.find(a => a.name === name), parts]).filter(([axis]) => axis);
     const among = [...choice.without].map(([name, labels]) => [this.setting(name), labels]).filter(([s]) => s);
     return [...Array(this.count).keys()].filter(i => {
-      if (choice.outcomes.has(this.outcomes[i])) return false;
+      if (choice.outcomes.has(this.outcomes[i]) || !inBrushes(brushes, i)) return false;
       if (among.some(([s, labels]) => labels.has(s.labels[s.index[i]]))) return false;
       if (!range) return true;
       const value = range.values[i];

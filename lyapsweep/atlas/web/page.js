@@ -36,12 +36,67 @@ function drawing() {
   return plotly;
 }
 
+// Figures are drawn for white paper; on a dark page their greys are turned round.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const DARK = { white: "#16181c", "#ffffff": "#16181c", black: "#ececec", "#000000": "#ececec", "#222": "#dddddd", "#444": "#aaaaaa",
+  "#e6e6e6": "#33363c", "#6b6b6b": "#a5a5a5", "#d9d9d9": "#4a4d54", "#d0d0d0": "#4a4d54", "#c8c8c8": "#55585f", "rgba(255,255,255,0.8)": "rgba(22,24,28,0.8)" };
+const turned = value => {
+  if (typeof value === "string") return DARK[value] ?? value;
+  if (Array.isArray(value)) return value.map(turned);
+  if (!value || typeof value !== "object" || ArrayBuffer.isView(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, key === "text" || key === "name" ? part : turned(part)]));
+};
+const SETTINGS = { responsive: true, displaylogo: false, displayModeBar: false };
+const figures = new Map();  // of the charts that are drawn
+
 async function draw(chart) {
   const block = packed("figure", chart);
   const [Plotly, figure] = await Promise.all([drawing(), unpack(block).then(JSON.parse)]);
-  const settings = { responsive: true, displaylogo: false, displayModeBar: false };
   block.remove();
-  await Plotly.newPlot(chart, figure.data, figure.layout, settings);
+  figures.set(chart, figure);
+  await show(chart, dark.matches);
+  chart.after(downloads(chart, Plotly));
+}
+
+async function show(chart, darkly) {
+  const figure = figures.get(chart), { data, layout } = darkly ? turned(figure) : JSON.parse(JSON.stringify(figure));
+  await (await drawing()).react(chart, data, layout, SETTINGS);
+}
+dark.addEventListener("change", () => figures.forEach((_, chart) => show(chart, dark.matches)));
+addEventListener("beforeprint", () => dark.matches && figures.forEach((_, chart) => show(chart, false)));
+addEventListener("afterprint", () => dark.matches && figures.forEach((_, chart) => show(chart, true)));
+
+/** Links that save a figure, as it is on white paper. */
+function downloads(chart, Plotly) {
+  const section = chart.closest("section"), number = [...section.querySelectorAll(".chart")].indexOf(chart) + 1;
+  const links = document.createElement("div");
+  links.className = "downloads";
+  for (const format of ["png", "svg"]) {
+    links.append(button(format.toUpperCase(), `Save this figure as ${format.toUpperCase()}`, () => Plotly.downloadImage(figures.get(chart), {
+      format, width: Math.max(chart.clientWidth, 480), height: chart.clientHeight, scale: format === "png" ? 3 : 1, filename: `${section.id}-${number}`,
+    })));
+  }
+  return links;
+}
+
+function button(words, title, act) {
+  const made = document.createElement("button");
+  Object.assign(made, { type: "button", textContent: words, title });
+  made.addEventListener("click", act);
+  return made;
+}
+
+/** Save a table as CSV, numbers with all their digits. */
+async function saveTable(table) {
+  if (!OLD) await fill(table);
+  const quoted = text => /[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const cell = c => quoted(c.dataset.v ?? c.textContent);
+  const lines = [...table.rows].map(row => [...row.cells].map(cell).join(","));
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([lines.join("\n") + "\n"], { type: "text/csv" }));
+  link.download = `${table.closest("section")?.id ?? "table"}.csv`;
+  link.click();
+  URL.revokeObjectURL(link.href);
 }
 
 /** The rows of a long table that are not written out. */
@@ -65,6 +120,13 @@ function sortRows(table, column, down) {
   });
   table.tBodies[0].append(...rows);
 }
+
+document.querySelectorAll("table.sortable").forEach(table => {
+  const links = document.createElement("div");
+  links.className = "downloads";
+  links.append(button("CSV", "Save this table as CSV, numbers with all digits", () => saveTable(table)));
+  table.parentNode.after(links);
+});
 
 document.querySelectorAll("table.sortable thead th").forEach(head => {
   const sort = async () => {

@@ -1,5 +1,6 @@
 """What the driver and a worker exchange: the pack to train, and a report per step."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -128,6 +129,7 @@ class PackReport:
         checkpoint_note: With the first report: why a checkpoint was not used.
         fitting: Number of members that memory suffices for, where it did not suffice for the pack.
         error: A folder that cannot be written; the sweep must end.
+        loss: Median over the members of the last training loss; NaN if unknown.
     """
 
     objective: float
@@ -139,6 +141,7 @@ class PackReport:
     checkpoint_note: str = ""
     fitting: int | None = None
     error: str = ""
+    loss: float = math.nan
 
     def to_dict(self) -> dict[str, Any]:
         """The report as a Ray result; its scheduler reads `objective` and `step`."""
@@ -158,4 +161,5 @@ class PackReport:
             checkpoint_note=result["checkpoint_note"],
             fitting=result["fitting"],
             error=result["error"],
+            loss=result["loss"],
         )

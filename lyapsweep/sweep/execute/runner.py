@@ -33,6 +33,7 @@ from lyapsweep.sweep.plan.packing import PACK_SIZE, pack_size
 from lyapsweep.sweep.plan.resume import store_parts
 from lyapsweep.tracking.async_logger import AsyncLogger
 from lyapsweep.tracking.null_logger import NONE, NullLogger
+from lyapsweep.tracking.run_names import setting_paths
 from lyapsweep.training.checkpoint import saved_states
 
 if TYPE_CHECKING:
@@ -264,6 +265,7 @@ class SweepRunner:
             if interruption is not None and not str(interruption):
                 interruption = Interrupted(str(error))
         if self.async_logger:
+            self.notify(phase="waiting for MLflow" if self.async_logger.pending else "")
             self.async_logger.close(self.write_heartbeat)
         return interruption
 
@@ -276,7 +278,9 @@ class SweepRunner:
             results.note_interruption(ended, progress.asked, str(interruption))
         else:
             results.note_missing(ended, progress.asked, self.meter.reached)
+            self.notify(phase="writing the atlas")
             atlas = results.draw_atlas()
+        self.notify(phase="logging the summary to MLflow")
         results.log_summary(progress, self.sweep.objective, atlas, self.models, sync=self.mlflow_may_lag())
         self.notify(message := " ".join(results.notes))
         self.write_heartbeat(over=True)
@@ -301,11 +305,12 @@ class SweepRunner:
         logger, callback = self.async_logger, self.callback
         return bool(self.planned.ended or logger is None or logger.dropped or (callback and callback.resumed))
 
-    def notify(self, message: str = "") -> None:
-        self.listen(self.progress(message))
+    def notify(self, message: str = "", phase: str = "") -> None:
+        self.listen(self.progress(message, phase))
 
     def write_heartbeat(self, over: bool = False) -> None:
         self.heartbeat.write(self.progress().running, self.async_logger.pending if self.async_logger else 0, over)
 
-    def progress(self, message: str = "") -> SweepProgress:
-        return self.counter.progress(lambda config: tracking.run_name(config, self.planned.varied), message)
+    def progress(self, message: str = "", phase: str = "") -> SweepProgress:
+        paths = self.planned.varied, setting_paths(self.planned.varied)
+        return self.counter.progress(*(partial(tracking.run_name, varied=each) for each in paths), message, phase)

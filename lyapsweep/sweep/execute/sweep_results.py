@@ -9,7 +9,7 @@ from lyapsweep.atlas import report
 from lyapsweep.redaction import redact
 from lyapsweep.results.best import BestSetting, best_setting
 from lyapsweep.results.table import Table
-from lyapsweep.results.winner import score_sentence, tie_sentence
+from lyapsweep.results.winner import best_sentence, score_sentence, tie_sentence
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.execute.tune_callback import TuneCallback
 from lyapsweep.sweep.observe.progress import SweepProgress
@@ -78,7 +78,8 @@ class SweepResults:
     ) -> None:
         """Update sweep.json, and log to MLflow the summary run and, with `sync`, the records that it misses."""
         try:
-            description = self.folder.describe(outcomes=outcome_counts(progress))
+            best = best_sentence(self.table, self.best)
+            description = self.folder.describe(outcomes=outcome_counts(progress), best=best)
             if sync:
                 self.logger.refresh()
                 self.logger.sync(self.folder.path)

@@ -2,6 +2,7 @@
 
 import math
 import socket
+import statistics
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -78,6 +79,7 @@ class PackTrainable(tune.Trainable):
             resumed_from=self.checkpoints.taken if first else None,
             checkpoint_note=self.checkpoints.note if first else "",
             fitting=self.training.fitting(records),
+            loss=running_loss(records),
         )
 
     def save(self, record: Record) -> MemberReport:
@@ -93,6 +95,12 @@ class PackTrainable(tune.Trainable):
 
     def cleanup(self) -> None:
         self.records.close()
+
+
+def running_loss(records: Sequence[Record]) -> float:
+    """The median of the members' last training losses; NaN before the first update."""
+    last = [float(record.traces["loss"][-1]) for record in records if len(record.traces.get("loss", ()))]
+    return statistics.median(last) if last else math.nan
 
 
 @cache

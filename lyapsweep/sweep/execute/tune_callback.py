@@ -122,6 +122,7 @@ class TuneCallback(tune.Callback):
         if report.fitting:
             self.searcher.limit_size(number, report.fitting)
         self.searcher.advance(number, report.step)
+        self.counter.note_loss(number, None if report.done else report.loss)
         self.note_checkpoint(trial, report)
         self.searcher.meter.advance(number, {member.key: member.step for member in report.members})
         for member in report.members:
@@ -166,6 +167,7 @@ class TuneCallback(tune.Callback):
         for file in self.searcher.obsolete(number_of(trial)):
             self.folder.remove_checkpoint(file)
         self.started.pop(number_of(trial), None)
+        self.counter.note_loss(number_of(trial), None)
         self.searcher.release(number_of(trial))
 
     def on_trial_error(self, iteration: int, trials: list, trial: Any, **info: Any) -> None:
@@ -173,6 +175,7 @@ class TuneCallback(tune.Callback):
         number, remaining, message = number_of(trial), self.remaining(trial), error_message(trial)
         failure = PackFailure.TIME if number in self.timed_out else PackFailure.of(message)
         self.started.pop(number, None)
+        self.counter.note_loss(number, None)
         if not remaining:
             self.searcher.release(number)
             return

@@ -113,7 +113,10 @@ def summary_metrics(progress: SweepProgress, objective: str, best: BestSetting |
     metrics = {f"trials/{outcome}": float(n) for outcome, n in outcome_counts(progress).items()}
     metrics |= {"trials/asked": float(progress.asked), "seconds": progress.seconds}
     if best is not None:
-        return metrics | {f"best/{objective}": best.median} | finite({f"best/test/{objective}": best.test})
+        spread = {"low": best.low, "high": best.high, "test": best.test, "test_low": best.test_low}
+        spread |= {"test_high": best.test_high}
+        known = {f"best/{name}/{objective}": value for name, value in spread.items()} | {"best/seeds": best.seeds}
+        return metrics | {f"best/{objective}": best.median} | finite(known)
     return metrics | ({f"best/{objective}": progress.best[0]} if progress.best else {})
 
 
