@@ -16,7 +16,7 @@ from lyapsweep.sweep.execute.halving import SuccessiveHalving
 from lyapsweep.sweep.execute.pack import PackSettings
 from lyapsweep.sweep.execute.searcher import PackSearcher
 from lyapsweep.sweep.plan.points import Point
-from lyapsweep.training.checkpoint import Checkpoints, name
+from lyapsweep.training.checkpoint import Checkpoints, SavedState, name, saved_states
 from lyapsweep.trial import run_trials
 
 
@@ -119,10 +119,10 @@ def test_a_resumed_hunt_knows_who_reached_which_rung(base, tmp_path):
     assert [value for value, _ in halving.reached[0, 0]] == [0, 1, 2]
 
 
-def searcher(points, folder, device, size=4, supply=()):
+def searcher(points, folder, device, size=4, supply=(), states=None):
     settings = PackSettings("loss", device, folder, folder)
     halving = SuccessiveHalving(Halving(), "minimise")
-    return PackSearcher(iter([points, *supply]), settings, lambda: 9, size=size, halving=halving)
+    return PackSearcher(iter([points, *supply]), settings, lambda: 9, size=size, halving=halving, states=states)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
@@ -161,6 +161,35 @@ def test_a_lost_pack_begins_where_it_began(base, tmp_path):
     halves = [search.suggest(""), search.suggest("")]
     assert [(p["start"], p["until"], len(p["keys"])) for p in halves] == [(2, None, 1)] * 2
     assert all(p["parents"][-1] == "file" for p in halves)
+
+
+def test_members_that_an_earlier_run_left_go_on_in_packs_of_equal_steps_and_count_as_resumed(base, tmp_path):
+    points = [Point(Config.load(base, {"seed": s}), {}, {}) for s in range(4)]
+    states = {points[0].key: SavedState("a", 2), points[2].key: SavedState("b", 4), points[3].key: SavedState("a", 2)}
+    search = searcher(points, tmp_path, "cpu", states=states)
+    packs = [search.suggest("") for _ in range(3)]
+    seeds = [[config["seed"] for config in pack["configs"]] for pack in packs]
+    assert seeds == [[1], [0, 3], [2]]
+    assert [(pack["start"], pack["until"], pack["parents"]) for pack in packs] == [
+        (0, 2, [name([p.key for p in points])]),
+        (0, None, [name([p.key for p in points]), "a"]),
+        (0, None, [name([p.key for p in points]), "b"]),
+    ]
+    assert [search.starts[pack["number"]] for pack in packs] == [0, 2, 4]
+
+
+def test_the_states_of_members_are_found_in_the_checkpoints_of_a_folder(base, tmp_path):
+    configs = [Config.load(base, {"seed": s}) for s in range(3)]
+    list(run_trials(configs, checkpoints=Checkpoints(tmp_path), until=2))
+    whole = name([config.id for config in configs])
+    list(run_trials(configs[:1], checkpoints=Checkpoints(tmp_path, [whole], start=2), until=4))
+    (tmp_path / f"{'0' * 12}.checkpoint").write_text("broken")
+    found = saved_states(tmp_path)
+    assert found == {
+        configs[0].id: SavedState(name([configs[0].id]), 4),
+        configs[1].id: SavedState(whole, 2),
+        configs[2].id: SavedState(whole, 2),
+    }
 
 
 def test_a_checkpoint_is_kept_while_a_member_resumes_from_it(base, tmp_path):

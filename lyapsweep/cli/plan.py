@@ -134,7 +134,9 @@ def preview(
         first = len(next(planned.refinement.rounds({})))
         plan = f"{first} of {len(points)} trials at first, then those along the border"
     plan += f", {ended} of them trained already" if ended else ""
-    printing.write(out, [("sweep", sweep.name or ""), ("intent", sweep.intent), ("objective", sweep.objective)])
+    printing.write(
+        out, [("sweep", sweep.name or ""), ("intent", sweep.intent), ("objective", ", ".join(sweep.objectives))]
+    )
     printing.write(out, [("plan", plan), ("into", str(folder.path))])
     kinds, configs = kinds_of(found), [point.config for point in points]
     print_packs(kinds, devices, out)

@@ -46,7 +46,7 @@ class PackSpec:
             the pack, but are not reported.
         parents: Checkpoints of the packs that this one is a part of, the nearest first.
         settings: What all packs share.
-        start: Updates that the members have made before.
+        start: Updates that the members have made in packs that ended at a rung: beginning there is no resumption.
         until: Number of updates at which the pack ends with a checkpoint, to be continued in other packs; None for the
             end of training.
     """

@@ -22,12 +22,14 @@ class PromotionQueue:
 
     def __init__(self, size: int, device: str, states: Mapping[str, SavedState]):
         self.size, self.device, self.states = size, device, dict(states)
+        self.interrupted = set(states)  # members that an earlier run left and that this one has not saved yet
         self.waiting: list[Point] = []
 
     def add(self, points: Sequence[Point], step: int, file: str) -> None:
         """Add members whose state a checkpoint `file` holds after `step` updates."""
         self.waiting += points
         self.states |= {point.key: SavedState(file, step) for point in points}
+        self.interrupted.difference_update(point.key for point in points)
 
     def take(self, fewest: int | None = None) -> list[Point] | None:
         """Remove and return a pack of at least `fewest` members, of those that have trained longest; None without one.

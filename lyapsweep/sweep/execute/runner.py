@@ -181,7 +181,7 @@ class SweepRunner:
         self.logger = logger = NullLogger() if self.opening is None else self.opening.result()
         logger.reconcile()
         logger.varied = self.planned.varied
-        logger.labels = {"intent": self.sweep.intent, "objective": self.sweep.objective}
+        logger.labels = {"intent": self.sweep.intent, "objective": ", ".join(self.sweep.objectives)}
         self.folder.remove_records(self.planned.replaced)
         return logger
 

@@ -74,7 +74,8 @@ class PackSearcher(Searcher):
         keys = [point.key for point in points]
         ended = [key for key in keys if self.ended(key)]
         configs = [point.config for point in points]
-        parents, start = self.parents[number], self.starts[number]
+        parents, interrupted = self.parents[number], not self.promoted.interrupted.isdisjoint(keys)
+        start = 0 if interrupted else self.starts[number]  # resuming there is as planned
         return PackSpec(number, configs, keys, ended, parents, self.settings, start, self.stops[number]).to_dict()
 
     def add_packs(self) -> bool:

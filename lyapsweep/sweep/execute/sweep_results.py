@@ -5,6 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lyapsweep.analysis.settings import search_history
+from lyapsweep.analysis.shared.selection import digits
 from lyapsweep.atlas import report
 from lyapsweep.redaction import redact
 from lyapsweep.results.best import BestSetting, best_setting
@@ -19,6 +21,9 @@ from lyapsweep.tracking.null_logger import NullLogger
 
 if TYPE_CHECKING:
     from lyapsweep.tracking import MLflowLogger
+
+
+FRONT = 5  # trials of a Pareto front that are printed
 
 
 class SweepResults:
@@ -59,8 +64,19 @@ class SweepResults:
         """The scores of the best setting and its ties, in words."""
         if self.best is None:
             return ()
-        ties = tie_sentence(self.table, self.best)
-        return (("setting", score_sentence(self.best)), *([("ties", ties)] if ties else []))
+        ties, front = tie_sentence(self.table, self.best), self.pareto_front
+        further = [("ties", ties)] * bool(ties) + [("Pareto front", front)] * bool(front)
+        return (("setting", score_sentence(self.best)), *further)
+
+    @property
+    def pareto_front(self) -> str:
+        """The trials of the Pareto front with their first two objectives; empty with one objective."""
+        if not self.table.description.further:
+            return ""
+        found = search_history.find(self.table)
+        pairs = zip(found.trials, found.values, found.second_values, found.front)
+        shown = [f"{trial} ({digits(first)}, {digits(second)})" for trial, first, second, on in pairs if on]
+        return f"{len(shown)} trials: {', '.join(shown[:FRONT])}" + ", ..." * (len(shown) > FRONT)
 
     def draw_atlas(self) -> Path | None:
         try:
