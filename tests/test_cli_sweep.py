@@ -6,7 +6,6 @@ import json
 import re
 import shlex
 from pathlib import Path
-from types import SimpleNamespace
 
 import made_up
 import pytest
@@ -23,6 +22,7 @@ from lyapsweep.config.command import run_command
 from lyapsweep.results.record import Outcome
 from lyapsweep.sweep import load
 from lyapsweep.sweep.observe.progress import LeadingSetting, SweepProgress
+from lyapsweep.sweep.observe.summary import SweepSummary
 
 # sweep
 
@@ -118,7 +118,8 @@ def test_how_a_sweep_ends(tmp_path, capsys, ending, status, message):
     (tmp_path / "sweep.json").write_text(json.dumps({"varied": ["cell/kind", "forcing/interval", "seed"]}))
     best = min((r for r in made if r.outcome is Outcome.FINISHED), key=lambda r: r.measures["loss"])
     Path("tiny.yaml").write_text(yaml.safe_dump(made_up.config().to_dict()))
-    summary = SimpleNamespace(
+    summary = SweepSummary(
+        name="made_up",
         folder=tmp_path,
         tracking_uri="http://server:5000",
         best_trial=best.trial,

@@ -208,8 +208,9 @@ def neighbours(view: AtlasView) -> tuple[Neighbours, ...]:
         near = [used[k] for k in (at - 1, at + 1) if 0 <= k < len(used)]
         ends = [k for k in dict.fromkeys((used[0], used[-1])) if k not in (*near, used[at])]
         if near:
-            places = [tuple(place(curve, group, k) for k in ks) for ks in (near, ends)]
-            found.append(Neighbours(axis, place(curve, group, used[at]), *places, *interval_ratio(curve, used[at])))
+            beside, last = (tuple(place(curve, group, k) for k in ks) for ks in (near, ends))
+            time, ratio = interval_ratio(curve, used[at])
+            found.append(Neighbours(axis, place(curve, group, used[at]), beside, last, time, ratio))
     return tuple(found)
 
 

@@ -1,6 +1,5 @@
 """`lyapsweep fit`: from a series to a trained network and the evidence for it."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Console
 
-from lyapsweep.cli import options, printing
+from lyapsweep.cli import options, printing, reporting
 from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.cli.suggest import chosen_columns
 from lyapsweep.cli.sweep import display
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 @options.engine
 @options.tracking_uri
 @click.option("--resume", is_flag=True, help="Resume a fit that was interrupted.")
-@options.as_json
+@reporting.options
 @options.debug
 def command(
     series: str,
@@ -60,7 +59,6 @@ def command(
     jobs: int | None,
     tracking_uri: str | None,
     resume: bool,
-    as_json: bool,
 ) -> None:
     """Find and train a network that reconstructs a recorded series, and say whether to trust it.
 
@@ -76,7 +74,7 @@ def command(
     from lyapsweep.fitting.plan import FitRequest
     from lyapsweep.fitting.search import Place
 
-    out = printing.console(optional=True) if not as_json else Console(stderr=True, highlight=False, markup=False)
+    out = printing.console(optional=True)
     decimal = str(changes.get("dataset/decimal", "auto"))
     request = FitRequest(
         series,
@@ -95,10 +93,8 @@ def command(
             found = run_fit(request, place, resume, Observer(tell, listen=listen))
         except KeyboardInterrupt as error:
             raise CommandError("Interrupted; the same command with --resume resumes.", Exit.INTERRUPTED) from error
-    if as_json:
-        click.echo(json.dumps(content(found), indent=1))
-    else:
-        summarise(found, out)
+    summarise(found, out)
+    reporting.report(content(found), Path(dict(found.files)["page"]))
 
 
 def content(found: "FitResult") -> dict[str, Any]:

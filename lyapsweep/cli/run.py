@@ -67,7 +67,6 @@ def command(
     from lyapsweep import single_trial, tracking
     from lyapsweep.config import Config
     from lyapsweep.problems import blind_measures, check_config
-    from lyapsweep.problems.changed_inputs import changed_inputs
 
     small_networks()
     check_device(device)
@@ -76,12 +75,7 @@ def command(
         raise CommandError(f"{config}: its name gives no name of a folder for the results. Give one with --name.")
     folder, out = results / (name or config.stem), printing.console(optional=True)
     point = point if start is None else warm(point, start, folder)
-    record, uri = None if again else single_trial.completed(folder, point), None
-    if record is not None and (changed := changed_inputs([record])):
-        raise CommandError(
-            f"{changed[record.trial]} changed since trial {point.id} was trained. Use --again to replace the trial, "
-            "--name to keep both, or restore the file."
-        )
+    record, uri = None if again else trained_before(point, folder), None
     if record is None:
         check_config(point)  # bad data and settings are found before anything is written
         for measure, sentence in blind_measures(point).items():
@@ -107,6 +101,20 @@ def warm(point: "Config", start: Path, folder: Path) -> "Config":
     from lyapsweep.problems.network import read_weights
 
     return point.changed({"training/weights": weights_file(read_weights(start), folder)})
+
+
+def trained_before(point: "Config", folder: Path) -> "Record | None":
+    """The final record of the trial in a folder; `CommandError` if its data changed since."""
+    from lyapsweep import single_trial
+    from lyapsweep.problems.changed_inputs import changed_inputs
+
+    record = single_trial.completed(folder, point)
+    if record is not None and (changed := changed_inputs([record])):
+        raise CommandError(
+            f"{changed[record.trial]} changed since trial {point.id} was trained. Use --again to replace the trial, "
+            "--name to keep both, or restore the file."
+        )
+    return record
 
 
 def train(trial: "SingleTrial", out: "Console") -> "Record":
