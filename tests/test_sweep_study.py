@@ -14,7 +14,7 @@ from lyapsweep.results.record import Outcome
 from lyapsweep.sweep import Sweep, SweepError
 from lyapsweep.sweep.execute import optuna_storage, optuna_study, samplers
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy, recorded_params
-from lyapsweep.sweep.plan.definition import SAMPLERS
+from lyapsweep.sweep.plan.hunt_settings import SAMPLERS
 from lyapsweep.sweep.plan.points import Point
 from lyapsweep.sweep.plan.sampling import draw
 from lyapsweep.sweep.plan.space import evaluate_space

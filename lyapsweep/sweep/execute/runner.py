@@ -149,8 +149,7 @@ class SweepRunner:
         self.tracking_uri = tracking_uri or tracking.default_uri(folder.path.parent)
         self.storage = storage or os.environ.get("OPTUNA_STORAGE")
         self.listen, self.meter = listen or (lambda progress: None), meter or BudgetMeter(None)
-        self.callbacks = CallbackList(callbacks)
-        self.heartbeat = HeartbeatWriter(folder.path)
+        self.callbacks, self.heartbeat = CallbackList(callbacks), HeartbeatWriter(folder.path)
         self.logger: MLflowLogger | NullLogger | None = None
         self.async_logger: AsyncLogger | None = None
         self.callback: TuneCallback | None = None
@@ -286,20 +285,9 @@ class SweepRunner:
         self.notify(message := " ".join(results.notes))
         self.write_heartbeat(over=True)
         notes = [recoveries(self.callback, self.async_logger).text, self.refinement.summary if self.refinement else ""]
-        return SweepSummary(
-            name=self.folder.name,
-            folder=self.folder.path,
-            tracking_uri=self.tracking_uri,
-            progress=self.progress(message),
-            best_trial=results.best_trial or self.counter.best_key,
-            atlas=atlas,
-            interrupted=interrupted,
-            cause=str(interruption or ""),
-            message=message,
-            notes=" ".join(filter(None, notes)),
-            best_lines=results.best_lines,
-            budget=self.meter.sentence(ended, progress.asked),
-        )
+        summary = results.summary(self.progress(message), self.tracking_uri, self.counter.best_key)
+        budget, notes = self.meter.sentence(ended, progress.asked), " ".join(filter(None, notes))
+        return dataclasses.replace(summary, atlas=atlas, cause=str(interruption or ""), notes=notes, budget=budget)
 
     def mlflow_may_lag(self) -> bool:
         """Whether this or an earlier driver wrote records that MLflow may miss."""

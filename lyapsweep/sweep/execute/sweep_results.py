@@ -15,7 +15,7 @@ from lyapsweep.results.winner import best_sentence, score_sentence, tie_sentence
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.execute.tune_callback import TuneCallback
 from lyapsweep.sweep.observe.progress import SweepProgress
-from lyapsweep.sweep.observe.summary import Recoveries, outcome_counts, summary_metrics
+from lyapsweep.sweep.observe.summary import Recoveries, SweepSummary, outcome_counts, summary_metrics
 from lyapsweep.tracking.async_logger import AsyncLogger
 from lyapsweep.tracking.null_logger import NullLogger
 
@@ -77,6 +77,20 @@ class SweepResults:
         pairs = zip(found.trials, found.values, found.second_values, found.front)
         shown = [f"{trial} ({digits(first)}, {digits(second)})" for trial, first, second, on in pairs if on]
         return f"{len(shown)} trials: {', '.join(shown[:FRONT])}" + ", ..." * (len(shown) > FRONT)
+
+    def summary(self, progress: SweepProgress, tracking_uri: str, best_so_far: str | None) -> SweepSummary:
+        """The summary of the sweep; `best_so_far` is the best trial of an interrupted one."""
+        return SweepSummary(
+            name=self.folder.name,
+            folder=self.folder.path,
+            tracking_uri=tracking_uri,
+            progress=progress,
+            best_trial=self.best_trial or best_so_far,
+            atlas=None,
+            interrupted=self.interrupted,
+            message=" ".join(self.notes),
+            best_lines=self.best_lines,
+        )
 
     def draw_atlas(self) -> Path | None:
         try:

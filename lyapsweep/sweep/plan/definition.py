@@ -17,6 +17,7 @@ from lyapsweep.results.experiment import is_experiment_name
 from lyapsweep.setting_types import as_plain, is_finite
 from lyapsweep.sweep.plan.errors import SweepError
 from lyapsweep.sweep.plan.halving import Halving
+from lyapsweep.sweep.plan.hunt_settings import check_hunt, parse_constraints
 from lyapsweep.user_code import described, in_this_folder, user_place
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     Space = Callable[[optuna.Trial], Mapping[str, Any] | None]
-
-
-SAMPLERS = ("tpe", "gp", "cmaes", "nsga2", "qmc", "random")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +114,8 @@ class Sweep:
         if self.threshold is not None and not is_finite(self.threshold):
             raise SweepError(f"threshold: a finite number is needed, but got {self.threshold}.")
         object.__setattr__(self, "where", as_plain(self.where))
-        self.check_hunt()
+        check_hunt(self)
+        object.__setattr__(self, "bounds", parse_constraints(self.constraints))
         self.check_grid() if self.grid is not None else self.check_space()
 
     def check_grid(self) -> None:
@@ -147,38 +146,6 @@ class Sweep:
             raise SweepError("trials: a space needs the number of points to draw. Pass trials=...")
         if self.intent == "hunt" and self.seeds > 1:
             raise SweepError(f"seeds: a hunt needs seeds=1, but got {self.seeds}. Leave it out.")
-
-    def check_hunt(self) -> None:
-        """Check what only a hunt has."""
-        for what, given in (("objective", self.further), ("constraints", self.constraints)):
-            if given and self.intent == "map":
-                raise SweepError(f"{what}: a map covers its region, and no sampler uses {given!r}. Use intent='hunt'.")
-        if isinstance(self.sampler, str) and self.sampler not in SAMPLERS:
-            raise unknown("sampler", self.sampler, list(SAMPLERS), "sampler")
-        if not isinstance(self.sampler, str) and not hasattr(self.sampler, "sample_relative"):
-            raise SweepError(
-                f"sampler: a name ({', '.join(SAMPLERS)}) or an Optuna sampler is needed; got {self.sampler!r}."
-            )
-        if isinstance(self.constraints, str):
-            raise SweepError(
-                f"constraints: a list is needed, but got {self.constraints!r}. Write [{self.constraints!r}]."
-            )
-        try:
-            object.__setattr__(self, "bounds", tuple(map(Constraint.parse, self.constraints)))
-        except ValueError as error:
-            raise SweepError(f"constraints: {error}") from error
-        if self.further and isinstance(self.halving, Halving):
-            raise SweepError(f"halving: it compares one objective, but got {self.objectives}. Use halving=None.")
-        self.check_halving()
-
-    def check_halving(self) -> None:
-        if not isinstance(self.halving, Halving | bool | None):
-            raise SweepError(f"halving: Halving(...), True or False is needed, but got {self.halving!r}.")
-        chosen = isinstance(self.halving, Halving) or self.scheduler is not None
-        if chosen and self.intent == "map":
-            raise SweepError("halving, scheduler: a map trains every trial to its end. Use intent='hunt'.")
-        if isinstance(self.halving, Halving) and self.scheduler is not None:
-            raise SweepError("scheduler: either halving=Halving(...) or a scheduler of Ray is needed, and not both.")
 
     @property
     def halving_settings(self) -> Halving | None:

@@ -1,0 +1,51 @@
+"""Checks of the settings that only a hunt has: sampler, constraints, further objectives, halving."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from lyapsweep.registry import unknown
+from lyapsweep.results.constraints import Constraint
+from lyapsweep.sweep.plan.errors import SweepError
+from lyapsweep.sweep.plan.halving import Halving
+
+if TYPE_CHECKING:
+    from lyapsweep.sweep.plan.definition import Sweep
+
+SAMPLERS = ("tpe", "gp", "cmaes", "nsga2", "qmc", "random")
+
+
+def check_hunt(sweep: "Sweep") -> None:
+    """Raise `SweepError` for settings of a hunt that are none, or that a map has."""
+    for what, given in (("objective", sweep.further), ("constraints", sweep.constraints)):
+        if given and sweep.intent == "map":
+            raise SweepError(f"{what}: a map covers its region, and no sampler uses {given!r}. Use intent='hunt'.")
+    if isinstance(sweep.sampler, str) and sweep.sampler not in SAMPLERS:
+        raise unknown("sampler", sweep.sampler, list(SAMPLERS), "sampler")
+    if not isinstance(sweep.sampler, str) and not hasattr(sweep.sampler, "sample_relative"):
+        raise SweepError(
+            f"sampler: a name ({', '.join(SAMPLERS)}) or an Optuna sampler is needed; got {sweep.sampler!r}."
+        )
+    check_halving(sweep)
+
+
+def check_halving(sweep: "Sweep") -> None:
+    """Raise `SweepError` for halving that is none, that a map has, or that a scheduler or objectives exclude."""
+    if not isinstance(sweep.halving, Halving | bool | None):
+        raise SweepError(f"halving: Halving(...), True or False is needed, but got {sweep.halving!r}.")
+    chosen = isinstance(sweep.halving, Halving)
+    if sweep.intent == "map" and (chosen or sweep.scheduler is not None):
+        raise SweepError("halving, scheduler: a map trains every trial to its end. Use intent='hunt'.")
+    if chosen and sweep.scheduler is not None:
+        raise SweepError("scheduler: either halving=Halving(...) or a scheduler of Ray is needed, and not both.")
+    if chosen and sweep.further:
+        raise SweepError(f"halving: it compares one objective, but got {sweep.objectives}. Use halving=None.")
+
+
+def parse_constraints(texts: Sequence[str]) -> tuple[Constraint, ...]:
+    """Read constraints. Raises `SweepError`."""
+    if isinstance(texts, str):
+        raise SweepError(f"constraints: a list is needed, but got {texts!r}. Write [{texts!r}].")
+    try:
+        return tuple(map(Constraint.parse, texts))
+    except ValueError as error:
+        raise SweepError(f"constraints: {error}") from error
