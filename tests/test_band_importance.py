@@ -72,7 +72,14 @@ def covered(tables: int) -> tuple[np.ndarray, int]:
     held, matter = np.zeros(5, int), 0
     for seed in range(tables):
         made = spectral.shuffled(spectral.table(seed, trials=60), seed)
-        sizes = {"points": spectral.EXPONENTS, "bands": 4, "permutations": 5, "resamples": 20}
+        sizes = {
+            "points": spectral.EXPONENTS,
+            "bands": 4,
+            "permutations": 5,
+            "chance": 79,
+            "resamples": 20,
+            "splits": 6,
+        }
         found = band_importance.find(made, spectral.COLUMN, seed=seed, **sizes)
         low, high = np.append(found.importance.low, found.score.low), np.append(found.importance.high, found.score.high)
         held += (low <= 0) & (high >= 0)
@@ -81,9 +88,9 @@ def covered(tables: int) -> tuple[np.ndarray, int]:
 
 
 def test_intervals_hold_zero_where_outcomes_are_shuffled():
-    """Of 200 intervals at 95 %, fewer than 179 hold 0 once in a thousand times (binomial), and bands are said to matter
-    in more than 20 tables as seldom."""
-    tables = 200
+    """Of 40 intervals at 95 %, fewer than 33 hold 0 once in a thousand times (binomial), and bands are said to matter
+    in more than 7 tables as seldom."""
+    tables = 40
     held, matter = covered(tables)
     assert (held >= stats.binom.ppf(0.001, tables, 0.95)).all()
     assert matter <= stats.binom.ppf(0.999, tables, 0.05)
@@ -117,6 +124,8 @@ def test_what_cannot_be_asked_is_said():
         band_importance.find(table.take(np.arange(36)), spectral.COLUMN)
     with pytest.raises(ValueError, match="between 1 and points = 4, but is 6"):
         band_importance.find(table, spectral.COLUMN, points=4)
+    with pytest.raises(ValueError, match=r"permutations: must be at least 119 for a test at level 0\.00833"):
+        band_importance.find(table, spectral.COLUMN, chance=100, **SIZES)
     with pytest.raises(HuntTableError):
         band_importance.find(replace(table, description=SweepDescription(intent="hunt")), spectral.COLUMN)
 

@@ -172,19 +172,24 @@ def drops(
     """
     train = part != cross_validation.TEST
     x, ranked = cross_validation.quantile_axis(rows.spectra, points, train), outcomes[train]
-    model.fit(x[train], np.column_stack([cross_validation.scaled_ranks(y, y) for y in ranked.T]))
+    targets = np.column_stack([cross_validation.scaled_ranks(y, y) for y in ranked.T])
+    model.fit(x[train], targets if targets.shape[1] > 1 else targets[:, 0])
     held, values, units = x[~train], outcomes[~train].T[:, None], rows.units.take(~train)
-    predict = lambda x: model.predict(x).reshape(len(x), -1)  # noqa: E731  a forest drops the axis of one outcome
-    score = cross_validation.rank_score(predict(held).T, values[:, 0])
+    score = cross_validation.rank_score(predictions(model, held), values[:, 0])
     found = np.empty((len(cuts) - 1, len(score)))
     for band, (start, stop) in enumerate(pairwise(cuts)):
         order = np.array([units.permuted(generator) for _ in range(permutations)])
         mixed = np.repeat(held[None], permutations, axis=0)
         mixed[:, :, start:stop] = held[order, start:stop]
-        predicted = predict(mixed.reshape(-1, points)).T.reshape(len(score), permutations, -1)
+        predicted = predictions(model, mixed.reshape(-1, points)).reshape(len(score), permutations, -1)
         found[band, 0] = score[0] - cross_validation.rank_score(predicted[0], values[0]).mean()
         found[band, 1:] = score[1:] - cross_validation.rank_score(predicted[1:, :CHANCE], values[1:]).mean(1)
     return float(score[0]), found
+
+
+def predictions(model: Pipeline, x: np.ndarray) -> np.ndarray:
+    """(outcomes, trials); a forest drops the axis of a single outcome."""
+    return model.predict(x).reshape(len(x), -1).T
 
 
 def significant(finding: BandImportanceFinding) -> np.ndarray:
