@@ -14,7 +14,10 @@ from filelock import FileLock
 
 from lyapsweep.compiled import engine
 from lyapsweep.config import Config
+from lyapsweep.problems import problem_of
+from lyapsweep.problems.network import build_network
 from lyapsweep.registry import UnknownName
+from lyapsweep.training.compiled_support import obstacle
 from lyapsweep.trial import run_trial
 
 HENON = {
@@ -90,6 +93,17 @@ def test_what_compiled_updates_do_not_cover_trains_on_torch_and_says_so_once(cap
     engine.choose_engine("compiled")
     with pytest.raises(engine.EngineError, match=reason):
         last_record(**settings)
+
+
+def test_a_rank_deficient_readout_trains_on_torch():
+    config = Config.of(content())
+    problem = problem_of(config)
+    network = build_network([config] * 2, *problem.size)
+    objective = problem.objective(network, [config] * 2)
+    assert obstacle(network, objective, None) is None
+    with torch.no_grad():
+        network.readout.B[1, 1] = network.readout.B[1, 0]
+    assert "rank-deficient" in (obstacle(network, objective, None) or "")
 
 
 def test_double_precision_trains_on_torch():

@@ -38,7 +38,8 @@ class Elementwise:
         bend: Makes `bend` and `bend_back`; None if the matrix reads the state itself.
         bend_parameters: Names of the parameters or settings of `bend`.
         shared: Those of them that all units share, one number per term.
-        terms: Name of the cell's number of terms if u is a sum of `bend` over the last axis of its parameters.
+        terms: Name of the cell's number of terms if u is a sum of `bend` over the last axis of its parameters; not with
+            `inner`.
         matrix: Name of the recurrent matrix (gates x units, reads x columns).
         inner: Name of the matrix from the state to hidden units; None for a cell of one matrix.
         form: "plain"; "hollow" for a matrix whose diagonal is held at zero; "antisymmetric" for W - W^T - gamma I.

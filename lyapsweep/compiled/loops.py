@@ -44,7 +44,7 @@ def bend_terms_back(G, g, Z, o, q, V, v, gq, n, terms):
         {q}; {gq}
         for r in range(n):
             of_z, of_q = bend_back(x[r], z[r], ({q_r}))
-            y[r] += of_z
+            y[r] {how} of_z
             {store_gq}
 """
 
@@ -57,7 +57,7 @@ class Loops(NamedTuple):
     backward(Z, o, A, i, p, E, y, D, d, gp, n): from e = E[:, y : y + n], A becomes dL/da, D[:, d : d + n] += dL/dz,
     gp += dL/dp.
     bend_terms(Z, o, q, U, u, n, terms): U[u : u + n] from Z[o : o + n]; q is (parameters, terms, n).
-    bend_terms_back(G, g, Z, o, q, V, v, gq, n, terms): V[v : v + n] += dL/dz, gq += dL/dq.
+    bend_terms_back(G, g, Z, o, q, V, v, gq, n, terms): V[v : v + n] += dL/dz (= for hidden units), gq += dL/dq.
     """
 
     forward: Any
@@ -140,4 +140,5 @@ def bend_parts(s: Elementwise) -> dict[str, str]:
         "gq": "; ".join(f"g{j} = gq[{j}, t, :n]" for j in range(count)) or "pass",
         "q_r": values("q", count),
         "store_gq": stores("g", "of_q", count, "+="),
+        "how": "+=" if s.inner is None else "=",
     }

@@ -62,8 +62,6 @@ def backward_pass(call, layout, x, a, pull, ends, L, R, changed):
                 times(call, R, errors, N, N, w, columns, H, back, H, 1 if g else beta)
         if INNER:
             v = t * h
-            for i in range(v, v + h):
-                a.DV[i] = 0
             bend_terms_back(a.DU, 0, a.V, v, a.q, a.DV, v, a.gq, h, layout.terms)
             times(call, R, address(a.DV) + 4 * v, H, H, inner, N, N, D, N, 1)
         elif BENDS:

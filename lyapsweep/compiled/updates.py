@@ -117,9 +117,10 @@ def answer_back(call, layout, x, a, g, block, rows, R, L):
     """E from the errors Y of answers, and the gradient of the readout's weights."""
     N, M = layout.units, layout.features
     n, Z, E, Y, gB = R * N, address(a.Z), address(a.E), address(a.Y), address(g) + 4 * layout.B
+    neuroview = layout.readout == NEUROVIEW
     for s in range(len(a.E)):
-        clear(a.E[s], (L + 1) * n)
-    if layout.readout == NEUROVIEW:
+        clear(a.E[s], (L + 1 if s or neuroview else block) * n)
+    if neuroview:
         for t in range(L):
             o = 4 * (t + 1) * n
             times(call, R, Y, M, M, address(x) + 4 * (layout.B + t * N), L * N, N, E + o, N, 0)

@@ -40,6 +40,8 @@ def obstacle_of_data(readout: AbstractReadout, objective: ForcedWindows | Driven
         return None if codes is None or inputs.numel() * len(codes) < LARGEST else "its symbols do not fit in memory"
     if readout.matrix and readout.features > readout.units:
         return "there are more features than units"
+    if readout.matrix and (torch.linalg.matrix_rank(getattr(readout, readout.matrix)) < readout.features).any():
+        return f"{readout.matrix} of the readout is rank-deficient"
     return None
 
 
