@@ -13,9 +13,9 @@ from pathlib import Path
 from types import FunctionType, MappingProxyType
 from typing import Any
 
-WAIT = 120.0  # seconds for another process that compiles the same
-
 from lyapsweep import in_memory
+
+WAIT = 120.0  # seconds for another process that compiles the same
 
 
 def sources_digest(name: str, *functions: Callable[..., Any]) -> str:
