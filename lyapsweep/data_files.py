@@ -11,7 +11,6 @@ from typing import IO, Any
 import numpy as np
 import pandas as pd
 import torch
-from pandas.util import hash_pandas_object
 from torch.utils.data import Dataset
 
 from lyapsweep.arrays import real_array
@@ -89,8 +88,8 @@ def trajectory_file(data: Any, experiment: Path) -> str:
         data = data.to_frame(data.name or "x")
     if isinstance(data, pd.DataFrame):
         frame = with_times(data)
-        rows = hash_pandas_object(frame, index=False).to_numpy()
-        return keep(experiment, digest_of(rows, *frame.columns), ".parquet", lambda file: write_parquet(frame, file))
+        parts = [part for name, column in frame.items() for part in (name, column.to_numpy())]
+        return keep(experiment, digest_of(*parts), ".parquet", lambda file: write_parquet(frame, file))
     values = as_array(data, "data")
     return keep(experiment, digest_of(values), ".npy", lambda file: np.save(file, values))
 
@@ -176,7 +175,9 @@ def digest_of(*parts: Any) -> str:
     """
     found = hashlib.sha256()
     for part in parts:
-        if isinstance(part, np.ndarray):
+        if isinstance(part, np.ndarray) and part.dtype.kind == "O":
+            found.update(repr(part.tolist()).encode())
+        elif isinstance(part, np.ndarray):
             found.update(f"{part.dtype.str}{part.shape}".encode() + np.ascontiguousarray(part).tobytes())
         else:
             found.update(str(part).encode() + b"\0")

@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 ROWS = 40  # of a table that is shown
 
@@ -18,6 +19,12 @@ def html_table(title: str, rows: Iterable[Sequence[object]], columns: Sequence[s
     body = "".join(f"<tr>{''.join(f'<td>{escaped(cell)}</td>' for cell in row)}</tr>" for row in rows[:ROWS])
     more = f"<p>and {len(rows) - ROWS} more</p>" if len(rows) > ROWS else ""
     return f"<p>{escaped(title)}</p><table>{head}{body}</table>{more}"
+
+
+def html_frame(title: str, frame: Any) -> str:
+    """Return a frame of pandas as HTML."""
+    rows = [[number(cell) for cell in row] for row in frame.itertuples(index=False)]
+    return html_table(title, rows, list(frame.columns))
 
 
 def escaped(text: object) -> str:

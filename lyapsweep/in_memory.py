@@ -24,7 +24,7 @@ PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...))
 UNNAMED = "<lambda>"
 
 _objects: dict[str, Any] = {}  # by name, of this process
-_members: dict[int, str] = {}  # id of a registered member to its name; families keep them alive
+_members: dict[int, tuple[str, Any]] = {}  # id of a registered member to its name, and the member, whose id it stays
 
 
 class NotPickled(ValueError):
@@ -53,7 +53,7 @@ def get(name: str) -> Any:
 
 def note_member(name: str, member: Any) -> None:
     """Note that a class or function is registered, so that a config may hold the object instead of its name."""
-    _members[id(member)] = name
+    _members[id(member)] = name, member
 
 
 def name_of(value: Any, name: str = "") -> str:
@@ -74,7 +74,7 @@ def name_of(value: Any, name: str = "") -> str:
         (True, 'mine')
     """
     if id(value) in _members:
-        return _members[id(value)]
+        return _members[id(value)][0]
     if not name and (file := file_of(value)):
         return f"{file}:{value.__name__}"
     own = name or getattr(value, "__name__", None) or getattr(value, "name", None) or type(value).__name__
@@ -177,11 +177,14 @@ def described_object(value: Any, seen: set[int]) -> Iterator[str]:
 
 
 def described_data(value: Any, seen: set[int]) -> Iterator[str]:
-    """The contents of a dataclass, an array or a tensor."""
+    """The contents of a dataclass, an array, a frame or a tensor."""
     if is_dataclass(value):
         yield from described([getattr(value, each.name) for each in fields(value)], seen)
     elif hasattr(value, "tobytes") and hasattr(value, "shape"):
-        yield f"{value.dtype}{value.shape}{hashlib.sha256(value.tobytes()).hexdigest()}"
+        content = repr(value.tolist()).encode() if value.dtype.kind == "O" else value.tobytes()
+        yield f"{value.dtype}{value.shape}{hashlib.sha256(content).hexdigest()}"
+    elif hasattr(value, "to_numpy"):
+        yield from (repr(list(getattr(value, "columns", ()))), *described_data(value.to_numpy(), seen))
     elif hasattr(value, "detach") and hasattr(value, "cpu"):
         yield from described_data(value.detach().cpu().numpy(), seen)
 

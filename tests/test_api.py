@@ -2,6 +2,9 @@
 
 import importlib
 import logging
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,6 +22,7 @@ from lyapsweep.sweep.observe.callbacks import CallbackList, CallbackLogger
 from lyapsweep.sweep.observe.progress import SweepProgress
 from lyapsweep.trial import restore_network
 
+ROOT = Path(__file__).resolve().parents[1]
 T = 0.1 * np.arange(400)
 X = np.stack([3 + 2 * np.sin(T), np.cos(1.618 * T)], axis=1)
 SMALL = {
@@ -76,8 +80,10 @@ def test_a_series_of_other_units_is_forecast_in_them(trained):
     z = network.double().readout.back(torch.as_tensor((X[-1:] - data.mean) / data.std)[None])
     expected = network.readout(network.cell.step(z))[0].detach().numpy() * data.std + data.mean
     np.testing.assert_allclose(found[:1], expected, rtol=1e-12)
-    with pytest.raises(ValueError, match=r"1 or more rows of .* are needed, but got \(400, 1\)"):
+    with pytest.raises(ValueError, match=r"1 or more rows of .* without gaps are needed, but got \(400, 1\)"):
         trained.forecast(X[:, 0], 5)
+    with pytest.raises(ValueError, match="without gaps"):
+        trained.forecast(np.full((3, 2), np.nan), 5)
 
 
 def test_the_module_of_torch_is_the_forecast(trained):
@@ -218,6 +224,8 @@ def test_a_logger_reads_no_record_unless_somebody_asks(trained):
         made.log_record(file)
         assert (logger.logged[1] is None) == (not callbacks)
         assert all(callback.told[-1] == ("end", 3) for callback in callbacks)
+        made.log_record(file.with_name("gone.npz"))
+        assert len(logger.logged) == 3
 
 
 def test_wrong_arguments_are_refused_before_anything_is_written(tmp_path):
@@ -249,13 +257,19 @@ def test_text_of_records_is_escaped(trained):
     assert "<script>" not in found
 
 
-@pytest.mark.parametrize("package", ["lyapsweep", "lyapsweep.sweep", "lyapsweep.tracking"])
+@pytest.mark.parametrize("package", ["lyapsweep", "lyapsweep.api", "lyapsweep.sweep", "lyapsweep.tracking"])
 def test_tab_completion_shows_all_names(package):
     loaded = importlib.import_module(package)
     assert set(loaded.__all__) <= set(dir(loaded))
     assert {"cell", "training", "changed"} <= set(
         dir(Config.of(SMALL | {"dataset": {"kind": "simulated", "system": "henon"}}))
     )
+
+
+def test_one_network_needs_neither_ray_nor_mlflow():
+    program = "import sys, lyapsweep; lyapsweep.train; print(sorted({'ray', 'optuna', 'mlflow'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
 
 
 def test_figures(trained):

@@ -5,10 +5,11 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
-from lyapsweep import in_memory, register, trust
+from lyapsweep import TrialResult, in_memory, register, trust
 from lyapsweep.cells import Lstm
 from lyapsweep.config import Config
 from lyapsweep.in_memory import NotPickled, is_in_memory, name_of
@@ -93,6 +94,8 @@ def test_closures_lambdas_and_arrays_count():
     assert name_of(scaled(2.0)) != name_of(scaled(3.0))
     assert name_of(scaled(np.ones(2))) != name_of(scaled(np.zeros(2)))
     assert name_of(scaled(torch.ones(2))) == name_of(scaled(torch.ones(2)))
+    frames = [pd.DataFrame({"a": [1.0, value]}) for value in (2.0, 3.0, 2.0)]
+    assert [name_of(scaled(frame)) == name_of(scaled(frames[0])) for frame in frames] == [True, False, True]
     assert name_of(lambda e: e * 2) != name_of(lambda e: e * 3)
     assert name_of(lambda e: e).startswith("function:")
 
@@ -126,6 +129,9 @@ def test_a_class_trains_and_its_record_says_that_it_needs_it(tmp_path, monkeypat
     restore_network(found.config, found.weights)
     with pytest.raises(UntrustedCode):
         restore_network(Config.of(SMALL | {"cell": {"kind": "Other:0123456789ab"}}))
+    monkeypatch.setattr(in_memory, "_objects", {})
+    with pytest.raises(UntrustedCode, match="Define it again"):
+        TrialResult(found, tmp_path).forecast(np.zeros((3, 2)), 5)
 
 
 def test_nothing_of_it_is_remembered_as_trusted_code(tmp_path, monkeypatch):

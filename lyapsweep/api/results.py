@@ -140,7 +140,7 @@ class TrialResult:
 
 def forecast(record: Record, history: Any, steps: int, inputs: Any = None) -> Any:
     """See `TrialResult.forecast`."""
-    if not can_forecast(record):
+    if record.config.trusted and not can_forecast(record):
         raise ValueError(
             f"trial {record.trial}: only the finished network of a series forecasts. Call to_torch() for a task's."
         )
@@ -153,18 +153,14 @@ def forecast(record: Record, history: Any, steps: int, inputs: Any = None) -> An
         values = np.asarray(history.detach().cpu() if hasattr(history, "detach") else history, np.float64)
         values = values.reshape(len(values), -1)
     needed = 1 + (dimension - 1) * delay
-    if values.shape[1] != len(columns) or len(values) < needed:
+    if values.shape[1] != len(columns) or len(values) < needed or not np.isfinite(values[-needed:]).all():
         raise ValueError(
-            f"history: {needed} or more rows of {', '.join(columns)} are needed, but got {values.shape}. Pass the last "
-            "rows of the series, in the units of the data."
+            f"history: {needed} or more rows of {', '.join(columns)} without gaps are needed, but got {values.shape}. "
+            "Pass the last rows of the series, in the units of the data."
         )
     last = pd.DataFrame(embed(values[-needed:], dimension, delay), columns=pd.Index(made.names))
     if made.inputs is not None:
-        ahead = (
-            np.asarray(inputs, np.float64).reshape(-1, len(made.inputs.names))
-            if inputs is not None
-            else np.empty((0, 0))
-        )
+        ahead = np.asarray([] if inputs is None else inputs, np.float64).reshape(-1, len(made.inputs.names))
         if len(ahead) != steps:
             raise ValueError(
                 f"inputs: {steps} rows of {', '.join(made.inputs.names)} are needed. Pass one row per step."
@@ -194,7 +190,7 @@ class SweepResult:
         summary: How the sweep ended; None of one that was loaded.
 
     Example:
-        >>> result = SweepResult.load("results/forcing_interval")  # doctest: +SKIP
+        >>> result = SweepResult.load("forcing_interval")  # doctest: +SKIP
         >>> result.best.config.forcing, result.plot_importance()  # doctest: +SKIP
     """
 
@@ -203,9 +199,12 @@ class SweepResult:
     summary: SweepSummary | None = None
 
     @classmethod
-    def load(cls, folder: Path | str, summary: SweepSummary | None = None) -> "SweepResult":
-        """Read a results folder."""
-        return cls(Path(folder), Table.read(folder), summary)
+    def load(
+        cls, experiment: Path | str, results: Path | str = "results", summary: SweepSummary | None = None
+    ) -> "SweepResult":
+        """Read a results folder, given as a path or as its name below `results`."""
+        folder = Path(experiment) if Path(experiment).is_dir() else Path(results) / experiment
+        return cls(folder, Table.read(folder), summary)
 
     @property
     def objective(self) -> str:

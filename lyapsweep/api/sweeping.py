@@ -80,7 +80,7 @@ def run_sweep(
     with using_engine(engine), sweep_bar(sweep.objective, progress) as listen:
         summary = runner.run(sweep, results=results, listen=listen, **how)
     conclude(summary)
-    return SweepResult.load(summary.folder, summary)
+    return SweepResult.load(summary.folder, summary=summary)
 
 
 def defined(base: Base | Sweep, arrays: Arrays, results: Path, varied: Mapping[str, Any]) -> Sweep:
@@ -91,7 +91,7 @@ def defined(base: Base | Sweep, arrays: Arrays, results: Path, varied: Mapping[s
         sweep = dataclasses.replace(base, **varied)
         base = sweep.base
     else:
-        varied = {"name": experiment_name(base, varied.get("name"), "sweep")} | varied
+        varied = {**varied, "name": experiment_name(base, varied.get("name"), "sweep")}
         sweep = None
     config = base_config(base, arrays, results / str(sweep.name if sweep else varied["name"]))
     if sweep is None:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lyapsweep.config import Config
-from lyapsweep.display import html_table, number
+from lyapsweep.display import html_frame
 from lyapsweep.dynamics.spectrum import Spectrum
 from lyapsweep.registry import unknown
 from lyapsweep.results.description import BadTable, SweepDescription
@@ -127,15 +127,18 @@ class Table:
         return f"Table({self.sentence})"
 
     def _repr_html_(self) -> str:
-        finals, objective = self.finals.frame, self.description.objective_column
-        columns = [c for c in ("trial", *self.varied, "outcome", objective) if c in finals]
-        rows = [[number(cell) for cell in row] for row in finals[columns].itertuples(index=False)]
-        return html_table(f"{self.sentence}; table.frame holds all columns", rows, columns)
+        columns = [c for c in ("trial", *self.varied, "outcome", self.description.objective_column) if c in self.frame]
+        return html_frame(f"{self.sentence}; table.frame holds all columns", self.frame.loc[self.last, columns])
 
     @property
     def sentence(self) -> str:
         """What it holds, such as "63 trials, 189 records, 86 columns"."""
-        return f"{int(self.frame['final'].sum())} trials, {len(self)} records, {len(self.frame.columns)} columns"
+        return f"{int(self.last.sum())} trials, {len(self)} records, {len(self.frame.columns)} columns"
+
+    @property
+    def last(self) -> np.ndarray:
+        """Which rows are the last record of their trial."""
+        return self.frame["final"].to_numpy(bool) if "final" in self.frame else np.ones(len(self), bool)
 
     def column(self, name: str) -> pd.Series:
         """Return a column of `frame`; an unknown name raises `UnknownName` with the nearest one."""
@@ -180,7 +183,7 @@ class Table:
     @property
     def finals(self) -> "Table":
         """The last record of every trial; of a trial that still runs, the latest."""
-        return self.take(self.frame["final"].to_numpy(bool))
+        return self.take(self.last)
 
     @property
     def settings(self) -> list[str]:

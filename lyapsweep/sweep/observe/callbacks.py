@@ -97,8 +97,11 @@ class CallbackLogger:
         self.callbacks.call("on_trial_start", config)
 
     def log_record(self, file: Path, record: Record | None = None) -> None:
-        if self.callbacks.callbacks:
-            record = record or Record.load(file)
+        if self.callbacks.callbacks and record is None:
+            try:
+                record = Record.load(file)
+            except (OSError, ValueError) as error:  # such as a shared folder that lags behind
+                log.warning("Callbacks are not told of a record: %s", error)
         self.logger.log_record(file, record)
         if record is not None:
             self.callbacks.report(record)
