@@ -72,7 +72,7 @@ def test_a_quiet_command_prints_the_path_of_its_result(command):
 
 def test_every_command_that_reports_has_both_options(documented):
     having = {name for name, c in main.commands.items() if {"json", "quiet"} <= {p.name for p in c.params}}
-    assert having == {name for name in documented if name in main.commands} == {*COMMANDS, "sweep"}
+    assert having == {name for name in documented if name in main.commands} == {*COMMANDS, "sweep", "fit"}
 
 
 def test_errors_stay_on_stderr_with_their_status():

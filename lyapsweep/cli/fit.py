@@ -1,19 +1,20 @@
 """`lyapsweep fit`: from a series to a trained network and the evidence for it."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
-from lyapsweep.cli import options, printing
+from lyapsweep.cli import options, printing, reporting
+from lyapsweep.cli.completion import complete
 from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.cli.suggest import chosen_columns
 from lyapsweep.cli.sweep import display
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lyapsweep.fitting.result import FitResult
 
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     short_help="Fit a series: search, confirm, judge.",
     epilog=options.example("lyapsweep fit my.csv --dt 0.03", "lyapsweep fit my.csv --minutes 20 --name long"),
 )
-@click.argument("series")
+@click.argument("series", shell_complete=complete())
 @click.option(
     "--dt", type=float, callback=options.time_step, help="Time between rows.  [default: a time column's, else 1]"
 )
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
 @options.engine
 @options.tracking_uri
 @click.option("--resume", is_flag=True, help="Resume a fit that was interrupted.")
-@options.as_json
+@reporting.options
 @options.debug
 def command(
     series: str,
@@ -60,7 +61,6 @@ def command(
     jobs: int | None,
     tracking_uri: str | None,
     resume: bool,
-    as_json: bool,
 ) -> None:
     """Find and train a network that reconstructs a recorded series, and say whether to trust it.
 
@@ -76,7 +76,7 @@ def command(
     from lyapsweep.fitting.plan import FitRequest
     from lyapsweep.fitting.search import Place
 
-    out = printing.console(optional=True) if not as_json else Console(stderr=True, highlight=False, markup=False)
+    out = printing.console(optional=True)
     decimal = str(changes.get("dataset/decimal", "auto"))
     request = FitRequest(
         series,
@@ -95,10 +95,8 @@ def command(
             found = run_fit(request, place, resume, Observer(tell, listen=listen))
         except KeyboardInterrupt as error:
             raise CommandError("Interrupted; the same command with --resume resumes.", Exit.INTERRUPTED) from error
-    if as_json:
-        click.echo(json.dumps(content(found), indent=1))
-    else:
-        summarise(found, out)
+    summarise(found, out)
+    reporting.report(content(found), found.place.folder)
 
 
 def content(found: "FitResult") -> dict[str, Any]:
@@ -118,7 +116,7 @@ def content(found: "FitResult") -> dict[str, Any]:
     }
 
 
-def summarise(found: "FitResult", out: Console) -> None:
+def summarise(found: "FitResult", out: "Console") -> None:
     """Print the tables, the verdict with its sentences, and the places of the files."""
     from lyapsweep.fitting import report
 

@@ -17,7 +17,9 @@ LISTED = (*FAMILIES, *SUFFIXES)
     short_help="List the choices of a config, and packaged sweeps.",
     epilog=options.example("lyapsweep list cells"),
 )
-@click.argument("family", required=False)
+@click.argument(
+    "family", required=False, shell_complete=lambda ctx, param, text: [f for f in LISTED if f.startswith(text)]
+)
 @reporting.options
 @options.debug
 def command(family: str | None) -> None:

@@ -9,11 +9,12 @@ import click
 
 from lyapsweep import packaged
 from lyapsweep.cli import options
+from lyapsweep.cli.completion import complete
 from lyapsweep.cli.errors import CommandError
-from lyapsweep.results.description import SweepDescription, SweepOptions
 from lyapsweep.results.experiment import ExperimentPaths
 
 if TYPE_CHECKING:
+    from lyapsweep.results.description import SweepOptions
     from lyapsweep.sweep import Sweep
 
 COUNT = click.IntRange(min=1)
@@ -58,7 +59,7 @@ def split(text: str, flag: str, form: str) -> tuple[str, str]:
 
 
 OPTIONS = (
-    click.argument("sweep", required=False),
+    click.argument("sweep", required=False, shell_complete=complete("sweeps")),
     options.changes("Change a setting of the base config, such as training/steps=100. Repeatable."),
     click.option(
         "--grid",
@@ -83,10 +84,16 @@ OPTIONS = (
         callback=options.read_changes,
         help="Only this part of the grid, such as cell/kind=lstm or forcing/interval=[8, 16]. Repeatable.",
     ),
-    click.option("--base", metavar="CONFIG", help="The config of what is not varied.  [default: the sweep's own]"),
+    click.option(
+        "--base",
+        metavar="CONFIG",
+        shell_complete=complete("configs"),
+        help="The config of what is not varied.  [default: the sweep's own]",
+    ),
     click.option(
         "--objective",
         metavar="MEASURE",
+        shell_complete=complete("measures", files=False),
         help="The measure that compares trials.  [default: the sweep's own; without one the config's state_space, else "
         "its first measure]",
     ),
@@ -125,13 +132,15 @@ class SweepRequest:
     sweep: str | None
     name: str | None
     results: Path
-    options: SweepOptions
+    options: "SweepOptions"
     zoom: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     resumed: bool = False
 
     @classmethod
     def from_arguments(cls, arguments: dict[str, Any], results: Path, **more: Any) -> "SweepRequest":
         """Take the arguments of `definition` out of a command's `arguments`."""
+        from lyapsweep.results.description import SweepOptions
+
         grid, added = arguments.pop("grid")
         texts = {key: arguments.pop(key) or "" for key in ("base", "objective", "intent")}
         others = {key: arguments.pop(key) for key in ("seeds", "trials", "changes", "where", "space")}
@@ -140,6 +149,8 @@ class SweepRequest:
 
     def define(self, tell: Callable[[str], object] = lambda sentence: None) -> "Sweep":
         """The sweep; `tell` gets a sentence for every option that a continued sweep takes over or changes."""
+        from lyapsweep.results.description import SweepDescription, SweepOptions
+
         if not self.resumed:
             return self.built()
         file = self.sweep and packaged.find_file("sweeps", self.sweep)
