@@ -24,6 +24,8 @@ COMMANDS = {  # command: its arguments, and where its result lies
     "fixed-points": (["henon", "--candidates", "16"], None),
     "import": (["theirs.csv", "--settings", "lr", "--outcome", "loss", "--trial", "t"], "results/theirs"),
     "simulate": (["henon", "series.npy", "--samples", "300"], "series.npy"),
+    "experiments": ([], "results/tiny"),
+    "compare": (["tiny", "tiny"], None),
     "list": (["sweeps"], "architectures\nborder\n.*"),
 }
 OTHERS = {  # keys of other arguments than these
@@ -51,7 +53,7 @@ def keys(content):
 
 def prepared(command):
     Path("theirs.csv").write_text("t,lr,loss\na,0.1,0.5\nb,0.2,0.25\n")
-    if command == "status":
+    if command in ("status", "experiments", "compare"):
         ok("run", "tiny.yaml", "--no-tracking")
     return COMMANDS[command]
 

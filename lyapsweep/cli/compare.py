@@ -1,13 +1,12 @@
 """`lyapsweep compare`: two experiments side by side."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lyapsweep.cli import options, printing
+from lyapsweep.cli import options, printing, reporting
+from lyapsweep.cli.completion import EXPERIMENTS, complete
 from lyapsweep.cli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -21,13 +20,13 @@ if TYPE_CHECKING:
     short_help="Show two experiments side by side.",
     epilog=options.example("lyapsweep compare forcing_interval segment_length"),
 )
-@click.argument("first")
-@click.argument("second")
+@click.argument("first", shell_complete=complete(EXPERIMENTS))
+@click.argument("second", shell_complete=complete(EXPERIMENTS))
 @options.results
 @options.tracking_uri
-@options.as_json
+@reporting.options
 @options.debug
-def command(first: str, second: str, results: Path, tracking_uri: str | None, as_json: bool) -> None:
+def command(first: str, second: str, results: Path, tracking_uri: str | None) -> None:
     """Show two experiments side by side: trials, best settings with their scores, verdicts, and settings that differ.
 
     FIRST and SECOND are results folders, names below --results, or MLflow experiments.
@@ -40,9 +39,6 @@ def command(first: str, second: str, results: Path, tracking_uri: str | None, as
         if not len(table):
             raise CommandError(f"{name} holds no records yet. Run `lyapsweep sweep` or `lyapsweep run` first.")
     found = compare(tables[0], tables[1], (Path(first).name, Path(second).name))
-    if as_json:
-        click.echo(json.dumps(asdict(found), indent=1, ensure_ascii=False))
-        return
     out = printing.console()
     out.print(side_by_side("", found.names, found.rows))
     for name, sentences in zip(found.names, found.verdicts):
@@ -55,6 +51,7 @@ def command(first: str, second: str, results: Path, tracking_uri: str | None, as
     else:
         out.print("none")
     out.print(f"\n{found.conclusion}")
+    reporting.report(found)
 
 
 def side_by_side(heading: str, names: tuple[str, str], rows: "tuple[ComparedRow, ...]") -> "RichTable":

@@ -1,14 +1,12 @@
 """`lyapsweep experiments`: list the experiments in a results folder."""
 
-import json
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lyapsweep.cli import options, printing
+from lyapsweep.cli import options, printing, reporting
 from lyapsweep.cli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -25,9 +23,9 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
     epilog=options.example("lyapsweep experiments", "lyapsweep experiments --results /shared/results --json"),
 )
 @options.results
-@options.as_json
+@reporting.options
 @options.debug
-def command(results: Path, as_json: bool) -> None:
+def command(results: Path) -> None:
     """List the experiments in a results folder, the latest first: trials, best setting, size, age and question.
 
     No record is opened. The best setting is that of the sweep's end, or of the last `lyapsweep atlas`.
@@ -35,10 +33,7 @@ def command(results: Path, as_json: bool) -> None:
     from lyapsweep.sweep.observe.inventory import list_experiments
 
     found = list_experiments(results)
-    if as_json:
-        click.echo(json.dumps([asdict(each) | {"folder": str(each.folder)} for each in found], indent=1))
-        return
-    if not found:
+    if not found and reporting.mode() is not reporting.Mode.JSON:
         raise CommandError(
             f"{results}: it holds no experiments. Run `lyapsweep sweep`, or name another with --results."
         )
@@ -50,6 +45,7 @@ def command(results: Path, as_json: bool) -> None:
         padded = [f"{text:>{w}}" if right else f"{text:<{w}}" for text, w, right in zip(row, widths, RIGHT)]
         line = "  ".join([*padded, cut_to(row[5], rest)]).rstrip()
         out.print(line, soft_wrap=True, style="bold" if i == 0 else "")
+    reporting.report(found, *(each.folder for each in found))
 
 
 def cells(each: "Experiment") -> tuple[str, ...]:
