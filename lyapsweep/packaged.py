@@ -9,8 +9,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from lyapsweep.registry import listing, nearest
-
 HERE = Path(__file__).parent
 ROOT = HERE / "starter" if (HERE / "starter").is_dir() else HERE.parent
 SUFFIXES = {"configs": ".yaml", "sweeps": ".py"}
@@ -82,6 +80,8 @@ def short_name(path: Path | str) -> str:
 
 def missing_file(family: str, path: Path | str) -> str:
     """Return the error message for a config or a sweep that `find_file` does not find, with the most similar name."""
+    from lyapsweep.registry import listing, nearest  # which imports NumPy
+
     given, suffix, what = Path(path), SUFFIXES[family], family.removesuffix("s")
     there = [str(file) for file in sorted(given.parent.glob(f"*{suffix}"))]
     known = [*there, *(file.name for file in packaged_files(family))]

@@ -5,7 +5,7 @@ each. Compare the best interval with the predictability time of `lyapsweep sugge
 (the score of another piece of the recording): this shows whether the series can be learned, and at which interval to
 continue. `--where cell/kind=vanilla` trains only the cheapest cell.
 
-    lyapsweep sweep sweeps/recording_interval.py --set dataset/path=my.npy --set dataset/dt=0.01 --name my
+    lyapsweep sweep recording_interval --set dataset/path=my.npy --set dataset/dt=0.01 --name my
 """
 
 from lyapsweep.sweep import Sweep

@@ -166,4 +166,4 @@ def test_a_sweep_from_start_to_atlas():
     assert re.search(f"^MLflow +lyapsweep open {Path('results/asked').resolve()}$", out, re.MULTILINE)
     again = ok("sweep", "ask.py", "--name", "asked", "--resume")  # complete: nothing to train
     assert "8/8 trials (8 finished)" in again
-    assert "--grid forcing/interval=[2, 5]: as the sweep was started." in again
+    assert "--grid forcing/interval=2,5: as the sweep was started." in again

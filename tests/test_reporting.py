@@ -24,6 +24,8 @@ COMMANDS = {  # command: its arguments, and where its result lies
     "fixed-points": (["henon", "--candidates", "16"], None),
     "import": (["theirs.csv", "--settings", "lr", "--outcome", "loss", "--trial", "t"], "results/theirs"),
     "simulate": (["henon", "series.npy", "--samples", "300"], "series.npy"),
+    "experiments": ([], "results/tiny"),
+    "compare": (["tiny", "tiny"], None),
     "list": (["sweeps"], "architectures\nborder\n.*"),
 }
 OTHERS = {  # keys of other arguments than these
@@ -51,7 +53,7 @@ def keys(content):
 
 def prepared(command):
     Path("theirs.csv").write_text("t,lr,loss\na,0.1,0.5\nb,0.2,0.25\n")
-    if command == "status":
+    if command in ("status", "experiments", "compare"):
         ok("run", "tiny.yaml", "--no-tracking")
     return COMMANDS[command]
 
@@ -72,7 +74,7 @@ def test_a_quiet_command_prints_the_path_of_its_result(command):
 
 def test_every_command_that_reports_has_both_options(documented):
     having = {name for name, c in main.commands.items() if {"json", "quiet"} <= {p.name for p in c.params}}
-    assert having == {name for name in documented if name in main.commands} == {*COMMANDS, "sweep"}
+    assert having == {name for name in documented if name in main.commands} == {*COMMANDS, "sweep", "fit"}
 
 
 def test_errors_stay_on_stderr_with_their_status():

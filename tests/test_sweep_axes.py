@@ -1,5 +1,6 @@
 """What is varied, said on the command line: axes of grids and spaces, sweeps without a file, and what is resumed."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -102,7 +103,7 @@ WRONG = {
     ),
     "base": (["--base", "tinny.yaml"], "--base tinny.yaml: .*Did you mean 'tiny.yaml'"),
     "objective": (["ask.py", "--objective", "lose"], "objective: No measure is called 'lose'. Did you mean 'loss'"),
-    "adding to nothing": (["--base", "tiny.yaml", "--grid", "seed+=1"], "--grid seed.=...: there is no axis to add to"),
+    "adding to nothing": (["--base", "tiny.yaml", "--grid", "seed+=1"], r"no axis seed to add to \(its axes: none\)"),
     "trials of a grid": (["--base", "tiny.yaml", "--grid", "seed=1", "--trials", "2"], "whole, but got trials=2"),
 }
 
@@ -146,7 +147,13 @@ def test_a_resumed_sweep_keeps_the_options_of_its_start_and_says_so():
     assert SweepDescription.load(path).options == options
     said = ok("sweep", "tiny-interval", "--resume", "--seeds", "3", "--dry-run")  # its name is enough
     assert "6 trials" in said
-    assert "--grid forcing/interval=[2, 5]: as the sweep was started.\n" in said
+    assert "--grid forcing/interval=2,5: as the sweep was started.\n" in said
     assert "--set training/lr=0.5: as the sweep was started.\n" in said
     assert "--seeds 3: the sweep was started with 2.\n" in said
+    said = ok(
+        "sweep", "tiny-interval", "--resume", "--grid", "forcing/interval+=5,9", "--grid", "cell/units=4", "--dry-run"
+    )
+    assert "6 trials" in said  # three intervals, two seeds
+    SweepDescription(options=dataclasses.replace(options, added={"forcing/interval": [9]})).save(path)
+    assert "8 trials" in ok("sweep", "tiny-interval", "--resume", "--grid", "forcing/interval+=11", "--dry-run")
     assert "8 trials" in ok("sweep", "ask.py", "--dry-run")  # another sweep takes over nothing

@@ -32,6 +32,8 @@ Example:
   lyapsweep run lorenz63
   lyapsweep sweep forcing_interval
 
+Completion in the shell: eval "$(_LYAPSWEEP_COMPLETE=bash_source lyapsweep)" in ~/.bashrc, or zsh_source in ~/.zshrc.
+
 Exit status: 0 success, 1 the work or some trials failed, 2 bad input, 130 interrupted.
 """
 

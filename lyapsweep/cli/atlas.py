@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lyapsweep.cli import options
+from lyapsweep.cli.completion import EXPERIMENTS, complete
 from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.process import small_networks
 from lyapsweep.results.experiment import ExperimentPaths
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     short_help="Draw an experiment as one HTML page.",
     epilog=options.example("lyapsweep atlas forcing_interval --output atlas.html"),
 )
-@click.argument("experiment")
+@click.argument("experiment", shell_complete=complete(EXPERIMENTS))
 @options.results
 @options.tracking_uri
 @click.option(

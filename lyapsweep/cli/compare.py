@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lyapsweep.cli import options, printing, reporting
+from lyapsweep.cli.completion import EXPERIMENTS, complete
 from lyapsweep.cli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     short_help="Show two experiments side by side.",
     epilog=options.example("lyapsweep compare forcing_interval segment_length"),
 )
-@click.argument("first")
-@click.argument("second")
+@click.argument("first", shell_complete=complete(EXPERIMENTS))
+@click.argument("second", shell_complete=complete(EXPERIMENTS))
 @options.results
 @options.tracking_uri
 @reporting.options

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lyapsweep.cli import options
+from lyapsweep.cli.completion import EXPERIMENTS, complete
 from lyapsweep.cli.experiments import size_text
 from lyapsweep.redaction import redact
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     short_help="Delete an experiment.",
     epilog=options.example("lyapsweep delete forcing_interval", "lyapsweep delete forcing_interval --yes"),
 )
-@click.argument("experiment")
+@click.argument("experiment", shell_complete=complete(EXPERIMENTS))
 @options.results
 @options.tracking_uri
 @click.option(

@@ -33,7 +33,6 @@ def command(results: Path) -> None:
     from lyapsweep.sweep.observe.inventory import list_experiments
 
     found = list_experiments(results)
-    reporting.report(found)
     if not found and reporting.mode() is not reporting.Mode.JSON:
         raise CommandError(
             f"{results}: it holds no experiments. Run `lyapsweep sweep`, or name another with --results."
@@ -46,6 +45,7 @@ def command(results: Path) -> None:
         padded = [f"{text:>{w}}" if right else f"{text:<{w}}" for text, w, right in zip(row, widths, RIGHT)]
         line = "  ".join([*padded, cut_to(row[5], rest)]).rstrip()
         out.print(line, soft_wrap=True, style="bold" if i == 0 else "")
+    reporting.report(found, *(each.folder for each in found))
 
 
 def cells(each: "Experiment") -> tuple[str, ...]:

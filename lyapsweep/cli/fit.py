@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from lyapsweep.cli import options, printing, reporting
+from lyapsweep.cli.completion import complete
 from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.cli.suggest import chosen_columns
 from lyapsweep.cli.sweep import display
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lyapsweep.fitting.result import FitResult
 
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     short_help="Fit a series: search, confirm, judge.",
     epilog=options.example("lyapsweep fit my.csv --dt 0.03", "lyapsweep fit my.csv --minutes 20 --name long"),
 )
-@click.argument("series")
+@click.argument("series", shell_complete=complete())
 @click.option(
     "--dt", type=float, callback=options.time_step, help="Time between rows.  [default: a time column's, else 1]"
 )
@@ -94,7 +96,7 @@ def command(
         except KeyboardInterrupt as error:
             raise CommandError("Interrupted; the same command with --resume resumes.", Exit.INTERRUPTED) from error
     summarise(found, out)
-    reporting.report(content(found), Path(dict(found.files)["page"]))
+    reporting.report(content(found), found.place.folder)
 
 
 def content(found: "FitResult") -> dict[str, Any]:
@@ -114,7 +116,7 @@ def content(found: "FitResult") -> dict[str, Any]:
     }
 
 
-def summarise(found: "FitResult", out: Console) -> None:
+def summarise(found: "FitResult", out: "Console") -> None:
     """Print the tables, the verdict with its sentences, and the places of the files."""
     from lyapsweep.fitting import report
 

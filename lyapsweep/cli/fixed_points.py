@@ -9,6 +9,7 @@ import click
 from rich.table import Table
 
 from lyapsweep.cli import fixed_point_census, options, printing, reporting
+from lyapsweep.cli.completion import complete
 from lyapsweep.cli.errors import CommandError
 from lyapsweep.cli.spectrum_targets import INPUT_FORM, Kind, check_parameters, no_weights, weight_choice
 from lyapsweep.process import small_networks
@@ -32,7 +33,7 @@ SETTINGS = ("candidates", "noise", "slow", "tolerance", "seed")
         "lyapsweep fixed-points results/forcing_interval --measure state_space",
     ),
 )
-@click.argument("what")
+@click.argument("what", shell_complete=complete("systems"))
 @options.changes("Change a parameter of a system (rho=38) or a setting of a config (cell/units=30). Repeatable.")
 @click.option("--candidates", type=int, help="Number of initial states of the search.  [default: 256]")
 @click.option(

@@ -17,7 +17,9 @@ LISTED = (*FAMILIES, *SUFFIXES)
     short_help="List the choices of a config, and packaged sweeps.",
     epilog=options.example("lyapsweep list cells"),
 )
-@click.argument("family", required=False)
+@click.argument(
+    "family", required=False, shell_complete=lambda ctx, param, text: [f for f in LISTED if f.startswith(text)]
+)
 @reporting.options
 @options.debug
 def command(family: str | None) -> None:
@@ -30,11 +32,11 @@ def command(family: str | None) -> None:
     if family is not None and family not in LISTED:
         raise unknown("family", family, list(LISTED))
     wanted = LISTED if family is None else (family,)
-    if reporting.mode() is reporting.Mode.QUIET:
-        click.echo("\n".join(m.name for f in wanted for m in members(f, every_flow=family is not None)))
     for f in wanted:
         print_family(f, every_flow=family is not None)
-    reporting.report({f: [m.content for m in members(f, every_flow=True)] for f in wanted})
+    listed = {f: members(f, every_flow=True) for f in wanted}
+    content = {f: [member.content for member in found] for f, found in listed.items()}
+    reporting.report(content, *(member.name for found in listed.values() for member in found))
 
 
 def members(family: str, every_flow: bool) -> list[Member]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from lyapsweep.cli import options
+from lyapsweep.cli.completion import EXPERIMENTS, complete
 from lyapsweep.cli.errors import CommandError
 
 
@@ -16,7 +17,7 @@ from lyapsweep.cli.errors import CommandError
     short_help="Show an experiment in MLflow.",
     epilog=options.example("lyapsweep open forcing_interval --no-browser"),
 )
-@click.argument("experiment")
+@click.argument("experiment", shell_complete=complete(EXPERIMENTS))
 @options.results
 @options.tracking_uri
 @click.option("--port", type=click.IntRange(1, 65535), help="Port of the server.  [default: a free one]")

@@ -48,17 +48,18 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def report(content: Any, path: Path | None = None) -> None:
+def report(content: Any, *paths: Path | str | None) -> None:
     """Print what a command found, as --json and --quiet ask; the text was printed before.
 
     Args:
         content: Dataclasses, named tuples, mappings, lists, arrays, numbers and texts.
-        path: The path of the result, if it is a file or a folder.
+        paths: The paths of the result, where it is a file or a folder; or its names.
     """
     if mode() is Mode.JSON:
         click.echo(json.dumps(plain(content), indent=1, allow_nan=False))
-    elif mode() is Mode.QUIET and path is not None:
-        click.echo(path)
+    elif mode() is Mode.QUIET:
+        for path in filter(None, paths):
+            click.echo(path)
 
 
 def plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lyapsweep.cli import options, printing, reporting
+from lyapsweep.cli.completion import complete
 from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.process import small_networks
 from lyapsweep.results.experiment import ExperimentPaths
@@ -28,7 +29,7 @@ MIN_COLUMNS = 5  # of the progress table: all but the measures, and the first of
     short_help="Train one network.",
     epilog=options.example("lyapsweep run lorenz63 --set training/steps=1000"),
 )
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", type=click.Path(path_type=Path), shell_complete=complete("configs"))
 @options.changes("Change a setting of the config, such as forcing/interval=8. Repeatable.")
 @options.results
 @options.name

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lyapsweep.cli import options, printing, reporting
+from lyapsweep.cli.completion import complete
 from lyapsweep.cli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Simulated:
     short_help="Write a series of a known system to a file.",
     epilog=options.example("lyapsweep simulate lorenz63 my.csv --samples 7000 --dt 0.03 --noise 0.05"),
 )
-@click.argument("system")
+@click.argument("system", shell_complete=complete("systems", files=False))
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @options.changes("Change a parameter of the system, such as rho=38. Repeatable.")
 @click.option("--samples", type=click.IntRange(min=2), default=20000, show_default=True, help="Number of rows.")

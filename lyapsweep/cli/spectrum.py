@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from lyapsweep.cli import options, printing, reporting
+from lyapsweep.cli.completion import complete
 from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.cli.spectrum_targets import SpectrumRequest, SpectrumTarget, check_flags, measure
 from lyapsweep.process import small_networks
@@ -22,7 +23,7 @@ POSITIVE = click.IntRange(min=1)
         "lyapsweep spectrum weights.pt --input series.npy --plot spectrum.html",
     ),
 )
-@click.argument("what")
+@click.argument("what", shell_complete=complete("systems"))
 @options.changes("Change a parameter of a system (rho=38) or a setting of a config (cell/units=30). Repeatable.")
 @click.option(
     "--steps",

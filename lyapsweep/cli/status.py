@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lyapsweep.cli import options, printing, reporting
+from lyapsweep.cli.completion import EXPERIMENTS, complete
 from lyapsweep.cli.errors import CommandError
 from lyapsweep.results.experiment import ExperimentPaths
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     short_help="Show the progress of a sweep.",
     epilog=options.example("lyapsweep status forcing_interval"),
 )
-@click.argument("sweep")
+@click.argument("sweep", shell_complete=complete(EXPERIMENTS))
 @options.results
 @reporting.options
 @options.debug

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lyapsweep.cli import options, printing, reporting
+from lyapsweep.cli.completion import complete
 from lyapsweep.cli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def page_file(ctx: click.Context, param: click.Parameter, path: Path | None) -> 
         "lyapsweep suggest lorenz63 --json",
     ),
 )
-@click.argument("what")
+@click.argument("what", shell_complete=complete("systems"))
 @click.option(
     "--dt",
     type=float,

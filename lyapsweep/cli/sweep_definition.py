@@ -9,11 +9,12 @@ import click
 
 from lyapsweep import packaged
 from lyapsweep.cli import options
+from lyapsweep.cli.completion import complete
 from lyapsweep.cli.errors import CommandError
-from lyapsweep.results.description import SweepDescription, SweepOptions
 from lyapsweep.results.experiment import ExperimentPaths
 
 if TYPE_CHECKING:
+    from lyapsweep.results.description import SweepOptions
     from lyapsweep.sweep import Sweep
 
 COUNT = click.IntRange(min=1)
@@ -58,7 +59,7 @@ def split(text: str, flag: str, form: str) -> tuple[str, str]:
 
 
 OPTIONS = (
-    click.argument("sweep", required=False),
+    click.argument("sweep", required=False, shell_complete=complete("sweeps")),
     options.changes("Change a setting of the base config, such as training/steps=100. Repeatable."),
     click.option(
         "--grid",
@@ -83,10 +84,16 @@ OPTIONS = (
         callback=options.read_changes,
         help="Only this part of the grid, such as cell/kind=lstm or forcing/interval=[8, 16]. Repeatable.",
     ),
-    click.option("--base", metavar="CONFIG", help="The config of what is not varied.  [default: the sweep's own]"),
+    click.option(
+        "--base",
+        metavar="CONFIG",
+        shell_complete=complete("configs"),
+        help="The config of what is not varied.  [default: the sweep's own]",
+    ),
     click.option(
         "--objective",
         metavar="MEASURE",
+        shell_complete=complete("measures", files=False),
         help="The measure that compares trials.  [default: the sweep's own; without one the config's state_space, else "
         "its first measure]",
     ),
@@ -125,13 +132,15 @@ class SweepRequest:
     sweep: str | None
     name: str | None
     results: Path
-    options: SweepOptions
+    options: "SweepOptions"
     zoom: Mapping[str, tuple[float, float]] = dataclasses.field(default_factory=dict)
     resumed: bool = False
 
     @classmethod
     def from_arguments(cls, arguments: dict[str, Any], results: Path, **more: Any) -> "SweepRequest":
         """Take the arguments of `definition` out of a command's `arguments`."""
+        from lyapsweep.results.description import SweepOptions
+
         grid, added = arguments.pop("grid")
         texts = {key: arguments.pop(key) or "" for key in ("base", "objective", "intent")}
         others = {key: arguments.pop(key) for key in ("seeds", "trials", "changes", "where", "space")}
@@ -140,6 +149,8 @@ class SweepRequest:
 
     def define(self, tell: Callable[[str], object] = lambda sentence: None) -> "Sweep":
         """The sweep; `tell` gets a sentence for every option that a continued sweep takes over or changes."""
+        from lyapsweep.results.description import SweepDescription
+
         if not self.resumed:
             return self.built()
         file = self.sweep and packaged.find_file("sweeps", self.sweep)
@@ -150,14 +161,13 @@ class SweepRequest:
         stored = SweepDescription.load(ExperimentPaths(self.results / name).description).options
         if stored is None:
             return self.built()
-        before, now = dict(stored.given), dict(request.options.given)
-        for key, value in before.items():
-            flag = f"--{NAMES.get(key, key)}"
-            if key not in now:
-                tell(f"{flag} {shown(value)}: as the sweep was started.")
-            elif now[key] != value:
-                tell(f"{flag} {shown(now[key])}: the sweep was started with {shown(value)}.")
-        return dataclasses.replace(request, name=name, options=SweepOptions(**(before | now))).built()
+        before, now = entries(stored), entries(request.options)
+        for entry, value in before.items():
+            if entry not in now:
+                tell(f"{entry}{shown(value)}: as the sweep was started.")
+            elif now[entry] != value:
+                tell(f"{entry}{shown(now[entry])}: the sweep was started with {shown(value)}.")
+        return dataclasses.replace(request, name=name, options=merged(stored, request.options)).built()
 
     def built(self) -> "Sweep":
         """The sweep by the file and the options as they are."""
@@ -167,7 +177,7 @@ class SweepRequest:
 
         asked = self.options
         if self.sweep is None:
-            sweep = self.without_file()
+            sweep = with_grid(self.without_file(), {}, asked.added)
         else:
             changes = {key: value for key in ("intent", "seeds") if (value := getattr(asked, key))}
             sweep = dataclasses.replace(load(self.sweep), **changes, **self.named())
@@ -207,8 +217,6 @@ class SweepRequest:
             )
         if asked.space and asked.trials is None:
             raise CommandError("--space: the number of points to draw is missing. Give it with --trials.")
-        if asked.added:
-            raise CommandError(f"--grid {next(iter(asked.added))}+=...: there is no axis to add to. Write = for +=.")
         named = self.named()
         measures = chosen(Config.load(named["base"], asked.changes).measures)
         named.setdefault("objective", "state_space" if "state_space" in measures else next(iter(measures)))
@@ -226,10 +234,31 @@ class SweepRequest:
         )
 
 
+def entries(asked: "SweepOptions") -> dict[str, Any]:
+    """The options that were given, by their flag, of an axis or a setting with its path."""
+    found: dict[str, Any] = {}
+    for key, value in asked.given:
+        flag, sign = f"--{NAMES.get(key, key)} ", "+=" if key == "added" else "="
+        found |= {f"{flag}{path}{sign}": v for path, v in value.items()} if isinstance(value, dict) else {flag: value}
+    return found
+
+
+def merged(before: "SweepOptions", now: "SweepOptions") -> "SweepOptions":
+    """The options of a continued sweep: what is given again counts, path by path; values are added to those before."""
+    given: dict[str, Any] = {}
+    for key, value in now.given:
+        earlier = getattr(before, key)
+        given[key] = {**earlier, **value} if isinstance(value, dict) else value
+        if key == "added":
+            more = {path: [v for v in values if v not in earlier.get(path, [])] for path, values in value.items()}
+            given[key] |= {path: earlier.get(path, []) + values for path, values in more.items()}
+    return dataclasses.replace(before, **given)
+
+
 def shown(value: Any) -> str:
-    """The value of an option as it is written."""
+    """A value as the command line has it; values of an axis are separated by commas."""
     from lyapsweep.config.command import format_value
 
-    if not isinstance(value, dict):
-        return str(value)
-    return " ".join(f"{path}={v if isinstance(v, str) else format_value(v)}" for path, v in value.items())
+    if isinstance(value, list):
+        return ",".join(map(format_value, value))
+    return value if isinstance(value, str) else format_value(value)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from lyapsweep.cli import options, printing
+from lyapsweep.cli.completion import EXPERIMENTS, complete
 from lyapsweep.cli.status import find_folder
 
 
@@ -13,7 +14,7 @@ from lyapsweep.cli.status import find_folder
     short_help="Log a results folder to MLflow.",
     epilog=options.example("lyapsweep sync results/forcing_interval --tracking-uri http://mlflow:5000"),
 )
-@click.argument("results_folder")
+@click.argument("results_folder", shell_complete=complete(EXPERIMENTS))
 @options.results
 @options.name
 @options.tracking_uri

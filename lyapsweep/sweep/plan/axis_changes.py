@@ -133,9 +133,8 @@ def with_grid(sweep: Sweep, grid: Mapping[str, Sequence[Any]], added: Mapping[st
         section = path.removesuffix("/kind")
         axis = path if path in axes else section
         if axis not in axes:
-            raise SweepError(
-                f"{name}: there is no axis {path} to add to (its axes: {', '.join(axes)}). Write {path}=..."
-            )
+            known = ", ".join(axes) or "none"
+            raise SweepError(f"{name}: there is no axis {path} to add to (its axes: {known}). Write {path}=... first.")
         new = [{"kind": v} if axis != path else v for v in values]
         axes[axis] += [value for value in new if value not in axes[axis]]
     return dataclasses.replace(sweep, grid=axes)
