@@ -89,7 +89,7 @@ def command(
         tuple(changes.items()),
     )
     place = Place(results, name or request.name, tracking_uri, jobs)
-    with display("objective", out) as listen:
+    with display("score", out) as listen:
         tell = lambda text: out.print(text, soft_wrap=True)  # noqa: E731
         try:
             found = run_fit(request, place, resume, Observer(tell, listen=listen))
