@@ -66,7 +66,7 @@ def command(
 
     SERIES is a file with one row per time step, evenly spaced, and one column per variable (.csv, .npy, .parquet and
     others). Its largest exponent is estimated as by `lyapsweep suggest`; networks are searched at forcing intervals of
-    0.25 to 1 predictability time; the best three settings are trained again from three fresh seeds each. The report
+    0.25 to 1 predictability time; the best four settings are trained again from three fresh seeds each. The report
     compares them with the floor, the exponents of the series, and five baselines, and says what speaks against them.
 
     Results: a page, the network as a record and as TorchScript, two atlases, and the config and sweep file from which
