@@ -1,19 +1,19 @@
 """`lyapsweep fit`: from a series to a trained network and the evidence for it."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
-from lyapsweep.cli import options, printing
+from lyapsweep.cli import options, printing, reporting
 from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.cli.suggest import chosen_columns
-from lyapsweep.cli.sweep import display
+from lyapsweep.cli.sweep_display import display
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from lyapsweep.fitting.result import FitResult
 
 
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 @options.engine
 @options.tracking_uri
 @click.option("--resume", is_flag=True, help="Resume a fit that was interrupted.")
-@options.as_json
+@reporting.options
 @options.debug
 def command(
     series: str,
@@ -60,7 +60,6 @@ def command(
     jobs: int | None,
     tracking_uri: str | None,
     resume: bool,
-    as_json: bool,
 ) -> None:
     """Find and train a network that reconstructs a recorded series, and say whether to trust it.
 
@@ -74,9 +73,10 @@ def command(
     """
     from lyapsweep.fitting.pipeline import Observer, run_fit
     from lyapsweep.fitting.plan import FitRequest
+    from lyapsweep.fitting.result import PAGE
     from lyapsweep.fitting.search import Place
 
-    out = printing.console(optional=True) if not as_json else Console(stderr=True, highlight=False, markup=False)
+    out = printing.console(optional=True)
     decimal = str(changes.get("dataset/decimal", "auto"))
     request = FitRequest(
         series,
@@ -95,30 +95,46 @@ def command(
             found = run_fit(request, place, resume, Observer(tell, listen=listen))
         except KeyboardInterrupt as error:
             raise CommandError("Interrupted; the same command with --resume resumes.", Exit.INTERRUPTED) from error
-    if as_json:
-        click.echo(json.dumps(content(found), indent=1))
-    else:
-        summarise(found, out)
+    summarise(found, out)
+    reporting.report(content(found), found.place.folder / PAGE)
 
 
 def content(found: "FitResult") -> dict[str, Any]:
     """What `--json` prints."""
-    from lyapsweep.fitting import report
-
+    first, analysis = found.records[0], found.analysis
+    low, high = analysis.lambda_interval
+    forecasts = (found.forecasts.network, *found.forecasts.baselines)
     return {
-        "trusted": found.reliability.verdict,
-        "sentences": list(found.reliability.sentences),
-        "tables": {table.title: [list(table.heads), *map(list, table.rows)] for table in report.tables(found)},
+        "verdict": found.reliability.verdict,
+        "sentences": found.reliability.sentences,
+        "objective": found.criterion.objective,
+        "lambda_max": analysis.lambda_max,
+        "lambda_low": low,
+        "lambda_high": high,
+        "tau_pred": analysis.predictability_time,
+        "networks": [
+            {
+                "trial": record.trial,
+                "seed": record.config.seed,
+                "outcome": record.outcome,
+                "lambda_max": None if record.spectrum is None else record.spectrum.maximum / analysis.dt,
+                "measures": record.measures,
+                "test": record.test,
+            }
+            for record in found.records
+        ],
+        "floors": first.floors,
+        "saturations": first.saturations,
+        "forecasts": [{k: getattr(f, k) for k in ("name", "valid_steps", "low", "high", "error")} for f in forecasts],
         "coverage": float(found.forecasts.coverage.mean()),
-        "valid_steps": {each.name: each.valid_steps for each in (found.forecasts.network, *found.forecasts.baselines)},
-        "lambda_max": found.analysis.lambda_max,
-        "networks_lambda_max": [r.spectrum.maximum / found.analysis.dt for r in found.records if r.spectrum],
+        "config": found.model.config.to_dict(),
+        "searched": found.searched,
         "files": dict(found.files),
         "seconds": found.seconds,
     }
 
 
-def summarise(found: "FitResult", out: Console) -> None:
+def summarise(found: "FitResult", out: "Console") -> None:
     """Print the tables, the verdict with its sentences, and the places of the files."""
     from lyapsweep.fitting import report
 
