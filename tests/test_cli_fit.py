@@ -30,11 +30,12 @@ def save_waves(rows=450):
 def test_a_series_becomes_a_network_with_its_report(folder):  # noqa: F811
     save_waves()
     found = json.loads(ok("fit", "waves.csv", "--dt", "0.25", *SMALL, "--json"))
-    assert found["trusted"] in ("no", "with reservations")
+    assert found["verdict"] in ("no", "with reservations")
     assert any("no test part" in sentence for sentence in found["sentences"])
     assert any("fewer than" not in s and "allows no estimate" in s for s in found["sentences"])
-    assert set(found["valid_steps"]) >= {"networks", "persistence", "echo state network", "context parroting"}
-    assert len(found["networks_lambda_max"]) == 3
+    names = {each["name"] for each in found["forecasts"]}
+    assert names >= {"networks", "persistence", "echo state network", "context parroting"}
+    assert [network["outcome"] for network in found["networks"]] == ["finished"] * 3
     assert len(list(Path("results/waves/records").glob("*00000020.npz"))) == 2
     assert len(list(Path("results/waves-confirmed/records").glob("*00000020.npz"))) in (3, 6)  # of bounded networks
     page = Path(found["files"]["report"]).read_text()

@@ -182,6 +182,14 @@ def test_settings_at_the_floor_are_told_apart_by_exponent_and_forecasts():
     assert [r[0] for r in ranked] == [best, *others]
 
 
+def test_a_setting_of_which_one_seed_is_not_chaotic_ranks_behind_one_without():
+    criterion = Criterion("state_space", lambda_max=0.03, half_width=0.0005)
+    steady = [record(1.1, 0.031, valid=40, seed=s) for s in range(3)]
+    mixed = [record(1.0, e, valid=50, seed=s) for s, e in enumerate((0.03, 0.03, -0.01))]
+    assert (criterion.misfits(steady), criterion.misfits(mixed)) == (0, 1)
+    assert criterion.key(steady) < criterion.key(mixed)
+
+
 def test_the_median_over_seeds_decides_and_lost_ones_are_the_worst():
     criterion = Criterion("state_space")
     steady = [record(1.5, seed=s) for s in range(3)]

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lyapsweep.cli import options, printing, reporting
-from lyapsweep.cli.completion import complete
 from lyapsweep.cli.errors import CommandError, Exit
 from lyapsweep.cli.suggest import chosen_columns
-from lyapsweep.cli.sweep import display
+from lyapsweep.cli.sweep_display import display
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     short_help="Fit a series: search, confirm, judge.",
     epilog=options.example("lyapsweep fit my.csv --dt 0.03", "lyapsweep fit my.csv --minutes 20 --name long"),
 )
-@click.argument("series", shell_complete=complete())
+@click.argument("series")
 @click.option(
     "--dt", type=float, callback=options.time_step, help="Time between rows.  [default: a time column's, else 1]"
 )
@@ -66,7 +65,7 @@ def command(
 
     SERIES is a file with one row per time step, evenly spaced, and one column per variable (.csv, .npy, .parquet and
     others). Its largest exponent is estimated as by `lyapsweep suggest`; networks are searched at forcing intervals of
-    0.25 to 1 predictability time; the best three settings are trained again from three fresh seeds each. The report
+    0.25 to 1 predictability time; the best four settings are trained again from three fresh seeds each. The report
     compares them with the floor, the exponents of the series, and five baselines, and says what speaks against them.
 
     Results: a page, the network as a record and as TorchScript, two atlases, and the config and sweep file from which
@@ -74,6 +73,7 @@ def command(
     """
     from lyapsweep.fitting.pipeline import Observer, run_fit
     from lyapsweep.fitting.plan import FitRequest
+    from lyapsweep.fitting.result import PAGE
     from lyapsweep.fitting.search import Place
 
     out = printing.console(optional=True)
@@ -89,28 +89,46 @@ def command(
         tuple(changes.items()),
     )
     place = Place(results, name or request.name, tracking_uri, jobs)
-    with display("objective", out) as listen:
+    with display("score", out) as listen:
         tell = lambda text: out.print(text, soft_wrap=True)  # noqa: E731
         try:
             found = run_fit(request, place, resume, Observer(tell, listen=listen))
         except KeyboardInterrupt as error:
             raise CommandError("Interrupted; the same command with --resume resumes.", Exit.INTERRUPTED) from error
     summarise(found, out)
-    reporting.report(content(found), found.place.folder)
+    reporting.report(content(found), found.place.folder / PAGE)
 
 
 def content(found: "FitResult") -> dict[str, Any]:
     """What `--json` prints."""
-    from lyapsweep.fitting import report
-
+    first, analysis = found.records[0], found.analysis
+    low, high = analysis.lambda_interval
+    forecasts = (found.forecasts.network, *found.forecasts.baselines)
     return {
-        "trusted": found.reliability.verdict,
-        "sentences": list(found.reliability.sentences),
-        "tables": {table.title: [list(table.heads), *map(list, table.rows)] for table in report.tables(found)},
+        "verdict": found.reliability.verdict,
+        "sentences": found.reliability.sentences,
+        "objective": found.criterion.objective,
+        "lambda_max": analysis.lambda_max,
+        "lambda_low": low,
+        "lambda_high": high,
+        "tau_pred": analysis.predictability_time,
+        "networks": [
+            {
+                "trial": record.trial,
+                "seed": record.config.seed,
+                "outcome": record.outcome,
+                "lambda_max": None if record.spectrum is None else record.spectrum.maximum / analysis.dt,
+                "measures": record.measures,
+                "test": record.test,
+            }
+            for record in found.records
+        ],
+        "floors": first.floors,
+        "saturations": first.saturations,
+        "forecasts": [{k: getattr(f, k) for k in ("name", "valid_steps", "low", "high", "error")} for f in forecasts],
         "coverage": float(found.forecasts.coverage.mean()),
-        "valid_steps": {each.name: each.valid_steps for each in (found.forecasts.network, *found.forecasts.baselines)},
-        "lambda_max": found.analysis.lambda_max,
-        "networks_lambda_max": [r.spectrum.maximum / found.analysis.dt for r in found.records if r.spectrum],
+        "config": found.model.config.to_dict(),
+        "searched": found.searched,
         "files": dict(found.files),
         "seconds": found.seconds,
     }

@@ -10,7 +10,7 @@ from lyapsweep.trial import run_trial
 PILOT = (20, 420)  # updates of the two trainings that are measured
 OVERHEAD = 25.0  # seconds for starting Ray twice, for the atlas and the report, on an idle machine
 SLOWER = 1.5  # a search over workers takes this much more than the pilot: data are read and models imported there
-CONFIRMED = 3  # settings that are trained again, by default
+CONFIRMED = 4  # settings that are trained again, by default
 ENOUGH, LEAST = 24, 8  # networks of a search that is worth its name, and the fewest before updates are given up
 SHARES = (1.0, 0.67, 0.45, 0.3)  # of the updates, tried in this order
 

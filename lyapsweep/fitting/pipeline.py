@@ -71,7 +71,7 @@ def fit(
 ) -> FitResult:
     """Find and train a network that reconstructs a series, and judge it.
 
-    The series is analysed as by `lyapsweep suggest`; networks are searched in the time that there is; the best three
+    The series is analysed as by `lyapsweep suggest`; networks are searched in the time that there is; the best four
     settings are trained again from three fresh seeds each; the best by these is forecast beside five baselines and
     judged by rules. Everything is written to `results/<name>`; `results/<name>-confirmed` holds the fresh seeds.
 

@@ -54,16 +54,17 @@ class Criterion:
         interval, median = seed_interval(scores), float(np.median(scores))
         return reaches_floor(MEASURES[self.objective].direction, interval, self.floor(records[0]), median)
 
-    def exponent(self, records: Sequence[Record]) -> float:
-        """Median largest exponent of the bounded networks, nats per step; NaN if there is none."""
-        found = [r.spectrum.maximum for r in records if r.spectrum is not None and r.outcome is Outcome.FINISHED]
-        return float(np.median(found)) if found else math.nan
+    def misfits(self, records: Sequence[Record]) -> int:
+        """Number of networks whose largest exponent is not the data's within the tolerance; lost ones count.
 
-    def agrees(self, records: Sequence[Record]) -> bool:
-        """Whether the exponent is the data's within the tolerance; true where the data's is unknown."""
-        return math.isnan(self.lambda_max) or abs(self.exponent(records) - self.lambda_max) <= self.tolerance
+        0 where the data's exponent is unknown.
+        """
+        if math.isnan(self.lambda_max):
+            return 0
+        found = [r.spectrum.maximum if r.spectrum and r.outcome is Outcome.FINISHED else math.nan for r in records]
+        return sum(not abs(exponent - self.lambda_max) <= self.tolerance for exponent in found)
 
-    def key(self, records: Sequence[Record]) -> tuple[bool, bool, float, str]:
+    def key(self, records: Sequence[Record]) -> tuple[bool, int, float, str]:
         """Sorts settings, best first, each given by the records of its seeds.
 
         At the floor the measure tells networks no more apart: there the exponent and the valid prediction time decide.
@@ -74,4 +75,4 @@ class Criterion:
             median = -median
         at_floor, times = self.at_floor(records), [r.measures.get("prediction_time/samples", 0.0) for r in records]
         value = -float(np.median(np.nan_to_num(times))) if at_floor else median
-        return not at_floor, not self.agrees(records), value, records[0].trial
+        return not at_floor, self.misfits(records), value, records[0].trial

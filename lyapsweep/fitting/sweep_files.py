@@ -9,6 +9,8 @@ from lyapsweep.fitting.search_space import SearchSpace
 
 SWEEP = '''"""{question}"""
 
+from pathlib import Path
+
 from lyapsweep.sweep import Sweep
 
 CELLS = {cells}
@@ -36,7 +38,9 @@ def space(trial):
     return {{"cell": cell, "forcing": forcing, "training/lr_end": rate / 100}}
 
 
-SWEEP = Sweep(base="{base}", objective="{objective}", intent="map", space=space, trials={trials})
+SWEEP = Sweep(
+    base=Path(__file__).with_suffix(".yaml"), objective="{objective}", intent="map", space=space, trials={trials}
+)
 '''
 
 
@@ -74,7 +78,6 @@ class SweepFiles:
         files.sweep.write_text(
             SWEEP.format(
                 question=question,
-                base=files.config.name,
                 objective=space.objective,
                 trials=trials,
                 alphas=list(space.alphas),
