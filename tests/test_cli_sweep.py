@@ -129,6 +129,7 @@ def test_how_a_sweep_ends(tmp_path, capsys, ending, status, message):
         notes="1 pack came back unfinished.",
         best_lines=(("setting", "validation 0.2, test 0.3"),),
         cause="",
+        budget="",
         progress=progress(asked=42, failed=ending.get("failed", 1)),
     )
     with contextlib.nullcontext() if status is None else pytest.raises(CommandError, match=message) as problem:

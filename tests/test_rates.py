@@ -11,7 +11,7 @@ import pytest
 from lyapsweep.analysis.settings import importance, setting_curve
 from lyapsweep.analysis.shared.rates import PER_STEP, PER_TIME
 from lyapsweep.analysis.shared.spectrum_features import summaries
-from lyapsweep.analysis.spectra import correlation, spectrum_history
+from lyapsweep.analysis.spectra import correlation, spectrum_beside_data, spectrum_history
 from lyapsweep.atlas import appendix, explorer, report
 from lyapsweep.atlas.view import AtlasView
 from lyapsweep.results.table import Table
@@ -55,6 +55,15 @@ def test_data_without_time_are_per_step(table):
     frame = table.frame.drop(columns="data/dt")
     assert setting_curve.find(replace(table, frame=frame), "forcing/interval", MAX).unit == PER_STEP
     assert explorer.map_data(AtlasView(replace(table, frame=frame)))["unit"] == PER_STEP
+
+
+def test_the_spectrum_of_a_task_has_no_data_beside_it_and_is_per_step():
+    empty = {"data/dt": None, "data/lambda_max": None, "data/lambda_stderr": None}
+    frame = pd.DataFrame([{"trial": "a", "step": 9, "outcome": "finished", "final": True} | empty], dtype=object)
+    spectra = {"driven": np.array([[-0.1, -0.5]])}
+    found = spectrum_beside_data.find(Table(frame, spectra, {"driven": np.full((1, 2), 0.01)}), "a", "driven")
+    assert (found.unit, found.truth.size) == (PER_STEP, 0)
+    assert spectrum_beside_data.draw(found).data
 
 
 def test_the_dimension_of_a_limit_cycle_is_not_that_of_a_fixed_point():

@@ -103,7 +103,7 @@ def test_the_remaining_time_follows_the_pace_of_this_driver(base, clock):
     assert counter.remaining_seconds() == pytest.approx(60 * 7.5 / 1.0)
     counter.exclude(-3)
     assert counter.excluded == 1.5
-    now = counter.progress(lambda config: "best", "note")
+    now = counter.progress(lambda config: "best", message="note")
     assert (now.seconds, now.best, now.message, now.asked) == (160.0, (1.0, "best"), "note", 10)
 
 

@@ -24,6 +24,8 @@ from lyapsweep.sweep.observe.summary import SweepSummary
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
+    from lyapsweep.atlas.findings import Findings
+
 Values = TypeVar("Values", np.ndarray, pd.DataFrame)
 
 
@@ -227,6 +229,13 @@ class SweepResult:
         if record is None:
             raise BadTable(f"{self.folder}: there is no trial {key}. The ids are in the column `trial` of the table.")
         return TrialResult(record, self.folder)
+
+    @property
+    def findings(self) -> "Findings":
+        """Every statistic that the atlas shows, by name, each computed when it is asked for (docs/findings.md)."""
+        from lyapsweep.atlas.findings import findings
+
+        return findings(self.table)
 
     @property
     def atlas(self) -> Path:

@@ -5,7 +5,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from lyapsweep.analysis.networks import training_curves
-from lyapsweep.analysis.settings import box_counting, importance, optimum, phase_plane, setting_curve
+from lyapsweep.analysis.settings import box_counting, importance, optimum, phase_plane, search_history, setting_curve
 from lyapsweep.analysis.shared.rank_correlation import CorrelationFinding
 from lyapsweep.analysis.shared.selection import HuntTableError, TooFew
 from lyapsweep.analysis.spectra import correlation, partial_correlation, spectrum_beside_data, spectrum_history
@@ -95,6 +95,14 @@ def spectrum(view: AtlasView) -> spectrum_beside_data.SpectrumBesideDataFinding 
 
 
 @once
+def search(view: AtlasView) -> search_history.SearchHistoryFinding | None:
+    """The trials of a hunt in the order of the search; None of a map."""
+    if view.table.description.intent != "hunt" or view.objective not in view.finals.frame:
+        return None
+    return search_history.find(view.table)
+
+
+@once
 def learning(view: AtlasView) -> training_curves.TrainingCurvesFinding:
     """The training curves of the best setting of each group."""
     return training_curves.find(view.table, view.objective, view.groups)
@@ -178,6 +186,7 @@ def numeric_axes(view: AtlasView) -> list[str]:
 ALWAYS: dict[str, Callable[[AtlasView], Any]] = {
     "verdict": verdict_of,
     "spectrum": spectrum,
+    "search": search,
     "curves": curves,
     "optimum": best_place,
     "largest_exponent": largest_exponent,

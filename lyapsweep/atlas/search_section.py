@@ -3,15 +3,16 @@
 from markupsafe import Markup
 
 from lyapsweep.analysis.settings import search_history
+from lyapsweep.atlas import analyses
 from lyapsweep.atlas.rendering import render
 from lyapsweep.atlas.view import AtlasView
 
 
 def search(view: AtlasView) -> str:
     """The trials of a hunt in the order of the search, their rungs, and the Pareto front; "" for a map."""
-    if view.table.description.intent != "hunt" or view.objective not in view.finals.frame:
+    found = analyses.search(view)
+    if found is None:
         return ""
-    found = search_history.find(view.table)
     order = "The objective of every trial in the order in which the sampler drew it, and the best so far."
     figures = [(search_history.sentence(found), search_history.draw(found), order)]
     if found.rungs:

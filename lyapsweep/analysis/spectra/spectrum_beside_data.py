@@ -68,14 +68,14 @@ def find(table: Table, trial: str, map: str) -> SpectrumBesideDataFinding:
     check_map(table, map)
     row, finals = final_row(table, trial), table.finals
     cells = finals.frame.iloc[row]
-    dt = float(cells.get("data/dt", math.nan))
+    dt = as_number(cells.get("data/dt"))
     per = dt if dt > 0 else 1.0
     exponents, stderr = finals.spectra[map][row], finals.spectra_stderr[map][row]
     kept = ~np.isnan(exponents)
     require(int(kept.sum()), 1, f"exponents of trial {trial}")
     exponents, stderr, truth = exponents[kept] / per, stderr[kept] / per, known_exponents(cells) / per
     known = min(len(exponents), len(truth))
-    truth_stderr = float(cells.get("data/lambda_stderr", math.nan)) / per
+    truth_stderr = as_number(cells.get("data/lambda_stderr")) / per
     errors = np.hypot(stderr[:known], np.where(np.arange(known) == 0, np.nan_to_num(truth_stderr), 0.0))
     gaps = np.abs(exponents[:known] - truth[:known])
     name = f"spectra/{map}/kaplan_yorke"
@@ -88,9 +88,14 @@ def find(table: Table, trial: str, map: str) -> SpectrumBesideDataFinding:
         truth=truth,
         truth_stderr=truth_stderr,
         differs=(gaps > SURE * np.nan_to_num(errors)) & (gaps > NEAR * np.abs(truth[:known])) & np.isfinite(errors),
-        dimensions=(float(cells.get(name, math.nan)), kaplan_yorke(truth, math.nan)),
-        allowed=(float(cells.get(f"{name}/low", math.nan)), float(cells.get(f"{name}/high", math.nan))),
+        dimensions=(as_number(cells.get(name)), kaplan_yorke(truth, math.nan)),
+        allowed=(as_number(cells.get(f"{name}/low")), as_number(cells.get(f"{name}/high"))),
     )
+
+
+def as_number(cell: float | None) -> float:
+    """A cell of a table; NaN where it is empty, as of data without a time step."""
+    return math.nan if cell is None else float(cell)
 
 
 def known_exponents(cells: pd.Series) -> np.ndarray:
