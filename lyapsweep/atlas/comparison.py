@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import pandas as pd
+import numpy as np
 
-from lyapsweep.analysis.shared.selection import digits
+from lyapsweep.analysis.shared.selection import digits, numbers
 from lyapsweep.analysis.spectra import spectrum_beside_data
 from lyapsweep.atlas.analyses import UNAVAILABLE
 from lyapsweep.atlas.findings import Findings, findings
@@ -58,6 +58,7 @@ def compare(first: Table, second: Table, names: tuple[str, str]) -> Comparison:
         The comparison.
 
     Example:
+        >>> import pandas as pd
         >>> frame = pd.DataFrame({"trial": ["a", "b"], "outcome": "finished", "step": 9, "final": True, "lr": [1, 2]})
         >>> tables = [Table(frame.assign(**{"cell/kind": "gru", "measures/loss": s})) for s in ([0.2, 0.3], [0.4, 0.5])]
         >>> found = compare(*tables, ("one", "two"))
@@ -105,7 +106,7 @@ def quantities(table: Table, verdict: Verdict | None) -> Iterator[tuple[str, str
     yield "trials", str(len(finals))
     for outcome, n in finals.frame["outcome"].value_counts().sort_index().items():
         yield str(outcome), str(int(n))
-    yield "updates", listed(finals.frame["step"]) if len(finals) else NOTHING
+    yield "updates", listed(finals.column("step")) if len(finals) else NOTHING
     if verdict is not None:
         yield "objective", f"{verdict.label}, {verdict.direction}d"
         yield "best setting", verdict.name
@@ -116,8 +117,9 @@ def quantities(table: Table, verdict: Verdict | None) -> Iterator[tuple[str, str
         yield "tied settings", str(len(verdict.ties))
         yield from exponents(findings(table))
     if "seconds" in finals.frame:
-        packs = finals.frame.get("provenance/pack", pd.Series(1.0, finals.frame.index)).fillna(1).astype(float)
-        yield "seconds of compute", digits(float((finals.frame["seconds"].astype(float) / packs).sum()))
+        shared = "provenance/pack" in finals.frame
+        packs = np.nan_to_num(numbers(finals, "provenance/pack"), nan=1.0) if shared else 1.0
+        yield "seconds of compute", digits(float(np.nansum(numbers(finals, "seconds") / packs)))
 
 
 def exponents(found: Findings) -> Iterator[tuple[str, str]]:
@@ -143,7 +145,7 @@ def with_quartiles(value: float, low: float, high: float) -> str:
 def differences(first: Table, second: Table) -> Iterator[ComparedRow]:
     """The settings whose values differ between two experiments; one that an experiment lacks is a gap."""
     for path in sorted({*first.settings, *second.settings}):
-        values = [listed(t.finals.frame[path]) if path in t.finals.frame else NOTHING for t in (first, second)]
+        values = [listed(t.finals.column(path)) if path in t.finals.frame else NOTHING for t in (first, second)]
         values = [value or NOTHING for value in values]
         if values[0] != values[1]:
             yield ComparedRow(path, *values)
@@ -156,7 +158,7 @@ def conclusion(tables: tuple[Table, Table], verdicts: list[Verdict | None], name
         return "Not both have a trial that finished with a finite objective."
     if (one.column, one.direction) != (two.column, two.direction):
         return f"Objectives differ ({one.label}, {two.label}): scores do not compare."
-    digests = [set(t.finals.frame.get("data/digest", pd.Series(dtype=str)).dropna()) for t in tables]
+    digests = [set(t.finals.column("data/digest").dropna()) if "data/digest" in t.frame else set() for t in tables]
     if digests[0] != digests[1]:
         return "They were trained on different data: scores do not compare."
     scores = [with_quartiles(v.median, v.low, v.high) for v in (one, two)]

@@ -41,7 +41,7 @@ def timed(table: Table) -> bool:
         return False
     known = numbers(table, "data/dt") > 0
     columns = [c for c in map(str, table.frame.columns) if c.startswith("spectra/") and c.endswith("/maximum")]
-    measured = table.frame[columns].notna().any(axis=1).to_numpy(bool) if columns else np.ones(len(table), bool)
+    measured = table.frame[columns].notna().to_numpy(bool).any(axis=1) if columns else np.ones(len(table), bool)
     return bool(known.any() and known[measured].all())
 
 

@@ -302,4 +302,5 @@ class SweepRunner:
 
     def progress(self, message: str = "", phase: str = "") -> SweepProgress:
         paths = self.planned.varied, setting_paths(self.planned.varied)
-        return self.counter.progress(*(partial(tracking.run_name, varied=each) for each in paths), message, phase)
+        name_of, setting_of = (partial(tracking.run_name, varied=each) for each in paths)
+        return self.counter.progress(name_of, setting_of, message, phase)
