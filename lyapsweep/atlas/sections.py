@@ -151,7 +151,14 @@ def optima(view: AtlasView) -> str:
     if found is None:
         return ""
     sentences = [optimum.sentence(found, g) for g in range(len(found.groups))]
-    return render("sections/optimum", optimum=optimum, sentences=sentences, fig=optimum.draw(found))
+    return render(
+        "sections/optimum",
+        optimum=optimum,
+        found=found,
+        label=label(found.column),
+        sentences=sentences,
+        fig=optimum.draw(found),
+    )
 
 
 @per_source

@@ -174,6 +174,11 @@ def span(finding: OptimumFinding, g: int, unit: float) -> str:
     return f"{digits(finding.low[g] / unit)} to {digits(finding.high[g] / unit)}"
 
 
+def timed(finding: OptimumFinding) -> bool:
+    """Whether the predictability time of the data is drawn."""
+    return bool(np.isfinite(finding.unit).any())
+
+
 def draw(finding: OptimumFinding) -> go.Figure:
     """Draw one row per group: the interval of the best place, and how often each place was the best."""
     fig = theme.figure(140 + 46 * len(finding.groups))
@@ -205,11 +210,9 @@ def draw(finding: OptimumFinding) -> go.Figure:
                 hovertemplate="predictability time, %{x:.3g} steps<extra></extra>",
                 showlegend=False,
             )
-    bar = " (bar: predictability time)" if np.isfinite(finding.unit).any() else ""
     ticks = {"tickvals": finding.points, "ticktext": [digits(p) for p in finding.points]}
-    title = f"{theme.plain(finding.axis)} where {theme.plain(label(finding.column))} is best{bar}"
     scale = "log" if finding.log_axis else "linear"
-    fig.update_xaxes(title=title, type=scale, **(ticks if len(finding.points) <= 12 else {}))
+    fig.update_xaxes(title=theme.plain(finding.axis), type=scale, **(ticks if len(finding.points) <= 12 else {}))
     names = [theme.plain(name) for name in finding.groups]
     fig.update_yaxes(tickvals=np.arange(len(names)), ticktext=names, range=[len(names) - 0.5, -0.5], showgrid=False)
     return fig

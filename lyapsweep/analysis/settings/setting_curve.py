@@ -181,7 +181,7 @@ def draw(finding: SettingCurveFinding) -> go.Figure:
     for text, x in finding.verticals:
         theme.vertical_line(fig, x, text, finding.log_axis, left=position(finding, x) > 0.5)
     for text, y in finding.horizontals:
-        theme.horizontal_line(fig, y, text, finding.log_value)
+        theme.horizontal_line(fig, y, text, finding.log_value, below=True)
     if np.isfinite(finding.floor) and not (finding.log_value and finding.floor <= 0):
         theme.horizontal_line(fig, finding.floor, f"floor {digits(finding.floor)}", finding.log_value)
     labelled = not finding.numeric or (len(finding.points) <= 12 and not finding.binned)

@@ -142,12 +142,20 @@ def vertical_line(fig: go.Figure, x: float, text: str, log: bool, left: bool = F
     note(fig, text, x=math.log10(x) if log else x, y=1, yref="y domain", yanchor="top", **side)
 
 
-def horizontal_line(fig: go.Figure, y: float, text: str, log: bool) -> None:
-    """A dotted horizontal line with its label at its right end."""
+def horizontal_line(fig: go.Figure, y: float, text: str, log: bool, below: bool = False) -> None:
+    """A dotted horizontal line with its label at its right end, above it or below."""
     fig.add_shape(
         type="line", x0=0, x1=1, y0=y, y1=y, xref="x domain", line={"color": GREY, "width": 1.2, "dash": "dot"}
     )
-    note(fig, text, x=1, y=math.log10(y) if log else y, xref="x domain", xanchor="right", yanchor="bottom")
+    note(
+        fig,
+        text,
+        x=1,
+        y=math.log10(y) if log else y,
+        xref="x domain",
+        xanchor="right",
+        yanchor="top" if below else "bottom",
+    )
 
 
 def note(fig: go.Figure, text: str, **where: object) -> None:
