@@ -20,7 +20,7 @@ LEFT, RIGHT, TOP, BOTTOM = 66, 12, 40, 44
 DATA, NETWORK = "#000000", "#0072B2"
 FINE = 4  # steps of a curve's points per unit of the page: short whole numbers
 MIN_ROWS = 16  # of an orbit that is drawn
-MOST_EXPONENTS = 24
+LEAST_EXPONENTS = 6  # that are drawn, if there are as many
 STYLE = "font-family='system-ui, Helvetica, Arial, sans-serif' font-size='12' fill='#222'"
 
 
@@ -90,13 +90,13 @@ def power_spectrum(record: Record, truth: np.ndarray, generated: np.ndarray) -> 
 
 def spectrum(record: Record, own: Spectrum) -> str:
     """The leading exponents with their 95 % intervals, beside those that are known of the data."""
-    shown, per = slice(MOST_EXPONENTS), 1 / (own.dt or 1.0)
+    data, per = record.provenance.data, 1 / (own.dt or 1.0)
+    known = list(data.exponents) or ([] if data.lambda_max is None else [data.lambda_max]) if data else []
+    shown = slice(max(LEAST_EXPONENTS, len(known) + 2))
     index = np.arange(1, len(own.exponents[shown]) + 1)
     finite = np.isfinite(own.exponents[shown])
     points = np.stack([index, own.exponents[shown] * per], axis=1)[finite]
     lines = [Curve(f"network ({own.map})", NETWORK, points, True, own.half_width[shown][finite] * per)]
-    data = record.provenance.data
-    known = data and (data.exponents or ([data.lambda_max] if data.lambda_max is not None else []))
     if known:
         truth = np.array(known, float)[shown] * per
         lines.insert(0, Curve("data", DATA, np.stack([np.arange(1, len(truth) + 1), truth], axis=1), True))
@@ -155,7 +155,8 @@ def curve_parts(curve: Curve, place) -> Iterator[str]:
         (a, top), (_, bottom) = place(np.array([[x, y + error], [x, y - error]]))
         if error > 0:
             yield f"<path d='M{a:.1f},{top:.1f}V{bottom:.1f}' stroke='{curve.colour}'/>"
-        yield f"<circle cx='{a:.1f}' cy='{(top + bottom) / 2:.1f}' r='3' fill='{curve.colour}'/>"
+        look = "fill='none' stroke='{0}' stroke-width='1.6' r='6'" if curve.colour == DATA else "fill='{0}' r='3'"
+        yield f"<circle cx='{a:.1f}' cy='{(top + bottom) / 2:.1f}' {look.format(curve.colour)}/>"
 
 
 def axis_parts(axis: int, name: str, low: np.ndarray, high: np.ndarray, place) -> Iterator[str]:

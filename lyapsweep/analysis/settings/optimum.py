@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from lyapsweep.analysis.shared import theme
 from lyapsweep.analysis.shared.axis import places
-from lyapsweep.analysis.shared.selection import digits, direction, ended_trials, label, named, numbers, require
+from lyapsweep.analysis.shared.selection import digits, direction, ended_trials, named, numbers, require
 from lyapsweep.analysis.shared.units import UnitCount, Units
 from lyapsweep.results.table import Table
 

@@ -133,6 +133,11 @@ def correlation_matrix(
     return fig
 
 
+def index_ticks(index: np.ndarray, most: int = 12) -> dict[str, Any]:
+    """Ticks of an axis of whole numbers: each of a few, else round ones."""
+    return {"tickvals": index} if len(index) <= most else {"tickformat": "d"}
+
+
 def vertical_line(fig: go.Figure, x: float, text: str, log: bool, left: bool = False) -> None:
     """A dashed vertical line with its label beside it (annotations on logarithmic axes are placed by log10)."""
     side = {"xanchor": "right", "xshift": -3} if left else {"xanchor": "left", "xshift": 3}

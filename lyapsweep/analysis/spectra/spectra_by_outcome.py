@@ -145,7 +145,9 @@ def draw(finding: SpectraByOutcomeFinding) -> go.Figure:
     draw_scale(fig, finding)
     fig.add_hline(y=0, line={"color": "#444", "width": 1})
     fig.update_xaxes(
-        title="index of the exponent", tickformat="d", range=[0.4, max(len(index), len(finding.truth)) + 0.6]
+        title="index of the exponent",
+        **theme.index_ticks(index),
+        range=[0.4, max(len(index), len(finding.truth)) + 0.6],
     )
     fig.update_yaxes(
         title=f"λᵢ, {theme.plain(finding.map)} ({finding.unit})",

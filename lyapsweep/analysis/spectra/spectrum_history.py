@@ -104,7 +104,7 @@ def draw(finding: SpectrumHistoryFinding) -> go.Figure:
             hovertemplate=f"update {step}<br>exponent %{{x}}: %{{customdata:.3g}}<extra></extra>",
         )
     fig.add_hline(y=0, line={"color": "#444", "width": 1})
-    fig.update_xaxes(title="index of the exponent", tickformat="d")
+    fig.update_xaxes(title="index of the exponent", **theme.index_ticks(index))
     fig.update_yaxes(
         title=f"λᵢ, {theme.plain(finding.map)} ({finding.unit})",
         **theme.symlog_ticks(finding.exponents, finding.linear),
