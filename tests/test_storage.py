@@ -38,10 +38,10 @@ def test_a_study_in_a_database_has_the_states_of_one_in_a_file(points, tmp_path)
     study.finish(keys[0], Outcome.FINISHED, 0.5)
     assert states(None, "a", url) == ["COMPLETE", "PRUNED", "FAIL", "RUNNING"]
     again = OptunaStudy(url, "a", a_sweep(), 0, owner="this one")
-    assert again.reconcile({}) == [{"seed": 2}, {"seed": 3}]  # the diverged one has no record either
-    again.study.ask()  # which a database made whose answer was lost
+    assert again.reconcile({}) == [{"seed": 1}, {"seed": 2}]  # which have no record
+    again.study.ask(), again.study.ask()  # the waiting one, and one that a database made whose answer was lost
     again.close()
-    assert states(None, "a", url) == ["COMPLETE", "PRUNED", "FAIL", "FAIL", "FAIL"]
+    assert states(None, "a", url) == ["COMPLETE", "PRUNED", "FAIL", "WAITING", "FAIL"]
 
 
 def test_two_folders_of_one_name_do_not_share_a_study(points, tmp_path):

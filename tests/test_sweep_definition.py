@@ -146,3 +146,11 @@ def test_a_base_config_is_found_above_the_sweep_file(base):
     assert load(written(folder, f"{text}name='n', question='why')")).base == base
     assert load(folder / "question.py").name == "n"
     assert load(folder / "question.py").question == "why"
+
+
+def test_constraints_name_what_is_measured(base):
+    assert Sweep(base=base, constraints=["lambda_max >= 0"], **HUNT).config()
+    with pytest.raises(SweepError, match="needs state_space, which is not among its measures"):
+        Sweep(base=base, constraints=["state_space <= 1"], **HUNT).config()
+    with pytest.raises(SweepError, match="objective 'accuracy' is not among"):
+        Sweep(base=base, **HUNT | {"objective": ["loss", "accuracy"]}).config()

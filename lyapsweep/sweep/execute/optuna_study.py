@@ -193,7 +193,7 @@ class OptunaStudy:
         for key in list(self.running):
             self.postpone(key)
         for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            self.study.tell(trial.number, state=TrialState.FAIL)
+            self.settle(trial, trial.user_attrs.get("trial_key", ""), {}, {})
 
 
 def recorded_params(place: Path | str, name: str) -> dict[str, dict[str, Any]]:

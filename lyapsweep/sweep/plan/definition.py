@@ -11,7 +11,7 @@ from lyapsweep import packaged
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.measures import MEASURES, chosen
 from lyapsweep.registry import unknown
-from lyapsweep.results.constraints import Constraint
+from lyapsweep.results.constraints import LAMBDA_MAX, Constraint
 from lyapsweep.results.description import SweepOptions
 from lyapsweep.results.experiment import is_experiment_name
 from lyapsweep.setting_types import as_plain, is_finite
@@ -191,7 +191,7 @@ class Sweep:
                     "Add it to measures."
                 )
         for bound in self.bounds:
-            if bound.score in MEASURES and bound.score not in measured:
+            if bound.score in MEASURES and bound.score not in (*measured, LAMBDA_MAX):
                 raise SweepError(
                     f"{self.place}: the constraint '{bound.text}' needs {bound.score}, which is not among its measures "
                     f"({', '.join(measured)}). Add it to measures."
