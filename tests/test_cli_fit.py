@@ -56,6 +56,8 @@ def test_a_series_becomes_a_network_with_its_report(folder):  # noqa: F811
     )
     assert again.reliability.sentences == tuple(found["sentences"])
     assert again.forecast(np.array([[0.0, 1.0]]), 7).shape == (7, 2)
+    assert (len(repr(again)) < 200, len(again._repr_html_()) < 10_000) == (True, True)
+    assert found["sentences"][0] in again._repr_html_().replace("&lt;", "<")
 
 
 def test_what_cannot_be_fitted_is_told_before_anything_is_written(folder):  # noqa: F811

@@ -52,6 +52,18 @@ class Budget:
     search_seconds: float | None = None
     shortage: str = ""
 
+    def used(self, searched: int) -> "Budget":
+        """The budget after the search: too small if the time ended before enough of the planned networks.
+
+        Example:
+            >>> Budget(30, 900).used(5).shortage
+            'the time ended after 5 of 30 networks, where 24 are wanted'
+        """
+        if self.shortage or searched >= min(self.trials, ENOUGH):
+            return self
+        text = f"the time ended after {searched} of {self.trials} networks, where {ENOUGH} are wanted"
+        return replace(self, shortage=text)
+
 
 def measured_cost(config: Config) -> Cost:
     """Train a network twice for a few updates; the first time compiles what is compiled."""

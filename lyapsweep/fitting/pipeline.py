@@ -154,19 +154,19 @@ def run_fit(request: FitRequest, place: Place, resume: bool = False, observer: O
     favourites = best_settings(records, criterion)
     observer.tell(f"searched {len(records)} networks; training the best {len(favourites)} from {SEEDS} fresh seeds")
     settings = confirm(favourites, criterion, files.config, place, SEEDS, before is not None, observer.listen)
-    observer.stage("forecasting the test part")
+    observer.tell("forecasting the test part")
     best = settings[0]
     forecasts = forecast_test_part(finished(best.records))
     found = FitResult(
         place=place,
         analysis=analysis,
         space=space,
-        budget=budget,
+        budget=budget.used(len(records)),
         criterion=criterion,
         settings=tuple(settings),
         model=min(best.records, key=lambda record: criterion.key([record])),
         forecasts=forecasts,
-        reliability=judge(facts_of(analysis, budget, criterion, best, forecasts)),
+        reliability=judge(facts_of(analysis, budget.used(len(records)), criterion, best, forecasts)),
         searched=len(records),
         seconds=time.monotonic() - began,
     )
@@ -176,7 +176,6 @@ def run_fit(request: FitRequest, place: Place, resume: bool = False, observer: O
 
 def write_files(found: FitResult, observer: Observer) -> None:
     """Write the model as TorchScript, and the page; a cell that TorchScript cannot hold is told."""
-    observer.stage("writing the report")
     try:
         save_torchscript(found.model, found.place.folder / TORCHSCRIPT)
     except RuntimeError as error:
@@ -190,7 +189,7 @@ def planned(request: FitRequest, space: SearchSpace, place: Place, began: float,
     """How many networks are trained, and for how many updates."""
     if request.trials is not None:
         return Budget(request.trials, space.base.training.steps)
-    observer.stage("measuring what a network costs")
+    observer.tell("measuring what a network costs")
     cost = measured_cost(space.base)
     remaining = 60 * request.minutes - (time.monotonic() - began)
     return divide(remaining, cost, space.base.training.steps, place.processes, CONFIRMED * SEEDS)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lyapsweep.display import html_table
 from lyapsweep.fitting.budget import Budget
 from lyapsweep.fitting.export import ScriptableForecaster, forecast_rows
 from lyapsweep.fitting.forecasts import Forecasts
@@ -19,7 +20,7 @@ from lyapsweep.results.record import Record
 PAGE, TORCHSCRIPT = "fit.html", "model.pt"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FitResult:
     """A fitted series.
 
@@ -99,3 +100,12 @@ class FitResult:
     def to_torch(self) -> ScriptableForecaster:
         """Return the model as a plain `torch.nn.Module` that forecasts."""
         return ScriptableForecaster(self.model)
+
+    def __repr__(self) -> str:
+        return f"FitResult({str(self.place.folder)!r}, trusted={self.reliability.verdict!r})"
+
+    def _repr_html_(self) -> str:
+        from lyapsweep.fitting import report  # which takes a result
+
+        verdict = html_table(report.headline(self), [(sentence,) for sentence in self.reliability.sentences])
+        return verdict + "".join(html_table(t.title, t.rows, t.heads) for t in report.tables(self))

@@ -15,6 +15,7 @@ from lyapsweep.results.record_files import latest_files
 from lyapsweep.sweep.execute import runner
 from lyapsweep.sweep.observe.progress import SweepProgress
 from lyapsweep.sweep.plan.definition import Sweep, load
+from lyapsweep.sweep.plan.errors import SweepError
 
 if TYPE_CHECKING:
     import optuna
@@ -106,6 +107,9 @@ def confirm(
 
     Returns:
         The settings, the best by the fresh seeds first.
+
+    Raises:
+        SweepError: If none of the networks ended.
     """
     name = place.confirmed.name
     sweep = Sweep(
@@ -123,6 +127,8 @@ def confirm(
         ConfirmedSetting(favourite, tuple(trained[favourite.config.changed({"seed": 0}).id]), rank)
         for rank, favourite in enumerate(favourites, start=1)
     ]
+    if not any(each.records for each in found):
+        raise SweepError(f"{place.confirmed}: no network that was trained again has ended. Use --resume to go on.")
     return sorted((each for each in found if each.records), key=lambda each: criterion.key(each.records))
 
 
