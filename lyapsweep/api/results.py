@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
     from lyapsweep.atlas.findings import Findings
-
-Values = TypeVar("Values", np.ndarray, pd.DataFrame)
 
 
 @dataclass(frozen=True, repr=False)
@@ -232,7 +230,7 @@ class SweepResult:
 
     @property
     def findings(self) -> "Findings":
-        """Every statistic that the atlas shows, by name, each computed when it is asked for (docs/findings.md)."""
+        """The numbers of the atlas by name (`lyapsweep.findings`)."""
         from lyapsweep.atlas.findings import findings
 
         return findings(self.table)
