@@ -44,7 +44,7 @@ measures: [loss]
 """
 SEEDS = 100  # of each point of the grid, or as many as there are trials
 PARTS = {  # of lyapsweep.sweep
-    "execute.runner.SweepRunner.plan": "planning",
+    "execute.sweep_runner.SweepRunner.plan": "planning",
     "execute.optuna_study.OptunaStudy.add": "Optuna: add or ask",
     "execute.optuna_study.OptunaStudy.ask": "Optuna: add or ask",
     "execute.optuna_study.OptunaStudy.report": "Optuna: report or finish",

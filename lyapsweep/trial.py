@@ -16,6 +16,7 @@ from lyapsweep.measures import chosen
 from lyapsweep.measures.bounds import Bounds
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.problems import Problem, problem_of
+from lyapsweep.problems.kept import KeptNetworks, with_measures
 from lyapsweep.problems.memory import check_memory
 from lyapsweep.problems.network import build_network, initialise, load_weights
 from lyapsweep.problems.series import forcing_schedule
@@ -64,6 +65,7 @@ def run_trials(
     checkpoints: Checkpoints | None = None,
     keys: Sequence[str] | None = None,
     until: int | None = None,
+    final_measures: Sequence[str] = (),
 ) -> Iterator[list[Record]]:
     """Train a pack of configs of one shape side by side.
 
@@ -76,6 +78,7 @@ def run_trials(
             records must be kept before.
         keys: Ids of the trials in records and checkpoints; by default the configs' ids.
         until: A report at which the pack ends with a checkpoint, so that members can continue in other packs.
+        final_measures: Measures of final records beside those of the configs, as far as they apply to the data.
 
     Yields:
         At each report, a record of every member that still trains.
@@ -106,25 +109,28 @@ def run_trials(
         initialise(network, configs)
     penalties = penalty(network, [c.regularisation for c in configs])
     objective, finished = problem.objective(network, configs, device), past.ended
+    kept = KeptNetworks(network, problem, configs, past.state)
     for progress in train(network, objective, [c.training for c in configs], penalties, past.state):
-        evaluations = problem.evaluate(network, progress, configs)
+        final = progress.step == configs[0].training.steps
+        measured = with_measures(configs, final_measures) if final else configs
+        shown = kept.evaluate(progress, measured)
         bounds = problem.bounds(configs[0])
         now, records = replace(past, seconds=past.seconds + time.perf_counter() - began), []
         for p in [p for p, over in enumerate(finished) if not over]:
-            provenance = make_provenance(configs[p], problem, device, progress.engine, now)
-            record = make_record(configs[p], progress, p, evaluations[p], bounds, network, provenance)
+            provenance = make_provenance(configs[p], problem, device, progress.engine, now, shown.steps[p])
+            record = make_record(measured[p], progress, p, shown.evaluations[p], bounds, shown.network, provenance)
             finished[p] = record.outcome.final
             test_floors = dict(problem.bounds(configs[0], test=True).floors) if record.test else {}
-            records.append(replace(record, trial=members[p], test_floors=test_floors))
+            records.append(replace(record, config=configs[p], trial=members[p], test_floors=test_floors))
         now = replace(now, seconds=past.seconds + time.perf_counter() - began)
         if until is not None and progress.step >= until:  # what the report leads to needs the checkpoint
             if checkpoints:
-                checkpoints.save(replace(now, state=progress.state()), conditions)
+                checkpoints.save(replace(now, state=shown.progress.state()), conditions)
             yield records
             return
         yield records
-        if checkpoints and 0 < progress.step < configs[0].training.steps:
-            checkpoints.save(replace(now, state=progress.state()), conditions)
+        if checkpoints and progress.step > 0 and not final:
+            checkpoints.save(replace(now, state=shown.progress.state()), conditions)
 
 
 @fresh_torch_state()
@@ -167,7 +173,9 @@ def restore_network(config: Config, weights: Mapping[str, np.ndarray] | None = N
     return network, problem
 
 
-def make_provenance(config: Config, problem: Problem, device: str, engine: str, checkpoint: Checkpoint) -> Provenance:
+def make_provenance(
+    config: Config, problem: Problem, device: str, engine: str, checkpoint: Checkpoint, kept: int | None = None
+) -> Provenance:
     """How a record of this process came about; a sweep adds the node."""
     dtype = torch.get_default_dtype()
     return Provenance(
@@ -179,6 +187,7 @@ def make_provenance(config: Config, problem: Problem, device: str, engine: str, 
         seconds=checkpoint.seconds,
         data=problem.description,
         continued=tuple(checkpoint.continued),
+        kept=kept,
         forcing=problem.forcing_interval(config),
         versions=package_versions(),
         commit=commit(),

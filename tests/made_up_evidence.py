@@ -53,6 +53,8 @@ def system_itself(truth: np.ndarray, reference: np.ndarray) -> Evidence:
         dt=0.02,
         orbit=truth.copy(),
         errors=np.zeros(50),
+        half_widths=np.full(3, 0.01 * LAMBDA),
+        stable_points=0,
         baseline=1.0,
         accuracies=np.ones(8),
         training_losses=np.exp(-np.arange(200) / 20),
@@ -72,6 +74,7 @@ def spoilt(evidence: Evidence, noise: float, seed: int = 0) -> Evidence:
         errors=evidence.errors + noise**2,
         losses=evidence.losses + noise**2,
         exponents=evidence.exponents - noise,
+        stable_points=min(int(100 * noise), 999),
         growth=evidence.growth * (1 + noise),
         accuracies=evidence.accuracies / (1 + noise),
         training_losses=evidence.training_losses + noise**2,
@@ -84,7 +87,8 @@ def lost(evidence: Evidence, value: float) -> Evidence:
     """A network that left the finite numbers at once."""
     fields = ("generated", "orbit", "errors", "forecasts", "losses", "growth", "gradient_norms")
     fields += ("accuracies", "training_losses", "reset", "unbroken", "exponents")
-    return replace(evidence, exponent=value, **{f: np.full_like(getattr(evidence, f), value, float) for f in fields})
+    arrays = {f: np.full_like(getattr(evidence, f), value, float) for f in fields}
+    return replace(evidence, exponent=value, stable_points=1000, **arrays)
 
 
 def columns_of(name: str, evidence: Evidence) -> dict[str, float]:

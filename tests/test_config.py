@@ -182,6 +182,7 @@ def migrated(monkeypatch):
         clip_value: float | None = None
         report_every: int | None = None
         report_at: list[float] = dataclasses.field(default_factory=list)
+        keep: str = "last"
 
     class Lstm(CELLS["lstm"]):
         def __init__(self, inputs: int, population: int, *, units: int = 64):

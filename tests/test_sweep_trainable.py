@@ -28,7 +28,7 @@ def test_an_error_ends_only_the_member_that_causes_it(base, monkeypatch):
     """A pack with one member that cannot be trained: its neighbours finish, and it says what was wrong."""
     configs = [Config.load(base, {"seed": s}) for s in range(5)]
 
-    def sick(pack, device, checkpoints, keys, until):
+    def sick(pack, device, checkpoints, keys, until, final_measures):
         for step in (0, 2, 4):
             if step == 2 and any(c.seed == 3 for c in pack):
                 raise FloatingPointError("seed 3 is not well")
@@ -83,7 +83,7 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_pack(base, monkeypatch):
 def test_halves_resume_from_the_checkpoints_of_the_pack_without_members_that_ended(base, tmp_path, monkeypatch):
     configs, tried = [Config.load(base, {"seed": s}) for s in range(5)], []
 
-    def broken(pack, device, checkpoints, names, until):
+    def broken(pack, device, checkpoints, names, until, final_measures):
         tried.append((list(names), checkpoints.cut_from))
         raise FloatingPointError("no")
         yield
@@ -104,7 +104,7 @@ def test_halves_resume_from_the_checkpoints_of_the_pack_without_members_that_end
     assert [r.trial for each in records for r in each] == ["k1", "k2", "k3", "k4"]
 
 
-def short_of_memory(pack, device, checkpoints, keys, until):
+def short_of_memory(pack, device, checkpoints, keys, until, final_measures):
     """Training for which memory suffices up to three members."""
     hoard = torch.zeros(1)
     hoards.append(weakref.ref(hoard))

@@ -14,6 +14,7 @@ from lyapsweep.atlas.verdict_sentences import headline, remarks
 from lyapsweep.atlas.view import AtlasView
 from lyapsweep.measures.bounds import indistinct
 from lyapsweep.results.best import BestSetting, Ranked, direction, rank_settings
+from lyapsweep.results.confirmed import confirmation_sentences
 from lyapsweep.results.floors import floor_intervals, floor_of
 from lyapsweep.results.winner import score_sentence, setting_name, tie_sentence
 
@@ -81,6 +82,7 @@ class Verdict:
         times_floor: Its score over the floor; NaN if the floor is unknown or not positive.
         ties: Settings that these trials do not tell from it.
         tied: Floor and ties as a sentence.
+        confirmed: What the confirmation from fresh seeds showed, in sentences; none without.
         others: The best setting of every other group, the best first.
         neighbours: What lies beside it along each axis.
         alike: What the measure cannot tell from the truth on these data.
@@ -107,6 +109,7 @@ class Verdict:
     times_floor: float
     ties: tuple[ScoredSetting, ...]
     tied: str
+    confirmed: tuple[str, ...]
     others: tuple[ScoredSetting, ...]
     neighbours: tuple[Neighbours, ...]
     alike: tuple[str, ...]
@@ -148,6 +151,7 @@ def find(view: AtlasView) -> Verdict:
         test_high=setting.test_high,
         scores=score_sentence(setting),
         at_floor=setting.at_floor,
+        confirmed=confirmation_sentences(view.table, setting),
         floor=floor,
         times_floor=times_floor(view, setting),
         ties=tuple(scored(view, ranked) for ranked in tied_settings(view, setting)),

@@ -18,6 +18,7 @@ HUNT = (
 def headline(verdict: "Verdict") -> str:
     """The best setting with its scores."""
     kind = "highest" if verdict.direction == "maximise" else "lowest"
+    kind = "best confirmed" if verdict.confirmed else kind
     known = math.isfinite(verdict.times_floor) and verdict.direction != "maximise"
     times = f" ({digits(verdict.times_floor)} times the floor)" if known else ""
     return f"The {kind} {verdict.label} is that of {verdict.name}: {verdict.scores}{times}."
@@ -33,6 +34,7 @@ def remarks(verdict: "Verdict") -> Iterator[str]:
         )
     if verdict.tied:
         yield verdict.tied
+    yield from verdict.confirmed
     for neighbours in verdict.neighbours:
         yield beside(neighbours, verdict.median)
     if verdict.unknown_time:

@@ -200,3 +200,16 @@ trust = click.option(
     help="Execute the Python files that records name, whoever wrote them. Without it only files that this user has "
     "started a run or sweep with are executed.",
 )
+confirm = click.option(
+    "--confirm",
+    type=click.IntRange(min=0),
+    metavar="SEEDS",
+    help="Train the best settings again from so many fresh seeds, whose median decides; 0: do not.  "
+    "[default: the sweep's own]",
+)
+candidates = click.option(
+    "--candidates",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Number of settings to confirm.  [default: the sweep's own]",
+)

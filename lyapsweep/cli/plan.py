@@ -116,7 +116,8 @@ def preview(
     from lyapsweep.sweep.plan.points import varied_paths
     from lyapsweep.sweep.plan.sampling import draw
 
-    sweep = replace(sweep, pack=settings["pack"] or sweep.pack, trials=settings["trials"] or sweep.trials)
+    given = {name: settings.get(name) for name in ("pack", "trials", "confirm", "candidates")}
+    sweep = replace(sweep, **{name: value for name, value in given.items() if value is not None})
     folder, seed = ResultsFolder(settings["results"], sweep.name or "sweep"), settings["seed"]
     chosen: dict[str, Any] = {"changes": changes} | {name: settings[name] for name in ("refine", "storage", "again")}
     planned = plan_sweep(sweep, sweep.config(changes), folder, seed, resume=True, **chosen)
@@ -134,6 +135,8 @@ def preview(
         first = len(next(planned.refinement.rounds({})))
         plan = f"{first} of {len(points)} trials at first, then those along the border"
     plan += f", {ended} of them trained already" if ended else ""
+    if confirmation := planned.confirmation:
+        plan += f"; then the best {confirmation.candidates} settings from {confirmation.seeds} fresh seeds each"
     printing.write(
         out, [("sweep", sweep.name or ""), ("intent", sweep.intent), ("objective", ", ".join(sweep.objectives))]
     )

@@ -245,6 +245,12 @@ def scores(record: "Record") -> list[tuple[str, str]]:
     return lines
 
 
+def kept_lines(record: "Record") -> Lines:
+    """Which network a record holds, where `training/keep` chose an earlier one than the last."""
+    training, step = record.config.training, record.provenance.kept
+    return [] if step is None else [("network", f"after {step} of {training.steps} updates, best by {training.keep}")]
+
+
 def viewer(uri: str, folder: Path) -> str:
     """How to see an experiment in MLflow: the server's address, or the command that shows a store."""
     from lyapsweep.tracking import sqlite_file

@@ -186,7 +186,7 @@ def summarise(record: "Record", file: Path, folder: Path, uri: str | None, out: 
     if data and data.parts:
         printing.write(out, [("data", data.parts)])
     out.print(f"\nMeasures{', validation part' if record.test else ''}", style="bold")
-    printing.write(out, printing.scores(record))
+    printing.write(out, [*printing.scores(record), *printing.kept_lines(record)])
     out.print(f"\n{record.outcome.capitalize()}. {record.outcome.sentence}", style="bold")
     places = [("record", str(file)), ("all exponents", f"lyapsweep spectrum {shlex.quote(str(file))}")]
     printing.write(out, places + ([("MLflow", printing.viewer(uri, folder))] if uri else []))

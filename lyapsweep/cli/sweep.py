@@ -61,6 +61,8 @@ MOST_EXPONENTS = 4  # that are printed of the best trial
 )
 @click.option("--resume", is_flag=True, help="Resume a sweep that was interrupted.")
 @click.option("--again", is_flag=True, help="Train trials again whose data or code changed since.")
+@options.confirm
+@options.candidates
 @click.option("--pack", type=COUNT, help="Maximum number of trials per batch, trained in one process.")
 @click.option("--jobs", type=COUNT, help="Number of batches trained in parallel.  [default: the number of CPUs]")
 @click.option(
@@ -212,6 +214,7 @@ def print_best(summary: "SweepSummary", sweep: "Sweep", out: "Console") -> None:
     ]
     lines = [*summary.best_lines]
     lines += [(name, text) for name, text in printing.scores(record) if name == sweep.objective]
+    lines += printing.kept_lines(record)
     if record.provenance.data and record.provenance.data.parts:
         lines.append(("data", record.provenance.data.parts))
     lines += spectrum_lines(record)

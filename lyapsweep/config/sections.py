@@ -18,6 +18,7 @@ from lyapsweep.setting_types import Count, CountOrZero, Positive, Share, check_f
 from lyapsweep.windows import Windows
 
 OPTIMIZERS = ["adam", "radam", "sgd"]
+LAST = "last"  # of `training/keep`
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class Training:
         report_at: Fractions of `steps` after which a record is written, each in (0, 1).
         weights: File of the weights that training starts from, of a record or as `numpy.savez` writes arrays by name;
             None (the default) starts from the initialisation.
+        keep: Which network the final record holds: "last" (the default), or the name of one of the config's measures:
+            the network that is best by it, on the part of the data by which networks are judged, among all reports.
 
     Raises:
         ValueError: If a value is out of range.
@@ -55,6 +58,7 @@ class Training:
     report_every: Count | None = None
     report_at: list[Share] = field(default_factory=list)
     weights: str | None = None
+    keep: str = LAST
 
     def __post_init__(self) -> None:
         check_fields(self, "training")

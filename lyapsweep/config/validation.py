@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from lyapsweep.cells import CELLS
 from lyapsweep.config.parsing import ConfigError
-from lyapsweep.config.sections import FAMILIES, PLAIN, defaults_of
+from lyapsweep.config.sections import FAMILIES, LAST, PLAIN, defaults_of
 from lyapsweep.datasets import DATASETS, check_validation, is_task
 from lyapsweep.forcing import AUTO, FORCINGS
-from lyapsweep.measures import fitting, listed
+from lyapsweep.measures import chosen, fitting, listed
 from lyapsweep.readouts import READOUTS
 from lyapsweep.registry import listing, nearest, readable, unknown
 from lyapsweep.setting_types import Range, check_setting, cut, shown, type_of
@@ -97,6 +97,10 @@ def check_sections(sections: Mapping[str, Any]) -> None:
     task = is_task(sections["dataset"]["kind"])
     check_validation(sections["dataset"]["validation"], sections["dataset"]["kind"] == "recorded")
     fitting(sections["measures"], "task" if task else "series", f"dataset '{sections['dataset']['kind']}'")
+    keep, measures = sections["training"].keep, list(chosen(sections["measures"]))
+    if keep not in (LAST, *measures):
+        known = f"{LAST} or one of the measures ({', '.join(measures)})"
+        raise ConfigError(f"training/keep must be {known}, but got {keep!r}. Add it to measures.")
     (check_task if task else check_series)(sections)
 
 

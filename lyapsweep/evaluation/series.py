@@ -23,6 +23,7 @@ from lyapsweep.evaluation.evaluation import (
     growth_lags,
     spectrum_settings,
 )
+from lyapsweep.evaluation.stable_points import stable_points
 from lyapsweep.evaluation.truth import ERROR_STEPS, ORBITS, forecast_starts, forecast_targets, horizon
 from lyapsweep.evaluation.truth import FORECASTS as FORECASTS
 from lyapsweep.evaluation.truth import HORIZON_LYAPUNOV_TIMES as HORIZON_LYAPUNOV_TIMES
@@ -35,6 +36,7 @@ from lyapsweep.windows import Windows, cut, driving
 
 BURN_IN = 0.25  # share of a run's length that is discarded first (Hess et al. 2023)
 ERROR_NUMBERS = 20_000_000  # numbers held in memory for them at a time
+ON_DEMAND = ("orbit", "errors")  # evidence of one part of the data that only some measures need
 
 
 @torch.no_grad()
@@ -57,6 +59,8 @@ def evaluate(network: Network, progress: TrainingProgress, split: Split[Series],
     if lyapunov.forced:
         spectra["forced"] = forced_spectra(network, progress.strengths, held_out, lyapunov, inputs)
     lags, growth = tangent_growth_by_lag(network, *start)
+    searched = inputs is None and "stable_points" in needs_of(config)
+    stable = stable_points(network, held_out) if searched else [None] * network.cell.population
     judged, norms = held_out_evidence(network, progress, split.judged, config), progress.gradient_norms
     tested: list[Evidence] | list[None] = [None] * len(judged)
     if split.test is not None and progress.step == config.training.steps:
@@ -71,6 +75,8 @@ def evaluate(network: Network, progress: TrainingProgress, split: Split[Series],
                 growth=growth[p],
                 exponent=spectra[kind][p].maximum,
                 exponents=bounded_exponents(spectra[kind][p]),
+                half_widths=spectra[kind][p].half_width,
+                stable_points=stable[p],
             ),
             tested[p],
         )
@@ -84,7 +90,7 @@ def held_out_evidence(network: Network, progress: TrainingProgress, series: Seri
     generated = generate(network, test, inputs)
     forecasts, targets = predict(network, test, horizon(series, len(test)), inputs)
     losses = window_losses(network, progress.strengths, test, config.windows, inputs)
-    further = on_demand(network, test, {n for m in chosen(config.measures).values() for n in m.needs}, inputs)
+    further = on_demand(network, test, needs_of(config).intersection(ON_DEMAND), inputs)
     return [
         Evidence(
             truth=series.test,
@@ -193,6 +199,11 @@ def predict(network: Network, test: Tensor, steps: int, inputs: Tensor | None = 
     ahead = driving(inputs, first[None], steps)
     run, _ = free(network.cell, network.readout, infer(network, test[first]), steps, ahead)
     return run.permute(1, 2, 0, 3), forecast_targets(test, steps)
+
+
+def needs_of(config: Config) -> set[str]:
+    """The evidence that only some measures need."""
+    return {name for measure in chosen(config.measures).values() for name in measure.needs}
 
 
 def on_demand(network: Network, test: Tensor, needs: set[str], inputs: Tensor | None = None) -> list[dict[str, Any]]:

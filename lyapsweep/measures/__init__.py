@@ -5,6 +5,7 @@ from typing import Any
 
 from lyapsweep.measures.accuracy import ACCURACY
 from lyapsweep.measures.divergence import DIVERGENCE
+from lyapsweep.measures.dynamics import LAMBDA_MAX_RELATIVE_ERROR, STABLE_FIXED_POINTS, ZERO_EXPONENT
 from lyapsweep.measures.evidence import Evidence
 from lyapsweep.measures.exponents import LAMBDA_MAX, LAMBDA_MAX_ERROR, SPECTRUM_DISTANCE
 from lyapsweep.measures.gradients import GRADIENTS
@@ -48,6 +49,9 @@ MEASURES: Registry[Measure] = MeasureRegistry(
             POWER_SPECTRUM,
             PREDICTION_ERROR,
             PREDICTION_TIME,
+            LAMBDA_MAX_RELATIVE_ERROR,
+            ZERO_EXPONENT,
+            STABLE_FIXED_POINTS,
             STATE_SPACE_MIKHAEIL2022,
             MIXTURE_MIKHAEIL2022,
             POWER_SPECTRUM_MIKHAEIL2022,

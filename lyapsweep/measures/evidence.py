@@ -27,6 +27,7 @@ class Evidence:
             escape to infinity.
         known_exponents: Of a series: the known exponents of the true dynamics, largest first, nats per step; its
             `lambda_max` alone where no more is known.
+        half_widths: Of a series: half-widths of their 95 % intervals, (k,).
         dt: Time between samples; None if there is no time unit.
         truth: Of a series: the held-out part, (time, features).
         reference: Of a series: another part of the truth, (time, features), as long as `truth` if there is enough of
@@ -45,6 +46,8 @@ class Evidence:
         errors: Of a series, for measures that need it: mean squared error of free forecasts of 1 ... horizon steps from
             every
             held-out observation, (horizon,).
+        stable_points: Of a series, for measures that need it: number of stable fixed points; None where none were
+            searched.
         baseline: Of a task: loss of an answer without memory.
         accuracies: Of a task with classes: share of right answers in each test window, (windows,).
         training_losses: Of a task: loss of every update so far, (updates,).
@@ -64,6 +67,7 @@ class Evidence:
     exponent: float = math.nan
     exponents: np.ndarray = field(default_factory=NONE)
     known_exponents: tuple[float, ...] = ()
+    half_widths: np.ndarray = field(default_factory=NONE)
     dt: float | None = None
     truth: np.ndarray = field(default_factory=NO_ROWS)
     reference: np.ndarray = field(default_factory=NO_ROWS)
@@ -75,6 +79,7 @@ class Evidence:
     orbits: int = 1
     orbit: np.ndarray = field(default_factory=NO_ROWS)
     errors: np.ndarray = field(default_factory=NONE)
+    stable_points: int | None = None
     baseline: float | None = None
     accuracies: np.ndarray = field(default_factory=NONE)
     training_losses: np.ndarray = field(default_factory=NONE)

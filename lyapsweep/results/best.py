@@ -2,6 +2,9 @@
 
 A setting is everything but the seed. Settings are compared by the median over their seeds, on the part of the data by
 which networks are judged; scores on the test part decide nothing.
+
+Where the best settings were trained again from fresh seeds (`Confirmation`), a confirmed setting is judged by these
+trials alone and ranks before all that are not confirmed: the run by which the search chose it is a lucky one.
 """
 
 import math
@@ -14,6 +17,7 @@ import pandas as pd
 from lyapsweep.measures import MEASURES
 from lyapsweep.registry import readable
 from lyapsweep.results.constraints import LAMBDA_MAX, Constraint
+from lyapsweep.results.criteria import fresh_rows, judge
 from lyapsweep.results.floors import Direction, floor_intervals, floor_of, reaches_floor, seed_interval
 from lyapsweep.results.headline import headline_map
 from lyapsweep.results.record import Outcome
@@ -36,6 +40,8 @@ class BestSetting:
         test_high: Upper quartile.
         at_floor: Whether it is as good as the measure can tell (`reaches_floor`).
         ties: For each further setting that these trials do not tell from it, the positions of its trials.
+        scored: Positions of all its trials that have a score.
+        confirmed: Whether its trials are those from fresh seeds.
 
     Example:
         >>> BestSetting((4, 2), median=0.2, low=0.1, high=0.3).seeds
@@ -51,6 +57,8 @@ class BestSetting:
     test_high: float = math.nan
     at_floor: bool = False
     ties: tuple[tuple[int, ...], ...] = ()
+    scored: tuple[int, ...] = ()
+    confirmed: bool = False
 
     @property
     def seeds(self) -> int:
@@ -59,7 +67,10 @@ class BestSetting:
 
 @dataclass(frozen=True)
 class Ranked:
-    """A setting: the positions of its trials that can win, best first, and of all that have scores, with interval."""
+    """A setting: the positions of its trials that can win, best first, and of all that have scores, with interval.
+
+    `confirmed` if the trials are those from fresh seeds; `violated` if one of them does not meet a criterion.
+    """
 
     rows: tuple[int, ...]
     scored: tuple[int, ...]
@@ -68,6 +79,8 @@ class Ranked:
     low: float
     high: float
     floor: tuple[float, float]
+    confirmed: bool = False
+    violated: bool = False
 
 
 def direction(table: Table, column: str) -> Direction:
@@ -100,11 +113,17 @@ def tied(direction: Direction, one: Ranked, other: Ranked) -> bool:
     return all(reaches_floor(direction, (s.low, s.high), s.floor, s.median) for s in (one, other))
 
 
+def comparable(one: Ranked, other: Ranked) -> bool:
+    """Whether the medians of two settings decide which of them ranks first."""
+    return (one.confirmed, one.violated) == (other.confirmed, other.violated)
+
+
 def rank_settings(table: Table, column: str = "", among: np.ndarray | None = None) -> list[Ranked]:
     """Rank the settings with a trial that can win by the median over their seeds, best first.
 
     Trials that were lost count as the worst, unbounded ones have their scores but cannot win; settings of which half
-    were lost come last, by their best trial.
+    were lost come last, by their best trial. Confirmed settings come first, those among them that meet the criteria
+    before those that do not.
 
     Args:
         table: Records of a sweep.
@@ -124,8 +143,9 @@ def rank_settings(table: Table, column: str = "", among: np.ndarray | None = Non
     wins = np.array([can_win(*pair) for pair in zip(frame["outcome"], values)], bool) & keeps_constraints(finals)
     ended = lost | wins | (np.isfinite(values) & (frame["outcome"] == Outcome.UNBOUNDED).to_numpy(bool))
     rows = np.flatnonzero(ended if among is None else ended & np.asarray(among, bool))
-    names, found = frame["trial"].astype(str).to_numpy(), []
-    for members in grouped(finals, rows):
+    names, fresh, found = frame["trial"].astype(str).to_numpy(), fresh_rows(finals, column), []
+    for group in grouped(finals, rows):
+        members = group[fresh[group]] if fresh[group].any() else group
         alive, scored = [int(i) for i in members if wins[i]], tuple(int(i) for i in members if not lost[i])
         if not alive:
             continue
@@ -133,11 +153,14 @@ def rank_settings(table: Table, column: str = "", among: np.ndarray | None = Non
         alive.sort(key=lambda i: ranking_key(values[i], names[i], way))
         middle, interval = float(np.median(scores)), seed_interval(values[list(scored)])
         missing = len(members) - len(scored)
-        found.append(Ranked(tuple(alive), scored, missing, middle, *interval, floor_of(floors[alive])))
+        confirmed = bool(fresh[members].any())
+        violated = confirmed and any(result.violations for result in judge(finals, scored))
+        floor = floor_of(floors[alive])
+        found.append(Ranked(tuple(alive), scored, missing, middle, *interval, floor, confirmed, violated))
 
-    def key(setting: Ranked) -> tuple[float, float, str]:
-        first = setting.rows[0]
-        return ranking_key(setting.median, "", way)[0], *ranking_key(values[first], names[first], way)
+    def key(setting: Ranked) -> tuple[bool, bool, float, float, str]:
+        first, median = setting.rows[0], ranking_key(setting.median, "", way)[0]
+        return not setting.confirmed, setting.violated, median, *ranking_key(values[first], names[first], way)
 
     return sorted(found, key=key)
 
@@ -206,7 +229,9 @@ def best_setting(table: Table, column: str = "", among: np.ndarray | None = None
         float(np.median([*scores, *lost])) if scores.size else math.nan,
         *seed_interval(scores),
         at_floor=reaches_floor(way, (first.low, first.high), first.floor, first.median),
-        ties=tuple(other.rows for other in ranked[1:] if tied(way, first, other)),
+        ties=tuple(other.rows for other in ranked[1:] if comparable(first, other) and tied(way, first, other)),
+        scored=first.scored,
+        confirmed=first.confirmed,
     )
 
 

@@ -82,6 +82,32 @@ class SweepOptions:
 
 
 @dataclass(frozen=True)
+class Confirmation:
+    """The confirmation of a sweep's best settings, each trained again, whole, from seeds that the search did not use.
+
+    Args:
+        seeds: Number of fresh seeds per setting.
+        candidates: Number of settings that are confirmed.
+        criteria: Bounds on scores; settings of which a network violates one rank behind those without.
+        trials: Trials from fresh seeds by the best trial that the search had of their setting, the search's favourite
+            first; empty until the search has ended.
+    """
+
+    seeds: int = 3
+    candidates: int = 5
+    criteria: list[str] = field(default_factory=list)
+    trials: dict[str, list[str]] = field(default_factory=dict)
+
+    @property
+    def fresh(self) -> list[str]:
+        """All trials from fresh seeds."""
+        return [trial for trials in self.trials.values() for trial in trials]
+
+
+KINDS = {"base": BaseConfig, "refined": RefinedGrid, "options": SweepOptions, "confirmation": Confirmation}
+
+
+@dataclass(frozen=True)
 class SweepDescription:
     """What is known of a sweep beside its records; every field may be missing.
 
@@ -102,6 +128,7 @@ class SweepDescription:
         pack: Largest number of trials trained together.
         refined: The refined grid; None if every point is trained.
         options: What the command line said of the points; None of a sweep that Python started.
+        confirmation: How the best settings are confirmed; None if they are not.
         command: The command line that started the sweep first.
         started: When that was, as local time with its offset.
         versions: Versions of Python and of the packages that ran.
@@ -134,6 +161,7 @@ class SweepDescription:
     pack: int | None = None
     refined: RefinedGrid | None = None
     options: SweepOptions | None = None
+    confirmation: Confirmation | None = None
     command: str = ""
     started: str = ""
     versions: dict[str, str | None] = field(default_factory=dict)
@@ -156,7 +184,7 @@ class SweepDescription:
         for key in ("varied", "extended", "further", "constraints", "drawn"):
             if key in values:
                 values[key] = tuple(values[key])
-        for key, kind in (("base", BaseConfig), ("refined", RefinedGrid), ("options", SweepOptions)):
+        for key, kind in KINDS.items():
             if key in values:
                 values[key] = kind(**values[key])
         if "objective" in values:
@@ -206,4 +234,4 @@ def as_json(value: Any) -> Any:
         return list(value)
     if isinstance(value, SweepOptions):
         return dict(value.given)
-    return vars(value) if isinstance(value, BaseConfig | RefinedGrid) else value
+    return vars(value) if isinstance(value, tuple(KINDS.values())) else value

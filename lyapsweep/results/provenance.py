@@ -130,6 +130,7 @@ class Provenance:
         seconds: Time since the trial began, over all attempts.
         data: Description of the data.
         continued: Steps from which training was resumed.
+        kept: Number of updates of the network in the record, where `training/keep` chose an earlier one than the last.
         forcing: Forcing interval where the config leaves it to the data.
         versions: Package versions.
         commit: Commit of a git checkout; "" elsewhere.
@@ -154,6 +155,7 @@ class Provenance:
     seconds: float | None = None
     data: DataDescription | None = None
     continued: tuple[int, ...] = ()
+    kept: int | None = None
     forcing: ForcingInterval | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     commit: str | None = None

@@ -24,6 +24,7 @@ class PackSettings:
         checkpoints: Folder that workers write checkpoints to.
         scores: Names of further scores that the driver needs.
         engine: What computes.
+        final_measures: Measures of final records beside those of the configs.
     """
 
     objective: str
@@ -32,6 +33,7 @@ class PackSettings:
     checkpoints: Path
     scores: Sequence[str] = ()
     engine: str = field(default_factory=chosen_engine)
+    final_measures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,7 @@ class PackSpec:
             "checkpoints": str(self.settings.checkpoints),
             "scores": list(self.settings.scores),
             "engine": self.settings.engine,
+            "final_measures": list(self.settings.final_measures),
         }
 
     @classmethod
@@ -97,6 +100,7 @@ class PackSpec:
                 Path(content["checkpoints"]),
                 tuple(content["scores"]),
                 content["engine"],
+                tuple(content["final_measures"]),
             ),
             start=content["start"],
             until=content["until"],

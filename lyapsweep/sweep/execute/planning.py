@@ -17,13 +17,14 @@ from lyapsweep.datasets.validation import AUTO
 from lyapsweep.packaged import short_name
 from lyapsweep.problems.changed_inputs import changed_inputs
 from lyapsweep.results.constraints import score_of
-from lyapsweep.results.description import BaseConfig, SweepDescription
+from lyapsweep.results.description import BaseConfig, Confirmation, SweepDescription
 from lyapsweep.results.experiment import atomic_write
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep.execute.dataset_check import check_datasets, check_objective
 from lyapsweep.sweep.execute.optuna_study import recorded_params
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.observe.summary import command_line, versions
+from lyapsweep.sweep.plan.confirmation import requested, without_confirmation
 from lyapsweep.sweep.plan.definition import Sweep
 from lyapsweep.sweep.plan.points import Point, refuse_overridden, varied_paths
 from lyapsweep.sweep.plan.refinement import Refinement
@@ -49,6 +50,7 @@ class SweepPlan:
         records: The last record of every trial in the folder, without arrays.
         pack: Members per pack as requested now or before; None for the default.
         refinement: Of a map that is refined along borders.
+        confirmation: How the best settings are confirmed; None if they are not.
         replaced: Trials that are trained again because their data or code changed; their records are to be removed.
     """
 
@@ -61,6 +63,7 @@ class SweepPlan:
     records: Mapping[str, Record]
     pack: int | None
     refinement: Refinement | None
+    confirmation: Confirmation | None = None
     replaced: tuple[str, ...] = ()
 
     @cached_property
@@ -70,8 +73,19 @@ class SweepPlan:
 
     @cached_property
     def ended(self) -> dict[str, Record]:
-        """Trials that need no more training."""
-        return {key: record for key, record in self.records.items() if complete(record)}
+        """Trials of the search that need no more training."""
+        search = without_confirmation(self.records, self.confirmation)
+        return {key: record for key, record in search.items() if complete(record)}
+
+    @property
+    def fresh(self) -> list[str]:
+        """Trials from fresh seeds that an earlier run planned."""
+        return self.confirmation.fresh if self.confirmation else []
+
+    @cached_property
+    def confirmed(self) -> dict[str, Record]:
+        """Trials from fresh seeds that need no more training."""
+        return {key: self.records[key] for key in self.fresh if key in self.records and complete(self.records[key])}
 
     @cached_property
     def failed(self) -> set[str]:
@@ -81,7 +95,7 @@ class SweepPlan:
     @cached_property
     def ended_before(self) -> dict[str, Record]:
         """Trials that ended and are trained again: failed or interrupted."""
-        return {key: r for key, r in self.records.items() if r.outcome.final and key not in self.ended}
+        return {key: r for key, r in self.records.items() if r.outcome.final and not complete(r)}
 
     @cached_property
     def results(self) -> dict[str, tuple[Outcome, float]]:
@@ -141,12 +155,7 @@ def plan_sweep(
     kept = {key: record for key, record in records.items() if not (again and key in changed)}
     counts = requested_counts(sweep, description.extended if description != SweepDescription() else None, extend)
     sweep = dataclasses.replace(sweep, trials=sum(counts) if sweep.space else None)
-    parts: list[list[Point]] = []
-    if sweep.intent == "map":
-        stored = []
-        if sweep.space and records:  # points that nothing was trained of do not bind a new start
-            stored = folder.stored_points() or recorded_points(sweep, records, storage or folder.paths.optuna_journal)
-        parts = plan_parts(sweep, base, seed, stored, {*records, *(point.key for point in stored)})
+    parts = [] if sweep.intent == "hunt" else map_parts(sweep, base, folder, seed, records, storage)
     sample = list(chain.from_iterable(parts)) or draw(sweep, HUNT_SAMPLE, seed, base)
     refuse_overridden(sweep, base, changes or {}, sample)
     check_datasets(point.config for point in sample)
@@ -162,11 +171,27 @@ def plan_sweep(
         records=kept,
         pack=sweep.pack or description.pack,
         refinement=Refinement(sweep, sample) if refine else None,
+        confirmation=requested(sweep, description.confirmation),
         replaced=tuple(changed) if again else (),
     )
     folder.refuse_changed(changed, planned.remaining, sweep.intent, again)
     folder.check(planned.ended, {p.key for p in planned.points} if sweep.intent == "map" else None, resume)
     return planned
+
+
+def map_parts(
+    sweep: Sweep,
+    base: Config,
+    folder: ResultsFolder,
+    seed: int,
+    records: Mapping[str, Record],
+    storage: Path | str | None,
+) -> list[list[Point]]:
+    """The points of a map: those planned before, then new ones."""
+    stored = []
+    if sweep.space and records:  # points that nothing was trained of do not bind a new start
+        stored = folder.stored_points() or recorded_points(sweep, records, storage or folder.paths.optuna_journal)
+    return plan_parts(sweep, base, seed, stored, {*records, *(point.key for point in stored)})
 
 
 def as_begun(base: Config, records: Mapping[str, Record]) -> Config:
@@ -218,6 +243,7 @@ def describe_plan(folder: ResultsFolder, planned: SweepPlan, asked: int) -> None
         seed=planned.seed,
         refined=refinement.description() if refinement else None,
         options=sweep.options,
+        confirmation=planned.confirmation,
         command=command_line(),
         started=time.strftime("%Y-%m-%d %H:%M:%S %z"),
         versions=versions(),

@@ -33,6 +33,7 @@ class PackSearcher(Searcher):
         halving: Stops packs at rungs, where members are compared; None trains packs to their end.
         meter: Says how many fresh points the budget allows to start.
         states: Checkpoints of a hunt's members that an earlier run left unfinished, by their key.
+        then: Called once when no pack is left and none trains: sets what follows, and returns its packs.
     """
 
     def __init__(
@@ -45,10 +46,11 @@ class PackSearcher(Searcher):
         halving: SuccessiveHalving | None = None,
         meter: BudgetMeter | None = None,
         states: Mapping[str, SavedState] | None = None,
+        then: "Callable[[PackSearcher], Iterator[list[Point]]] | None" = None,
     ):
         super().__init__()
         self.supply, self.settings, self.capacity, self.ended = supply, settings, capacity, ended
-        self.meter, self.held = meter or BudgetMeter(None), list[Point]()
+        self.meter, self.held, self.then = meter or BudgetMeter(None), list[Point](), then
         self.halving, self.promoted = halving, PromotionQueue(size, settings.device, states or {})
         self.packs: dict[int, list[Point]] = {}
         self.parents: dict[int, list[str]] = {}  # checkpoints of the packs that a pack is a part of, the nearest first
@@ -66,7 +68,7 @@ class PackSearcher(Searcher):
         """The next pack as a Ray config; None while there is no capacity or no pack yet."""
         if len(self.training) >= self.capacity():
             return None
-        if not self.waiting and not self.add_packs():
+        if not self.waiting and not self.add_packs() and (self.training or not self.go_on()):
             return None if self.training else self.FINISHED  # a pack in training may yet be resubmitted
         number = self.waiting.pop(0)
         self.training.add(number)
@@ -90,6 +92,13 @@ class PackSearcher(Searcher):
         for same in self.promoted.by_step(pack):
             self.waiting += [self.add(part, pack) for part in split_evenly(same, limit)]
         return True
+
+    def go_on(self) -> bool:
+        """Begin what follows the search; False if there is nothing."""
+        if self.then is None:
+            return False
+        self.supply, self.then, self.held = self.then(self), None, []
+        return self.add_packs()
 
     def fresh(self) -> list[Point]:
         """The next pack of the supply, as far as the budget allows."""

@@ -10,6 +10,7 @@ from lyapsweep.analysis.shared.selection import digits
 from lyapsweep.atlas import report
 from lyapsweep.redaction import redact
 from lyapsweep.results.best import BestSetting, best_setting
+from lyapsweep.results.confirmed import confirmation_sentences
 from lyapsweep.results.table import Table
 from lyapsweep.results.winner import best_sentence, score_sentence, tie_sentence
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
@@ -64,9 +65,10 @@ class SweepResults:
         """The scores of the best setting and its ties, in words."""
         if self.best is None:
             return ()
-        ties, front = tie_sentence(self.table, self.best), self.pareto_front
-        further = [("ties", ties)] * bool(ties) + [("Pareto front", front)] * bool(front)
-        return (("setting", score_sentence(self.best)), *further)
+        sentences = [tie_sentence(self.table, self.best), self.pareto_front]
+        sentences += confirmation_sentences(self.table, self.best)
+        named = zip(("ties", "Pareto front", "confirmed", "dynamics"), sentences)
+        return (("setting", score_sentence(self.best)), *((name, text) for name, text in named if text))
 
     @property
     def pareto_front(self) -> str:

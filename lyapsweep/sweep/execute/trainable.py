@@ -40,7 +40,8 @@ class PackTrainable(tune.Trainable):
         choose_engine(self.spec.settings.engine)
         spec = self.spec
         self.checkpoints = Checkpoints(spec.settings.checkpoints, spec.parents, spec.ended, spec.start)
-        self.training = PackTraining(spec.settings.device, self.latest, self.checkpoints, until=spec.until)
+        given = {"until": spec.until, "final_measures": spec.settings.final_measures}
+        self.training = PackTraining(spec.settings.device, self.latest, self.checkpoints, **given)
         self.records = self.training.run(self.spec.configs, self.spec.keys)
         self.remaining = set(self.spec.keys).difference(self.spec.ended)
         self.first_report = True
@@ -120,6 +121,7 @@ class PackTraining:
         oversized: Sizes of packs that memory did not suffice for.
         until: Number of updates at which training ends with a checkpoint; None for the end of training.
         members: Keys of the members that train together now.
+        final_measures: Measures of final records beside those of the configs.
     """
 
     device: str = "cpu"
@@ -128,6 +130,7 @@ class PackTraining:
     oversized: list[int] = field(default_factory=list)
     until: int | None = None
     members: list[str] = field(default_factory=list)
+    final_measures: Sequence[str] = ()
 
     def over(self, record: Record) -> bool:
         """Whether this training makes no further record of the trial."""
@@ -171,7 +174,7 @@ class PackTraining:
         """Train a pack, removing members that end from `remaining`; return the error that ended it, if any."""
         try:
             self.members = list(keys)
-            for records in run_trials(configs, self.device, checkpoints, keys, self.until):
+            for records in run_trials(configs, self.device, checkpoints, keys, self.until, self.final_measures):
                 for record in records:
                     if self.over(record):
                         remaining.pop(record.trial, None)

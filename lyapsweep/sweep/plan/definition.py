@@ -17,7 +17,7 @@ from lyapsweep.results.experiment import is_experiment_name
 from lyapsweep.setting_types import as_plain, is_finite
 from lyapsweep.sweep.plan.errors import SweepError
 from lyapsweep.sweep.plan.halving import Halving
-from lyapsweep.sweep.plan.hunt_settings import check_hunt, parse_constraints
+from lyapsweep.sweep.plan.hunt_settings import DYNAMICS, check_confirmation, check_hunt, parse_constraints
 from lyapsweep.user_code import described, in_this_folder, user_place
 
 if TYPE_CHECKING:
@@ -55,6 +55,12 @@ class Sweep:
         constraints: Bounds on scores of a hunt's trials, such as ["D_stsp <= 0.5", "lambda_max >= 0"]: Optuna's
             samplers prefer trials that keep them, and only these can be the best.
         further: The objectives after the first.
+        confirm: Number of fresh seeds from which the best settings are trained again, whole, after the search; the
+            median over them decides which setting wins. 0 confirms none.
+        candidates: Number of settings that are confirmed.
+        criteria: Bounds on scores of confirmed networks, in the form of `constraints`, by default those of `DYNAMICS`:
+            settings of which a network violates one rank behind those without. A bound on a measure that has no value
+            on these data, as for want of `dataset/lambda_max`, decides nothing.
         name: Name of results folder, Optuna study and MLflow experiment; by default the sweep file's.
         question: What is asked; by default the sweep file's docstring.
         options: What the command line said of the points; kept in sweep.json, for `--resume`.
@@ -84,6 +90,9 @@ class Sweep:
     sampler: "str | BaseSampler" = "tpe"
     constraints: Sequence[str] = ()
     further: Sequence[str] = ()
+    confirm: int = 0
+    candidates: int = 5
+    criteria: Sequence[str] = DYNAMICS
     name: str | None = None
     question: str | None = None
     options: SweepOptions | None = None
@@ -106,15 +115,17 @@ class Sweep:
             raise SweepError(
                 f"name: only letters, digits, '_', '-' and '.' are allowed, with no '.' first, but got {self.name!r}."
             )
-        for what in ("trials", "seeds", "pack", "threshold"):
+        for what in ("trials", "seeds", "pack", "threshold", "confirm", "candidates"):
             object.__setattr__(self, what, as_plain(getattr(self, what)))
-        for what, value in (("trials", self.trials), ("seeds", self.seeds), ("pack", self.pack)):
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise SweepError(f"{what}: {what} >= 1 must hold, a whole number, but got {value!r}.")
+        for what, least in (("trials", 1), ("seeds", 1), ("pack", 1), ("confirm", 0), ("candidates", 1)):
+            value = getattr(self, what)
+            if value is not None and (not isinstance(value, int) or value < least):
+                raise SweepError(f"{what}: {what} >= {least} must hold, a whole number, but got {value!r}.")
         if self.threshold is not None and not is_finite(self.threshold):
             raise SweepError(f"threshold: a finite number is needed, but got {self.threshold}.")
         object.__setattr__(self, "where", as_plain(self.where))
         check_hunt(self)
+        check_confirmation(self)
         object.__setattr__(self, "bounds", parse_constraints(self.constraints))
         self.check_grid() if self.grid is not None else self.check_space()
 

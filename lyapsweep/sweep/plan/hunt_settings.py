@@ -1,8 +1,9 @@
-"""Checks of the settings that only a hunt has: sampler, constraints, further objectives, halving."""
+"""Checks of the settings of a search: sampler, constraints, further objectives, halving, confirmation."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from lyapsweep.measures import MEASURES
 from lyapsweep.registry import unknown
 from lyapsweep.results.constraints import Constraint
 from lyapsweep.sweep.plan.errors import SweepError
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from lyapsweep.sweep.plan.definition import Sweep
 
 SAMPLERS = ("tpe", "gp", "cmaes", "nsga2", "qmc", "random")
+DYNAMICS = ("lambda_max_relative_error <= 0.1", "zero_exponent <= 0.05", "stable_fixed_points <= 0")
 
 
 def check_hunt(sweep: "Sweep") -> None:
@@ -41,11 +43,24 @@ def check_halving(sweep: "Sweep") -> None:
         raise SweepError(f"halving: it compares one objective, but got {sweep.objectives}. Use halving=None.")
 
 
-def parse_constraints(texts: Sequence[str]) -> tuple[Constraint, ...]:
+def check_confirmation(sweep: "Sweep") -> None:
+    """Raise `SweepError` for criteria that are none, and for what excludes a confirmation."""
+    for constraint in parse_constraints(sweep.criteria, "criteria"):
+        if constraint.score not in MEASURES:
+            raise unknown("measure", constraint.score, list(MEASURES), "criteria")
+    if not sweep.confirm:
+        return
+    if sweep.scheduler is not None or sweep.further:
+        raise SweepError("confirm: a scheduler of Ray and several objectives exclude it. Leave one of the two out.")
+    if any(path.partition("/")[0] == "dataset" for path in sweep.grid or ()):
+        raise SweepError("confirm: scores on several data sets cannot be ranked. Sweep one data set at a time.")
+
+
+def parse_constraints(texts: Sequence[str], what: str = "constraints") -> tuple[Constraint, ...]:
     """Read constraints. Raises `SweepError`."""
     if isinstance(texts, str):
-        raise SweepError(f"constraints: a list is needed, but got {texts!r}. Write [{texts!r}].")
+        raise SweepError(f"{what}: a list is needed, but got {texts!r}. Write [{texts!r}].")
     try:
         return tuple(map(Constraint.parse, texts))
     except ValueError as error:
-        raise SweepError(f"constraints: {error}") from error
+        raise SweepError(f"{what}: {error}") from error
