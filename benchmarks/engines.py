@@ -76,7 +76,7 @@ def training(points: list[Config], updates: int, engine: str) -> Iterator[Traini
 def speed(points: list[Config], rounds: int, peers: bool) -> dict[str, float]:
     """Return milliseconds of processor time per network and update of each engine and peer."""
     population = len(points)
-    updates = {"torch": max(2, 24 // population), "compiled": max(16, 96 // population)}
+    updates = {"torch": max(2, 24 // population), "compiled": max(64, 96 // population)}  # a training: 256 per call
     running = {engine: training(points, n, engine) for engine, n in updates.items()}
     rivals = {engine: lambda run=run: next(run) for engine, run in running.items()}
     if peers:

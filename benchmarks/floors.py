@@ -7,27 +7,29 @@ from numba import njit
 
 from lyapsweep.cells import AbstractCell, ShallowPlrnn
 from lyapsweep.compiled import frames
+from lyapsweep.compiled.blas import address
 from lyapsweep.compiled.lapack import dgetrf
+from lyapsweep.compiled.scalars import ACCURATE
 from lyapsweep.dynamics.lu import single_threaded_blas
 
 
-@njit(**frames.OPTIONS)
+@njit(**ACCURATE, cache=True)
 def calls(F, spare, start, W, second, steps, work, only_copies):
     """`steps` times dtrmm and dgetrf, with dgemm first where a Jacobian is a product of two matrices."""
     sizes, letters, constants, pivots, _, _, _, _, _ = work
     n, hidden = second.shape
     for _ in range(steps):
-        spare[:] = start
+        for j in range(n):
+            for i in range(n):
+                spare[j, i] = start[j, i]
         if only_copies:
             continue
         if hidden:
-            frames.multiply(
-                n, n, hidden, W.ctypes.data, second.ctypes.data, spare.ctypes.data, sizes, letters, constants
-            )
+            frames.multiply(n, n, hidden, address(W), address(second), address(spare), sizes, letters, constants)
         frames.triangle(F, spare, n, sizes, letters, constants)
         F, spare = spare, F
-        N = sizes.ctypes.data
-        dgetrf(N, N, F.ctypes.data, N, pivots.ctypes.data, N + 12)
+        N = address(sizes)
+        dgetrf(N, N, address(F), N, address(pivots), N + 12)
 
 
 def frame_floor(cell: AbstractCell, only_copies: bool = False) -> Callable[[int], None]:
