@@ -13,6 +13,7 @@ from waiting import HANGS
 import lyapsweep
 from lyapsweep.api.base import Arrays
 from lyapsweep.api.sweeping import conclude, defined
+from lyapsweep.config import ConfigError
 from lyapsweep.sweep import Sweep, SweepError
 from lyapsweep.sweep.observe.progress import SweepProgress
 from lyapsweep.sweep.observe.summary import SweepSummary
@@ -134,6 +135,12 @@ def test_a_base_may_be_settings_a_config_a_file_or_a_whole_sweep(tmp_path):
     from_file = made(ROOT / "configs/lorenz63.yaml", None, tmp_path, grid=grid)
     assert (from_file.name, from_file.base) == ("lorenz63", ROOT / "configs/lorenz63.yaml")
     assert made(ROOT / "sweeps/forcing_interval.py", None, tmp_path).name == "forcing_interval"
+    assert (
+        made("forcing_interval", None, tmp_path).grid == made(ROOT / "sweeps/forcing_interval.py", None, tmp_path).grid
+    )
+    assert made("lorenz63", None, tmp_path, grid=grid).name == "lorenz63"
+    with pytest.raises(ConfigError, match=r"Did you mean 'lorenz63"):
+        made("lorenz64", None, tmp_path, grid=grid)
 
 
 def test_the_objective_joins_the_measures(tmp_path):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ from lyapsweep.sweep.observe.summary import SweepSummary
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
 
-Values = TypeVar("Values", np.ndarray, pd.DataFrame)
+    from lyapsweep.atlas.findings import Findings
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,7 +37,7 @@ class TrialResult:
 
     Example:
         >>> import lyapsweep
-        >>> result = lyapsweep.train("configs/lorenz63.yaml")  # doctest: +SKIP
+        >>> result = lyapsweep.train("lorenz63")  # doctest: +SKIP
         >>> result.spectrum.maximum, result.forecast(x, steps=100).shape  # doctest: +SKIP
     """
 
@@ -227,6 +227,13 @@ class SweepResult:
         if record is None:
             raise BadTable(f"{self.folder}: there is no trial {key}. The ids are in the column `trial` of the table.")
         return TrialResult(record, self.folder)
+
+    @property
+    def findings(self) -> "Findings":
+        """The numbers of the atlas by name (`lyapsweep.findings`)."""
+        from lyapsweep.atlas.findings import findings
+
+        return findings(self.table)
 
     @property
     def atlas(self) -> Path:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lyapsweep import packaged
 from lyapsweep.api.base import Arrays, Base, Weights, base_config, experiment_name, measured
 from lyapsweep.api.progress import sweep_bar
 from lyapsweep.api.results import SweepResult
@@ -42,8 +43,8 @@ def run_sweep(
     Calling it again trains nothing that is there already, so that a cell of a notebook may be run again.
 
     Args:
-        base: Config of everything that is not varied: a YAML file, nested settings, or a `Config`. Or a whole sweep:
-            a `Sweep`, or a file that ends in .py.
+        base: Config of everything that is not varied: a YAML file, the name of a packaged one, nested settings, or a
+            `Config`. Or a whole sweep: a `Sweep`, its file, or the name of a packaged one.
         objective: The measure by which trials are compared: its name, a `Measure`, or a function of `Evidence`, which
             is minimised. By default `state_space` of a series and `loss` of a task. It joins the measures of the base.
         data: A series or a task in memory, see `lyapsweep.data_files.dataset_section`; replaces the base's dataset.
@@ -65,8 +66,8 @@ def run_sweep(
 
     Example:
         >>> import lyapsweep
-        >>> grid = {"forcing/interval": np.arange(4, 33, 4)}
-        >>> result = lyapsweep.run_sweep("configs/lorenz63.yaml", grid=grid, data=x, dt=0.03)  # doctest: +SKIP
+        >>> grid = {"forcing/interval": range(4, 33, 4)}
+        >>> result = lyapsweep.run_sweep("lorenz63", grid=grid, data=x, dt=0.03)  # doctest: +SKIP
         >>> result.best.config.forcing["interval"], result.best.spectrum.maximum  # doctest: +SKIP
     """
     small_networks()
@@ -85,7 +86,7 @@ def run_sweep(
 
 def defined(base: Base | Sweep, arrays: Arrays, results: Path, varied: Mapping[str, Any]) -> Sweep:
     """The sweep that the arguments describe."""
-    if isinstance(base, Path | str) and Path(base).suffix == ".py":
+    if isinstance(base, Path | str) and names_sweep(base):
         base = load(base)
     if isinstance(base, Sweep):
         sweep = dataclasses.replace(base, **varied)
@@ -99,6 +100,12 @@ def defined(base: Base | Sweep, arrays: Arrays, results: Path, varied: Mapping[s
         sweep = Sweep(**{"base": base, "objective": objective, **varied})
     complete = measured(config, sweep.objective)
     return sweep if complete is config and not arrays.given else dataclasses.replace(sweep, base=complete)
+
+
+def names_sweep(base: Path | str) -> bool:
+    """Whether a file or a name is that of a sweep and not of a config."""
+    of_config = packaged.find_file("configs", base) is not None
+    return Path(base).suffix == ".py" or (not of_config and packaged.find_file("sweeps", base) is not None)
 
 
 def conclude(summary: SweepSummary) -> None:

@@ -39,7 +39,7 @@ def train(
     """Train one network, or return the result if the results folder holds it already.
 
     Args:
-        config: A YAML file, nested settings, or a `Config`.
+        config: A YAML file, the name of a packaged one (`lorenz63`), nested settings, or a `Config`.
         data: A series or a task in memory, see `lyapsweep.data_files.dataset_section`; replaces the config's dataset.
         dt: Time between rows of the data.
         changes: {path: value} to set in the config, such as {"training/steps": 1000}.
