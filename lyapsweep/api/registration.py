@@ -30,6 +30,7 @@ def register(family: str, name: str | None = None) -> Callable[[Member], Member]
         ValueError: If the library has a member of this name.
 
     Example:
+        >>> import torch
         >>> @register("init", "narrow")
         ... def narrow(rows, columns, generator, *, width: float = 0.1):
         ...     return width * torch.randn(rows, columns, generator=generator, dtype=torch.float64)

@@ -37,7 +37,7 @@ class TrialResult:
 
     Example:
         >>> import lyapsweep
-        >>> result = lyapsweep.train("configs/lorenz63.yaml")  # doctest: +SKIP
+        >>> result = lyapsweep.train("lorenz63")  # doctest: +SKIP
         >>> result.spectrum.maximum, result.forecast(x, steps=100).shape  # doctest: +SKIP
     """
 

@@ -66,8 +66,8 @@ def run_sweep(
 
     Example:
         >>> import lyapsweep
-        >>> grid = {"forcing/interval": np.arange(4, 33, 4)}
-        >>> result = lyapsweep.run_sweep("configs/lorenz63.yaml", grid=grid, data=x, dt=0.03)  # doctest: +SKIP
+        >>> grid = {"forcing/interval": range(4, 33, 4)}
+        >>> result = lyapsweep.run_sweep("lorenz63", grid=grid, data=x, dt=0.03)  # doctest: +SKIP
         >>> result.best.config.forcing["interval"], result.best.spectrum.maximum  # doctest: +SKIP
     """
     small_networks()

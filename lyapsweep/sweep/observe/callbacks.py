@@ -20,10 +20,11 @@ class Callback:
     An exception in a callback is logged with its place, once per method, and ends no trial.
 
     Example:
+        >>> import lyapsweep
         >>> class Print(Callback):
         ...     def on_trial_end(self, record):
         ...         print(record.trial, record.outcome.value, record.measures)
-        >>> lyapsweep.run_sweep("configs/lorenz63.yaml", grid=grid, callbacks=[Print()])  # doctest: +SKIP
+        >>> lyapsweep.run_sweep("lorenz63", grid=grid, callbacks=[Print()])  # doctest: +SKIP
     """
 
     def on_sweep_start(self, progress: SweepProgress) -> None:
