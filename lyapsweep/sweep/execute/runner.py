@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lyapsweep import tracking, trust
 from lyapsweep.config import Config
+from lyapsweep.sweep.execute.assembly import make_callback
 from lyapsweep.sweep.execute.budget import BudgetMeter
 from lyapsweep.sweep.execute.compile_ahead import compiling_ahead
 from lyapsweep.sweep.execute.failures import BudgetUsed, Interrupted, stop_on_signals, writing
@@ -24,7 +25,7 @@ from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.execute.searcher import PackSearcher
 from lyapsweep.sweep.execute.sweep_results import SweepResults, recoveries
 from lyapsweep.sweep.execute.tune_callback import TuneCallback
-from lyapsweep.sweep.observe.callbacks import Callback, CallbackList, CallbackLogger
+from lyapsweep.sweep.observe.callbacks import Callback, CallbackList
 from lyapsweep.sweep.observe.heartbeat import HeartbeatWriter
 from lyapsweep.sweep.observe.progress import ProgressCounter, SweepProgress
 from lyapsweep.sweep.observe.summary import SweepSummary
@@ -200,7 +201,7 @@ class SweepRunner:
                 packs = math.ceil(self.planned.remaining / (self.planned.pack or PACK_SIZE))
                 capacity.wait(packs, stop)
                 searcher = self.searcher(capacity, "cuda" if gpus else "cpu", stop)
-                self.callback = self.make_callback(searcher, execution.time_limit, stop)
+                self.callback = make_callback(self, searcher, execution.time_limit, stop)
                 train(self.sweep, searcher, self.callback, gpus)
         except BudgetUsed:
             self.meter.reached = True
@@ -234,23 +235,6 @@ class SweepRunner:
         assert self.refinement is not None
         self.counter.asked = max(requested, len(self.planned.ended))
         self.folder.describe(trials=self.counter.asked, refined=self.refinement.description())
-
-    def make_callback(self, searcher: PackSearcher, time_limit: float | None, stop: threading.Event) -> TuneCallback:
-        assert self.async_logger is not None
-        return TuneCallback(
-            searcher,
-            self.counter,
-            self.study,
-            CallbackLogger(self.async_logger, self.callbacks),
-            self.folder,
-            stop,
-            self.sweep.objective,
-            report_values=self.sweep.intent == "hunt",
-            time_limit=time_limit,
-            on_event=self.notify,
-            on_step=self.write_heartbeat,
-            ended_before=self.planned.ended_before,
-        )
 
     def close_storage(self, interruption: Interrupted | None) -> Interrupted | None:
         """Write the ends of interrupted trials as far as possible: a resumed sweep does the rest."""
