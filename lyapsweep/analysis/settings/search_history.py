@@ -93,9 +93,10 @@ def pareto_front(table: Table, columns: tuple[str, str], first: np.ndarray, seco
     """Whether no other trial is better in one objective and at least as good in the other."""
     signs = [-1 if direction(table, column) == "maximise" else 1 for column in columns]
     costs = np.column_stack([signs[0] * first, signs[1] * second])
-    finite = np.isfinite(costs).all(1)
+    finite = np.logical_and(*np.isfinite(costs).T)
     better = (costs[:, None] <= costs[None]).all(2) & (costs[:, None] < costs[None]).any(2)  # [i, j]: i beats j
-    return finite & ~(better & finite[:, None]).any(0)
+    beaten: np.ndarray = np.any(better & finite[:, None], axis=0)
+    return np.logical_and(finite, ~beaten)
 
 
 def sentence(finding: SearchHistoryFinding) -> str:
