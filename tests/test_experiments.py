@@ -17,6 +17,7 @@ from lyapsweep.results.description import SweepDescription
 from lyapsweep.results.experiment import ExperimentPaths
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
+from lyapsweep.sweep import load
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.observe.heartbeat import HeartbeatWriter
 from lyapsweep.sweep.observe.inventory import list_experiments
@@ -146,7 +147,7 @@ def test_folder_study_and_mlflow_experiment_are_deleted_together(tmp_path):
     for each in (place, other):
         tracking.prepare(each.name, uri, ExperimentPaths(each).artifacts).sync(each)
     for name, mark in (("one", "mine"), ("two", "theirs")):
-        OptunaStudy(storage, name, "minimise", "map", 0, mark)
+        OptunaStudy(storage, name, load("ask.py"), 0, mark)
     refused = call("delete", "one", "--storage", storage)
     assert refused.exit_code == 1
     assert place.exists()
