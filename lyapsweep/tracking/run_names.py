@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lyapsweep.config import Config
@@ -47,6 +47,11 @@ def setting_paths(varied: Sequence[str]) -> list[str]:
         (['training/lr'], ['cell/kind'])
     """
     return [path for path in varied if path.rpartition("/")[2] != "seed"] or ["cell/kind"]
+
+
+def naming(varied: Sequence[str]) -> Callable[[Config], str]:
+    """A function that names a config by the settings of these paths (`run_name`)."""
+    return lambda config: run_name(config, varied)
 
 
 def short_name(config: Config, varied: Sequence[str]) -> str:

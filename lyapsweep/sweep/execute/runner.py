@@ -5,7 +5,6 @@ import math
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,7 @@ from lyapsweep.sweep.execute.planning import describe_plan, plan_sweep
 from lyapsweep.sweep.execute.ray_cluster import ClusterCapacity, Execution, cluster, train
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.execute.searcher import PackSearcher
-from lyapsweep.sweep.execute.sweep_results import SweepResults, recoveries
+from lyapsweep.sweep.execute.sweep_results import SweepResults, may_lack_records, recoveries
 from lyapsweep.sweep.execute.tune_callback import TuneCallback
 from lyapsweep.sweep.observe.callbacks import Callback, CallbackList, CallbackLogger
 from lyapsweep.sweep.observe.heartbeat import HeartbeatWriter
@@ -34,7 +33,7 @@ from lyapsweep.sweep.plan.packing import PACK_SIZE, pack_size
 from lyapsweep.sweep.plan.resume import store_parts
 from lyapsweep.tracking.async_logger import AsyncLogger
 from lyapsweep.tracking.null_logger import NONE, NullLogger
-from lyapsweep.tracking.run_names import setting_paths
+from lyapsweep.tracking.run_names import naming, setting_paths
 from lyapsweep.training.checkpoint import saved_states
 
 if TYPE_CHECKING:
@@ -281,18 +280,14 @@ class SweepRunner:
             self.notify(phase="writing the atlas")
             atlas = results.draw_atlas()
         self.notify(phase="logging the summary to MLflow")
-        results.log_summary(progress, self.sweep.objective, atlas, self.models, sync=self.mlflow_may_lag())
+        sync = bool(self.planned.ended) or may_lack_records(self.callback, self.async_logger)
+        results.log_summary(progress, self.sweep.objective, atlas, self.models, sync)
         self.notify(message := " ".join(results.notes))
         self.write_heartbeat(over=True)
         notes = [recoveries(self.callback, self.async_logger).text, self.refinement.summary if self.refinement else ""]
         summary = results.summary(self.progress(message), self.tracking_uri, self.counter.best_key)
         budget, notes = self.meter.sentence(ended, progress.asked), " ".join(filter(None, notes))
         return dataclasses.replace(summary, atlas=atlas, cause=str(interruption or ""), notes=notes, budget=budget)
-
-    def mlflow_may_lag(self) -> bool:
-        """Whether this or an earlier driver wrote records that MLflow may miss."""
-        logger, callback = self.async_logger, self.callback
-        return bool(self.planned.ended or logger is None or logger.dropped or (callback and callback.resumed))
 
     def notify(self, message: str = "", phase: str = "") -> None:
         self.listen(self.progress(message, phase))
@@ -301,6 +296,5 @@ class SweepRunner:
         self.heartbeat.write(self.progress().running, self.async_logger.pending if self.async_logger else 0, over)
 
     def progress(self, message: str = "", phase: str = "") -> SweepProgress:
-        paths = self.planned.varied, setting_paths(self.planned.varied)
-        name_of, setting_of = (partial(tracking.run_name, varied=each) for each in paths)
-        return self.counter.progress(name_of, setting_of, message, phase)
+        varied = self.planned.varied
+        return self.counter.progress(naming(varied), naming(setting_paths(varied)), message, phase)

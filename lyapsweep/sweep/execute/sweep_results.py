@@ -122,6 +122,11 @@ class SweepResults:
             self.notes.append(f"MLflow lacks results ({redact(str(error))}): {command} logs them.")
 
 
+def may_lack_records(callback: TuneCallback | None, logger: AsyncLogger | None) -> bool:
+    """Whether MLflow may lack records of this driver or, where a pack was resumed, of an earlier one."""
+    return logger is None or bool(logger.dropped or (callback and callback.resumed))
+
+
 def recoveries(callback: TuneCallback | None, logger: AsyncLogger | None) -> Recoveries:
     """Failures that cost no trial."""
     outages = logger.outages if logger else 0
