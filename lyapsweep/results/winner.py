@@ -104,7 +104,7 @@ def regular_sentence(table: Table, setting: BestSetting) -> str:
     if map is None or "data/lambda_max" not in frame:
         return ""
     data, unsure = (
-        pd.to_numeric(frame[c]).to_numpy(float)[rows] if c in frame else np.zeros(len(rows))
+        table.finals.column(c).to_numpy(float)[rows] if c in frame else np.zeros(len(rows))
         for c in ("data/lambda_max", "data/lambda_stderr")
     )
     if not (data > 2 * np.nan_to_num(unsure)).all():
