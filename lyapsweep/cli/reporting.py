@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
@@ -64,8 +65,6 @@ def report(content: Any, *paths: Path | str | None) -> None:
 
 def plain(value: Any) -> Any:
     """A value as strict JSON has it: NaN is null, infinities are "inf" and "-inf"."""
-    from lyapsweep.dynamics.spectrum import strict
-
     if hasattr(value, "to_dict"):  # of a record or a spectrum
         return plain(value.to_dict())
     if dataclasses.is_dataclass(value):
@@ -82,4 +81,6 @@ def plain(value: Any) -> Any:
         return [plain(value.real), plain(value.imag)]
     if isinstance(value, Path):
         return str(value)
-    return strict(value.value if isinstance(value, Enum) else value)
+    if isinstance(value, float) and not math.isfinite(value):  # as `dynamics.spectrum.strict`, which loads torch
+        return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    return value.value if isinstance(value, Enum) else value
