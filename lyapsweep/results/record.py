@@ -84,7 +84,8 @@ class Record:
             object.__setattr__(self, "trial", self.config.id)
 
     def __repr__(self) -> str:
-        scores = "".join(f", {name} {number(value)}" for name, value in list(self.measures.items())[:SHOWN])
+        shown = [name for name in self.measures if "/" not in name][:SHOWN]  # no details
+        scores = "".join(f", {name} {number(self.measures[name])}" for name in shown)
         found = f", lambda_max {self.spectrum.maximum:.4g} per step" if self.spectrum else ""
         return f"Record({self.trial}, step {self.step}, {self.outcome}{found}{scores})"
 
