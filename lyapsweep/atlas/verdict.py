@@ -15,7 +15,7 @@ from lyapsweep.atlas.view import AtlasView
 from lyapsweep.measures.bounds import indistinct
 from lyapsweep.results.best import BestSetting, Ranked, direction, rank_settings
 from lyapsweep.results.confirmed import confirmation_sentences
-from lyapsweep.results.floors import floor_intervals, floor_of
+from lyapsweep.results.floors import Direction, floor_intervals, floor_of
 from lyapsweep.results.winner import score_sentence, setting_name, tie_sentence
 
 
@@ -93,7 +93,7 @@ class Verdict:
 
     column: str
     label: str
-    direction: str
+    direction: Direction
     name: str
     settings: dict[str, str | float | bool | None]
     trials: tuple[str, ...]
