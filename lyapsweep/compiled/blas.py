@@ -17,7 +17,7 @@ from lyapsweep.compiled.scalars import INLINE, INTERNAL
 TRANSPOSED, PLAIN = 84, 78  # "T", "N"
 
 
-def bind(module: str, name: str, arguments: int) -> types.ExternalFunction:
+def bind(module: str, name: str, arguments: int) -> Any:
     """A BLAS or LAPACK routine whose arguments are all pointers, as a function of addresses.
 
     Args:
@@ -36,7 +36,7 @@ def integer_type() -> str:
     return signature.split("(")[1].split(",")[2].strip(" *")
 
 
-sgemm_: Any = bind("cython_blas", "sgemm", 13)
+sgemm_ = bind("cython_blas", "sgemm", 13)
 
 
 def call_arguments() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
