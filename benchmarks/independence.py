@@ -140,7 +140,7 @@ def transfers(runs: Drawn) -> dict[str, bool]:
 
 
 def latents(runs: Drawn) -> dict[str, bool]:
-    settings = autoencoder.Settings(hidden=8, latent=2, epochs=100, patience=20, lr=0.02)
+    settings = autoencoder.Settings(hidden=16, epochs=300, lr=0.01)
     found = aelle.find(runs.table(), OUTCOME, points=EXPONENTS, settings=settings)
     told = {
         f"latent space, score of {m}": excludes(found.score.low[i], found.score.high[i])

@@ -144,6 +144,17 @@ def test_a_jackknife_of_a_mean_is_the_textbooks():
     assert found.p == pytest.approx(2 * stats.t.sf(abs(z.mean()) / error, 11))
 
 
+def test_controls_and_settings_with_unequal_numbers_of_runs_cost_degrees_of_freedom():
+    left, rho = np.random.default_rng(0).normal(0.3, 0.05, size=12), np.array(0.3)
+    error = np.sqrt((12 - 3 - 2) * np.arctanh(left).var())
+    found = jackknifed(rho, left, np.ones(12), controls=2)
+    np.testing.assert_allclose(np.arctanh(found.high) - np.arctanh(0.3), error * stats.t.ppf(0.975, 12 - 1 - 2))
+    sizes = np.array([1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 3, 3])
+    found = jackknifed(rho, left, sizes)
+    half = np.sqrt(9 * np.arctanh(left).var()) * stats.t.ppf(0.975, 36**2 / (sizes**2).sum() - 1)
+    np.testing.assert_allclose(np.arctanh(found.high) - np.arctanh(0.3), half)
+
+
 def test_a_correlation_that_rests_on_one_setting_is_none():
     index = np.repeat(np.arange(10), 3)
     x = (index == 4).astype(float)
@@ -197,6 +208,24 @@ def test_the_optimum_resamples_settings_where_a_place_has_several():
     medians = optimum.resampled_medians(values, setting, np.random.default_rng(0))
     single = optimum.resampled_medians(values, np.zeros(120), np.random.default_rng(0))
     assert medians.std() > 2 * single.std()
+
+
+@pytest.mark.parametrize(("ends", "interval"), [(160, [1, 1]), (240, [0, 2])])
+def test_an_interval_of_few_places_takes_half_of_the_share_of_its_ends(ends, interval):
+    """8 % of the resamples at either end: half of them is less than 5 %; 12 %: it is more."""
+    best = np.repeat([0, 1, 2], [ends, optimum.DRAWS - 2 * ends, ends])
+    np.testing.assert_array_equal(optimum.middle_ends(np.append(1, best)), interval)
+    assert optimum.middle_ends(np.append(2, best))[1] == 2, "it holds the best place"
+
+
+def test_copies_of_correlated_columns_are_correlated(monkeypatch):
+    seen = []
+    monkeypatch.setattr(importance, "importances", lambda columns, y, judge: seen.append(columns))
+    x = np.random.default_rng(0).normal(size=30)
+    columns, units = pd.DataFrame({"a": x, "b": 2 * x}), units_of(np.arange(30))
+    importance.with_copies(columns, x, units, importance.make_evaluator("impurity", 0), np.random.default_rng(0))
+    np.testing.assert_array_equal(seen[0]["b permuted"], 2 * seen[0]["a permuted"])
+    assert (seen[0]["a permuted"] != x).any()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import pandas as pd
 
 from lyapsweep.results.best import BestSetting
 from lyapsweep.results.floors import floor_intervals, floor_of
@@ -104,7 +103,7 @@ def regular_sentence(table: Table, setting: BestSetting) -> str:
     if map is None or "data/lambda_max" not in frame:
         return ""
     data, unsure = (
-        table.finals.column(c).to_numpy(float)[rows] if c in frame else np.zeros(len(rows))
+        np.asarray(frame[c], float)[rows] if c in frame else np.zeros(len(rows))
         for c in ("data/lambda_max", "data/lambda_stderr")
     )
     if not (data > 2 * np.nan_to_num(unsure)).all():

@@ -111,26 +111,18 @@ def find(
         array([False, False,  True, False])
     """
     refuse_hunt(table, hunted)
-    if not 1 <= bands <= points:
-        raise ValueError(f"bands: must lie between 1 and points = {points}, but is {bands}.")
-    enough_permutations(chance, LEVEL / bands)
+    check_bands(bands, points, chance)
     rows = spectrum_rows(table, column, map, fraction)
     split = cross_validation.random_splits(rows.trials, splits, seed, group)
     cuts, generator = np.linspace(0, points, bands + 1).round().astype(int), np.random.default_rng(seed)
-    regressor = make_regressor(model, seed)
-    other = np.random.default_rng((seed, 1))
-    orders = [rows.units.permuted(other) for _ in range(chance if model == "ridge" else 0)]
-    outcomes = np.column_stack([rows.target, *(rows.target[order] for order in orders)])
+    regressor, outcomes = make_regressor(model, seed), with_chance(rows, chance if model == "ridge" else 0, seed)
     made = [drops(rows, outcomes, p, points, cuts, regressor, permutations, generator) for p in split]
-    score = cross_validation.over_splits(np.array([s for s, _ in made]), split, 1.0)
-    dropped = np.array([d for _, d in made])
-    drop = cross_validation.over_splits(dropped[:, :, 0].T, split)
-    if orders:
-        mean = dropped.mean(0)
-        drop = drop._replace(p=(mean >= mean[:, :1]).sum(1) / (1 + chance))
+    scores, dropped = (np.array(part) for part in zip(*made, strict=True))
+    drop, mean = cross_validation.over_splits(dropped[:, :, 0].T, split), dropped.mean(0)
+    if model == "ridge":
+        drop = drop._replace(p=(mean >= mean[:, :1]).mean(1))
     axis = cross_validation.quantile_axis(rows.spectra, points, np.full(len(rows.values), True))
-    units = rows.units
-    rho = [rank_correlation(u, rows.values, units, resamples, seed) for u in axis.T]
+    rho = [rank_correlation(u, rows.values, rows.units, resamples, seed) for u in axis.T]
     return BandImportanceFinding(
         which=rows.description,
         column=column,
@@ -140,12 +132,25 @@ def find(
         edges=np.stack([cuts[:-1], cuts[1:]], axis=1) / points,
         importance=drop,
         q=stats.false_discovery_control(drop.p),
-        score=score,
-        count=units.count,
+        score=cross_validation.over_splits(scores, split, 1.0),
+        count=rows.units.count,
         lost=int(rows.lost.sum()),
         without=rows.without,
         splits=splits,
     )
+
+
+def check_bands(bands: int, points: int, chance: int) -> None:
+    """Refuse more bands than points, and outcomes of chance that are too few for a significant p."""
+    if not 1 <= bands <= points:
+        raise ValueError(f"bands: must lie between 1 and points = {points}, but is {bands}.")
+    enough_permutations(chance, LEVEL / bands)
+
+
+def with_chance(rows: SpectrumRows, chance: int, seed: int) -> np.ndarray:
+    """The outcome and so many copies of it that are permuted between settings: (trials, 1 + chance)."""
+    generator = np.random.default_rng((seed, 1))
+    return np.column_stack([rows.target, *(rows.target[rows.units.permuted(generator)] for _ in range(chance))])
 
 
 def make_regressor(model: Model, seed: int) -> Pipeline:

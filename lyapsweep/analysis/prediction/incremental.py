@@ -130,42 +130,58 @@ def find(
         (30, ('settings', 'early scores', 'settings + early scores'))
     """
     refuse_hunt(table, hunted)
-    if permutations:
-        enough_permutations(permutations, LEVEL)
     rows = early_records(table, outcome, fraction, map, scores)
     require(n := len(rows.values), NEED, "trials with an early spectrum and an outcome")
-    units = rows.units.index if group is None else np.unique(named(rows.trials, group), return_inverse=True)[1]
-    count = len(np.unique(units))
-    require(count, GROUPS, f"values of {group}")
+    units, count = held_together(rows, group)
     blocks, target, folds = predictor_blocks(rows, form, group), target_of(rows, score), min(folds, count)
     generator = np.random.default_rng(seed)
     splits = [random_folds(units, folds, generator) for _ in range(repeats)]
     predicted = [held_out(blocks, list(SETS.values()), target, split, score, learner) for split in splits]
     w = np.concatenate([np.ones((1, n)), bootstrap_weights(units, resamples, generator)])
     values = np.array([[scored(p, target, w, score) for p in repeat] for repeat in predicted])
-    pairs = [[list(SETS).index(name) for name in pair] for pair in GAINS.items()]
-    gains = np.stack([values[:, after] - values[:, before] for before, after in pairs], axis=1)
-    p = np.full(len(GAINS), np.nan)
-    if permutations and group is None and learner == "ridge":
-        orders = np.array([rows.units.permuted(generator) for _ in range(permutations)])
-        other = unrelated_gains(blocks, target, splits, values[:, :, 0], orders, score)
-        error = other.std(1, ddof=1) * np.sqrt(1 + 1 / permutations)
-        p = stats.t.sf((gains[:, :, 0].mean(0) - other.mean(1)) / error, permutations - 1)
-    clipped = [np.clip(v, 0.0 if score == "AUC" else -1.0, 1.0) for v in interval(values, count, crossed=True)]
+    gains, asked = gains_of(values), permutations if group is None and learner == "ridge" else 0
+    other = unrelated_gains(rows, blocks, target, splits, values[:, :, 0], asked, score, generator)
     return IncrementalFinding(
         rows=rows.summary,
         form=form,
         score=score,
         group=group or "",
-        predictors=IncrementalScores(tuple(SETS), *clipped),
+        predictors=IncrementalScores(tuple(SETS), *clipped(interval(values, count, crossed=True), score)),
         gains=IncrementalScores(tuple(GAINS), *interval(gains, count, crossed=True)),
-        p=p,
+        p=p_among(gains[:, :, 0].mean(0), other),
         columns=np.array([b.numbers.shape[1] + b.names.shape[1] for b in blocks.values()]),
         units=count,
         folds=folds,
         repeats=repeats,
         learner=learner,
     )
+
+
+def held_together(rows: EarlyRecords, group: str | None) -> tuple[np.ndarray, int]:
+    """The unit (rows,) of each trial, a setting or a value of `group`, and the number of units."""
+    units = rows.units.index if group is None else np.unique(named(rows.trials, group), return_inverse=True)[1]
+    count = len(np.unique(units))
+    require(count, GROUPS, f"values of {group}")
+    return units, count
+
+
+def gains_of(values: np.ndarray) -> np.ndarray:
+    """Scores (repeats, sets, ...) with the spectrum minus those without: (repeats, 3, ...)."""
+    pairs = [[list(SETS).index(name) for name in pair] for pair in GAINS.items()]
+    return np.stack([values[:, after] - values[:, before] for before, after in pairs], axis=1)
+
+
+def clipped(values: tuple[np.ndarray, ...], score: Score) -> list[np.ndarray]:
+    """Scores within their possible range."""
+    return [np.clip(v, 0.0 if score == "AUC" else -1.0, 1.0) for v in values]
+
+
+def p_among(gains: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The probability (m,) that one more of normal numbers `other` (m, n) is as large as `gains` (m,); NaN if n = 0."""
+    n = other.shape[1]
+    if not n:
+        return np.full(len(gains), np.nan)
+    return stats.t.sf((gains - other.mean(1)) / (other.std(1, ddof=1) * np.sqrt(1 + 1 / n)), n - 1)
 
 
 def target_of(rows: EarlyRecords, score: Score) -> np.ndarray:
@@ -178,29 +194,29 @@ def target_of(rows: EarlyRecords, score: Score) -> np.ndarray:
 
 
 def unrelated_gains(
+    rows: EarlyRecords,
     blocks: dict[str, Block],
     y: np.ndarray,
     splits: list[np.ndarray],
     scores: np.ndarray,
-    orders: np.ndarray,
+    permutations: int,
     score: Score,
+    generator: np.random.Generator,
 ) -> np.ndarray:
-    """Gains (3, permutations) by spectra of other settings, `orders` (permutations, n), each with one of the splits.
+    """Gains (3, permutations) by spectra that are permuted between settings, each with one of the splits.
 
     `scores` (repeats, sets) are those of the actual predictors, of which those without the spectrum are taken.
     """
-    before, after, one = (
-        [list(SETS).index(name) for name in GAINS],
-        [SETS[name] for name in GAINS.values()],
-        np.ones(len(y)),
-    )
-    gains = np.empty((len(orders), len(GAINS)))
-    for k, order in enumerate(orders):
+    if permutations:
+        enough_permutations(permutations, LEVEL)
+    before, after, one = [list(SETS).index(name) for name in GAINS], [SETS[v] for v in GAINS.values()], np.ones(len(y))
+    gains = np.empty((len(GAINS), permutations))
+    for k in range(permutations):
         repeat = k % len(splits)
-        other = blocks | {"spectrum": blocks["spectrum"].take(order)}
+        other = blocks | {"spectrum": blocks["spectrum"].take(rows.units.permuted(generator))}
         predicted = held_out(other, after, y, splits[repeat], score)
-        gains[k] = [scored(p, y, one, score) for p in predicted] - scores[repeat, before]
-    return gains.T
+        gains[:, k] = [scored(p, y, one, score) for p in predicted] - scores[repeat, before]
+    return gains
 
 
 def sentence(finding: IncrementalFinding) -> str:
