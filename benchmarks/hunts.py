@@ -83,8 +83,7 @@ class Search:
     @classmethod
     def from_json(cls, line: str) -> "Search":
         content = json.loads(line)
-        networks = {name: Networks(**content.pop(name)) for name in ("favourite", "fresh", "winner")}
-        return cls(**content, **networks)
+        return cls(**content | {name: Networks(**content[name]) for name in ("favourite", "fresh", "winner")})
 
 
 def main() -> None:
@@ -178,8 +177,8 @@ def networks(finals: Table, rows: Sequence[int]) -> Networks:
     column = finals.frame[finals.description.objective_column].to_numpy(float)[list(rows)]
     exponents, errors = finals.spectra[name][list(rows), 0], finals.spectra_stderr[name][list(rows), 0]
     chaotic = finals.frame[f"spectra/{name}/positive"].to_numpy(float)[list(rows)] > 0
-    medians = [float(np.nanmedian(values)) for values in (column, exponents, errors)]
-    return Networks(*medians, int(chaotic.sum()), len(rows))
+    score, exponent, error = (float(np.nanmedian(values)) for values in (column, exponents, errors))
+    return Networks(score, exponent, error, int(chaotic.sum()), len(rows))
 
 
 def shown(search: Search) -> dict[str, object]:

@@ -22,7 +22,7 @@ def space(trial):
         log_int(trial, "cell/rectified", 2, 10)
     kind(trial, "init", ["uniform", "orthogonal", "near_identity"])
     kind(trial, "forcing", FORCINGS)
-    further = {"training/lr_end": log_float(trial, "training/lr", 2e-3, 3e-2) / 100, "training/report_every": 3000}
+    further = {"training/lr_end": log_float(trial, "training/lr", 2e-3, 3e-2) / 100}
     if trial.params["forcing/kind"] == "generalised":
         log_float(trial, "forcing/alpha", 0.02, 0.5)
         return further

@@ -27,7 +27,7 @@ def space(trial):
         log_float(trial, "forcing/alpha", 0.02, 0.5)
     else:
         log_int(trial, "forcing/interval", 4, 60)
-    return {"training/lr_end": log_float(trial, "training/lr", 2e-3, 3e-2) / 100, "training/report_every": 2000}
+    return {"training/lr_end": log_float(trial, "training/lr", 2e-3, 3e-2) / 100}
 
 
 SWEEP = Sweep(
