@@ -41,6 +41,8 @@ JSON_EDGE = {"to_dict", "from_dict", "to_json", "from_json"}  # what they return
 # Where a mapping of any values crosses a boundary, and why. A module stands for all of its functions.
 ALLOWED = {
     "config/": "settings by path, of whatever type their members take; a section as its user wrote it",
+    "compiled/caching.py": "globals of compiled functions by name",
+    "fitting/search.py": "sections of a config, returned by a search space",
     "registry.py": "settings of a member, checked against its signature",
     "sweep/spaces.py": "sections of a config, returned by a user's search space",
     "sweep/plan/": "settings by path, as a grid or a space gives them",
