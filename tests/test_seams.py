@@ -71,7 +71,7 @@ ALLOWED = {
     "api/": "settings as their user writes them",
     "data_files.py": "settings of the section dataset, as their user writes them",
     "fitting/pipeline.py:fit": "settings by path, as the user gives them",
-    "fitting/search.py:space": "sections of a config, returned by a search space",
+    "fitting/search.py": "sections of a config, returned by a search space",
 }
 
 

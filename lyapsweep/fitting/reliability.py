@@ -11,7 +11,7 @@ SPREAD = 2.0  # ratio of the worst to the best fresh seed, from which on the set
 NEAR = 0.1  # of the data's exponent
 WINDOWS = 20  # predictability times that the training part should hold at least
 CALIBRATED = (0.75, 0.98)  # shares of the truth within the 90 % interval that are called fair
-DISTINCT = 3.0  # networks' standard errors from zero, above which an exponent is positive
+TRIVIAL = ("persistence", "climatology")  # a network that forecasts no longer has learned nothing for forecasts
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,10 @@ def exponent_rules(facts: Facts) -> Rules:
 def forecast_rules(facts: Facts) -> Rules:
     """Forecasts: baselines and the calibration of the interval."""
     if facts.beaten_by:
-        yield 1, f"These baselines forecast at least as long: {', '.join(facts.beaten_by)}."
+        yield (
+            2 if any(name in TRIVIAL for name in facts.beaten_by) else 1,
+            f"These baselines forecast at least as long: {', '.join(facts.beaten_by)}.",
+        )
     else:
         yield 0, "Forecasts hold longer than those of all baselines."
     low, high = CALIBRATED
