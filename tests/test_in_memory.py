@@ -147,7 +147,7 @@ import pickle, sys
 from lyapsweep.sweep.execute.pack import PackSpec
 from lyapsweep.trial import run_trials
 spec = PackSpec.from_dict(pickle.load(sys.stdin.buffer))
-*_, (record,) = run_trials(spec.configs, keys=spec.keys)
+*_, (record,) = run_trials(spec.configs, keys=spec.keys, final_measures=spec.settings.final_measures)
 print(record.outcome.value, record.config.cell["kind"], sorted(record.measures))
 """
 
@@ -162,14 +162,18 @@ def test_workers_get_what_their_configs_name(tmp_path):
     def spread(evidence):
         return float(evidence.generated.std())
 
+    def width(evidence):
+        return float(np.ptp(evidence.generated))
+
     content = SMALL | {"cell": {"kind": defined()}, "init": {"kind": narrow}, "measures": ["loss", spread]}
-    config = Config.of(content)
-    settings = PackSettings(config.measures[1], "cpu", tmp_path, tmp_path)
+    config, criterion = Config.of(content), name_of(width)
+    settings = PackSettings(config.measures[1], "cpu", tmp_path, tmp_path, final_measures=(criterion,))
     spec = PackSpec(0, [config], [config.id], [], [], settings).to_dict()
     done = subprocess.run([sys.executable, "-c", WORKER], input=pickle.dumps(spec), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.decode().split()[:2] == ["finished", config.cell["kind"]]
     assert config.measures[1] in done.stdout.decode()
+    assert criterion in done.stdout.decode()
 
 
 def test_what_cannot_be_sent_is_refused_with_its_name(tmp_path):

@@ -1,5 +1,6 @@
 """Sweep files, and sweeps that are refused."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -7,7 +8,10 @@ import pytest
 from made_up_sweeps import TINY, lr_space, written
 
 from lyapsweep.config import ConfigError
+from lyapsweep.measures import MEASURES
+from lyapsweep.registry import UnknownName
 from lyapsweep.sweep import Halving, Sweep, SweepError, load, spaces
+from lyapsweep.sweep.execute.runner import run
 
 
 @pytest.fixture
@@ -154,3 +158,27 @@ def test_constraints_name_what_is_measured(base):
         Sweep(base=base, constraints=["state_space <= 1"], **HUNT).config()
     with pytest.raises(SweepError, match="objective 'accuracy' is not among"):
         Sweep(base=base, **HUNT | {"objective": ["loss", "accuracy"]}).config()
+    with pytest.raises(SweepError, match="needs prediction_time, which is not among its measures"):
+        Sweep(base=base, constraints=["prediction_time/samples >= 9"], **HUNT).config()
+
+
+def test_constraints_and_criteria_name_scores_as_records_do(base, monkeypatch):
+    sweep = Sweep(base=base, constraints=["D_stsp <= 0.5"], criteria=["D_H <= 0.2"], **HUNT)
+    assert (sweep.constraints, sweep.bounds[0].score) == (("state_space <= 0.5",), "state_space")
+    assert sweep.criteria == ("power_spectrum <= 0.2",)
+    monkeypatch.setattr(MEASURES, "aliases", {})
+    MEASURES.register("mine", lambda evidence: 1.0)
+    own = MEASURES.full_name("mine")
+    sweep = Sweep(base=base, criteria=["mine <= 2"], constraints=["x.py:score >= 1"], **HUNT)
+    assert (sweep.criteria, sweep.bounds[0].score) == ((f"{own} <= 2",), "x.py:score")
+    assert dataclasses.replace(sweep, trials=9).criteria == sweep.criteria
+    for what in ("constraints", "criteria"):
+        with pytest.raises(UnknownName, match=f"{what}: No measure is called 'D_stp'"):
+            Sweep(base=base, **HUNT | {what: ["D_stp <= 0.5"]})
+
+
+def test_what_nothing_would_use_is_refused(base):
+    with pytest.raises(SweepError, match="sampler: a map covers its region"):
+        Sweep(base=base, **HUNT | {"intent": "map", "sampler": "gp"})
+    with pytest.raises(SweepError, match="candidates: no setting is confirmed"):
+        run(Sweep(base=base, **HUNT), candidates=3, results=base.parent)

@@ -26,7 +26,7 @@ from lyapsweep.measures.state_space import STATE_SPACE
 from lyapsweep.measures.time_to_threshold import TIME_TO_THRESHOLD
 from lyapsweep.registry import Registry, readable
 
-__all__ = ["MEASURES", "Evidence", "Measure", "Undefined", "chosen", "fitting", "listed"]
+__all__ = ["MEASURES", "Evidence", "Measure", "Undefined", "chosen", "fitting", "listed", "measure_name"]
 
 
 class MeasureRegistry(Registry[Measure]):
@@ -144,6 +144,17 @@ def chosen(entries: Sequence[Entry]) -> dict[str, Measure]:
         ['loss', 'divergence']
     """
     return {name: MEASURES[name].with_settings(**settings) for name, settings in map(parse_entry, entries)}
+
+
+def measure_name(name: str) -> str:
+    """Return the name under which records hold a measure, of its name, its registered name or its title.
+
+    Example:
+        >>> measure_name("D_stsp"), measure_name("loss")
+        ('state_space', 'loss')
+    """
+    by_title = {measure.title: known for known, measure in MEASURES.items()}
+    return MEASURES.full_name(by_title.get(name, name))
 
 
 def parse_entry(entry: Entry) -> tuple[str, dict[str, Any]]:

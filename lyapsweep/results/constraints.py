@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lyapsweep.results.record import Record
 
-FORM = re.compile(r"\s*(?P<score>[\w/-]+)\s*(?P<relation><=|>=)\s*(?P<bound>[-+.\deE]+)\s*")
+FORM = re.compile(r"\s*(?P<score>[\w/.:~-]+)\s*(?P<relation><=|>=)\s*(?P<bound>[-+.\deE]+)\s*")
 LAMBDA_MAX = "lambda_max"
 UNKNOWN = 1e12  # the violation by a network without this score; Optuna refuses NaN
 

@@ -64,11 +64,12 @@ class PackSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """The spec as a Ray config, with the classes and functions in memory that its configs name."""
-        configs = [config.to_dict() for config in self.configs]
+        configs, settings = [config.to_dict() for config in self.configs], self.settings
+        named = [configs, settings.objective, *settings.scores, *settings.final_measures]
         return {
             "number": self.number,
             "configs": configs,
-            "objects": in_memory.pickled(code_named([configs, self.settings.objective])),
+            "objects": in_memory.pickled(code_named(named)),
             "keys": list(self.keys),
             "ended": list(self.ended),
             "parents": list(self.parents),

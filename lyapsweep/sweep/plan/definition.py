@@ -17,7 +17,7 @@ from lyapsweep.results.experiment import is_experiment_name
 from lyapsweep.setting_types import as_plain, is_finite
 from lyapsweep.sweep.plan.errors import SweepError
 from lyapsweep.sweep.plan.halving import Halving
-from lyapsweep.sweep.plan.hunt_settings import DYNAMICS, check_confirmation, check_hunt, parse_constraints
+from lyapsweep.sweep.plan.hunt_settings import DYNAMICS, check_confirmation, check_hunt, measure_of, parse_constraints
 from lyapsweep.user_code import described, in_this_folder, user_place
 
 if TYPE_CHECKING:
@@ -127,6 +127,9 @@ class Sweep:
         check_hunt(self)
         check_confirmation(self)
         object.__setattr__(self, "bounds", parse_constraints(self.constraints))
+        object.__setattr__(self, "constraints", tuple(bound.text for bound in self.bounds))
+        criteria = parse_constraints(self.criteria, "criteria")
+        object.__setattr__(self, "criteria", tuple(bound.text for bound in criteria))
         self.check_grid() if self.grid is not None else self.check_space()
 
     def check_grid(self) -> None:
@@ -202,9 +205,9 @@ class Sweep:
                     "Add it to measures."
                 )
         for bound in self.bounds:
-            if bound.score in MEASURES and bound.score not in (*measured, LAMBDA_MAX):
+            if (needed := measure_of(bound.score)) not in (*measured, LAMBDA_MAX):
                 raise SweepError(
-                    f"{self.place}: the constraint '{bound.text}' needs {bound.score}, which is not among its measures "
+                    f"{self.place}: the constraint '{bound.text}' needs {needed}, which is not among its measures "
                     f"({', '.join(measured)}). Add it to measures."
                 )
         if (self.halving_settings or self.scheduler) and base.training.report_every is None:

@@ -1,9 +1,10 @@
 """Checks of the settings of a search: sampler, constraints, further objectives, halving, confirmation."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lyapsweep.measures import MEASURES
+from lyapsweep.measures import MEASURES, measure_name
 from lyapsweep.registry import unknown
 from lyapsweep.results.constraints import Constraint
 from lyapsweep.sweep.plan.errors import SweepError
@@ -21,6 +22,8 @@ def check_hunt(sweep: "Sweep") -> None:
     for what, given in (("objective", sweep.further), ("constraints", sweep.constraints)):
         if given and sweep.intent == "map":
             raise SweepError(f"{what}: a map covers its region, and no sampler uses {given!r}. Use intent='hunt'.")
+    if sweep.intent == "map" and sweep.sampler != SAMPLERS[0]:
+        raise SweepError(f"sampler: a map covers its region without one, but got {sweep.sampler!r}. Use intent='hunt'.")
     if isinstance(sweep.sampler, str) and sweep.sampler not in SAMPLERS:
         raise unknown("sampler", sweep.sampler, list(SAMPLERS), "sampler")
     if not isinstance(sweep.sampler, str) and not hasattr(sweep.sampler, "sample_relative"):
@@ -57,10 +60,25 @@ def check_confirmation(sweep: "Sweep") -> None:
 
 
 def parse_constraints(texts: Sequence[str], what: str = "constraints") -> tuple[Constraint, ...]:
-    """Read constraints. Raises `SweepError`."""
+    """Read constraints. Raises `SweepError`, or `UnknownName` for a score that no measure records."""
     if isinstance(texts, str):
         raise SweepError(f"{what}: a list is needed, but got {texts!r}. Write [{texts!r}].")
     try:
-        return tuple(map(Constraint.parse, texts))
+        found = tuple(named(Constraint.parse(text)) for text in texts)
     except ValueError as error:
         raise SweepError(f"{what}: {error}") from error
+    for constraint in found:
+        if (name := measure_of(constraint.score)) not in MEASURES:
+            raise unknown("measure", name, list(MEASURES), what)
+    return found
+
+
+def named(constraint: Constraint) -> Constraint:
+    """The constraint with the name under which records hold its score, of a title such as D_stsp."""
+    score = measure_name(constraint.score)
+    return replace(constraint, score=score, text=score + constraint.text.removeprefix(constraint.score))
+
+
+def measure_of(score: str) -> str:
+    """The measure that records a score: itself, or the one before the slash of `prediction_time/samples`."""
+    return score if score in MEASURES else score.partition("/")[0]
