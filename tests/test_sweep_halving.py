@@ -5,15 +5,17 @@ import math
 import numpy as np
 import pytest
 import torch
-from made_up_sweeps import TINY
+from made_up_sweeps import TINY, lr_space
 
 from lyapsweep.compiled.engine import choose_engine, chosen_engine
 from lyapsweep.config import Config
 from lyapsweep.config.sections import Training
+from lyapsweep.results.description import Confirmation
 from lyapsweep.results.record import Outcome, Record
-from lyapsweep.sweep import Halving, SweepError
-from lyapsweep.sweep.execute.halving import SuccessiveHalving
+from lyapsweep.sweep import Halving, Sweep, SweepError
+from lyapsweep.sweep.execute.halving import SuccessiveHalving, halving_of
 from lyapsweep.sweep.execute.pack import PackSettings
+from lyapsweep.sweep.execute.planning import SweepPlan
 from lyapsweep.sweep.execute.searcher import PackSearcher
 from lyapsweep.sweep.plan.points import Point
 from lyapsweep.training.checkpoint import Checkpoints, SavedState, name, saved_states
@@ -117,6 +119,18 @@ def test_a_resumed_hunt_knows_who_reached_which_rung(base, tmp_path):
     halving = SuccessiveHalving(Halving(), "minimise")
     halving.restore([Record(config, 4, Outcome.STOPPED) for config in configs], tmp_path, "loss")
     assert [value for value, _ in halving.reached[0, 0]] == [0, 1, 2]
+
+
+def test_trials_of_a_confirmation_are_no_rivals_at_a_rung(base, tmp_path):
+    configs = [Config.load(base, {"seed": seed}) for seed in range(3)]
+    for i, config in enumerate(configs):
+        Record(config, 2, Outcome.RUNNING, measures={"loss": float(i)}).save(tmp_path)
+    sweep = Sweep(base=base, objective="loss", space=lr_space, trials=1, intent="hunt")
+    records = {config.id: Record(config, 4, Outcome.FINISHED) for config in configs}
+    fresh = Confirmation(trials={configs[2].id: [configs[0].id, configs[1].id]})
+    planned = SweepPlan(sweep, sweep.config(), 0, [], [], [], records, None, None, fresh)
+    halving = halving_of(planned, tmp_path)
+    assert [value for value, _ in halving.reached[0, 0]] == [2]
 
 
 def searcher(points, folder, device, size=4, supply=(), states=None):

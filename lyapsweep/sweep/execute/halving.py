@@ -12,6 +12,7 @@ from lyapsweep.config.sections import Training
 from lyapsweep.results.best import Direction
 from lyapsweep.results.record import Record
 from lyapsweep.sweep.execute.planning import SweepPlan
+from lyapsweep.sweep.plan.confirmation import without_confirmation
 from lyapsweep.sweep.plan.halving import Halving
 
 
@@ -21,7 +22,8 @@ def halving_of(planned: SweepPlan, records: Path) -> "SuccessiveHalving | None":
     if sweep.halving_settings is None:
         return None
     halving = SuccessiveHalving(sweep.halving_settings, sweep.direction)
-    halving.restore(planned.records.values(), records, sweep.objective)
+    search = without_confirmation(planned.records, planned.confirmation)  # the others are trained whole
+    halving.restore(search.values(), records, sweep.objective)
     return halving
 
 
