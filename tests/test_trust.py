@@ -8,15 +8,20 @@ import sys
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from made_up_sweeps import lr_space
 
 from lyapsweep import load, trust
 from lyapsweep.atlas import explorer
 from lyapsweep.atlas.view import AtlasView
 from lyapsweep.cli import main
 from lyapsweep.config import Config, ConfigError
-from lyapsweep.results.record import Record
+from lyapsweep.fitting.search import last_records
+from lyapsweep.results.description import SweepDescription, SweepOptions
+from lyapsweep.results.record import Outcome, Record
 from lyapsweep.single_trial import SingleTrial
-from lyapsweep.sweep import Sweep
+from lyapsweep.sweep import Sweep, SweepError
+from lyapsweep.sweep.execute.planning import plan_sweep
+from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.plan.space import replay
 from lyapsweep.tracking import forecast_models
 from lyapsweep.trial import restore_network
@@ -204,4 +209,39 @@ def test_a_sweep_json_names_no_code_either(victim, code, tmp_path):
     (folder / "sweep.json").write_text(json.dumps({"name": "forged", "objective": "loss", "base": base}))
     (command,) = explorer.commands(AtlasView(load("forged", results=tmp_path / "results")))
     assert command.startswith("lyapsweep run base.yaml --set")
+    assert not (tmp_path / "EXECUTED").exists()
+
+
+@pytest.mark.parametrize("place", ["options", "base"])
+def test_a_sweep_that_is_resumed_runs_no_code_that_its_folder_alone_names(code, tmp_path, monkeypatch, place):
+    monkeypatch.chdir(tmp_path)
+    named = f"{code}:X"
+    (tmp_path / "own.yaml").write_text(json.dumps(SMALL))
+    (tmp_path / "foreign.yaml").write_text(json.dumps(SMALL | {"init": {"kind": named}}))
+    given = {
+        "options": SweepOptions(base="own.yaml", grid={"init/kind": [named]}),
+        "base": SweepOptions(base="foreign.yaml", grid={"seed": [0]}),
+    }
+    path = tmp_path / "results/theirs/sweep.json"
+    path.parent.mkdir(parents=True)
+    SweepDescription(options=given[place]).save(path)
+    found = CliRunner().invoke(main, ["sweep", "theirs", "--resume", "--dry-run"])
+    assert found.exit_code == 2
+    assert f"{code}: sweep.json names this code, which this user has not run before" in found.output
+    assert not (tmp_path / "EXECUTED").exists()
+    trust.named_by_user(named)
+    trust.remember()
+    trust._by_user.clear()
+    CliRunner().invoke(main, ["sweep", "theirs", "--resume", "--dry-run"])
+    assert (tmp_path / "EXECUTED").exists()
+
+
+def test_neither_a_confirmation_nor_a_fit_trains_code_that_records_alone_name(code, tmp_path):
+    config = Config.of(SMALL | {"init": {"kind": f"{code}:X"}}, trust=False)
+    Record(config, 2, Outcome.FINISHED, measures={"loss": 0.1}).save(tmp_path / "theirs/records")
+    with pytest.raises(SweepError, match=f"trial {config.id} names code"):
+        last_records(tmp_path / "theirs")
+    sweep = Sweep(base=SMALL, objective="loss", space=lr_space, trials=1, intent="hunt", halving=None, confirm=2)
+    with pytest.raises(SweepError, match=f"trial {config.id} names code"):
+        plan_sweep(sweep, sweep.config(), ResultsFolder(tmp_path, "theirs"), resume=True)
     assert not (tmp_path / "EXECUTED").exists()

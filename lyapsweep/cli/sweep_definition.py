@@ -1,5 +1,6 @@
 """The options that say what a sweep varies, and the sweep that they define, with a sweep file or without one."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -161,6 +162,7 @@ class SweepRequest:
         stored = SweepDescription.load(ExperimentPaths(self.results / name).description).options
         if stored is None:
             return self.built()
+        refuse_unknown_code(stored, request.options)
         before, now = entries(stored), entries(request.options)
         for entry, value in before.items():
             if entry not in now:
@@ -190,7 +192,7 @@ class SweepRequest:
 
     def named(self) -> dict[str, Any]:
         """The base config and the objective, where they are given."""
-        from lyapsweep.measures import MEASURES
+        from lyapsweep.measures import measure_name
 
         found: dict[str, Any] = {}
         if self.options.base:
@@ -198,8 +200,7 @@ class SweepRequest:
             if found["base"] is None:
                 raise CommandError(f"--base {packaged.missing_file('configs', self.options.base)}")
         if self.options.objective:
-            by_title = {measure.title: name for name, measure in MEASURES.items()}  # such as D_stsp
-            found["objective"] = by_title.get(self.options.objective, self.options.objective)
+            found["objective"] = measure_name(self.options.objective)
         return found
 
     def without_file(self) -> "Sweep":
@@ -232,6 +233,25 @@ class SweepRequest:
             name=self.name or "-".join([Path(asked.base).stem, *words]),
             question=f"How does {named['objective']} depend on {', '.join((*asked.grid, *axes)) or 'the seed'}?",
         )
+
+
+def refuse_unknown_code(stored: "SweepOptions", now: "SweepOptions") -> None:
+    """Raise `CommandError` if options in sweep.json name code that neither the command names nor this user has run."""
+    from lyapsweep import trust
+    from lyapsweep.config.yaml_text import read_yaml
+
+    content: list[Any] = [value for _, value in stored.given]
+    file = None if now.base or not stored.base else packaged.find_file("configs", stored.base)
+    with contextlib.suppress(ValueError):  # of a file that cannot be read, which `Config.load` reports
+        content += [read_yaml(file)] if file else []
+    trust.named_by_record(content)
+    here = set(trust.code_named([value for _, value in now.given]))
+    for path in trust.code_named(content):
+        if path not in here and not trust.trusted(path):
+            raise CommandError(
+                f"{path}: sweep.json names this code, which this user has not run before. "
+                "Read the file, then give the option that names it again, or --base."
+            )
 
 
 def entries(asked: "SweepOptions") -> dict[str, Any]:

@@ -165,5 +165,11 @@ def run_sweep(
 def last_records(folder: Path) -> list[Record]:
     """The last record of every trial that ended."""
     files = latest_files(ExperimentPaths(folder).records).values()
-    records = (Record.load(file, trust=True) for file in files)
-    return [record for record in records if record.outcome.final and record.outcome is not Outcome.FAILED]
+    found = []
+    for record in map(Record.load, files):
+        if not record.config.trusted:
+            raise SweepError(
+                f"{folder}: trial {record.trial} names code that this user has not run before. Give another --name."
+            )
+        found += [record] if record.outcome.final and record.outcome is not Outcome.FAILED else []
+    return found

@@ -26,6 +26,7 @@ from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.observe.summary import command_line, versions
 from lyapsweep.sweep.plan.confirmation import requested, without_confirmation
 from lyapsweep.sweep.plan.definition import Sweep
+from lyapsweep.sweep.plan.errors import SweepError
 from lyapsweep.sweep.plan.points import Point, refuse_overridden, varied_paths
 from lyapsweep.sweep.plan.refinement import Refinement
 from lyapsweep.sweep.plan.resume import StoredPoint, complete, plan_parts, requested_counts
@@ -174,9 +175,21 @@ def plan_sweep(
         confirmation=requested(sweep, description.confirmation),
         replaced=tuple(changed) if again else (),
     )
+    if planned.confirmation:
+        refuse_untrusted(records, folder)
     folder.refuse_changed(changed, planned.remaining, sweep.intent, again)
     folder.check(planned.ended, {p.key for p in planned.points} if sweep.intent == "map" else None, resume)
     return planned
+
+
+def refuse_untrusted(records: Mapping[str, Record], folder: ResultsFolder) -> None:
+    """Raise `SweepError` for records of settings that a confirmation could train and whose code is not trusted."""
+    for key, record in records.items():
+        if not record.config.trusted:
+            raise SweepError(
+                f"{folder.path}: trial {key} names code that this user has not run before, or that is not in memory "
+                "here. Define it again with the same source, or give this sweep another --name."
+            )
 
 
 def map_parts(
