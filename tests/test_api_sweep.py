@@ -14,6 +14,7 @@ import lyapsweep
 from lyapsweep.api.base import Arrays
 from lyapsweep.api.sweeping import conclude, defined
 from lyapsweep.config import ConfigError
+from lyapsweep.registry import UnknownName
 from lyapsweep.sweep import Sweep, SweepError
 from lyapsweep.sweep.observe.progress import SweepProgress
 from lyapsweep.sweep.observe.summary import SweepSummary
@@ -147,6 +148,14 @@ def test_the_objective_joins_the_measures(tmp_path):
     sweep = made(SMALL, X, tmp_path, grid={"seed": [0]}, objective="lambda_max")
     assert sweep.config().measures == ["loss", "lambda_max"]
     assert sweep.direction == "maximise"
+    space = {"space": lambda trial: trial.suggest_float("training/lr", 0.1, 0.2), "trials": 2, "intent": "hunt"}
+    hunt = made(SMALL, X, tmp_path, objective=["loss", "lambda_max"], **space)
+    assert hunt.config().measures == ["loss", "lambda_max"]
+
+
+def test_what_is_no_argument_is_refused_by_name():
+    with pytest.raises(UnknownName, match="No argument of run_sweep is called 'bounds'"):
+        lyapsweep.run_sweep(SMALL, data=X, grid={"seed": [0]}, bounds=())
 
 
 @pytest.mark.parametrize(
@@ -169,12 +178,14 @@ def ended(**changes):
     return SweepSummary(**given | {"atlas": None, "interrupted": True, "message": "continue with --resume."} | changes)
 
 
-def test_an_interrupted_sweep_raises_what_python_raises():
+def test_an_interrupted_sweep_raises_what_python_raises(caplog):
     with pytest.raises(KeyboardInterrupt, match="continue with resume=True"):
         conclude(ended())
     with pytest.raises(SweepError, match="resume=True"):
         conclude(ended(cause="the disk is full"))
-    conclude(ended(interrupted=False))
+    caplog.clear()
+    conclude(ended(interrupted=False, message="", budget="2 of 4 trials; --resume goes on"))
+    assert [record.getMessage() for record in caplog.records] == ["2 of 4 trials; resume=True goes on"]
 
 
 def test_a_base_without_a_file_is_written_beside_the_results(tmp_path):

@@ -1,6 +1,6 @@
 """The config that a call in Python starts from: a file, settings or a `Config`, with data and weights in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,11 +67,10 @@ def weights_of(source: Weights) -> Mapping[str, np.ndarray]:
     return found
 
 
-def measured(config: Config, objective: str) -> Config:
-    """Return the config with the objective among its measures."""
-    if objective in chosen(config.measures):
-        return config
-    return config.changed({"measures": [*config.measures, objective]})
+def measured(config: Config, objectives: Sequence[str]) -> Config:
+    """Return the config with the objectives among its measures."""
+    missing = [name for name in objectives if name not in chosen(config.measures)]
+    return config.changed({"measures": [*config.measures, *missing]}) if missing else config
 
 
 def experiment_name(base: Base, name: str | None, otherwise: str) -> str:

@@ -21,7 +21,7 @@ from lyapsweep.sweep.plan.definition import Sweep, load
 from lyapsweep.sweep.plan.errors import SweepError
 
 log = logging.getLogger("lyapsweep")
-OF_SWEEP = {field.name for field in dataclasses.fields(Sweep)} - {"base", "objective", "name"}
+OF_SWEEP = {field.name for field in dataclasses.fields(Sweep) if field.init} - {"base", "objective", "name"}
 OF_RUN = set(inspect.signature(runner.run).parameters) - {"sweep", "results", "listen"}
 
 
@@ -46,7 +46,8 @@ def run_sweep(
         base: Config of everything that is not varied: a YAML file, the name of a packaged one, nested settings, or a
             `Config`. Or a whole sweep: a `Sweep`, its file, or the name of a packaged one.
         objective: The measure by which trials are compared: its name, a `Measure`, or a function of `Evidence`, which
-            is minimised. By default `state_space` of a series and `loss` of a task. It joins the measures of the base.
+            is minimised; of a hunt also a list of them. By default `state_space` of a series and `loss` of a task. It
+            joins the measures of the base.
         data: A series or a task in memory, see `lyapsweep.data_files.dataset_section`; replaces the base's dataset.
         dt: Time between rows of the data.
         name: Name of the results folder; by default the file's, or "sweep".
@@ -98,7 +99,7 @@ def defined(base: Base | Sweep, arrays: Arrays, results: Path, varied: Mapping[s
     if sweep is None:
         objective = "state_space" if "state_space" in chosen(config.measures) else "loss"
         sweep = Sweep(**{"base": base, "objective": objective, **varied})
-    complete = measured(config, sweep.objective)
+    complete = measured(config, sweep.objectives)
     return sweep if complete is config and not arrays.given else dataclasses.replace(sweep, base=complete)
 
 
@@ -111,9 +112,14 @@ def names_sweep(base: Path | str) -> bool:
 def conclude(summary: SweepSummary) -> None:
     """Raise if the sweep ended early; log what else its user must know."""
     if summary.interrupted:
-        message = summary.message.replace("--resume", "resume=True")
+        message = in_python(summary.message)
         raise SweepError(message) if summary.cause else KeyboardInterrupt(message)
     if failed := summary.progress.failed:
         log.warning("%d of %d trials failed; resume=True trains them again.", failed, summary.progress.asked)
-    for sentence in filter(None, (summary.message, summary.notes)):
-        log.warning("%s", sentence)
+    for sentence in filter(None, (summary.message, summary.notes, summary.budget)):
+        log.warning("%s", in_python(sentence))
+
+
+def in_python(sentence: str) -> str:
+    """A sentence that names an option of the command line, with the argument of `run_sweep` in its place."""
+    return sentence.replace("--resume", "resume=True")

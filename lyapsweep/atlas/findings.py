@@ -1,7 +1,6 @@
 """The numbers behind the page as data: in Python, and as JSON, whose schema is documented in docs/findings.md."""
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from lyapsweep.analysis.shared.selection import TooFew
 from lyapsweep.atlas.analyses import ALWAYS, NOT_EARLY, OF_EARLY_SPECTRA, UNAVAILABLE
 from lyapsweep.atlas.verdict import Verdict
 from lyapsweep.atlas.view import AtlasView
+from lyapsweep.dynamics.spectrum import strict
 from lyapsweep.results.experiment import atomic_write
 from lyapsweep.results.table import Table
 
@@ -126,8 +126,6 @@ def plain(value: Any) -> Any:
         return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, np.generic):
         value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else ("inf" if value > 0 else "-inf")
     if value is None or isinstance(value, str | bool | int | float):
-        return value
+        return strict(value)
     raise TypeError(f"findings: {type(value).__name__} is no plain value.")
