@@ -111,8 +111,9 @@ def command(
     """Train every trial of a sweep, compute its Lyapunov spectra, and draw the atlas of the results.
 
     SWEEP is a Python file or the name of a packaged sweep (`lyapsweep list sweeps`); without it, --base is varied along
-    --grid or --space. Ctrl-C stops within seconds; --resume resumes, with the options that the sweep was started with
-    where they are not given again. Exit status 1 if trials failed; divergence is a result, not a failure.
+    --grid or --space. Ctrl-C stops within seconds; --resume resumes, with the --base, --set, --grid, --space, --where,
+    --objective, --intent and --seeds that the sweep was started with where they are not given again. Exit status 1 if
+    trials failed; divergence is a result, not a failure.
     """
     small_networks()
     out = printing.console(optional=True)
