@@ -219,6 +219,18 @@ def test_the_confirmation_follows_when_the_last_pack_of_the_search_has_ended_and
     assert packs == [[(RATES[1], 2), (RATES[1], 3)], [(RATES[2], seed) for seed in (1, 2, 3)]]
 
 
+def test_a_map_that_gets_more_seeds_than_its_confirmation_counts_and_trains_each_trial_once(sweep, tmp_path):
+    one = Sweep(base=sweep.base, objective="loss", grid={"training/lr": RATES[:2]}, name="a", confirm=2, candidates=1)
+    search = [record(one.config(), rate, rate) for rate in RATES[:2]]
+    folder, stage = prepared(one, tmp_path, search)
+    stage.packs()
+    assert stage.counter.asked == 2 + 2
+    folder.release()
+    fresh = [record(one.config(), RATES[0], 0.5, seed) for seed in (1, 2)]
+    _, stage = prepared(replace(one, seeds=2), tmp_path, fresh)
+    assert [stage.planned.remaining, stage.planned.total(stage.planned.fresh)] == [1, 4 + 1]
+
+
 def test_a_sweep_without_confirmation_has_none(sweep, tmp_path):
     folder, stage = prepared(replace(sweep, confirm=0), tmp_path, searched(sweep).values())
     assert stage.packs() == []

@@ -147,7 +147,13 @@ def chosen(entries: Sequence[Entry]) -> dict[str, Measure]:
 
 
 def measure_name(name: str) -> str:
-    """Return the name under which records hold a measure, of its name, its registered name or its title.
+    """Return the name under which records hold a measure.
+
+    Args:
+        name: That name, the short name of a registered measure, or a title; any other text is returned as it is.
+
+    Returns:
+        The name.
 
     Example:
         >>> measure_name("D_stsp"), measure_name("loss")

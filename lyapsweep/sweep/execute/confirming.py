@@ -37,7 +37,7 @@ class ConfirmationStage:
         records = self.folder.last_records()
         search = without_confirmation(records, self.planned.confirmation)
         confirmation, groups = choose(self.planned.confirmation, search, self.folder.description())
-        self.counter.asked = max(self.planned.asked, len(search)) + len(confirmation.fresh)
+        self.counter.asked = self.planned.total(confirmation.fresh) + max(0, len(search) - self.planned.asked)
         self.folder.describe(confirmation=confirmation, trials=self.counter.asked)
         return sorted(packs_to_train(groups, records), key=lambda pack: -sequential_steps(pack[0].config))
 

@@ -4,7 +4,7 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -74,14 +74,19 @@ class SweepPlan:
 
     @cached_property
     def ended(self) -> dict[str, Record]:
-        """Trials of the search that need no more training."""
+        """Trials of the search that need no more training, those among them that a confirmation trained included."""
         search = without_confirmation(self.records, self.confirmation)
+        search |= {point.key: self.records[point.key] for point in self.points if point.key in self.records}
         return {key: record for key, record in search.items() if complete(record)}
 
     @property
     def fresh(self) -> list[str]:
         """Trials from fresh seeds that an earlier run planned."""
         return self.confirmation.fresh if self.confirmation else []
+
+    def total(self, fresh: Collection[str]) -> int:
+        """Number of trials requested, those of a confirmation included; one that both ask for counts once."""
+        return self.asked + len(set(fresh).difference(point.key for point in self.points))
 
     @cached_property
     def confirmed(self) -> dict[str, Record]:

@@ -15,7 +15,7 @@ from lyapsweep.sweep.observe.progress import SweepProgress
 from lyapsweep.sweep.observe.summary import SweepSummary
 from lyapsweep.sweep.plan.budget import Budget
 from lyapsweep.sweep.plan.definition import Sweep
-from lyapsweep.sweep.plan.errors import SweepError
+from lyapsweep.sweep.plan.hunt_settings import check_candidates
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -95,8 +95,7 @@ def run(
     name, meter = sweep.name or "sweep", BudgetMeter(None if budget is None else Budget.parse(budget))
     asked = {"trials": trials, "pack": pack, "sampler": sampler, "confirm": confirm, "candidates": candidates}
     sweep = dataclasses.replace(sweep, name=name, **{key: value for key, value in asked.items() if value is not None})
-    if candidates is not None and not sweep.confirm:
-        raise SweepError("candidates: no setting is confirmed. Pass confirm=3 (--confirm 3), too, or leave it out.")
+    check_candidates(candidates, sweep.confirm)
     base, folder = sweep.config(changes), ResultsFolder(results, name)
     folder.acquire()
     try:

@@ -71,8 +71,7 @@ class SweepRunner:
         self.planned = plan_sweep(self.sweep, self.base, self.folder, self.seed, storage=self.storage, **settings)
         self.refinement, self.sweep, self.base = self.planned.refinement, self.planned.sweep, self.planned.base
         self.halving = halving_of(self.planned, self.folder.records)
-        asked = self.planned.asked + len(self.planned.fresh)
-        self.counter = ProgressCounter(asked, self.sweep.direction, self.sweep.bounds)
+        self.counter = ProgressCounter(self.planned.total(self.planned.fresh), self.sweep.direction, self.sweep.bounds)
         self.counter.add_recorded(self.planned.ended | self.planned.confirmed, self.sweep.objective)
         self.confirming = ConfirmationStage(self.planned, self.folder, self.counter)
 

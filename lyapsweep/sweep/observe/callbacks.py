@@ -34,7 +34,7 @@ class Callback:
         """
 
     def on_trial_start(self, config: Config) -> None:
-        """Called when a trial starts or resumes."""
+        """Called when a trial starts or resumes, as a trial of a hunt does after every rung that it passes."""
 
     def on_report(self, record: Record) -> None:
         """Called with every record of a trial, the first and the last included."""

@@ -53,7 +53,8 @@ class Sweep:
         sampler: What chooses the points of a hunt: "tpe", "gp", "cmaes", "nsga2", "qmc" or "random", or a sampler of
             Optuna. Of these, gp, cmaes and qmc draw parameters at random that only some trials have.
         constraints: Bounds on scores of a hunt's trials, such as ["D_stsp <= 0.5", "lambda_max >= 0"]: Optuna's
-            samplers prefer trials that keep them, and only these can be the best.
+            samplers prefer trials that keep them, and only these can be the best. Scores are named as in records, or
+            by the title of their measure, and kept by name.
         further: The objectives after the first.
         confirm: Number of fresh seeds from which the best settings are trained again, whole, after the search; the
             median over them decides which setting wins. 0 confirms none.

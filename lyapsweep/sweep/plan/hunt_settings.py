@@ -59,6 +59,12 @@ def check_confirmation(sweep: "Sweep") -> None:
         raise SweepError("confirm: scores on several data sets cannot be ranked. Sweep one data set at a time.")
 
 
+def check_candidates(candidates: int | None, confirm: int) -> None:
+    """Raise `SweepError` for a number of candidates that a run gives and nobody confirms."""
+    if candidates is not None and not confirm:
+        raise SweepError("candidates: no setting is confirmed. Pass confirm=3 (--confirm 3), too, or leave it out.")
+
+
 def parse_constraints(texts: Sequence[str], what: str = "constraints") -> tuple[Constraint, ...]:
     """Read constraints. Raises `SweepError`, or `UnknownName` for a score that no measure records."""
     if isinstance(texts, str):
