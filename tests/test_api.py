@@ -13,6 +13,7 @@ import torch
 
 import lyapsweep
 from lyapsweep.api.progress import in_notebook, sweep_bar, trial_bar
+from lyapsweep.api.sweeping import sweep_name
 from lyapsweep.config import Config, ConfigError
 from lyapsweep.data_files import dataset_section
 from lyapsweep.registry import UnknownName
@@ -236,6 +237,20 @@ def test_wrong_arguments_are_refused_before_anything_is_written(tmp_path):
             SMALL | {"cell": {"kind": "vanilla", "unitz": 3}, "dataset": {"kind": "simulated", "system": "henon"}}
         )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("base", "varied", "name"),
+    [
+        ("lorenz63", {"grid": {"forcing/interval": [4, 8], "seed": [0]}}, "lorenz63-interval-seed"),
+        ("configs/lorenz63.yaml", {"space": lambda trial: {}}, "lorenz63-sweep"),
+        ("lorenz63", {"grid": {"seed": [0]}, "name": "mine"}, "mine"),
+        (SMALL, {"grid": {"seed": [0]}}, "sweep"),
+    ],
+)
+def test_a_sweep_of_a_config_is_written_beside_the_trials_that_were_trained_from_it(base, varied, name):
+    """`train("lorenz63")` writes to results/lorenz63: a sweep of another config may not join it there."""
+    assert sweep_name(base, varied) == name
 
 
 def test_objects_are_shown_in_a_line_and_in_a_short_table(trained):

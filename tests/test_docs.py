@@ -156,7 +156,7 @@ def test_the_tutorial_is_true_word_for_word(tmp_path):
     scores = [float(s) / float(f) for s, f in re.findall(r"^state_space +(\S+) .*floor (\S+?),", "\n".join(said), re.M)]
     assert len(scores) == 2  # of the first network, and of the sweep's best
     assert max(scores) < 1.5
-    assert (tmp_path / "results/my/atlas.html").is_file()
+    assert (tmp_path / "results/my-intervals/atlas.html").is_file()
 
 
 @pytest.fixture(scope="module")

@@ -75,7 +75,7 @@ def test_a_trials_first_record_makes_its_run_with_one_request_for_all_metrics_an
     }  # fmt: skip
     assert client.calls[1] == ("log_artifact", "run0", f"records/{file.path.name}")
     logged = client.metrics["run0"]
-    assert client.calls[2] == ("log_batch", "run0", len(logged), len(config().flat), {})
+    assert client.calls[2] == ("log_batch", "run0", len(logged), len(config().flat) + 1, {})
     assert logged[0] == ("measures/loss", 0.25, 0, 997_500)  # the objective first
     assert client.runs["run0"].params["cell/units"] == "4"
     assert client.runs["run0"].status == "RUNNING"
@@ -149,7 +149,7 @@ def test_large_batches_are_cut(logger, tmp_path, monkeypatch):
     logger.log_records(files(tmp_path, record()))
     sizes = [call[2:4] for call in logger.client.calls if call[0] == "log_batch"]
     metrics, params = sum(m for m, _ in sizes), sum(p for _, p in sizes)
-    assert (metrics, params) == (len(logger.client.metrics["run0"]), len(config().flat))
+    assert (metrics, params) == (len(logger.client.metrics["run0"]), len(config().flat) + 1)  # and a swept setting once more
     assert len(set(logger.client.metrics["run0"])) == metrics
     assert [m for m, _ in sizes] == [5] * (metrics // 5) + [metrics % 5]
     assert [p for _, p in sizes][:2] == [30, params - 30]

@@ -17,7 +17,7 @@ from lyapsweep.results.provenance import Provenance
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.results.table import Table
 from lyapsweep.sweep import Sweep, spaces
-from lyapsweep.sweep.execute import optuna_study
+from lyapsweep.sweep.execute import optuna_storage
 from lyapsweep.sweep.execute.optuna_study import OptunaStudy
 from lyapsweep.sweep.execute.results_folder import ResultsFolder
 from lyapsweep.sweep.observe.progress import ProgressCounter
@@ -159,13 +159,13 @@ def test_a_table_reads_no_record_twice_where_mlflow_keeps_copies(base, tmp_path,
 
 @pytest.mark.parametrize("rest", [b"", b'{"op', b"x" * 3000])
 def test_the_end_of_a_long_journal_is_mended_without_reading_it(tmp_path, monkeypatch, rest):
-    monkeypatch.setattr(optuna_study, "BLOCK", 100)
+    monkeypatch.setattr(optuna_storage, "BLOCK", 100)
     file, whole = tmp_path / "optuna.journal", b'{"op_code": 0}\n' * 50
     file.write_bytes(whole + rest)
-    optuna_study.remove_partial_line(file)
+    optuna_storage.remove_partial_line(file)
     assert file.read_bytes() == whole
     file.write_bytes(rest)
-    optuna_study.remove_partial_line(file)
+    optuna_storage.remove_partial_line(file)
     assert file.read_bytes() == b""
 
 

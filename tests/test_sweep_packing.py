@@ -121,6 +121,15 @@ def test_packs_are_large_but_leave_no_cpu_idle(requested, intent, points, slots,
     assert pack_size(requested, intent, points, slots, device) == size
 
 
+def test_packs_of_a_sweep_with_a_budget_come_in_the_order_of_their_points(base):
+    grid = {"seed": [0, 1, 2, 3], "forcing": [{"kind": "sparse", "interval": i} for i in (8, 64, 2)]}
+    found = packs(points(base, grid), 2, in_order=True)
+    assert [(p[0].config.forcing["interval"], p[0].config.seed) for p in found] == [
+        *((8, 0), (64, 0), (2, 0)),
+        *((8, 2), (64, 2), (2, 2)),
+    ]
+
+
 def test_members_keep_their_keys(base):
     old = [Point(Config.load(base, {"seed": s}), {}, {}, recorded_as=f"old{s}") for s in range(3)]
     assert [[point.key for point in pack] for pack in packs(old, 2)] == [["old0", "old1"], ["old2"]]

@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 from recordings import coloured, recorded
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from lyapsweep.timeseries import estimate
 from lyapsweep.timeseries.coordinates import circles
 from lyapsweep.timeseries.denoise import project
 from lyapsweep.timeseries.divergence import Curve, ceiling, rosenstein
@@ -162,3 +164,13 @@ def test_trends_and_repeated_samples_are_told():
     assert len(told) == 1
     assert "column 'y' drifts" in told[0]
     assert "50% of the samples repeat" in repeats(np.repeat(x, 2, axis=0))[0]
+
+
+def test_the_estimate_is_computed_by_one_thread_on_any_machine():
+    """A sum over two threads differs in its last bits, and chaos makes other printed digits of them."""
+
+    def look(stage):
+        raise InterruptedError({pool["num_threads"] for pool in threadpool_info()})
+
+    with threadpool_limits(2), pytest.raises(InterruptedError, match=r"^\{1\}$"):
+        estimate(np.random.default_rng(0).normal(size=(600, 1)), tell=look)

@@ -50,7 +50,8 @@ def run_sweep(
             joins the measures of the base.
         data: A series or a task in memory, see `lyapsweep.data_files.dataset_section`; replaces the base's dataset.
         dt: Time between rows of the data.
-        name: Name of the results folder; by default the file's, or "sweep".
+        name: Name of the results folder; by default the config's and what the grid varies, as of `lyapsweep sweep
+            --base` (lorenz63-interval), or "sweep". `lyapsweep.train` writes to the folder of the config's name.
         results: Folder of results folders.
         weights: What all trials start from, as of `lyapsweep.train`.
         engine: "auto", "torch" or "compiled"; by default LYAPSWEEP_ENGINE, else "auto".
@@ -93,7 +94,7 @@ def defined(base: Base | Sweep, arrays: Arrays, results: Path, varied: Mapping[s
         sweep = dataclasses.replace(base, **varied)
         base = sweep.base
     else:
-        varied = {**varied, "name": experiment_name(base, varied.get("name"), "sweep")}
+        varied = {**varied, "name": sweep_name(base, varied)}
         sweep = None
     config = base_config(base, arrays, results / str(sweep.name if sweep else varied["name"]))
     if sweep is None:
@@ -101,6 +102,16 @@ def defined(base: Base | Sweep, arrays: Arrays, results: Path, varied: Mapping[s
         sweep = Sweep(**{"base": base, "objective": objective, **varied})
     complete = measured(config, sweep.objectives)
     return sweep if complete is config and not arrays.given else dataclasses.replace(sweep, base=complete)
+
+
+def sweep_name(base: Base, varied: Mapping[str, Any]) -> str:
+    """The name as given, else of the config's file and the varied settings, else "sweep"."""
+    stem = experiment_name(base, varied.get("name"), "sweep")
+    if "name" in varied or not isinstance(base, Path | str):
+        return stem
+    grid = varied.get("grid")
+    words = [str(path).rpartition("/")[2] for path in grid] if isinstance(grid, Mapping) else []
+    return "-".join([stem, *(words or ["sweep"])])
 
 
 def names_sweep(base: Path | str) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from lyapsweep.arrays import real_array
 from lyapsweep.timeseries import embedding
@@ -107,6 +108,7 @@ class Estimate(Growth):
         return math.log(2) / self.exponent if self.chaotic else math.nan
 
 
+@threadpool_limits.wrap(limits=1)  # the estimate must not depend on the number of cores; and it is faster so
 def estimate(
     values: Columns,
     seed: int = 0,

@@ -25,6 +25,7 @@ class PackSupply:
     Attributes:
         ended: Keys of trials that need no more training.
         failed: Keys of trials that an error ended.
+        in_order: Whether planned packs come in the order of their points, not the longest work first.
     """
 
     study: OptunaStudy
@@ -32,6 +33,7 @@ class PackSupply:
     device: str
     ended: Collection[str] = ()
     failed: Collection[str] = ()
+    in_order: bool = False
 
     def remaining(
         self,
@@ -54,7 +56,7 @@ class PackSupply:
         Members that failed are trained again by themselves.
         """
         for points in parts:
-            for pack in packs(points, size or self.size, self.device):
+            for pack in packs(points, size or self.size, self.device, in_order=self.in_order):
                 remaining = [point for point in pack if point.key not in self.ended]
                 for point in remaining:
                     self.study.add(point)

@@ -135,7 +135,7 @@ class SweepRunner:
 
         folder, sweep, planned, meter = self.folder, self.sweep, self.planned, self.meter
         settings = PackSettings(sweep.objective, device, folder.records, folder.checkpoints, sweep.scores)
-        supply = PackSupply(self.study, size, device, planned.ended, planned.failed)
+        supply = PackSupply(self.study, size, device, planned.ended, planned.failed, meter.budget is not None)
         packs = iter(())
         if planned.remaining > 0:
             packs = supply.remaining(planned, capacity(), self.lost_params, self.start_round)

@@ -17,8 +17,11 @@ ROUNDS = {"cpu": 16, "cuda": 4}  # packs per slot, at least, that a hunt's sampl
 ALONE = 64  # members of one forcing that are not mixed with others on a GPU
 
 
-def packs(points: Sequence[Point], size: int, device: str = "cpu") -> list[list[Point]]:
-    """Group points into packs of at most `size` that `run_trials` can train side by side, the longest work first.
+def packs(points: Sequence[Point], size: int, device: str = "cpu", *, in_order: bool = False) -> list[list[Point]]:
+    """Group points into packs of at most `size` that `run_trials` can train side by side.
+
+    The longest work comes first, so that no worker is idle at the end. Where a budget may end the sweep early, the
+    order of the points is kept (`in_order`): what was trained by then is spread over the whole region.
 
     A pack shares its `Config.shape`. On a CPU it also shares its forcing, and its seed where intervals are drawn: a
     window under interval tau is then cut into T / tau windows of tau steps that train at once, where members of mixed
@@ -28,6 +31,7 @@ def packs(points: Sequence[Point], size: int, device: str = "cpu") -> list[list[
         points: What to train; the members of a pack keep this order.
         size: Largest number of members. Groups are cut evenly: 7 by at most 4 gives 4 and 3.
         device: "cpu" or "cuda".
+        in_order: Whether packs come in the order of their first members.
 
     Returns:
         The packs, each a list of points.
@@ -38,6 +42,9 @@ def packs(points: Sequence[Point], size: int, device: str = "cpu") -> list[list[
         mixed = device != "cpu" and counts[key] < ALONE
         groups.setdefault((key[0], None if mixed else key[1]), []).append(point)
     chunks = [chunk for group in groups.values() for chunk in split_evenly(group, size)]
+    if in_order:
+        places = {id(point): i for i, point in enumerate(points)}
+        return sorted(chunks, key=lambda pack: places[id(pack[0])])
     return sorted(chunks, key=lambda pack: -sequential_steps(pack[0].config))
 
 
