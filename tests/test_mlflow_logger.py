@@ -149,10 +149,11 @@ def test_large_batches_are_cut(logger, tmp_path, monkeypatch):
     logger.log_records(files(tmp_path, record()))
     sizes = [call[2:4] for call in logger.client.calls if call[0] == "log_batch"]
     metrics, params = sum(m for m, _ in sizes), sum(p for _, p in sizes)
-    assert (metrics, params) == (len(logger.client.metrics["run0"]), len(config().flat) + 1)  # and a swept setting once more
+    swept_once_more = 1
+    assert (metrics, params) == (len(logger.client.metrics["run0"]), len(config().flat) + swept_once_more)
     assert len(set(logger.client.metrics["run0"])) == metrics
     assert [m for m, _ in sizes] == [5] * (metrics // 5) + [metrics % 5]
-    assert [p for _, p in sizes][:2] == [30, params - 30]
+    assert [p for _, p in sizes][:3] == [30, 30, params - 60]
     assert all(call[4]["outcome"] == "finished" for call in logger.client.calls if call[0] == "log_batch")
 
 
