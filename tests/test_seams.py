@@ -70,7 +70,6 @@ ALLOWED = {
     "api/": "settings as their user writes them",
     "data_files.py": "settings of the section dataset, as their user writes them",
     "fitting/pipeline.py:fit": "settings by path, as the user gives them",
-    "fitting/search.py": "sections of a config, returned by a search space",
 }
 
 
