@@ -202,7 +202,7 @@ def test_the_verdict_compares_intervals_at_the_rate_of_the_best_setting():
     varied = ("forcing/interval", "training/lr", "seed")
     said = said_of(AtlasView(Table(frame, description=SweepDescription(objective="state_space", varied=varied))))
     assert "is that of interval=80 lr=0.001: test 0.2" in said
-    assert re.search(r"Along forcing/interval, .* next to 80 0\.80\d at 5 \(3\.99 times\)", said)
+    assert re.search(r"Along forcing/interval, .* beside 80: 0\.80\d at 5 \(3\.99 times\)", said)
     assert re.search(r"Along training/lr, .* 8\.00 at 0\.01 .* at the ends 9\.00 at 0\.1", said)
 
 

@@ -51,7 +51,7 @@ def remarks(verdict: "Verdict") -> Iterator[str]:
 def beside(neighbours: "Neighbours", best: float) -> str:
     """What lies beside the best setting on an axis and at its ends."""
     text = (
-        f"Along {neighbours.axis}, with the other settings as they are: next to {neighbours.place.label} "
+        f"Along {neighbours.axis}, with the other settings as they are, beside {neighbours.place.label}: "
         f"{medians(neighbours.near, best)}"
     )
     text += f"; at the ends {medians(neighbours.ends, best)}." if neighbours.ends else "."

@@ -60,8 +60,8 @@ class CellTable:
             where = f"row {self.rows[skip + i]}, column '{cut(names[int(j)])}'"
             raise BadSeries(
                 f"{self.path}: {len(bad)} cells are missing or infinite, the first at {where} "
-                f"({values[i, j]}). Fill them, choose other columns or skip rows; a series with "
-                f"`missing: interpolate` fills short gaps."
+                f"({values[i, j]}). Fill them, choose other columns or skip rows; "
+                f"--set dataset/missing=interpolate fills short gaps of a series."
             )
 
     def number(self, cell: object, row: int, column: int) -> float:
