@@ -134,12 +134,12 @@ def test_a_base_may_be_settings_a_config_a_file_or_a_whole_sweep(tmp_path):
     assert (again.name, again.grid) == ("again", sweep.grid)
     assert again.config() != config
     from_file = made(ROOT / "configs/lorenz63.yaml", None, tmp_path, grid=grid)
-    assert (from_file.name, from_file.base) == ("lorenz63", ROOT / "configs/lorenz63.yaml")
+    assert (from_file.name, from_file.base) == ("lorenz63-lr", ROOT / "configs/lorenz63.yaml")
     assert made(ROOT / "sweeps/forcing_interval.py", None, tmp_path).name == "forcing_interval"
     assert (
         made("forcing_interval", None, tmp_path).grid == made(ROOT / "sweeps/forcing_interval.py", None, tmp_path).grid
     )
-    assert made("lorenz63", None, tmp_path, grid=grid).name == "lorenz63"
+    assert made("lorenz63", None, tmp_path, grid=grid).name == "lorenz63-lr"
     with pytest.raises(ConfigError, match=r"Did you mean 'lorenz63"):
         made("lorenz64", None, tmp_path, grid=grid)
 

@@ -39,7 +39,7 @@ def test_axes_and_colours_are_chosen(browser, address, table):
         np.testing.assert_array_equal(values(tab), losses.T)
         assert tab.locator(".panels svg text.name").all_text_contents() == [RATE, GAIN]
         tab.select_option("select[name=colour]", "spectra/closed loop/maximum@0")
-        expected = np.log(made_up_map.axes(SIDE)[0])
+        expected = np.log(made_up_map.axes(SIDE)[0]) / table.finals.frame["dataset/dt"].iloc[0]  # per unit time
         np.testing.assert_allclose(values(tab), np.broadcast_to(expected[:, None], (SIDE, SIDE)), rtol=1e-3)
         assert "before" in tab.inner_text(".key .scale")
         tab.select_option("select[name=colour]", "share lost")

@@ -50,7 +50,7 @@ def test_figures_and_the_table_can_be_saved(browser, tmp_path):
     finals = made_up.table().finals.frame
     assert len(frame) == 42
     scores = frame.set_index("trial")["D_stsp (nats)"].reindex(finals["trial"]).to_numpy()
-    np.testing.assert_array_equal(scores, finals["measures/state_space"].to_numpy())
+    np.testing.assert_allclose(scores, finals["measures/state_space"].to_numpy(), rtol=1e-14)
 
 
 def test_brushing_parallel_coordinates_filters_the_map_and_is_in_the_address(browser, tmp_path):

@@ -28,7 +28,7 @@ def small(tmp_path):
 def test_figures_are_named_after_their_sections(tmp_path):
     path = report.write(made_up.table(), tmp_path / "atlas.html").path
     names = dict(figure_files.named(path.read_text("utf-8")))
-    assert len(names) == 8
+    assert len(names) == 9
     assert {"lyapunov-spectra-1", "verdict-4"} <= names.keys()
     truth = made_up.table().finals
     lines = [t for t in names["lyapunov-spectra-1"].data if t.customdata is not None]

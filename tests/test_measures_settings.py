@@ -126,5 +126,5 @@ def test_errors_come_in_chunks_as_at_once(monkeypatch):
 
 def test_only_some_measures_need_more():
     assert {name for name, measure in MEASURES.items() if measure.needs} == {
-        name for name in MEASURES if name.endswith(("mikhaeil2022", "hess2023"))
+        name for name in MEASURES if name.endswith(("mikhaeil2022", "hess2023", "stable_fixed_points"))
     }

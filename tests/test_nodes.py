@@ -1,6 +1,7 @@
 """Sweeps on several nodes: raylets on this machine that are killed and that join, and a server on PostgreSQL."""
 
 import contextlib
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -83,7 +84,7 @@ def ended_well(process: subprocess.Popen, folder: Path) -> str:
 def alone() -> dict:
     """The same packs trained in this process, one after another: the last record of each trial."""
     sweep = load(SWEEP)
-    points = draw(type(sweep)(**{**vars(sweep), "where": WHERE}), base=sweep.config(CHANGES))
+    points = draw(dataclasses.replace(sweep, where=WHERE), base=sweep.config(CHANGES))
     before, last = torch.get_default_dtype(), {}
     torch.set_default_dtype(torch.float32)  # as outside of tests
     try:

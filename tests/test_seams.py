@@ -42,6 +42,7 @@ JSON_EDGE = {"to_dict", "from_dict", "to_json", "from_json"}  # what they return
 ALLOWED = {
     "config/": "settings by path, of whatever type their members take; a section as its user wrote it",
     "compiled/caching.py": "globals of compiled functions by name",
+    "fitting/search.py": "sections of a config, returned by a search space",
     "registry.py": "settings of a member, checked against its signature",
     "sweep/spaces.py": "sections of a config, returned by a user's search space",
     "sweep/plan/": "settings by path, as a grid or a space gives them",

@@ -99,7 +99,7 @@ def search(view: AtlasView) -> search_history.SearchHistoryFinding | None:
     """The trials of a hunt in the order of the search; None of a map."""
     if view.table.description.intent != "hunt" or view.objective not in view.finals.frame:
         return None
-    return search_history.find(view.table)
+    return search_history.find(view.table, view.objective)
 
 
 @once

@@ -37,11 +37,12 @@ class SearchHistoryFinding(NamedTuple):
     front: np.ndarray
 
 
-def find(table: Table) -> SearchHistoryFinding:
+def find(table: Table, column: str | None = None) -> SearchHistoryFinding:
     """Collect the trials of a hunt.
 
     Args:
         table: The records of a hunt, whose description names its objectives.
+        column: The first objective's column, by default that of the description.
 
     Returns:
         A `SearchHistoryFinding`.
@@ -59,7 +60,8 @@ def find(table: Table) -> SearchHistoryFinding:
         >>> found.trials, found.best, found.rungs
         (('c', 'b', 'a'), array([0.2, 0.2, 0.2]), (3,))
     """
-    description, finals, column = table.description, table.finals, table.description.objective_column
+    description, finals = table.description, table.finals
+    column = column or description.objective_column
     places = {key: i for i, key in enumerate(description.drawn)}
     names = finals.frame["trial"].astype(str).to_numpy()
     order = sorted(range(len(names)), key=lambda i: places.get(names[i], len(places)))
