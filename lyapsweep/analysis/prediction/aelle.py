@@ -161,7 +161,7 @@ def linear_predictions(rows: SpectrumRows, part: np.ndarray, points: int) -> np.
     train = part != TEST
     y = scaled_ranks(rows.target[train], rows.target[train])
     axis = cross_validation.quantile_axis(rows.spectra, points, train)
-    known = rows.stderr.shape == rows.spectra.shape  # of spectra on a common axis no errors are
+    known = rows.stderr is not None and rows.stderr.shape == rows.spectra.shape  # on a common axis no errors are
     stderr = rows.stderr if known else None
     statistics = determined(rows.spectra, cross_validation.floor(rows.spectra[train]), stderr).to_numpy()
     pca = PCA(min(COMPONENTS, points, int(train.sum())))
