@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lyapsweep.datasets.assembly import embed
 from lyapsweep.problems import problem_of
 from lyapsweep.problems.network import build_network, load_weights
 from lyapsweep.results.provenance import DataDescription, InputDescription
@@ -162,3 +163,59 @@ def to_module(record: Record) -> ForecastModule | AnswerModule:
     network = build_network([record.config], *problem.size)
     load_weights(network, record.weights)
     return AnswerModule(network.double(), problem.head)
+
+
+def forecast(record: Record, history: Any, steps: int, inputs: Any = None) -> Any:
+    """Forecast the rows that follow a history, by the network of a final record; of delay coordinates only the columns.
+
+    Args:
+        record: The final record of the network of a series.
+        history: Rows of the series in its own units, (time, columns) or (time,), as an array, tensor or frame; as many
+            as the delay coordinates span: 1 + (dimension - 1) delay.
+        steps: Number of rows to forecast.
+        inputs: The inputs of these rows in their own units, (steps, inputs), of a driven network.
+
+    Returns:
+        (steps, columns); for a frame a frame whose index goes on.
+
+    Raises:
+        ValueError: If the record is of a task, the history is too short or has gaps, or inputs are missing.
+    """
+    if record.config.trusted and not can_forecast(record):
+        raise ValueError(
+            f"trial {record.trial}: only the finished network of a series forecasts. Call to_torch() for a task's."
+        )
+    made, dataset = forecaster(record), record.config.dataset
+    dimension, delay = dataset.get("dimension", 1), dataset.get("delay", 1)
+    columns = made.names[::dimension]
+    if isinstance(history, pd.DataFrame):
+        values = history[columns].to_numpy(np.float64)
+    else:
+        values = np.asarray(history.detach().cpu() if hasattr(history, "detach") else history, np.float64)
+        values = values.reshape(len(values), -1)
+    needed = 1 + (dimension - 1) * delay
+    if values.shape[1] != len(columns) or len(values) < needed or not np.isfinite(values[-needed:]).all():
+        raise ValueError(
+            f"history: {needed} or more rows of {', '.join(columns)} without gaps are needed, but got {values.shape}. "
+            "Pass the last rows of the series, in the units of the data."
+        )
+    last = pd.DataFrame(embed(values[-needed:], dimension, delay), columns=pd.Index(made.names))
+    if made.inputs is not None:
+        ahead = np.asarray([] if inputs is None else inputs, np.float64).reshape(-1, len(made.inputs.names))
+        if len(ahead) != steps:
+            raise ValueError(
+                f"inputs: {steps} rows of {', '.join(made.inputs.names)} are needed. Pass one row per step."
+            )
+        rows = pd.DataFrame(ahead, columns=pd.Index(made.inputs.names))
+        last = pd.concat([last, rows], ignore_index=True)
+    found = made.predict(last, {"steps": steps})[columns]
+    if not isinstance(history, pd.DataFrame):
+        return found.to_numpy()
+    return found.set_axis(continued(history.index, steps))
+
+
+def continued(index: pd.Index, steps: int) -> pd.Index:
+    """The index of the rows that follow, at the step of the last two."""
+    if len(index) < 2 or not (pd.api.types.is_numeric_dtype(index) or isinstance(index, pd.DatetimeIndex)):
+        return pd.RangeIndex(steps)
+    return pd.Index([index[-1] + (k + 1) * (index[-1] - index[-2]) for k in range(steps)], name=index.name)

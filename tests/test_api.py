@@ -1,7 +1,6 @@
-"""From Python: one network, its result, weights to start from, callbacks, and how objects are shown."""
+"""From Python: one network, its result, weights to start from, and how objects are shown."""
 
 import importlib
-import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from small_series import SMALL, T, X, alone  # noqa: F401
 
 import lyapsweep
 from lyapsweep.api.progress import in_notebook, sweep_bar, trial_bar
@@ -19,26 +19,10 @@ from lyapsweep.data_files import dataset_section
 from lyapsweep.registry import UnknownName
 from lyapsweep.results.experiment import ExperimentPaths
 from lyapsweep.results.record import Outcome, Record
-from lyapsweep.sweep.observe.callbacks import CallbackList, CallbackLogger
 from lyapsweep.sweep.observe.progress import SweepProgress
 from lyapsweep.trial import restore_network
 
 ROOT = Path(__file__).resolve().parents[1]
-T = 0.1 * np.arange(400)
-X = np.stack([3 + 2 * np.sin(T), np.cos(1.618 * T)], axis=1)
-SMALL = {
-    "cell": {"kind": "vanilla", "units": 3},
-    "windows": {"length": 20, "batch": 4},
-    "training": {"steps": 3},
-    "lyapunov": {"steps": 20, "warmup": 5, "orbits": 2},
-    "measures": ["loss"],
-}
-
-
-@pytest.fixture(autouse=True)
-def alone(monkeypatch, tmp_path):
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -169,64 +153,6 @@ def test_the_command_starts_from_a_record(trained, tmp_path):
     assert done.exit_code == 0, done.output
     (record,) = map(Record.load, (tmp_path / "results/mine/records").iterdir())
     np.testing.assert_array_equal(record.weights["cell.W"], trained.weights["cell.W"])
-
-
-class Recorder(lyapsweep.Callback):
-    def __init__(self):
-        self.told = []
-
-    def on_trial_start(self, config):
-        self.told.append(("start", config.id))
-
-    def on_report(self, record):
-        self.told.append(("report", record.step))
-
-    def on_trial_end(self, record):
-        self.told.append(("end", record.step))
-
-
-def test_callbacks_get_records():
-    recorder = Recorder()
-    result = lyapsweep.train(SMALL, data=X, callbacks=[recorder])
-    assert recorder.told == [("start", result.config.id), ("report", 0), ("report", 3), ("end", 3)]
-
-
-def test_a_callback_that_fails_is_logged_once_with_its_place_and_loses_no_trial(caplog):
-    class Broken(lyapsweep.Callback):
-        def on_report(self, record):
-            raise ZeroDivisionError("by zero")
-
-    recorder = Recorder()
-    with caplog.at_level(logging.WARNING):
-        result = lyapsweep.train(SMALL, data=X, callbacks=[Broken(), recorder])
-    assert result.record.outcome is Outcome.FINISHED
-    assert ("end", 3) in recorder.told
-    (message,) = [m for m in caplog.messages if "Broken" in m]
-    assert "Broken.on_report failed" in message
-    assert "test_api.py, line" in message
-
-
-def test_a_logger_reads_no_record_unless_somebody_asks(trained):
-    class Logger:
-        def __init__(self):
-            self.logged = []
-
-        def start_run(self, config, trial=""):
-            self.logged.append(config.id)
-
-        def log_record(self, file, record=None):
-            self.logged.append(record)
-
-    file = sorted(ExperimentPaths(trained.folder).records.glob(f"{trained.record.trial}-*.npz"))[-1]
-    for callbacks in ((), (Recorder(),)):
-        logger = Logger()
-        made = CallbackLogger(logger, CallbackList(callbacks))
-        made.start_run(trained.config)
-        made.log_record(file)
-        assert (logger.logged[1] is None) == (not callbacks)
-        assert all(callback.told[-1] == ("end", 3) for callback in callbacks)
-        made.log_record(file.with_name("gone.npz"))
-        assert len(logger.logged) == 3
 
 
 def test_wrong_arguments_are_refused_before_anything_is_written(tmp_path):

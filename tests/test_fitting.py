@@ -13,7 +13,7 @@ from lyapsweep.config import Config, ConfigError
 from lyapsweep.datasets import BadSeries
 from lyapsweep.fitting.baselines import Persistence
 from lyapsweep.fitting.budget import Budget, Cost, divide
-from lyapsweep.fitting.export import ScriptableForecaster, forecast_rows, save_torchscript
+from lyapsweep.fitting.export import ScriptableForecaster, save_torchscript
 from lyapsweep.fitting.forecasts import forecast_test_part, interval
 from lyapsweep.fitting.pipeline import fit
 from lyapsweep.fitting.plan import FitRequest, read_plan, write_plan
@@ -22,6 +22,7 @@ from lyapsweep.fitting.search import FRESH, fresh_seeds
 from lyapsweep.fitting.search_space import choose_space
 from lyapsweep.fitting.series_analysis import SeriesAnalysis
 from lyapsweep.fitting.sweep_files import SweepFiles
+from lyapsweep.forecaster import forecast
 from lyapsweep.problems.suggestion import SeriesSuggestion, Suggestion
 from lyapsweep.results.record import Outcome, Record
 from lyapsweep.sweep.plan.definition import load
@@ -225,23 +226,23 @@ def test_forecasts_of_embedded_columns_take_and_return_columns():
     found = trained(**{"dataset/columns": [0], "dataset/dimension": 3, "dataset/delay": 4})
     history = np.load("waves.npy")[:20, 0]
     module = ScriptableForecaster(found)
-    rows = forecast_rows(module, (3, 4), history, 5, None)
+    rows = forecast(found, history, 5)
     assert rows.shape == (5, 1)
     state = torch.tensor([[history[-1], history[-5], history[-9]]])
     assert rows[:, 0] == pytest.approx(module(state, torch.zeros(1, 5, 0).double(), 5)[0, :, 0].numpy())
-    with pytest.raises(ValueError, match="at least 9 finite rows of 1 columns"):
-        forecast_rows(module, (3, 4), history[:8], 5, None)
+    with pytest.raises(ValueError, match=r"9 or more rows of .* without gaps"):
+        forecast(found, history[:8], 5)
 
 
 def test_driven_networks_need_future_inputs(only_persistence):
     found = trained(**{"dataset/path": "driven.csv", "dataset/inputs": ["rain"]})
-    module, rows = ScriptableForecaster(found), pd.read_csv("driven.csv").to_numpy()
+    rows = pd.read_csv("driven.csv").to_numpy()
     observed, ahead = rows[900:901, :2], rows[901:911, 2:]
-    forecast = forecast_rows(module, (1, 1), observed, 10, ahead)
+    ours = forecast(found, observed, 10, ahead)
     scored = forecast_test_part([found])
-    assert scored.networks[0, 0, :10] * scored.std + scored.mean == pytest.approx(forecast, abs=1e-9)
-    with pytest.raises(ValueError, match="1 columns for each of the 10 steps"):
-        forecast_rows(module, (1, 1), observed, 10, None)
+    assert scored.networks[0, 0, :10] * scored.std + scored.mean == pytest.approx(ours, abs=1e-9)
+    with pytest.raises(ValueError, match="10 rows of rain are needed"):
+        forecast(found, observed, 10)
 
 
 def test_the_interval_covers_another_draw_in_nine_of_ten_cases():

@@ -48,9 +48,19 @@ def check_the_end(folder, output):
     assert not (folder / "checkpoints").exists()
 
 
+def resume_and_check(folder, sweep, jobs):
+    """The hunt goes on to its end, and what was written before is not written again."""
+    results = folder / "results" / "question"
+    before = kept(results / "records")
+    output, _ = start(folder, sweep, resume=True, jobs=jobs).communicate(timeout=HANGS)
+    check_the_end(results, output)
+    after = kept(results / "records")
+    assert {file: after.get(file) for file in before} == before
+
+
 @pytest.mark.cluster
 def test_a_hunt_whose_worker_and_then_driver_is_killed_trains_nothing_twice(tmp_path):
-    sweep, folder = hunt(tmp_path), tmp_path / "results" / "question"
+    sweep = hunt(tmp_path)
     process = start(tmp_path, sweep, jobs=1)
     wait_until_done(process, 2)
     for worker in workers_of(process.pid):
@@ -58,26 +68,18 @@ def test_a_hunt_whose_worker_and_then_driver_is_killed_trains_nothing_twice(tmp_
     wait_until_done(process, 4)
     process.kill()
     process.wait()
-    before = kept(folder / "records")
-    output, _ = start(tmp_path, sweep, resume=True, jobs=1).communicate(timeout=HANGS)
-    check_the_end(folder, output)
-    after = kept(folder / "records")
-    assert {file: after.get(file) for file in before} == before
+    resume_and_check(tmp_path, sweep, jobs=1)
 
 
 @pytest.mark.cluster
 @pytest.mark.slow
 @pytest.mark.parametrize("done", range(10))
 def test_a_hunt_that_is_killed_at_any_moment_goes_on(tmp_path, done):
-    sweep, folder = hunt(tmp_path), tmp_path / "results" / "question"
+    sweep = hunt(tmp_path)
     process = start(tmp_path, sweep, jobs=2)
     wait_until_done(process, done)
     for worker in workers_of(process.pid):
         os.kill(worker, signal.SIGKILL)
     process.kill()
     process.wait()
-    before = kept(folder / "records")
-    output, _ = start(tmp_path, sweep, resume=True, jobs=2).communicate(timeout=HANGS)
-    check_the_end(folder, output)
-    after = kept(folder / "records")
-    assert {file: after.get(file) for file in before} == before
+    resume_and_check(tmp_path, sweep, jobs=2)

@@ -1,15 +1,13 @@
-"""The fitted network as a plain torch.nn.Module that forecasts, and as TorchScript, which needs no lyapsweep."""
+"""The fitted network as TorchScript, which needs no lyapsweep."""
 
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lyapsweep.cells import AbstractCell
-from lyapsweep.datasets.assembly import embed, lost
 from lyapsweep.results.record import Record
 from lyapsweep.trial import restore_network
 
@@ -49,7 +47,7 @@ class Step(nn.Module):
 
 
 class ScriptableForecaster(nn.Module):
-    """A network that forecasts, in the units of the data and in double precision.
+    """A network that forecasts, in the units of the data and in double precision, of parts that TorchScript can hold.
 
     Of a series with delay coordinates an observation holds, for each column, its value and its earlier values: `names`.
 
@@ -130,27 +128,3 @@ def save_torchscript(record: Record, path: Path) -> Path:
         setattr(module, "step", torch.jit.trace(module.step, (z, s), check_trace=False))  # noqa: B010  # a traced Step
         torch.jit.script(module).save(str(path))
     return path
-
-
-def forecast_rows(
-    module: ScriptableForecaster, embedding: tuple[int, int], history: np.ndarray, steps: int, inputs: np.ndarray | None
-) -> np.ndarray:
-    """Forecast the rows after a history of columns; see `FitResult.forecast`."""
-    dimension, delay = embedding
-    rows = np.asarray(history, float)
-    rows = rows[:, None] if rows.ndim == 1 else rows
-    columns, least = len(module.names) // dimension, lost(dimension, delay) + 1
-    if rows.shape[1] != columns or len(rows) < least or not np.isfinite(rows[-least:]).all():
-        raise ValueError(
-            f"history: at least {least} finite rows of {columns} columns are needed, but got {rows.shape}. "
-            "Give the latest rows of the series."
-        )
-    future = np.zeros((steps, 0)) if inputs is None else np.asarray(inputs, float).reshape(steps, -1)
-    if future.shape[1] != module.inputs:
-        raise ValueError(
-            f"inputs: {module.inputs} columns for each of the {steps} steps are needed, but got {future.shape[1]}. "
-            "Give the inputs of the rows to forecast."
-        )
-    observed = torch.as_tensor(embed(rows[-least:], dimension, delay))
-    found = module(observed, torch.as_tensor(future)[None], steps)[0].numpy()
-    return found[:, ::dimension]

@@ -2,18 +2,19 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from torch import nn
 
 from lyapsweep.display import html_table
 from lyapsweep.fitting.budget import Budget
-from lyapsweep.fitting.export import ScriptableForecaster, forecast_rows
 from lyapsweep.fitting.forecasts import Forecasts
 from lyapsweep.fitting.ranking import Criterion
 from lyapsweep.fitting.reliability import Reliability
 from lyapsweep.fitting.search import ConfirmedSetting, Place
 from lyapsweep.fitting.search_space import SearchSpace
 from lyapsweep.fitting.series_analysis import SeriesAnalysis
+from lyapsweep.forecaster import forecast, to_module
 from lyapsweep.results.experiment import ExperimentPaths
 from lyapsweep.results.record import Record
 
@@ -80,26 +81,26 @@ class FitResult:
         }
         return tuple((what, str(place)) for what, place in found.items() if place.exists())
 
-    def forecast(self, history: np.ndarray, steps: int, inputs: np.ndarray | None = None) -> np.ndarray:
+    def forecast(self, history: Any, steps: int, inputs: Any = None) -> Any:
         """Forecast the rows that follow a history, by the model.
 
         Args:
             history: Rows of the series in its own units, (time, columns), at least as many as the delay embedding
-                spans; (time,) for one column.
+                spans; (time,) for one column. An array, tensor or frame.
             steps: Number of rows to forecast.
             inputs: The inputs of these rows, (steps, inputs), of a series with inputs.
 
         Returns:
-            (steps, columns).
+            (steps, columns): a frame if the history is one, else an array.
 
         Raises:
             ValueError: If the history is too short, or inputs are missing.
         """
-        return forecast_rows(ScriptableForecaster(self.model), self.analysis.embedding, history, steps, inputs)
+        return forecast(self.model, history, steps, inputs)
 
-    def to_torch(self) -> ScriptableForecaster:
-        """Return the model as a plain `torch.nn.Module` that forecasts."""
-        return ScriptableForecaster(self.model)
+    def to_torch(self) -> nn.Module:
+        """Return the model as a module of torch, as `TrialResult.to_torch`: `module(observed, steps)`."""
+        return to_module(self.model)
 
     def __repr__(self) -> str:
         return f"FitResult({str(self.place.folder)!r}, trusted={self.reliability.verdict!r})"
